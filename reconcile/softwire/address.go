@@ -1,0 +1,99 @@
+package softwire
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math/bits"
+	"net/netip"
+)
+
+// high is the first 64 bits of an IPv6 address: all of MAP but the interface identifier.
+func high(a netip.Addr) uint64 {
+	b := a.As16()
+	return binary.BigEndian.Uint64(b[:8])
+}
+
+// highMask has the first n of 64 bits set.
+func highMask(n int) uint64 { return ^(^uint64(0) >> n) }
+
+func prefixOf(high uint64, length int) netip.Prefix {
+	var b [16]byte
+	binary.BigEndian.PutUint64(b[:8], high&highMask(min(length, 64)))
+	return netip.PrefixFrom(netip.AddrFrom16(b), length)
+}
+
+func ipv4Bits(a netip.Addr) uint32 {
+	b := a.As4()
+	return binary.BigEndian.Uint32(b[:])
+}
+
+func ipv4Addr(v uint32) netip.Addr {
+	var b [4]byte
+	binary.BigEndian.PutUint32(b[:], v)
+	return netip.AddrFrom4(b)
+}
+
+// commonBits is the number of leading bits, at most 64, in which a and b agree.
+func commonBits(a, b netip.Addr) int { return bits.LeadingZeros64(high(a) ^ high(b)) }
+
+// kind names what keeps a from being an address that tunnel packets can carry as source or destination; "" when nothing does.
+func kind(a netip.Addr) string {
+	switch {
+	case a.Is4():
+		return "an IPv4 address"
+	case a.Is4In6():
+		return "an IPv4-mapped address"
+	case a.IsUnspecified():
+		return "the unspecified address"
+	case a.IsLoopback():
+		return "a loopback address"
+	case a.IsMulticast():
+		return "a multicast address"
+	case a.IsLinkLocalUnicast():
+		return "a link-local address"
+	case a.Zone() != "":
+		return "bound to one interface by its zone"
+	}
+	return ""
+}
+
+// checkEndpoint says whether a can be one end of the tunnel. Unique local addresses can: a test bed may use them.
+func checkEndpoint(name string, a netip.Addr) error {
+	if !a.IsValid() {
+		return fmt.Errorf("%s is missing: it is an IPv6 address such as 2001:db8:ffff::1", name)
+	}
+	if k := kind(a); k != "" {
+		return fmt.Errorf("%s %v is %s: it must be a unicast IPv6 address that the line routes, such as 2001:db8:ffff::1", name, a, k)
+	}
+	return nil
+}
+
+// checkGlobal says whether p can be a prefix of a provider's line, or of a rule. name is how the sentence begins.
+func checkGlobal(name string, p netip.Prefix) error {
+	if !p.IsValid() {
+		return fmt.Errorf("%s is missing or not a prefix: it is an IPv6 prefix such as 2001:db8:12:3400::/56", name)
+	}
+	k := kind(p.Addr())
+	if k == "" && p.Addr().IsPrivate() {
+		k = "a unique local address, of a LAN only"
+	}
+	if k != "" {
+		return fmt.Errorf("%s %v is no prefix of a line, %v being %s: it is the global IPv6 prefix that the provider "+
+			"hands out, such as 2001:db8:12:3400::/56", name, p, p.Addr(), k)
+	}
+	return nil
+}
+
+func checkIPv4(p netip.Prefix) error {
+	if !p.IsValid() {
+		return fmt.Errorf("ipv4 is missing or not a prefix: it is an IPv4 prefix such as 192.0.2.0/24, or an address")
+	}
+	a := p.Addr()
+	if !a.Is4() {
+		return fmt.Errorf("ipv4 %v is an IPv6 prefix: it is an IPv4 prefix such as 192.0.2.0/24, or an address", p)
+	}
+	if a.IsUnspecified() || a.IsLoopback() || a.IsMulticast() || a.IsLinkLocalUnicast() {
+		return fmt.Errorf("ipv4 %v can be no host's address: it is a unicast IPv4 prefix such as 192.0.2.0/24, or an address", p)
+	}
+	return nil
+}

@@ -1,0 +1,58 @@
+package softwire
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+)
+
+// Given is the softwire of values that a calculator or the provider worked out; nothing is derived. ipv4 is a /32, or
+// shorter for a prefix that is not shared.
+func Given(ce, br netip.Addr, ipv4 netip.Prefix, psid uint16, psidLen, psidOffset int) (Softwire, error) {
+	err := errors.Join(
+		checkEndpoint("ce", ce),
+		checkEndpoint("br", br),
+		checkGivenIPv4(ipv4, psidLen),
+		checkPSID(psid, psidLen, psidOffset),
+	)
+	if err != nil {
+		return Softwire{}, err
+	}
+	s := Softwire{CE: ce, BR: br, IPv4: ipv4, PSID: psid, PSIDLen: psidLen, PSIDOffset: psidOffset}
+	if err := s.check(); err != nil {
+		return Softwire{}, err
+	}
+	return s, nil
+}
+
+func checkGivenIPv4(ipv4 netip.Prefix, psidLen int) error {
+	if err := checkIPv4(ipv4); err != nil {
+		return err
+	}
+	switch {
+	case ipv4 != ipv4.Masked():
+		return fmt.Errorf("ipv4 %v has bits set after its first %d: write %v for one address or %v for the prefix",
+			ipv4, ipv4.Bits(), ipv4.Addr(), ipv4.Masked())
+	case psidLen > 0 && ipv4.Bits() < 32:
+		return fmt.Errorf("psid-len %d shares one address, but ipv4 %v is a prefix: write one address, or psid-len 0", psidLen, ipv4)
+	}
+	return nil
+}
+
+// homeLen is the length of the prefix of a line. Of it a home gateway hands out a /60 or a /64 while the CE
+// address stays in subnet 0, so a longer prefix only says which line it is.
+const homeLen = 56
+
+// CheckPrefix says whether the CE address lies in the line's prefix, or in the /56 around a longer one. A CE outside
+// it gets no packet.
+func (s Softwire) CheckPrefix(prefix netip.Prefix) error {
+	if err := CheckPrefix(prefix); err != nil {
+		return err
+	}
+	line := prefixOf(high(prefix.Addr()), min(prefix.Bits(), homeLen))
+	if !line.Contains(s.CE) {
+		return fmt.Errorf("ce %v is outside the prefix %v: nothing sent to it arrives on this line; take the values that belong to %v",
+			s.CE, line, line)
+	}
+	return nil
+}

@@ -1,0 +1,127 @@
+package softwire
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+)
+
+// PSID is a port-set identifier that is not in the EA bits but given beside them (RFC 7597 appendix A example 5,
+// RFC 7598 section 4.5).
+type PSID struct {
+	Value uint16 // right-aligned
+	Len   int    // bits, k in RFC 7597 section 5.1
+}
+
+// Rule is a mapping rule (RFC 7597 section 5).
+type Rule struct {
+	IPv6, IPv4 netip.Prefix
+	EABits     int   // bits of embedded address after the IPv6 prefix, o in RFC 7597 section 5.2
+	PSIDOffset int   // bits of a port before the PSID, a in RFC 7597 section 5.1
+	PSID       *PSID // nil: taken from the EA bits
+	BR         netip.Addr
+}
+
+// EndUserLen is the length in bits of the end-user prefix that the rule makes: all of it that counts for MAP.
+func (r Rule) EndUserLen() int { return r.IPv6.Bits() + r.EABits }
+
+// suffixLen is p of RFC 7597 section 5.2: how many EA bits continue the IPv4 prefix.
+func (r Rule) suffixLen() int { return min(r.EABits, 32-r.IPv4.Bits()) }
+
+// carriedLen is q of RFC 7597 section 5.2: how many EA bits are left for a PSID.
+func (r Rule) carriedLen() int { return r.EABits - r.suffixLen() }
+
+func (r Rule) psidLen() int {
+	if r.PSID != nil {
+		return r.PSID.Len
+	}
+	return r.carriedLen()
+}
+
+// Check says everything that is wrong with the rule and what would be right.
+func (r Rule) Check() error { return errors.Join(r.problems()...) }
+
+func (r Rule) problems() []error {
+	checks := []func() error{
+		r.checkIPv6,
+		func() error { return checkIPv4(r.IPv4) },
+		func() error { return checkEndpoint("br", r.BR) },
+	}
+	// The numbers mean nothing without prefixes of the right families, and the PSID nothing without its place.
+	if r.IPv6.IsValid() && r.IPv6.Addr().Is6() && r.IPv4.IsValid() && r.IPv4.Addr().Is4() {
+		checks = append(checks, r.checkEABits)
+		if r.checkEABits() == nil {
+			checks = append(checks, r.checkPSID)
+		}
+	}
+	var problems []error
+	for _, check := range checks {
+		if err := check(); err != nil {
+			problems = append(problems, err)
+		}
+	}
+	return problems
+}
+
+func (r Rule) checkIPv6() error {
+	if err := checkGlobal("ipv6", r.IPv6); err != nil {
+		return err
+	}
+	if r.IPv6 != r.IPv6.Masked() {
+		return fmt.Errorf("ipv6 %v has bits set after its first %d: write %v, or correct the length",
+			r.IPv6, r.IPv6.Bits(), r.IPv6.Masked())
+	}
+	return nil
+}
+
+func (r Rule) checkEABits() error {
+	suffix := 32 - r.IPv4.Bits()
+	switch {
+	case r.IPv6.Bits() > 64:
+		return fmt.Errorf("ipv6 %v is longer than /64: the interface identifier begins there, a rule's prefix is shorter", r.IPv6)
+	case r.EABits < 0:
+		return fmt.Errorf("ea-bits %d is negative: it is 0 to %d", r.EABits, min(suffix+16, 64-r.IPv6.Bits()))
+	case r.EABits > suffix+16:
+		return fmt.Errorf("ea-bits %d is more than %v can use: %d bits of IPv4 suffix and 16 of PSID make at most %d",
+			r.EABits, r.IPv4, suffix, suffix+16)
+	case r.EndUserLen() > 64:
+		return fmt.Errorf("ea-bits %d after %v reach to bit %d, past bit 64 where the interface identifier begins: at most %d fit",
+			r.EABits, r.IPv6, r.EndUserLen(), 64-r.IPv6.Bits())
+	}
+	return nil
+}
+
+func (r Rule) checkPSID() error {
+	if r.PSID == nil {
+		return checkPSID(0, r.carriedLen(), r.PSIDOffset)
+	}
+	if err := checkPSID(r.PSID.Value, r.PSID.Len, r.PSIDOffset); err != nil {
+		return err
+	}
+	if carried := r.carriedLen(); carried > 0 && r.PSID.Len != carried {
+		return fmt.Errorf("psid-len %d contradicts the rule: of %d EA bits %d are IPv4 suffix, so the PSID has %d; write psid-len %d or leave it out",
+			r.PSID.Len, r.EABits, r.suffixLen(), carried, carried)
+	}
+	if length := r.IPv4.Bits() + r.suffixLen(); length < 32 && r.PSID.Len > 0 {
+		return fmt.Errorf("psid-len %d shares one address, but %v and %d EA bits make a /%d: ea-bits must be at least %d, or psid-len 0",
+			r.PSID.Len, r.IPv4, r.EABits, length, 32-r.IPv4.Bits())
+	}
+	return nil
+}
+
+// checkPSID says whether the value fits its length and both fit a port (RFC 7597 section 5.1: a + k + m = 16). The
+// offset is at most 15 (RFC 7598 section 4.5).
+func checkPSID(value uint16, length, offset int) error {
+	switch {
+	case offset < 0 || offset > 15:
+		return fmt.Errorf("psid-offset %d is outside 0 to 15", offset)
+	case length < 0 || length > 16:
+		return fmt.Errorf("psid-len %d is outside 0 to 16", length)
+	case offset+length > 16:
+		return fmt.Errorf("psid-offset %d and a PSID of %d bits need %d bits, a port has 16: with this PSID the offset is at most %d, with this offset the PSID has at most %d bits",
+			offset, length, offset+length, 16-length, 16-offset)
+	case int(value)>>length != 0:
+		return fmt.Errorf("psid %#x does not fit psid-len %d: it is at most %#x, written right-aligned", value, length, 1<<length-1)
+	}
+	return nil
+}

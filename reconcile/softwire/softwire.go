@@ -1,0 +1,108 @@
+// Package softwire is the arithmetic of a MAP-E customer edge (CE): from a mapping rule and the line's IPv6 prefix to the
+// CE address, the IPv4 address and the port set (RFC 7597).
+package softwire
+
+import (
+	"fmt"
+	"net/netip"
+)
+
+// Softwire is one end of a MAP-E tunnel. Compute and Given make it; their checks are what its methods rely on.
+type Softwire struct {
+	Rule          *Rule        // nil when the values were given
+	EndUserPrefix netip.Prefix // invalid when the values were given
+	CE, BR        netip.Addr
+	IPv4          netip.Prefix // /32 for an address, shorter for a prefix
+	PSID          uint16       // right-aligned; 0 when PSIDLen is 0
+	PSIDLen       int          // bits; 0 when the address is not shared
+	PSIDOffset    int          // bits; without effect when PSIDLen is 0
+	Warnings      []string
+}
+
+// Compute derives the softwire of the CE on the line of prefix: the end-user prefix, a longer one that is part of it (a
+// /60 or /64 from a home gateway), or any address in it as a /128.
+func Compute(rules []Rule, prefix netip.Prefix, id InterfaceID) (Softwire, error) {
+	if err := CheckRules(rules); err != nil {
+		return Softwire{}, err
+	}
+	if err := CheckPrefix(prefix); err != nil {
+		return Softwire{}, err
+	}
+	if _, err := ParseInterfaceID(id.String()); err != nil {
+		return Softwire{}, err
+	}
+	r, err := match(rules, prefix)
+	if err != nil {
+		return Softwire{}, err
+	}
+	s := r.softwire(high(prefix.Masked().Addr()), id)
+	if err := s.check(); err != nil {
+		return Softwire{}, err
+	}
+	s.warn(prefix)
+	return s, nil
+}
+
+// CheckPrefix says whether prefix can be a provider's line at all, whatever the rules.
+func CheckPrefix(prefix netip.Prefix) error { return checkGlobal("prefix", prefix) }
+
+// softwire is RFC 7597 section 5.2 for an end-user prefix given by its high 64 bits.
+func (r Rule) softwire(endUser uint64, id InterfaceID) Softwire {
+	s := Softwire{
+		Rule:          &r,
+		EndUserPrefix: prefixOf(endUser, r.EndUserLen()),
+		BR:            r.BR,
+		PSIDLen:       r.psidLen(),
+		PSIDOffset:    r.PSIDOffset,
+	}
+	suffix, carried := r.split(endUser)
+	ipv4 := ipv4Bits(r.IPv4.Masked().Addr()) | suffix
+	s.IPv4 = netip.PrefixFrom(ipv4Addr(ipv4), r.IPv4.Bits()+r.suffixLen())
+	s.PSID = carried
+	if r.PSID != nil {
+		s.PSID = r.PSID.Value
+	}
+	// The CE lies in the first subnet of the end-user prefix (RFC 7597 section 5.2: the MAP subnet identifier is 0).
+	s.CE = id.address(high(s.EndUserPrefix.Addr()), ipv4, s.PSID)
+	return s
+}
+
+// split takes the EA bits apart: the IPv4 suffix, already in its place in the address, and the PSID.
+func (r Rule) split(endUser uint64) (suffix uint32, psid uint16) {
+	ea := endUser << r.IPv6.Bits() >> (64 - r.EABits)
+	q := r.carriedLen()
+	return uint32(ea >> q << (32 - r.IPv4.Bits() - r.suffixLen())), uint16(ea & (1<<q - 1))
+}
+
+// check is what must hold however the softwire came about.
+func (s Softwire) check() error {
+	if s.CE == s.BR {
+		return fmt.Errorf("ce and br are both %v: br is the provider's border relay, another host than this one", s.CE)
+	}
+	if s.PortCount() == 0 {
+		return fmt.Errorf("psid 0 of 16 bits at psid-offset 0 leaves port 0 only, which no packet may carry: one of the three is wrong")
+	}
+	return nil
+}
+
+// warn notes what is legal and probably not meant.
+func (s *Softwire) warn(prefix netip.Prefix) {
+	r := s.Rule
+	if r.IPv4 != r.IPv4.Masked() {
+		s.warnf("rule ipv4 %v has bits set after its first %d, which count for nothing (RFC 7598 section 4.1): %v is meant, or another length",
+			r.IPv4, r.IPv4.Bits(), r.IPv4.Masked())
+	}
+	if _, carried := r.split(high(s.EndUserPrefix.Addr())); r.PSID != nil && r.carriedLen() > 0 && carried != s.PSID {
+		s.warnf("the rule's psid %#x replaces %#x, which the prefix carries: the border relay must know of it", s.PSID, carried)
+	}
+	line := prefixOf(high(prefix.Masked().Addr()), min(prefix.Bits(), 64))
+	if line.Addr() != s.EndUserPrefix.Addr() {
+		s.warnf("%v is not the first subnet of %v: it looks like a part that a home gateway handed out. "+
+			"MAP-E puts the CE address %v into the first one, %v, which is the home gateway's own LAN: this machine's WAN must be on that link",
+			line, s.EndUserPrefix, s.CE, prefixOf(high(s.CE), 64))
+	}
+}
+
+func (s *Softwire) warnf(format string, args ...any) {
+	s.Warnings = append(s.Warnings, fmt.Sprintf(format, args...))
+}
