@@ -1,0 +1,158 @@
+package schema
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"unicode/utf8"
+)
+
+// A mistake is what people did when yaml.v3 says something.
+type mistake struct {
+	says    string
+	explain func(syntaxError, []string) fault
+}
+
+var mistakes = []mistake{
+	{"found character that cannot start any token", badStart},
+	{"found a tab character", badStart},
+	{"mapping values are not allowed", badColon},
+	{"could not find expected ':'", noColon},
+	{"did not find expected key", afterQuote},
+	{"did not find expected '-' indicator", func(e syntaxError, lines []string) fault {
+		return fault{indent(e.cursor.line, lines), `not an entry of the list above: those start with "- ", in line with each other`}
+	}},
+	{"did not find expected ',' or", openBracket},
+	{"did not find expected node content", func(e syntaxError, lines []string) fault {
+		return fault{e.cursor, "a value is missing here, or a bracket above is not closed"}
+	}},
+	{"found unexpected end of stream", openQuote},
+	{"block sequence entries are not allowed", func(e syntaxError, lines []string) fault {
+		return fault{e.cursor, "a list cannot start here; write it as [a, b], or each entry on a line of its own"}
+	}},
+	{"unknown anchor", unknownAnchor},
+	{"exceeded max depth", func(e syntaxError, lines []string) fault {
+		return fault{e.cursor, "nested too deeply"}
+	}},
+}
+
+// explain says what is wrong and where, in the words of someone who writes the
+// file and not of a parser.
+func (e syntaxError) explain(lines []string) fault {
+	e.cursor.line = min(max(e.cursor.line, 1), len(lines))
+	if e.start = min(e.start, len(lines)); e.start < 1 {
+		e.start = e.cursor.line
+	}
+	for _, m := range mistakes {
+		if strings.HasPrefix(e.message, m.says) {
+			bad := m.explain(e, lines)
+			bad.message += fullWidth(lines, bad.at.line)
+			return bad
+		}
+	}
+	return fault{spot{e.start, 0}, "this is not YAML: " + e.message}
+}
+
+// indent is the spot where the text of a line begins.
+func indent(line int, lines []string) spot {
+	s := lines[line-1]
+	return spot{line, 1 + utf8.RuneCountInString(s[:len(s)-len(strings.TrimLeft(s, " \t"))])}
+}
+
+func badStart(e syntaxError, lines []string) fault {
+	line := lines[e.cursor.line-1]
+	if tab := strings.IndexByte(line, '\t'); tab >= 0 && strings.TrimLeft(line[:tab], " -?") == "" {
+		return fault{spot{e.cursor.line, 1 + tab}, "a tab; YAML is indented with spaces only"}
+	}
+	r := []rune(line)
+	if i := e.cursor.col - 1; i < len(r) {
+		return fault{e.cursor, fmt.Sprintf("a value that starts with %q needs quotes around it", r[i])}
+	}
+	return fault{spot{e.cursor.line, 0}, "this is not YAML: " + e.message}
+}
+
+func badColon(e syntaxError, lines []string) fault {
+	line := []rune(lines[e.cursor.line-1])
+	before := string(line[:min(e.cursor.col-1, len(line))])
+	if strings.Contains(before, ": ") || strings.HasSuffix(before, ":") {
+		return fault{e.cursor, `a second ":" in one value; put quotes around the value`}
+	}
+	return fault{indent(e.cursor.line, lines),
+		`no key can be here: the line above has a value already or lacks its ":", or this one is indented too far`}
+}
+
+func noColon(e syntaxError, lines []string) fault {
+	return fault{indent(e.start, lines), `a key needs ": " after it`}
+}
+
+// textAfterQuote matches a value in quotes that goes on behind them.
+var textAfterQuote = regexp.MustCompile(`(?:[:,\[{-]\s+|[\[{])(?:"(?:[^"\\]|\\.)*"|'(?:[^']|'')*')\s*([^\s#,:\]}'"])`)
+
+func afterQuote(e syntaxError, lines []string) fault {
+	for i := e.start; i <= e.cursor.line; i++ {
+		if m := textAfterQuote.FindStringSubmatchIndex(lines[i-1]); m != nil {
+			return fault{spot{i, 1 + utf8.RuneCountInString(lines[i-1][:m[2]])}, "text after a closing quote"}
+		}
+	}
+	return fault{indent(e.cursor.line, lines),
+		"this does not continue what is above: look at its indentation, and at quotes and brackets before it"}
+}
+
+// openBracket tells a missing comma from a missing bracket: only the latter
+// sends the parser to another line.
+func openBracket(e syntaxError, lines []string) fault {
+	closing := e.message[strings.LastIndex(e.message, "or '")+4:][:1]
+	if e.cursor.line == e.start {
+		return fault{e.cursor, fmt.Sprintf(`a "," or %q is missing before this`, closing)}
+	}
+	opening := map[string]rune{"]": '[', "}": '{'}[closing]
+	at, depth := spot{e.start, 0}, 0
+	line := []rune(lines[e.start-1])
+	for i := len(line) - 1; i >= 0 && at.col == 0; i-- {
+		switch {
+		case string(line[i]) == closing:
+			depth++
+		case line[i] == opening && depth > 0:
+			depth--
+		case line[i] == opening:
+			at.col = i + 1
+		}
+	}
+	return fault{at, fmt.Sprintf("this %q is not closed, or there is no comma between what is in it", opening)}
+}
+
+func openQuote(e syntaxError, lines []string) fault {
+	line := []rune(lines[e.start-1])
+	for i := len(line) - 1; i >= 0; i-- {
+		if line[i] == '"' || line[i] == '\'' {
+			return fault{spot{e.start, i + 1}, "this quote is not closed"}
+		}
+	}
+	return fault{spot{e.start, 0}, "a quote is not closed"}
+}
+
+func unknownAnchor(e syntaxError, lines []string) fault {
+	alias := "*" + strings.TrimSuffix(strings.TrimPrefix(e.message, "unknown anchor '"), "' referenced")
+	for i, line := range lines {
+		if before, _, ok := strings.Cut(line, alias); ok {
+			return fault{spot{i + 1, 1 + utf8.RuneCountInString(before)},
+				alias + " stands for nothing: there is no &" + alias[1:] + " before it"}
+		}
+	}
+	return fault{e.cursor, e.message}
+}
+
+// fullWidth points out characters that look like YAML's but are not, near the
+// place where it stumbled.
+func fullWidth(lines []string, line int) string {
+	for i := max(line-1, 1); i <= line; i++ {
+		for _, look := range []struct{ bad, good string }{{"：", `":"`}, {"　", "a space"}, {"\u00a0", "a space"}} {
+			code, _, _ := strings.Cut(lines[i-1], " #")
+			if strings.Contains(code, look.bad) {
+				r, _ := utf8.DecodeRuneInString(look.bad)
+				return fmt.Sprintf(" (line %d has %U where %s must be)", i, r, look.good)
+			}
+		}
+	}
+	return ""
+}

@@ -1,0 +1,150 @@
+package schema
+
+import (
+	"fmt"
+
+	"gopkg.in/yaml.v3"
+)
+
+// A parser walks a YAML tree by a table of keys. It does not use the decoder
+// of yaml.v3, which stops early, forgets positions below a custom type, and
+// takes an unknown key for nothing.
+type parser struct {
+	source   *source
+	problems Problems
+}
+
+// maxProblems is where a parser stops counting: whoever has a hundred, has
+// given it the wrong file.
+const maxProblems = 100
+
+// Parse reads the mape: section of a YAML file. The error is of type
+// [Problems]: everything that is wrong, warnings included.
+func Parse(name string, data []byte) (*Config, error) {
+	text, bad := decodeText(data)
+	p := &parser{source: newSource(name, text)}
+	c := &Config{source: p.source, Tunnel: "mape0", Backend: "auto"}
+	if bad != nil {
+		p.report(bad.at, "", "%s", bad.message)
+	} else if docs := p.documents(text); docs != nil {
+		if section := p.section(docs); section != nil {
+			p.mapping("mape", section, c.keys())
+			p.check(c)
+		}
+	}
+	p.problems.sort()
+	for _, problem := range p.problems {
+		if !problem.Warning {
+			return nil, p.problems
+		}
+	}
+	if c.Provider == "" && c.Rules == nil && c.Softwire == nil {
+		c.Provider = "auto"
+	}
+	c.Warnings = p.problems
+	return c, nil
+}
+
+func (p *parser) report(at spot, path, format string, args ...any) *Problem {
+	problem := p.source.problem(at, path, fmt.Sprintf(format, args...))
+	switch n := len(p.problems); {
+	case n == maxProblems:
+		problem.Path, problem.Message = "", "this and more is wrong; only the first hundred problems are shown"
+		fallthrough
+	case n < maxProblems:
+		p.problems = append(p.problems, problem)
+		return &p.problems[n]
+	}
+	return new(Problem)
+}
+
+// reportRival reports something that contradicts an earlier place.
+func (p *parser) reportRival(at, earlier spot, path, format string, args ...any) {
+	rival := p.source.problem(earlier, "", "")
+	p.report(at, path, format, args...).rival = &rival
+}
+
+// has says whether the file says something at the path, be it right or wrong.
+func (p *parser) has(path string) bool {
+	_, ok := p.source.places[path]
+	return ok
+}
+
+// key is the spot of a key that the file has.
+func (p *parser) key(path string) spot { return p.source.places[path].key }
+
+// value is the spot to point at for a value, or for what is missing in it.
+func (p *parser) value(path string) spot {
+	where, _ := p.source.find(path)
+	return where
+}
+
+// mapping reads the keys of a mapping by their table.
+func (p *parser) mapping(path string, n *yaml.Node, keys []key) {
+	if n.Kind != yaml.MappingNode {
+		p.wrongType(path, n, "keys and values, such as "+keys[0].name+": …")
+		return
+	}
+	for _, e := range p.entries(path, n) {
+		k := lookup(keys, e.name)
+		if k == nil {
+			p.report(at(e.key), path, "%s", unknownKey(e.name, keys))
+			continue
+		}
+		value := resolve(e.value)
+		inner := path + "." + e.name
+		p.source.places[inner] = place{at(e.key), at(value)}
+		if isNull(value) {
+			p.report(at(e.key), inner, "has no value; write %s", k.value.want())
+			continue
+		}
+		k.value.read(p, inner, value)
+	}
+	for _, k := range keys {
+		if k.required && !p.has(path+"."+k.name) {
+			p.report(p.value(path), path, "%q is missing; write %s", k.name, k.value.want())
+		}
+	}
+}
+
+// wrongType says what a value is and what it should be.
+func (p *parser) wrongType(path string, n *yaml.Node, want string) {
+	p.report(p.value(path), path, "%s; write %s", describe(n), want)
+}
+
+// describe says in words what a value is.
+func describe(n *yaml.Node) string {
+	switch {
+	case n.Kind == yaml.MappingNode:
+		return "has keys of its own"
+	case n.Kind == yaml.SequenceNode:
+		return "is a list"
+	case isNull(n):
+		return "has no value"
+	}
+	switch tag := n.ShortTag(); tag {
+	case "!!str":
+		return "is the text " + quote(n.Value)
+	case "!!int", "!!float":
+		return "is the number " + clip(n.Value)
+	case "!!bool":
+		return "is the truth value " + n.Value
+	case "!!timestamp":
+		return "is the date " + clip(n.Value)
+	default:
+		return "has the tag " + clip(tag)
+	}
+}
+
+func at(n *yaml.Node) spot { return spot{n.Line, n.Column} }
+
+// resolve follows an alias to what it stands for: that is where a value can be
+// put right. YAML has no aliases of aliases.
+func resolve(n *yaml.Node) *yaml.Node {
+	if n.Kind == yaml.AliasNode {
+		return n.Alias
+	}
+	return n
+}
+
+func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null" }

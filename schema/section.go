@@ -1,0 +1,90 @@
+package schema
+
+import (
+	"strings"
+
+	"gopkg.in/yaml.v3"
+)
+
+// section finds the value of the mape: key. Every other key at the top belongs
+// to someone else: cloud-init, netplan, or whoever holds anchors there.
+func (p *parser) section(docs []*yaml.Node) *yaml.Node {
+	var others []*yaml.Node
+	var first, value *yaml.Node
+	for _, doc := range docs {
+		if doc.Kind != yaml.MappingNode {
+			continue
+		}
+		for i := 0; i+1 < len(doc.Content); i += 2 {
+			key := resolve(doc.Content[i])
+			switch {
+			case key.Kind != yaml.ScalarNode:
+			case key.Value != "mape":
+				others = append(others, key)
+			case first == nil:
+				first, value = key, resolve(doc.Content[i+1])
+			default:
+				p.reportRival(at(key), at(first), "", `a second "mape:"; the first is on line %d`, first.Line)
+			}
+		}
+	}
+	if first == nil {
+		p.noSection(docs, others)
+		return nil
+	}
+	p.source.places["mape"] = place{at(first), at(value)}
+	if isNull(value) {
+		p.empty(first, others)
+		return nil
+	}
+	return value
+}
+
+// empty reports a mape: without a value. Often the lines below it are not
+// indented, or by something that only looks like a space.
+func (p *parser) empty(key *yaml.Node, others []*yaml.Node) {
+	for _, other := range others {
+		if inner := lookup(new(Config).keys(), narrow(other.Value)); inner != nil && other.Line > key.Line {
+			message := `%q is not inside "mape:"; indent it with two spaces`
+			if inner.name != other.Value {
+				message = `%q is not inside "mape:": what stands before it is no ASCII space; indent it with two of those`
+			}
+			p.report(at(other), "", message, inner.name)
+			return
+		}
+	}
+	p.report(at(key), "mape", `has no value; to use the defaults for everything write "mape: {}"`)
+}
+
+// noSection reports that there is no mape: key, at the place that is most
+// likely meant to be one.
+func (p *parser) noSection(docs, others []*yaml.Node) {
+	where, message := spot{1, 1}, `there is no "mape:" section; the smallest is "mape: {}"`
+	for _, doc := range docs {
+		if doc.Kind != yaml.MappingNode && !isNull(doc) {
+			where, message = at(doc), `there is no "mape:" section: the file `+describe(doc)
+			break
+		}
+	}
+	if near := firstOf(others, func(name string) bool { return lookup(new(Config).keys(), name) != nil }); near != nil {
+		where, message = at(near), `there is no "mape:" section; does `+quote(near.Value)+` belong inside one?`
+	}
+	if near := firstOf(others, func(name string) bool { return distance(squeeze(name), "mape") <= 1 }); near != nil {
+		where, message = at(near), `there is no "mape:" section; did you mean that with `+quote(near.Value)+`?`
+	}
+	p.report(where, "", "%s", message).cause = ErrNoSection
+}
+
+func firstOf(keys []*yaml.Node, is func(string) bool) *yaml.Node {
+	for _, key := range keys {
+		if is(narrow(key.Value)) {
+			return key
+		}
+	}
+	return nil
+}
+
+// squeeze leaves out how a name is written: MAP-E and map_e are mape.
+func squeeze(name string) string {
+	return strings.NewReplacer("-", "", "_", "", " ", "").Replace(strings.ToLower(name))
+}
