@@ -100,5 +100,5 @@ func unknownKey(word string, keys []key) string {
 	if homes != nil {
 		return quote(word) + " does not belong here but " + list(homes, "or")
 	}
-	return unknown + "; known are " + list(known, "and")
+	return unknown + "; the keys here are " + list(known, "and")
 }

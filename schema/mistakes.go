@@ -15,16 +15,14 @@ type mistake struct {
 
 var mistakes = []mistake{
 	{"found character that cannot start any token", badStart},
-	{"found a tab character", badStart},
+	{"found a tab character", badTab},
 	{"mapping values are not allowed", badColon},
 	{"could not find expected ':'", noColon},
 	{"did not find expected key", afterQuote},
-	{"did not find expected '-' indicator", func(e syntaxError, lines []string) fault {
-		return fault{indent(e.cursor.line, lines), `not an entry of the list above: those start with "- ", in line with each other`}
-	}},
+	{"did not find expected '-' indicator", badEntry},
 	{"did not find expected ',' or", openBracket},
 	{"did not find expected node content", func(e syntaxError, lines []string) fault {
-		return fault{e.cursor, "a value is missing here, or a bracket above is not closed"}
+		return fault{e.cursor, "a value is missing before this, or a bracket is not closed"}
 	}},
 	{"found unexpected end of stream", openQuote},
 	{"block sequence entries are not allowed", func(e syntaxError, lines []string) fault {
@@ -39,8 +37,10 @@ var mistakes = []mistake{
 // explain says what is wrong and where, in the words of someone who writes the
 // file and not of a parser.
 func (e syntaxError) explain(lines []string) fault {
-	e.cursor.line = min(max(e.cursor.line, 1), len(lines))
-	if e.start = min(e.start, len(lines)); e.start < 1 {
+	if last := len(lines); e.cursor.line > last {
+		e.cursor = spot{last, 1 + utf8.RuneCountInString(lines[last-1])}
+	}
+	if e.start = min(e.start, e.cursor.line); e.start < 1 {
 		e.start = e.cursor.line
 	}
 	for _, m := range mistakes {
@@ -59,16 +59,26 @@ func indent(line int, lines []string) spot {
 	return spot{line, 1 + utf8.RuneCountInString(s[:len(s)-len(strings.TrimLeft(s, " \t"))])}
 }
 
+func badTab(e syntaxError, lines []string) fault {
+	for i, line := range lines[e.start-1:] {
+		if tab := strings.IndexByte(line, '\t'); tab >= 0 && strings.Trim(line[:tab], " -?") == "" {
+			return fault{spot{e.start + i, 1 + tab}, "a tab; YAML is indented with spaces only"}
+		}
+	}
+	return fault{spot{e.start, 0}, "a tab; YAML is indented with spaces only"}
+}
+
 func badStart(e syntaxError, lines []string) fault {
-	line := lines[e.cursor.line-1]
-	if tab := strings.IndexByte(line, '\t'); tab >= 0 && strings.TrimLeft(line[:tab], " -?") == "" {
-		return fault{spot{e.cursor.line, 1 + tab}, "a tab; YAML is indented with spaces only"}
+	line := []rune(lines[e.cursor.line-1])
+	switch i := e.cursor.col - 1; {
+	case i >= len(line):
+		return fault{spot{e.start, 0}, "this is not YAML: " + e.message}
+	case line[i] == '\t':
+		e.start = e.cursor.line
+		return badTab(e, lines)
+	default:
+		return fault{e.cursor, fmt.Sprintf("a value that starts with %q needs quotes around it", line[i])}
 	}
-	r := []rune(line)
-	if i := e.cursor.col - 1; i < len(r) {
-		return fault{e.cursor, fmt.Sprintf("a value that starts with %q needs quotes around it", r[i])}
-	}
-	return fault{spot{e.cursor.line, 0}, "this is not YAML: " + e.message}
 }
 
 func badColon(e syntaxError, lines []string) fault {
@@ -94,31 +104,18 @@ func afterQuote(e syntaxError, lines []string) fault {
 			return fault{spot{i, 1 + utf8.RuneCountInString(lines[i-1][:m[2]])}, "text after a closing quote"}
 		}
 	}
+	if at, closing := strayBracket(lines, e.start, e.cursor.line); closing != 0 {
+		return fault{at, fmt.Sprintf("this %q closes nothing", closing)}
+	}
 	return fault{indent(e.cursor.line, lines),
 		"this does not continue what is above: look at its indentation, and at quotes and brackets before it"}
 }
 
-// openBracket tells a missing comma from a missing bracket: only the latter
-// sends the parser to another line.
-func openBracket(e syntaxError, lines []string) fault {
-	closing := e.message[strings.LastIndex(e.message, "or '")+4:][:1]
-	if e.cursor.line == e.start {
-		return fault{e.cursor, fmt.Sprintf(`a "," or %q is missing before this`, closing)}
+func badEntry(e syntaxError, lines []string) fault {
+	if at, closing := strayBracket(lines, e.start, e.cursor.line); closing != 0 {
+		return fault{at, fmt.Sprintf("this %q closes nothing", closing)}
 	}
-	opening := map[string]rune{"]": '[', "}": '{'}[closing]
-	at, depth := spot{e.start, 0}, 0
-	line := []rune(lines[e.start-1])
-	for i := len(line) - 1; i >= 0 && at.col == 0; i-- {
-		switch {
-		case string(line[i]) == closing:
-			depth++
-		case line[i] == opening && depth > 0:
-			depth--
-		case line[i] == opening:
-			at.col = i + 1
-		}
-	}
-	return fault{at, fmt.Sprintf("this %q is not closed, or there is no comma between what is in it", opening)}
+	return fault{indent(e.cursor.line, lines), `not an entry of the list above: those start with "- ", in line with each other`}
 }
 
 func openQuote(e syntaxError, lines []string) fault {
@@ -145,7 +142,7 @@ func unknownAnchor(e syntaxError, lines []string) fault {
 // fullWidth points out characters that look like YAML's but are not, near the
 // place where it stumbled.
 func fullWidth(lines []string, line int) string {
-	for i := max(line-1, 1); i <= line; i++ {
+	for i := max(line-1, 1); i <= min(line, len(lines)); i++ {
 		for _, look := range []struct{ bad, good string }{{"：", `":"`}, {"　", "a space"}, {"\u00a0", "a space"}} {
 			code, _, _ := strings.Cut(lines[i-1], " #")
 			if strings.Contains(code, look.bad) {

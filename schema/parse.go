@@ -82,7 +82,8 @@ func (p *parser) value(path string) spot {
 // mapping reads the keys of a mapping by their table.
 func (p *parser) mapping(path string, n *yaml.Node, keys []key) {
 	if n.Kind != yaml.MappingNode {
-		p.wrongType(path, n, "keys and values, such as "+keys[0].name+": …")
+		p.report(p.value(path), path, `%s; write keys and values with ": " between them, as in "%s: …"%s`,
+			describe(n), keys[0].name, fullWidth(p.source.lines, n.Line))
 		return
 	}
 	for _, e := range p.entries(path, n) {
@@ -93,7 +94,7 @@ func (p *parser) mapping(path string, n *yaml.Node, keys []key) {
 		}
 		value := resolve(e.value)
 		inner := path + "." + e.name
-		p.source.places[inner] = place{at(e.key), at(value)}
+		p.source.places[inner] = place{at(e.key), valueSpot(e.key, value)}
 		if isNull(value) {
 			p.report(at(e.key), inner, "has no value; write %s", k.value.want())
 			continue
@@ -134,6 +135,15 @@ func describe(n *yaml.Node) string {
 	default:
 		return "has the tag " + clip(tag)
 	}
+}
+
+// valueSpot is where to point for a value. Of a block that begins below its
+// key, the key is what one looks for.
+func valueSpot(key, value *yaml.Node) spot {
+	if value.Kind != yaml.ScalarNode && value.Style&yaml.FlowStyle == 0 || isNull(value) {
+		return at(key)
+	}
+	return at(value)
 }
 
 func at(n *yaml.Node) spot { return spot{n.Line, n.Column} }

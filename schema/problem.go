@@ -46,7 +46,7 @@ func (p Problem) Error() string {
 		b.WriteString(p.Path + ": ")
 	}
 	b.WriteString(p.Message)
-	if p.Line > 0 {
+	if p.Line > 0 && p.Source != "" {
 		b.WriteString(p.excerpt())
 	}
 	return b.String()

@@ -32,7 +32,7 @@ func (p *parser) section(docs []*yaml.Node) *yaml.Node {
 		p.noSection(docs, others)
 		return nil
 	}
-	p.source.places["mape"] = place{at(first), at(value)}
+	p.source.places["mape"] = place{at(first), valueSpot(first, value)}
 	if isNull(value) {
 		p.empty(first, others)
 		return nil

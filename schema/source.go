@@ -47,11 +47,6 @@ func (s *source) problem(at spot, path, message string) Problem {
 func (s *source) find(path string) (spot, bool) {
 	for path != "" {
 		if at, ok := s.places[path]; ok {
-			// Of a block that begins below its key, the key is what one
-			// looks for.
-			if at.key.line != 0 && at.key.line != at.value.line {
-				return at.key, true
-			}
 			return at.value, true
 		}
 		path = path[:max(strings.LastIndexAny(path, ".["), 0)]

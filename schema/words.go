@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/agnivade/levenshtein"
 )
@@ -43,7 +44,7 @@ func distance(a, b string) int {
 // nearest returns the word that is meant by a misspelt one, or "".
 func nearest(word string, known []string) string {
 	word = strings.ReplaceAll(strings.ToLower(narrow(word)), "_", "-")
-	best, least := "", max(len(word)/3, 1)+1
+	best, least := "", max(utf8.RuneCountInString(word)/3, 1)+1
 	for _, k := range known {
 		if d := distance(word, k); d < least {
 			best, least = k, d
