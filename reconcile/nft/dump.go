@@ -1,0 +1,190 @@
+package nft
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/nftables"
+	"github.com/google/nftables/expr"
+	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// Not in package unix.
+const (
+	nftaChainFlags     = 10
+	nftChainBase       = 1
+	nftMsgGetFlowtable = 23
+)
+
+func (r reader) table() (Table, error) {
+	t := Table{Name: r.name}
+	answers, err := r.get(unix.NFT_MSG_GETTABLE, 0, r.name)
+	if errors.Is(err, unix.ENOENT) {
+		return t, nil
+	}
+	if err != nil || len(answers) == 0 {
+		return t, err
+	}
+	if flags := answers[0].number(unix.NFTA_TABLE_FLAGS); flags != 0 {
+		t.Foreign = append(t.Foreign, fmt.Sprintf("# table flags 0x%x", flags))
+	}
+	for _, read := range []func(*Table) error{r.sets, r.chains, r.others} {
+		if err := read(&t); err != nil {
+			return t, err
+		}
+	}
+	if t.absent() {
+		t.Foreign = []string{"# empty"}
+	}
+	return t, nil
+}
+
+func (r reader) chains(t *Table) error {
+	// The kernel does not filter this dump.
+	answers, err := r.get(unix.NFT_MSG_GETCHAIN, netlink.Dump)
+	for _, a := range answers {
+		if a.text(unix.NFTA_CHAIN_TABLE) != r.name {
+			continue
+		}
+		c := Chain{Name: a.text(unix.NFTA_CHAIN_NAME), Type: nftables.ChainType(a.text(unix.NFTA_CHAIN_TYPE))}
+		if flags := a.number(nftaChainFlags) &^ nftChainBase; flags != 0 {
+			t.Foreign = append(t.Foreign, fmt.Sprintf("# chain %s flags 0x%x", c.Name, flags))
+		}
+		if c.Type != "" {
+			hook, err := a.nested(unix.NFTA_CHAIN_HOOK)
+			if err != nil {
+				return err
+			}
+			c.Hook = nftables.ChainHook(hook.number(unix.NFTA_HOOK_HOOKNUM))
+			c.Priority = int32(hook.number(unix.NFTA_HOOK_PRIORITY))
+			c.Drop = a.number(unix.NFTA_CHAIN_POLICY) == uint64(nftables.ChainPolicyDrop)
+		}
+		if c.Rules, err = r.rules(c.Name); err != nil {
+			return err
+		}
+		t.Chains = append(t.Chains, c)
+	}
+	return err
+}
+
+func (r reader) rules(chain string) ([]Rule, error) {
+	answers, err := r.get(unix.NFT_MSG_GETRULE, netlink.Dump, r.name, chain)
+	if err != nil {
+		return nil, err
+	}
+	var rules []Rule
+	for _, a := range answers {
+		list, err := a.list(unix.NFTA_RULE_EXPRESSIONS)
+		if err != nil {
+			return nil, err
+		}
+		rule := Rule{}
+		for _, b := range list {
+			e, err := expression(b)
+			if err != nil {
+				return nil, err
+			}
+			rule = append(rule, e)
+		}
+		rules = append(rules, rule)
+	}
+	return rules, nil
+}
+
+// others notes what a Table cannot hold.
+func (r reader) others(t *Table) error {
+	for _, kind := range []struct {
+		name    string
+		message uint16
+	}{{"object", unix.NFT_MSG_GETOBJ}, {"flowtable", nftMsgGetFlowtable}} {
+		answers, err := r.get(kind.message, netlink.Dump, r.name)
+		if err != nil {
+			return err
+		}
+		for _, a := range answers {
+			if a.text(1) == r.name {
+				t.Foreign = append(t.Foreign, fmt.Sprintf("# %s %s", kind.name, a.text(2)))
+			}
+		}
+	}
+	slices.Sort(t.Foreign)
+	return nil
+}
+
+func (r reader) sets(t *Table) error {
+	answers, err := r.get(unix.NFT_MSG_GETSET, netlink.Dump, r.name)
+	if err != nil {
+		return err
+	}
+	for _, a := range answers {
+		if a.text(unix.NFTA_SET_TABLE) != r.name {
+			continue
+		}
+		flags := uint32(a.number(unix.NFTA_SET_FLAGS))
+		s := Set{
+			Name:    a.text(unix.NFTA_SET_NAME),
+			Key:     datatype(a.number(unix.NFTA_SET_KEY_TYPE), a.number(unix.NFTA_SET_KEY_LEN)),
+			Foreign: setFlags(flags, time.Duration(a.number(unix.NFTA_SET_TIMEOUT))*time.Millisecond),
+		}
+		if flags&unix.NFT_SET_MAP != 0 {
+			s.Value = datatype(a.number(unix.NFTA_SET_DATA_TYPE), a.number(unix.NFTA_SET_DATA_LEN))
+		}
+		if s.Elements, err = r.elements(s.Name); err != nil {
+			return err
+		}
+		s.sort()
+		t.Sets = append(t.Sets, s)
+	}
+	return nil
+}
+
+func datatype(magic, length uint64) nftables.SetDatatype {
+	for _, known := range []nftables.SetDatatype{nftables.TypeInetService, nftables.TypeIPAddr} {
+		if uint64(known.GetNFTMagic()) == magic && uint64(known.Bytes) == length {
+			return known
+		}
+	}
+	t := nftables.SetDatatype{Bytes: uint32(length)}
+	t.SetNFTMagic(uint32(magic))
+	return t
+}
+
+func (r reader) elements(set string) ([]Element, error) {
+	answers, err := r.get(unix.NFT_MSG_GETSETELEM, netlink.Dump, r.name, set)
+	if err != nil {
+		return nil, err
+	}
+	var elements []Element
+	for _, a := range answers {
+		list, err := a.list(unix.NFTA_SET_ELEM_LIST_ELEMENTS)
+		if err != nil {
+			return nil, err
+		}
+		for _, b := range list {
+			e, err := element(b)
+			if err != nil {
+				return nil, err
+			}
+			elements = append(elements, e)
+		}
+	}
+	return elements, nil
+}
+
+// expression decodes those that rules here are made of, and keeps the others as the kernel's bytes: the library's own
+// decoder leaves those out that it does not know, and they would not show.
+func expression(b []byte) (expr.Any, error) {
+	a, err := parse(b)
+	if err != nil {
+		return nil, err
+	}
+	name, data := a.text(unix.NFTA_EXPR_NAME), a[unix.NFTA_EXPR_DATA]
+	e := newExpression(name, data)
+	if e == nil {
+		return unknown{name: name, data: data}, nil
+	}
+	return e, expr.Unmarshal(unix.NFPROTO_IPV4, data, e)
+}

@@ -1,0 +1,83 @@
+package nft
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/google/nftables/binaryutil"
+	"github.com/google/nftables/expr"
+	"golang.org/x/sys/unix"
+)
+
+var (
+	protocols = map[byte]string{unix.IPPROTO_ICMP: "icmp", unix.IPPROTO_TCP: "tcp", unix.IPPROTO_UDP: "udp"}
+
+	icmpTypes = map[byte]string{
+		0: "echo-reply", 3: "destination-unreachable", 8: "echo-request", 11: "time-exceeded", 12: "parameter-problem",
+	}
+
+	// rejects are the codes of ICMP destination unreachable.
+	rejects = map[byte]string{2: "prot-unreachable", 3: "port-unreachable", 13: "admin-prohibited"}
+
+	ctStates = []bit{
+		{expr.CtStateBitINVALID, "invalid"}, {expr.CtStateBitESTABLISHED, "established"}, {expr.CtStateBitRELATED, "related"},
+		{expr.CtStateBitNEW, "new"}, {expr.CtStateBitUNTRACKED, "untracked"},
+	}
+	tcpFlags = []bit{{1, "fin"}, {2, "syn"}, {4, "rst"}, {8, "psh"}, {16, "ack"}, {32, "urg"}, {64, "ecn"}, {128, "cwr"}}
+)
+
+type bit struct {
+	value uint32
+	name  string
+}
+
+func names(of map[byte]string) func([]byte) string {
+	return func(b []byte) string {
+		if len(b) != 1 {
+			return hex(b)
+		}
+		if name := of[b[0]]; name != "" {
+			return name
+		}
+		return fmt.Sprint(b[0])
+	}
+}
+
+// flags renders bits; order is nil for a single byte.
+func flags(order binaryutil.ByteOrder, bits []bit) func([]byte) string {
+	return func(b []byte) string {
+		var v uint32
+		switch {
+		case order == nil && len(b) == 1:
+			v = uint32(b[0])
+		case order != nil && len(b) == 4:
+			v = order.Uint32(b)
+		default:
+			return hex(b)
+		}
+		var set []string
+		for _, bit := range bits {
+			if v&bit.value != 0 {
+				set = append(set, bit.name)
+				v &^= bit.value
+			}
+		}
+		if v != 0 || len(set) == 0 {
+			set = append(set, fmt.Sprintf("0x%x", v))
+		}
+		return strings.Join(set, ",")
+	}
+}
+
+// ifname renders an interface name: padded with zeros to 16 bytes where all of it is compared, shorter for a "eth*".
+func ifname(b []byte) string {
+	name := strings.TrimRight(string(b), "\x00")
+	if len(name) == len(b) {
+		name += "*"
+	}
+	return fmt.Sprintf("%q", name)
+}
+
+// zero says whether b has no bit set.
+func zero(b []byte) bool { return !slices.ContainsFunc(b, func(x byte) bool { return x != 0 }) }

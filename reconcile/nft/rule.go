@@ -1,0 +1,114 @@
+package nft
+
+import (
+	"net/netip"
+
+	"github.com/google/nftables/binaryutil"
+	"github.com/google/nftables/expr"
+	"golang.org/x/sys/unix"
+)
+
+// A Rule is what the kernel runs: expressions that pass values through registers and stop at the first that fails.
+type Rule []expr.Any
+
+// NewRule puts matches and statements together, in order.
+func NewRule(parts ...[]expr.Any) Rule {
+	var r Rule
+	for _, p := range parts {
+		r = append(r, p...)
+	}
+	return r
+}
+
+// Verdicts and statements without parameters.
+var (
+	Accept = []expr.Any{&expr.Verdict{Kind: expr.VerdictAccept}}
+	Drop   = []expr.Any{&expr.Verdict{Kind: expr.VerdictDrop}}
+	// RejectProtocol answers with ICMP protocol unreachable.
+	RejectProtocol = []expr.Any{&expr.Reject{Type: unix.NFT_REJECT_ICMP_UNREACH, Code: 2}}
+)
+
+// Goto leaves the chain for another one for good.
+func Goto(chain string) []expr.Any {
+	return []expr.Any{&expr.Verdict{Kind: expr.VerdictGoto, Chain: chain}}
+}
+
+// Is matches packets where f has the value.
+func Is(f Field, value []byte) []expr.Any { return compare(f, expr.CmpOpEq, value) }
+
+// Not matches packets where f has another value.
+func Not(f Field, value []byte) []expr.Any { return compare(f, expr.CmpOpNeq, value) }
+
+func compare(f Field, op expr.CmpOp, value []byte) []expr.Any {
+	return []expr.Any{f.load, &expr.Cmp{Op: op, Register: reg, Data: value}}
+}
+
+// In matches packets where f is within first and last.
+func In(f Field, first, last []byte) []expr.Any {
+	return []expr.Any{f.load, &expr.Range{Op: expr.CmpOpEq, Register: reg, FromData: first, ToData: last}}
+}
+
+// Has matches packets where f has any of the bits.
+func Has(f Field, bits []byte) []expr.Any {
+	none := make([]byte, len(bits))
+	return []expr.Any{
+		f.load,
+		&expr.Bitwise{SourceRegister: reg, DestRegister: reg, Len: uint32(len(bits)), Mask: bits, Xor: none},
+		&expr.Cmp{Op: expr.CmpOpNeq, Register: reg, Data: none},
+	}
+}
+
+// Outside matches packets where the address f is not in the prefix.
+func Outside(f Field, p netip.Prefix) []expr.Any {
+	address := p.Masked().Addr().AsSlice()
+	if p.IsSingleIP() {
+		return Not(f, address)
+	}
+	mask := binaryutil.BigEndian.PutUint32(^uint32(0) << (32 - p.Bits()))
+	return []expr.Any{
+		f.load,
+		&expr.Bitwise{SourceRegister: reg, DestRegister: reg, Len: 4, Mask: mask, Xor: make([]byte, 4)},
+		&expr.Cmp{Op: expr.CmpOpNeq, Register: reg, Data: address},
+	}
+}
+
+// Map sets f to what the map has for it and fixes the checksum that covers it; a packet whose f the map does not have
+// does not match.
+func Map(f Field, name string) []expr.Any {
+	load := *f.load.(*expr.Payload)
+	set := expr.Payload{
+		OperationType: expr.PayloadWrite, SourceRegister: reg, Base: load.Base, Offset: load.Offset, Len: load.Len,
+	}
+	if f.csum != 0 {
+		set.CsumType, set.CsumOffset = expr.CsumTypeInet, f.csum
+	}
+	return []expr.Any{f.load, &expr.Lookup{SourceRegister: reg, DestRegister: reg, IsDestRegSet: true, SetName: name}, &set}
+}
+
+// NoChecksum is f in a packet that carries no checksum.
+func (f Field) NoChecksum() Field { f.csum = 0; return f }
+
+// MaxSegmentSize lowers the TCP maximum segment size option; the kernel never raises it.
+func MaxSegmentSize(size uint16) []expr.Any {
+	return []expr.Any{
+		&expr.Immediate{Register: reg, Data: Port(size)},
+		&expr.Exthdr{SourceRegister: reg, Type: unix.TCP_MAXSEG, Offset: 2, Len: 2, Op: expr.ExthdrOpTcpopt},
+	}
+}
+
+// SNAT translates the source to the prefix and to ports from first to last. With a prefix longer than one address the
+// host part of the address is kept.
+func SNAT(to netip.Prefix, first, last uint16) []expr.Any {
+	low := to.Masked().Addr().As4()
+	high := low
+	for i := to.Bits(); i < 32; i++ {
+		high[i/8] |= 0x80 >> (i % 8)
+	}
+	nat := &expr.NAT{Type: expr.NATTypeSourceNAT, Family: unix.NFPROTO_IPV4, RegAddrMin: 1, RegProtoMin: 3, RegProtoMax: 4}
+	snat := []expr.Any{&expr.Immediate{Register: 1, Data: low[:]}}
+	if low != high {
+		nat.RegAddrMax, nat.Prefix = 2, true
+		snat = append(snat, &expr.Immediate{Register: 2, Data: high[:]})
+	}
+	return append(snat, &expr.Immediate{Register: 3, Data: Port(first)}, &expr.Immediate{Register: 4, Data: Port(last)}, nat)
+}

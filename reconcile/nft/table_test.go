@@ -1,0 +1,187 @@
+package nft
+
+import (
+	"net/netip"
+	"testing"
+
+	"github.com/google/nftables"
+	"github.com/google/nftables/binaryutil"
+	"github.com/google/nftables/expr"
+)
+
+// sample has every kind of rule and set that can be built.
+func sample() Table {
+	addr := netip.MustParsePrefix("192.0.2.18/32")
+	name := append([]byte("mape0"), make([]byte, 11)...)
+	states := binaryutil.NativeEndian.PutUint32(expr.CtStateBitESTABLISHED | expr.CtStateBitRELATED)
+	tcp, udp, icmp := Is(L4Proto, []byte{6}), Is(L4Proto, []byte{17}), Is(L4Proto, []byte{1})
+	return Table{
+		Name: "t",
+		Sets: []Set{
+			PortMap("real", map[uint16]uint16{2000: 5184, 2001: 5185, 2002: 6208, 2003: 6300}),
+			PortMap("none", nil),
+			{Name: "addresses", Key: nftables.TypeIPAddr, Elements: []Element{{Key: []byte{192, 0, 2, 1}}}},
+		},
+		Chains: []Chain{
+			{Name: "errors", Rules: []Rule{
+				NewRule(Not(Raw(8, 1, 2), []byte{0x45}), Drop),
+				NewRule(Map(Raw(28, 2, 2), "real"), Accept),
+			}},
+			{Name: "post", Type: nftables.ChainTypeFilter, Hook: *nftables.ChainHookPostrouting, Priority: 300, Rules: []Rule{
+				NewRule(Not(OIfName, name), Accept),
+				NewRule(Outside(IPSaddr, addr), Drop),
+				NewRule(Outside(IPSaddr, netip.MustParsePrefix("192.0.2.16/28")), Drop),
+				NewRule(tcp, Has(TCPFlags, []byte{2}), MaxSegmentSize(1420)),
+				NewRule(tcp, Map(TCPSport, "real"), Accept),
+				NewRule(tcp, In(TCPSport, Port(1024), Port(2047)), Accept),
+				NewRule(udp, Not(UDPChecksum, Port(0)), Map(UDPSport, "real"), Accept),
+				NewRule(udp, Map(UDPSport.NoChecksum(), "real"), Accept),
+				NewRule(icmp, Is(ICMPType, []byte{8}), Map(ICMPID, "real"), Accept),
+				NewRule(icmp, Is(ICMPType, []byte{3}), Goto("errors")),
+				NewRule(Drop),
+			}},
+			{Name: "forward", Type: nftables.ChainTypeFilter, Hook: *nftables.ChainHookForward, Drop: true, Rules: []Rule{
+				NewRule(Has(CtState, states), Accept),
+				NewRule(RejectProtocol),
+			}},
+			{Name: "nat", Type: nftables.ChainTypeNAT, Hook: *nftables.ChainHookPostrouting, Priority: 100, Rules: []Rule{
+				NewRule(tcp, SNAT(addr, 1024, 2047)),
+				NewRule(udp, SNAT(netip.MustParsePrefix("192.0.2.16/28"), 1024, 65535)),
+			}},
+		},
+	}
+}
+
+const sampleText = `table ip t {
+	set addresses {
+		type ipv4_addr
+		elements = {
+			192.0.2.1,
+		}
+	}
+
+	map none {
+		type inet_service : inet_service
+		elements = {
+		}
+	}
+
+	map real {
+		type inet_service : inet_service
+		elements = {
+			2000-2001 : 5184-5185,
+			2002 : 6208,
+			2003 : 6300,
+		}
+	}
+
+	chain forward {
+		type filter hook forward priority 0; policy drop;
+		ct state established,related accept
+		reject with icmp prot-unreachable
+	}
+
+	chain nat {
+		type nat hook postrouting priority 100; policy accept;
+		meta l4proto tcp snat to 192.0.2.18:1024-2047
+		meta l4proto udp snat prefix to 192.0.2.16-192.0.2.31:1024-65535
+	}
+
+	chain post {
+		type filter hook postrouting priority 300; policy accept;
+		oifname != "mape0" accept
+		ip saddr != 192.0.2.18 drop
+		ip saddr != 192.0.2.16/28 drop
+		meta l4proto tcp tcp flags syn tcp option maxseg size set 1420
+		meta l4proto tcp tcp sport set tcp sport map @real accept
+		meta l4proto tcp tcp sport 1024-2047 accept
+		meta l4proto udp udp checksum != 0 udp sport set udp sport map @real accept
+		meta l4proto udp udp sport set udp sport map @real (no checksum) accept
+		meta l4proto icmp icmp type echo-request icmp id set icmp id map @real accept
+		meta l4proto icmp icmp type destination-unreachable goto errors
+		drop
+	}
+
+	chain errors {
+		@th,64,8 != 0x45 drop
+		@th,224,16 set @th,224,16 map @real (checksum at 2, type 1, flags 0) accept
+	}
+}
+`
+
+func TestText(t *testing.T) {
+	if got := sample().Text(); got != sampleText {
+		t.Errorf("got:\n%s\nwant:\n%s", got, sampleText)
+	}
+	if got := (Table{Name: "t"}).Text(); got != "" {
+		t.Errorf("an absent table has the text %q", got)
+	}
+}
+
+func TestReadAfterWrite(t *testing.T) {
+	c, _ := freshNS(t)
+	for range 2 {
+		if err := sample().Write(c); err != nil {
+			t.Fatal(err)
+		}
+		got, err := Read(c, "t")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.Text() != sampleText {
+			t.Fatalf("read:\n%s\nwritten:\n%s", got.Text(), sampleText)
+		}
+		// What was read can be written in its turn: that is what a rollback does.
+		if err := got.Write(c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 {
+		if err := (Table{Name: "t"}).Write(c); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := Read(c, "t"); err != nil || got.Text() != "" {
+			t.Fatalf("after deletion: %q, %v", got.Text(), err)
+		}
+	}
+}
+
+func TestDrift(t *testing.T) {
+	c, nft := freshNS(t)
+	for _, command := range []string{
+		"flush table ip t", "flush chain ip t post", "flush map ip t real", "delete table ip t",
+		"add rule ip t post counter accept", "insert rule ip t post meta mark 1 accept", "add rule ip t forward rt mtu 1000 drop",
+		"add rule ip t nat masquerade", "add rule ip t post ip saddr 10.0.0.0/8 limit rate 1/second accept",
+		"add rule ip t errors ip dscp set cs1", "add rule ip t errors meta mark set 1", "add rule ip t errors ct mark set meta mark",
+		"add rule ip t errors tcp dport vmap { 22 : drop, 23 : accept }", "add rule ip t errors ip daddr . tcp dport { 1.2.3.4 . 5 } drop",
+		"add rule ip t errors tcp dport { 1-5, 7 } drop", "add rule ip t errors jhash ip saddr mod 4 == 1 drop",
+		"delete element ip t real { 2001 : 5185 }", "delete element ip t real { 2001 : 5185 }; add element ip t real { 2001 : 5186 }",
+		"delete element ip t addresses { 192.0.2.1 }",
+		"add chain ip t extra", "add chain ip t extra { type filter hook input priority 0; }", "chain ip t forward { policy accept; }",
+		"add set ip t extra { type ipv4_addr; flags interval; elements = { 10.0.0.0/8 }; }",
+		"add set ip t extra { type ifname . inet_proto; flags timeout; timeout 1h; elements = { eth0 . tcp timeout 1m }; }",
+		"add map ip t extra { type inet_service : verdict; elements = { 1 : drop, 2 : jump errors }; }",
+		"add counter ip t extra", "add table ip t { flags dormant; }",
+	} {
+		t.Run(command, func(t *testing.T) {
+			if err := sample().Write(c); err != nil {
+				t.Fatal(err)
+			}
+			nft(command)
+			got, err := Read(c, "t")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got.Text() == sampleText {
+				t.Fatal("the text is the same")
+			}
+			t.Log(got.Text())
+			if err := sample().Write(c); err != nil {
+				t.Fatal(err)
+			}
+			if got, err = Read(c, "t"); err != nil || got.Text() != sampleText {
+				t.Fatalf("written again:\n%s%v", got.Text(), err)
+			}
+		})
+	}
+}
