@@ -36,7 +36,8 @@ func ipv4Addr(v uint32) netip.Addr {
 // commonBits is the number of leading bits, at most 64, in which a and b agree.
 func commonBits(a, b netip.Addr) int { return bits.LeadingZeros64(high(a) ^ high(b)) }
 
-// kind names what keeps a from being an address that tunnel packets can carry as source or destination; "" when nothing does.
+// kind names what keeps a from being an address that tunnel packets can carry as source or destination; "" when
+// nothing does.
 func kind(a netip.Addr) string {
 	switch {
 	case a.Is4():
@@ -63,7 +64,8 @@ func checkEndpoint(name string, a netip.Addr) error {
 		return fmt.Errorf("%s is missing: it is an IPv6 address such as 2001:db8:ffff::1", name)
 	}
 	if k := kind(a); k != "" {
-		return fmt.Errorf("%s %v is %s: it must be a unicast IPv6 address that the line routes, such as 2001:db8:ffff::1", name, a, k)
+		return fmt.Errorf("%s %v is %s: it must be a unicast IPv6 address that the line routes, "+
+			"such as 2001:db8:ffff::1", name, a, k)
 	}
 	return nil
 }
@@ -88,12 +90,13 @@ func checkIPv4(p netip.Prefix) error {
 	if !p.IsValid() {
 		return fmt.Errorf("ipv4 is missing or not a prefix: it is an IPv4 prefix such as 192.0.2.0/24, or an address")
 	}
-	a := p.Addr()
+	a := p.Masked().Addr()
 	if !a.Is4() {
 		return fmt.Errorf("ipv4 %v is an IPv6 prefix: it is an IPv4 prefix such as 192.0.2.0/24, or an address", p)
 	}
 	if a.IsUnspecified() || a.IsLoopback() || a.IsMulticast() || a.IsLinkLocalUnicast() {
-		return fmt.Errorf("ipv4 %v can be no host's address: it is a unicast IPv4 prefix such as 192.0.2.0/24, or an address", p)
+		return fmt.Errorf("ipv4 %v can be no host's address: "+
+			"it is a unicast IPv4 prefix such as 192.0.2.0/24, or an address", p)
 	}
 	return nil
 }

@@ -34,7 +34,8 @@ func checkGivenIPv4(ipv4 netip.Prefix, psidLen int) error {
 		return fmt.Errorf("ipv4 %v has bits set after its first %d: write %v for one address or %v for the prefix",
 			ipv4, ipv4.Bits(), ipv4.Addr(), ipv4.Masked())
 	case psidLen > 0 && ipv4.Bits() < 32:
-		return fmt.Errorf("psid-len %d shares one address, but ipv4 %v is a prefix: write one address, or psid-len 0", psidLen, ipv4)
+		return fmt.Errorf("psid-len %d shares one address, but ipv4 %v is a prefix: "+
+			"write one address, or psid-len 0", psidLen, ipv4)
 	}
 	return nil
 }
@@ -51,8 +52,8 @@ func (s Softwire) CheckPrefix(prefix netip.Prefix) error {
 	}
 	line := prefixOf(high(prefix.Addr()), min(prefix.Bits(), homeLen))
 	if !line.Contains(s.CE) {
-		return fmt.Errorf("ce %v is outside the prefix %v: nothing sent to it arrives on this line; take the values that belong to %v",
-			s.CE, line, line)
+		return fmt.Errorf("ce %v is outside the prefix %v: nothing sent to it arrives on this line; "+
+			"take the values that belong to %v", s.CE, line, line)
 	}
 	return nil
 }

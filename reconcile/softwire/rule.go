@@ -78,14 +78,16 @@ func (r Rule) checkEABits() error {
 	suffix := 32 - r.IPv4.Bits()
 	switch {
 	case r.IPv6.Bits() > 64:
-		return fmt.Errorf("ipv6 %v is longer than /64: the interface identifier begins there, a rule's prefix is shorter", r.IPv6)
+		return fmt.Errorf("ipv6 %v is longer than /64: the interface identifier begins there, "+
+			"a rule's prefix is shorter", r.IPv6)
 	case r.EABits < 0:
 		return fmt.Errorf("ea-bits %d is negative: it is 0 to %d", r.EABits, min(suffix+16, 64-r.IPv6.Bits()))
 	case r.EABits > suffix+16:
 		return fmt.Errorf("ea-bits %d is more than %v can use: %d bits of IPv4 suffix and 16 of PSID make at most %d",
 			r.EABits, r.IPv4, suffix, suffix+16)
 	case r.EndUserLen() > 64:
-		return fmt.Errorf("ea-bits %d after %v reach to bit %d, past bit 64 where the interface identifier begins: at most %d fit",
+		return fmt.Errorf("ea-bits %d after %v reach to bit %d, past bit 64 where the interface identifier begins: "+
+			"at most %d fit",
 			r.EABits, r.IPv6, r.EndUserLen(), 64-r.IPv6.Bits())
 	}
 	return nil
@@ -99,11 +101,13 @@ func (r Rule) checkPSID() error {
 		return err
 	}
 	if carried := r.carriedLen(); carried > 0 && r.PSID.Len != carried {
-		return fmt.Errorf("psid-len %d contradicts the rule: of %d EA bits %d are IPv4 suffix, so the PSID has %d; write psid-len %d or leave it out",
+		return fmt.Errorf("psid-len %d contradicts the rule: of %d EA bits %d are IPv4 suffix, so the PSID has %d; "+
+			"write psid-len %d or leave it out",
 			r.PSID.Len, r.EABits, r.suffixLen(), carried, carried)
 	}
 	if length := r.IPv4.Bits() + r.suffixLen(); length < 32 && r.PSID.Len > 0 {
-		return fmt.Errorf("psid-len %d shares one address, but %v and %d EA bits make a /%d: ea-bits must be at least %d, or psid-len 0",
+		return fmt.Errorf("psid-len %d shares one address, but %v and %d EA bits make a /%d: "+
+			"ea-bits must be at least %d, or psid-len 0",
 			r.PSID.Len, r.IPv4, r.EABits, length, 32-r.IPv4.Bits())
 	}
 	return nil
@@ -118,10 +122,12 @@ func checkPSID(value uint16, length, offset int) error {
 	case length < 0 || length > 16:
 		return fmt.Errorf("psid-len %d is outside 0 to 16", length)
 	case offset+length > 16:
-		return fmt.Errorf("psid-offset %d and a PSID of %d bits need %d bits, a port has 16: with this PSID the offset is at most %d, with this offset the PSID has at most %d bits",
+		return fmt.Errorf("psid-offset %d and a PSID of %d bits need %d bits, a port has 16: "+
+			"with this PSID the offset is at most %d, with this offset the PSID has at most %d bits",
 			offset, length, offset+length, 16-length, 16-offset)
 	case int(value)>>length != 0:
-		return fmt.Errorf("psid %#x does not fit psid-len %d: it is at most %#x, written right-aligned", value, length, 1<<length-1)
+		return fmt.Errorf("psid %#x does not fit psid-len %d: it is at most %#x, written right-aligned",
+			value, length, 1<<length-1)
 	}
 	return nil
 }

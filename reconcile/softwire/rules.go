@@ -41,10 +41,12 @@ func CheckRules(rules []Rule) error {
 func overlap(r, earlier Rule, index int) error {
 	switch {
 	case r.IPv6.Overlaps(earlier.IPv6):
-		return fmt.Errorf("ipv6 %v overlaps rule %d, %v: a prefix must lie in one rule only, so remove or correct one of the two",
+		return fmt.Errorf("ipv6 %v overlaps rule %d, %v: "+
+			"a prefix must lie in one rule only, so remove or correct one of the two",
 			r.IPv6, index+1, earlier.IPv6)
 	case r.BR == earlier.BR && r.IPv4.Overlaps(earlier.IPv4) && !distinctPSIDs(r, earlier):
-		return fmt.Errorf("ipv4 %v overlaps rule %d, %v, at the same border relay: an address and port must lie in one rule only, so remove or correct one of the two",
+		return fmt.Errorf("ipv4 %v overlaps rule %d, %v, at the same border relay: "+
+			"an address and port must lie in one rule only, so remove or correct one of the two",
 			r.IPv4, index+1, earlier.IPv4)
 	}
 	return nil
@@ -74,23 +76,27 @@ func match(rules []Rule, prefix netip.Prefix) (Rule, error) {
 			continue
 		}
 		if prefix.Bits() < r.EndUserLen() {
-			return Rule{}, fmt.Errorf("prefix %v is too short for rule %v, which with %d EA bits needs a /%d: give the whole /%d that this line has",
+			return Rule{}, fmt.Errorf("prefix %v is too short for rule %v, which with %d EA bits needs a /%d: "+
+				"give the whole /%d that this line has",
 				prefix, r.IPv6, r.EABits, r.EndUserLen(), r.EndUserLen())
 		}
 		return r, nil
 	}
 	nearest, shared := nearest(rules, prefix)
 	if shared < nearBits {
-		return Rule{}, fmt.Errorf("prefix %v is outside every rule and near none: the rules or the prefix are another line's", prefix)
+		return Rule{}, fmt.Errorf("prefix %v is outside every rule and near none: "+
+			"the rules or the prefix are another line's", prefix)
 	}
-	return Rule{}, fmt.Errorf("prefix %v is outside every rule: the nearest is %v, with which it shares the first %d bits; correct the prefix or add its rule",
+	return Rule{}, fmt.Errorf("prefix %v is outside every rule: the nearest is %v, with which it shares the first %d bits; "+
+		"correct the prefix or add its rule",
 		prefix, nearest.IPv6, shared)
 }
 
+// nearest is the first of the rules with most leading bits in common with prefix, which none of them covers.
 func nearest(rules []Rule, prefix netip.Prefix) (found Rule, shared int) {
 	shared = -1
 	for _, r := range rules {
-		if n := min(commonBits(r.IPv6.Addr(), prefix.Addr()), r.IPv6.Bits(), prefix.Bits()); n > shared {
+		if n := commonBits(r.IPv6.Addr(), prefix.Addr()); n > shared {
 			found, shared = r, n
 		}
 	}

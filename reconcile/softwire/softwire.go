@@ -80,16 +80,18 @@ func (s Softwire) check() error {
 		return fmt.Errorf("ce and br are both %v: br is the provider's border relay, another host than this one", s.CE)
 	}
 	if s.PortCount() == 0 {
-		return fmt.Errorf("psid 0 of 16 bits at psid-offset 0 leaves port 0 only, which no packet may carry: one of the three is wrong")
+		return fmt.Errorf("psid 0 of 16 bits at psid-offset 0 leaves port 0 only, which no packet may carry: "+
+			"one of the three is wrong")
 	}
-	return nil
+	return checkIPv4(s.IPv4) // of a large rule some addresses may be no host's
 }
 
 // warn notes what is legal and probably not meant.
 func (s *Softwire) warn(prefix netip.Prefix) {
 	r := s.Rule
 	if r.IPv4 != r.IPv4.Masked() {
-		s.warnf("rule ipv4 %v has bits set after its first %d, which count for nothing (RFC 7598 section 4.1): %v is meant, or another length",
+		s.warnf("rule ipv4 %v has bits set after its first %d, which count for nothing (RFC 7598 section 4.1): "+
+			"%v is meant, or another length",
 			r.IPv4, r.IPv4.Bits(), r.IPv4.Masked())
 	}
 	if _, carried := r.split(high(s.EndUserPrefix.Addr())); r.PSID != nil && r.carriedLen() > 0 && carried != s.PSID {
@@ -98,7 +100,8 @@ func (s *Softwire) warn(prefix netip.Prefix) {
 	line := prefixOf(high(prefix.Masked().Addr()), min(prefix.Bits(), 64))
 	if line.Addr() != s.EndUserPrefix.Addr() {
 		s.warnf("%v is not the first subnet of %v: it looks like a part that a home gateway handed out. "+
-			"MAP-E puts the CE address %v into the first one, %v, which is the home gateway's own LAN: this machine's WAN must be on that link",
+			"MAP-E puts the CE address %v into the first one, %v, which is the home gateway's own LAN: "+
+			"this machine's WAN must be on that link",
 			line, s.EndUserPrefix, s.CE, prefixOf(high(s.CE), 64))
 	}
 }

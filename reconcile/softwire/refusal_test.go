@@ -1,0 +1,176 @@
+package softwire_test
+
+import (
+	"errors"
+	"net/netip"
+	"testing"
+
+	"mape-netplan/reconcile/softwire"
+)
+
+func wantError(t *testing.T, err error, text string) {
+	t.Helper()
+	switch {
+	case err == nil:
+		t.Errorf("nothing is refused, want\n  %s", text)
+	case err.Error() != text:
+		t.Errorf("the error is\n  %v\nwant\n  %s", err, text)
+	}
+}
+
+// TestRuleCheck changes one thing of a good rule.
+func TestRuleCheck(t *testing.T) {
+	p, a := netip.MustParsePrefix, netip.MustParseAddr
+	for name, test := range map[string]struct {
+		change func(*softwire.Rule)
+		want   string
+	}{
+		"no ipv6": {func(r *softwire.Rule) { r.IPv6 = netip.Prefix{} },
+			"ipv6 is missing or not a prefix: it is an IPv6 prefix such as 2001:db8:12:3400::/56"},
+		"ipv6 too long": {func(r *softwire.Rule) { r.IPv6 = netip.PrefixFrom(a("2001:db8::"), 129) },
+			"ipv6 is missing or not a prefix: it is an IPv6 prefix such as 2001:db8:12:3400::/56"},
+		"ipv6 is ipv4": {func(r *softwire.Rule) { r.IPv6 = p("192.0.2.0/24") },
+			"ipv6 192.0.2.0/24 is no prefix of a line, 192.0.2.0 being an IPv4 address: it is the global IPv6 prefix that the provider hands out, such as 2001:db8:12:3400::/56"},
+		"ipv6 host bits": {func(r *softwire.Rule) { r.IPv6 = p("2001:db8:12:3400::/40") },
+			"ipv6 2001:db8:12:3400::/40 has bits set after its first 40: write 2001:db8::/40, or correct the length"},
+		"ipv6 past 64": {func(r *softwire.Rule) { r.IPv6 = p("2001:db8::/65"); r.EABits = 0 },
+			"ipv6 2001:db8::/65 is longer than /64: the interface identifier begins there, a rule's prefix is shorter"},
+		"no ipv4": {func(r *softwire.Rule) { r.IPv4 = netip.Prefix{} },
+			"ipv4 is missing or not a prefix: it is an IPv4 prefix such as 192.0.2.0/24, or an address"},
+		"ipv4 is ipv6": {func(r *softwire.Rule) { r.IPv4 = p("2001:db8::/32") },
+			"ipv4 2001:db8::/32 is an IPv6 prefix: it is an IPv4 prefix such as 192.0.2.0/24, or an address"},
+		"ipv4 multicast": {func(r *softwire.Rule) { r.IPv4 = p("224.0.0.0/24") },
+			"ipv4 224.0.0.0/24 can be no host's address: it is a unicast IPv4 prefix such as 192.0.2.0/24, or an address"},
+		"no br": {func(r *softwire.Rule) { r.BR = netip.Addr{} },
+			"br is missing: it is an IPv6 address such as 2001:db8:ffff::1"},
+		"br link-local": {func(r *softwire.Rule) { r.BR = a("fe80::1") },
+			"br fe80::1 is a link-local address: it must be a unicast IPv6 address that the line routes, such as 2001:db8:ffff::1"},
+		"negative ea-bits": {func(r *softwire.Rule) { r.EABits = -1 },
+			"ea-bits -1 is negative: it is 0 to 24"},
+		"ea-bits past the PSID": {func(r *softwire.Rule) { r.IPv4 = p("192.0.2.18/32"); r.EABits = 17 },
+			"ea-bits 17 is more than 192.0.2.18/32 can use: 0 bits of IPv4 suffix and 16 of PSID make at most 16"},
+		"ea-bits past the prefix": {func(r *softwire.Rule) { r.IPv6 = p("2001:db8:12::/48"); r.EABits = 20 },
+			"ea-bits 20 after 2001:db8:12::/48 reach to bit 68, past bit 64 where the interface identifier begins: at most 16 fit"},
+		"offset": {func(r *softwire.Rule) { r.PSIDOffset = 16 },
+			"psid-offset 16 is outside 0 to 15"},
+		"offset and length": {func(r *softwire.Rule) { r.EABits = 20 },
+			"psid-offset 6 and a PSID of 12 bits need 18 bits, a port has 16: with this PSID the offset is at most 4, with this offset the PSID has at most 10 bits"},
+		"psid too large": {func(r *softwire.Rule) { r.PSID = &softwire.PSID{Value: 0x100, Len: 8} },
+			"psid 0x100 does not fit psid-len 8: it is at most 0xff, written right-aligned"},
+		"psid-len too large": {func(r *softwire.Rule) { r.PSID = &softwire.PSID{Len: 17} },
+			"psid-len 17 is outside 0 to 16"},
+		"psid-len contradicts": {func(r *softwire.Rule) { r.PSID = &softwire.PSID{Value: 0x34, Len: 6} },
+			"psid-len 6 contradicts the rule: of 16 EA bits 8 are IPv4 suffix, so the PSID has 8; write psid-len 8 or leave it out"},
+		"psid of a prefix": {func(r *softwire.Rule) { r.EABits = 4; r.PSID = &softwire.PSID{Value: 0x34, Len: 6} },
+			"psid-len 6 shares one address, but 192.0.2.0/24 and 4 EA bits make a /28: ea-bits must be at least 8, or psid-len 0"},
+		"several": {func(r *softwire.Rule) { r.BR = netip.Addr{}; r.PSIDOffset = -1 },
+			"br is missing: it is an IPv6 address such as 2001:db8:ffff::1\npsid-offset -1 is outside 0 to 15"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := exampleRule()
+			test.change(&r)
+			wantError(t, r.Check(), test.want)
+			if _, err := softwire.Compute([]softwire.Rule{r}, p("2001:db8:12:3400::/56"), softwire.RFC7597); err == nil {
+				t.Error("Compute takes the rule")
+			}
+		})
+	}
+}
+
+func TestCheckRules(t *testing.T) {
+	p := netip.MustParsePrefix
+	other := exampleRule()
+	other.IPv6, other.IPv4 = p("2001:db8:100::/40"), p("198.51.100.0/24")
+	if err := softwire.CheckRules([]softwire.Rule{exampleRule(), other}); err != nil {
+		t.Errorf("good rules are refused: %v", err)
+	}
+
+	within := other
+	within.IPv6 = p("2001:db8:80::/42")
+	wantError(t, softwire.CheckRules([]softwire.Rule{exampleRule(), within}),
+		"rule 2: ipv6 2001:db8:80::/42 overlaps rule 1, 2001:db8::/40: a prefix must lie in one rule only, so remove or correct one of the two")
+
+	sameIPv4 := other
+	sameIPv4.IPv4 = p("192.0.2.128/25")
+	err := softwire.CheckRules([]softwire.Rule{exampleRule(), sameIPv4})
+	wantError(t, err, "rule 2: ipv4 192.0.2.128/25 overlaps rule 1, 192.0.2.0/24, at the same border relay: an address and port must lie in one rule only, so remove or correct one of the two")
+	if e := (*softwire.RuleError)(nil); !errors.As(err, &e) || e.Index != 1 {
+		t.Errorf("%#v does not tell the rule", err)
+	}
+	sameIPv4.BR = netip.MustParseAddr("2001:db8:fffe::1")
+	if err := softwire.CheckRules([]softwire.Rule{exampleRule(), sameIPv4}); err != nil {
+		t.Errorf("another domain with the same addresses is refused: %v", err)
+	}
+
+	bad, worse := exampleRule(), exampleRule()
+	bad.PSIDOffset, worse.EABits, worse.BR = 16, -1, netip.Addr{}
+	wantError(t, softwire.CheckRules([]softwire.Rule{bad, other, worse}), "rule 1: psid-offset 16 is outside 0 to 15\n"+
+		"rule 3: br is missing: it is an IPv6 address such as 2001:db8:ffff::1\nrule 3: ea-bits -1 is negative: it is 0 to 24")
+}
+
+// TestRulesOfOneAddress: lines that share an address by explicit PSIDs have one rule each.
+func TestRulesOfOneAddress(t *testing.T) {
+	line := func(prefix string, psid, length, offset int) softwire.Rule {
+		r := exampleOneLineRule()
+		r.IPv6, r.PSIDOffset = netip.MustParsePrefix(prefix), offset
+		r.PSID = &softwire.PSID{Value: uint16(psid), Len: length}
+		return r
+	}
+	mine := line("2001:db8:12:3400::/56", 0x34, 8, 6)
+	for _, test := range []struct {
+		name   string
+		theirs softwire.Rule
+		ok     bool
+	}{
+		{"another PSID", line("2001:db8:12:3500::/56", 0x35, 8, 6), true},
+		{"a shorter one", line("2001:db8:12:3500::/56", 0x2, 4, 6), true},
+		{"the same", line("2001:db8:12:3500::/56", 0x34, 8, 6), false},
+		{"a shorter one that holds it", line("2001:db8:12:3500::/56", 0x3, 4, 6), false},
+		{"another offset", line("2001:db8:12:3500::/56", 0x35, 8, 4), false},
+		{"the whole address", line("2001:db8:12:3500::/56", 0, 0, 6), false},
+	} {
+		if err := softwire.CheckRules([]softwire.Rule{mine, test.theirs}); (err == nil) != test.ok {
+			t.Errorf("%s: %v", test.name, err)
+		}
+	}
+}
+
+func TestComputeRefuses(t *testing.T) {
+	far := exampleRule()
+	far.IPv6, far.IPv4 = netip.MustParsePrefix("2400:4050::/34"), netip.MustParsePrefix("198.51.100.0/24")
+	const global = ": it is the global IPv6 prefix that the provider hands out, such as 2001:db8:12:3400::/56"
+	for _, test := range []struct{ prefix, want string }{
+		{"2001:db8:12::/48", "prefix 2001:db8:12::/48 is too short for rule 2001:db8::/40, which with 16 EA bits needs a /56: give the whole /56 that this line has"},
+		{"2001::/16", "prefix 2001::/16 is too short for rule 2001:db8::/40, which with 16 EA bits needs a /56: give the whole /56 that this line has"},
+		{"2001:db9:12:3400::/56", "prefix 2001:db9:12:3400::/56 is outside every rule: the nearest is 2001:db8::/40, with which it shares the first 31 bits; correct the prefix or add its rule"},
+		{"240b:10:2a40:9600::/56", "prefix 240b:10:2a40:9600::/56 is outside every rule and near none: the rules or the prefix are another line's"},
+		{"fd00:12:3400::/56", "prefix fd00:12:3400::/56 is no prefix of a line, fd00:12:3400:: being a unique local address, of a LAN only" + global},
+		{"fe80::/64", "prefix fe80::/64 is no prefix of a line, fe80:: being a link-local address" + global},
+		{"ff02::1/128", "prefix ff02::1/128 is no prefix of a line, ff02::1 being a multicast address" + global},
+		{"::ffff:192.0.2.1/128", "prefix ::ffff:192.0.2.1/128 is no prefix of a line, ::ffff:192.0.2.1 being an IPv4-mapped address" + global},
+		{"192.0.2.0/24", "prefix 192.0.2.0/24 is no prefix of a line, 192.0.2.0 being an IPv4 address" + global},
+		{"::1/128", "prefix ::1/128 is no prefix of a line, ::1 being a loopback address" + global},
+		{"::/0", "prefix ::/0 is no prefix of a line, :: being the unspecified address" + global},
+		{"", "prefix is missing or not a prefix: it is an IPv6 prefix such as 2001:db8:12:3400::/56"},
+	} {
+		prefix, _ := netip.ParsePrefix(test.prefix)
+		_, err := softwire.Compute([]softwire.Rule{far, exampleRule()}, prefix, softwire.RFC7597)
+		wantError(t, err, test.want)
+	}
+	prefix := netip.MustParsePrefix("2001:db8:12:3400::/56")
+	_, err := softwire.Compute(nil, prefix, softwire.RFC7597)
+	wantError(t, err, "there is no rule that could cover 2001:db8:12:3400::/56: give at least one")
+	_, err = softwire.Compute([]softwire.Rule{exampleRule()}, prefix, 7)
+	wantError(t, err, `interface identifier "InterfaceID(7)" is unknown: it is "map-03" or "rfc7597"`)
+
+	loopback := exampleRule()
+	loopback.IPv4 = netip.MustParsePrefix("112.0.0.0/4")
+	loopback.EABits = 16
+	_, err = softwire.Compute([]softwire.Rule{loopback}, netip.MustParsePrefix("2001:db8:f0:100::/56"), softwire.RFC7597)
+	wantError(t, err, "ipv4 127.0.16.0/20 can be no host's address: it is a unicast IPv4 prefix such as 192.0.2.0/24, or an address")
+
+	onePort := exampleOneLineRule()
+	onePort.PSIDOffset, onePort.PSID = 0, &softwire.PSID{Len: 16}
+	_, err = softwire.Compute([]softwire.Rule{onePort}, prefix, softwire.RFC7597)
+	wantError(t, err, "psid 0 of 16 bits at psid-offset 0 leaves port 0 only, which no packet may carry: one of the three is wrong")
+}

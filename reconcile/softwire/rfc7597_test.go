@@ -1,0 +1,110 @@
+package softwire_test
+
+import (
+	"net/netip"
+	"testing"
+
+	"mape-netplan/reconcile/softwire"
+)
+
+// The rule of RFC 7597 appendix A, examples 1 and 2.
+func exampleRule() softwire.Rule {
+	return softwire.Rule{
+		IPv6:       netip.MustParsePrefix("2001:db8::/40"),
+		IPv4:       netip.MustParsePrefix("192.0.2.0/24"),
+		EABits:     16,
+		PSIDOffset: 6,
+		BR:         netip.MustParseAddr("2001:db8:ffff::1"),
+	}
+}
+
+// The rule of RFC 7597 appendix A, examples 4 and 5, whose address is not in the EA bits.
+func exampleOneLineRule() softwire.Rule {
+	return softwire.Rule{
+		IPv6:       netip.MustParsePrefix("2001:db8:12:3400::/56"),
+		IPv4:       netip.MustParsePrefix("192.0.2.18/32"),
+		PSIDOffset: 6,
+		BR:         netip.MustParseAddr("2001:db8:ffff::1"),
+	}
+}
+
+func compute(t *testing.T, r softwire.Rule, prefix string, id softwire.InterfaceID) softwire.Softwire {
+	t.Helper()
+	s, err := softwire.Compute([]softwire.Rule{r}, netip.MustParsePrefix(prefix), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func want(t *testing.T, s softwire.Softwire, ce, ipv4 string, psid, psidLen, count int) {
+	t.Helper()
+	if s.CE != netip.MustParseAddr(ce) {
+		t.Errorf("CE is %v, want %s", s.CE, ce)
+	}
+	if s.IPv4 != netip.MustParsePrefix(ipv4) {
+		t.Errorf("IPv4 is %v, want %s", s.IPv4, ipv4)
+	}
+	if int(s.PSID) != psid || s.PSIDLen != psidLen {
+		t.Errorf("PSID is %#x of %d bits, want %#x of %d", s.PSID, s.PSIDLen, psid, psidLen)
+	}
+	if s.PortCount() != count {
+		t.Errorf("the set has %d ports, want %d", s.PortCount(), count)
+	}
+	if s.EndUserPrefix != netip.MustParsePrefix("2001:db8:12:3400::/56") {
+		t.Errorf("end-user prefix is %v", s.EndUserPrefix)
+	}
+	if len(s.Warnings) != 0 {
+		t.Errorf("warnings %q", s.Warnings)
+	}
+}
+
+func TestRFC7597Example1BasicMappingRule(t *testing.T) {
+	s := compute(t, exampleRule(), "2001:db8:12:3400::/56", softwire.RFC7597)
+	want(t, s, "2001:db8:12:3400:0:c000:212:34", "192.0.2.18/32", 0x34, 8, 252)
+	all := s.Ports()
+	first, last := all[0], all[len(all)-1]
+	if len(all) != 63 || first != (softwire.PortRange{First: 1232, Last: 1235}) || last != (softwire.PortRange{First: 64720, Last: 64723}) {
+		t.Errorf("%d ranges from %v to %v", len(all), first, last)
+	}
+}
+
+// Example 2 goes the other way: the border relay has 192.0.2.18 port 1232 and finds the CE.
+func TestRFC7597Example2BorderRelay(t *testing.T) {
+	s := compute(t, exampleRule(), "2001:db8:12:3400::/56", softwire.RFC7597)
+	if !s.HasPort(1232) {
+		t.Error("port 1232 is not in the set")
+	}
+	prefix := embed(exampleRule(), netip.MustParseAddr("192.0.2.18"), 0x34)
+	if prefix != s.EndUserPrefix {
+		t.Errorf("the border relay finds %v", prefix)
+	}
+}
+
+func TestRFC7597Example4NoEmbeddedAddress(t *testing.T) {
+	s := compute(t, exampleOneLineRule(), "2001:db8:12:3400::/56", softwire.RFC7597)
+	want(t, s, "2001:db8:12:3400:0:c000:212:0", "192.0.2.18/32", 0, 0, 65535)
+}
+
+func TestRFC7597Example5ExplicitPSID(t *testing.T) {
+	r := exampleOneLineRule()
+	r.PSID = &softwire.PSID{Value: 0x34, Len: 8}
+	s := compute(t, r, "2001:db8:12:3400::/56", softwire.RFC7597)
+	want(t, s, "2001:db8:12:3400:0:c000:212:34", "192.0.2.18/32", 0x34, 8, 252)
+}
+
+// An IPv4 prefix is right-padded with zeros in the interface identifier and the PSID is 0 (RFC 7597 section 6).
+func TestRFC7597Section6IPv4Prefix(t *testing.T) {
+	r := exampleRule()
+	r.IPv6, r.EABits = netip.MustParsePrefix("2001:db8:12:3000::/52"), 4
+	s := compute(t, r, "2001:db8:12:3400::/56", softwire.RFC7597)
+	want(t, s, "2001:db8:12:3400:0:c000:240:0", "192.0.2.64/28", 0, 0, 65535)
+	s = compute(t, r, "2001:db8:12:3400::/56", softwire.MAP03)
+	want(t, s, "2001:db8:12:3400:c0:2:4000:0", "192.0.2.64/28", 0, 0, 65535)
+}
+
+// draft-ietf-softwire-map-03 puts the IPv4 address one byte earlier and ends with a zero byte.
+func TestMAP03InterfaceID(t *testing.T) {
+	s := compute(t, exampleRule(), "2001:db8:12:3400::/56", softwire.MAP03)
+	want(t, s, "2001:db8:12:3400:c0:2:1200:3400", "192.0.2.18/32", 0x34, 8, 252)
+}
