@@ -80,7 +80,7 @@ func (s Softwire) check() error {
 		return fmt.Errorf("ce and br are both %v: br is the provider's border relay, another host than this one", s.CE)
 	}
 	if s.PortCount() == 0 {
-		return fmt.Errorf("psid 0 of 16 bits at psid-offset 0 leaves port 0 only, which no packet may carry: "+
+		return fmt.Errorf("psid 0 of 16 bits at psid-offset 0 leaves port 0 only, which no packet may carry: " +
 			"one of the three is wrong")
 	}
 	return checkIPv4(s.IPv4) // of a large rule some addresses may be no host's
