@@ -60,7 +60,7 @@ func TestRuleCheck(t *testing.T) {
 		"psid-len too large": {func(r *softwire.Rule) { r.PSID = &softwire.PSID{Len: 17} },
 			"psid-len 17 is outside 0 to 16"},
 		"psid-len contradicts": {func(r *softwire.Rule) { r.PSID = &softwire.PSID{Value: 0x34, Len: 6} },
-			"psid-len 6 contradicts the rule: of 16 EA bits 8 are IPv4 suffix, so the PSID has 8; write psid-len 8 or leave it out"},
+			"psid-len 6 contradicts the rule: of 16 EA bits 8 are IPv4 suffix, so the PSID has 8; write psid-len 8, or leave psid and psid-len out"},
 		"psid of a prefix": {func(r *softwire.Rule) { r.EABits = 4; r.PSID = &softwire.PSID{Value: 0x34, Len: 6} },
 			"psid-len 6 shares one address, but 192.0.2.0/24 and 4 EA bits make a /28: ea-bits must be at least 8, or psid-len 0"},
 		"several": {func(r *softwire.Rule) { r.BR = netip.Addr{}; r.PSIDOffset = -1 },

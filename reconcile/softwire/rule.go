@@ -102,7 +102,7 @@ func (r Rule) checkPSID() error {
 	}
 	if carried := r.carriedLen(); carried > 0 && r.PSID.Len != carried {
 		return fmt.Errorf("psid-len %d contradicts the rule: of %d EA bits %d are IPv4 suffix, so the PSID has %d; "+
-			"write psid-len %d or leave it out",
+			"write psid-len %d, or leave psid and psid-len out",
 			r.PSID.Len, r.EABits, r.suffixLen(), carried, carried)
 	}
 	if length := r.IPv4.Bits() + r.suffixLen(); length < 32 && r.PSID.Len > 0 {
