@@ -104,7 +104,7 @@ const sampleText = `table ip t {
 
 	chain errors {
 		@th,64,8 != 0x45 drop
-		@th,224,16 set @th,224,16 map @real (checksum at 2, type 1, flags 0) accept
+		@th,224,16 set @th,224,16 map @real (checksum at 2) accept
 	}
 }
 `

@@ -146,6 +146,8 @@ func (d *decompiler) payload(e *expr.Payload) {
 	case csum == f.csum && e.CsumType <= expr.CsumTypeInet && e.CsumFlags == 0:
 	case csum == 0:
 		d.say("(no checksum)")
+	case e.CsumType == expr.CsumTypeInet && e.CsumFlags == 0:
+		d.say("(checksum at %d)", csum)
 	default:
 		d.say("(checksum at %d, type %d, flags %d)", csum, e.CsumType, e.CsumFlags)
 	}

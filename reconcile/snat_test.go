@@ -1,0 +1,155 @@
+package reconcile
+
+import (
+	"fmt"
+	"maps"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"mape-netplan/reconcile/nft"
+	"mape-netplan/reconcile/softwire"
+)
+
+// shared is a softwire with a port set, of which the table needs nothing else.
+func shared(psid uint16, length, offset int) softwire.Softwire {
+	return softwire.Softwire{
+		IPv4: netip.MustParsePrefix("192.0.2.18/32"), PSID: psid, PSIDLen: length, PSIDOffset: offset,
+	}
+}
+
+// natKinds has one softwire for each shape that a table can have.
+var natKinds = map[string]softwire.Softwire{
+	"ocn":           shared(0x34, 6, 6),
+	"v6plus":        shared(0x41, 8, 4),
+	"overlap":       shared(2, 2, 5), // no gap is as wide as the pool
+	"offset0":       shared(5, 4, 0),
+	"offset0-psid0": shared(0, 4, 0),
+	"system-ports":  shared(0, 8, 0), // nothing that NAT may draw
+	"address":       shared(0, 0, 4),
+	"prefix":        {IPv4: netip.MustParsePrefix("192.0.2.16/28")},
+}
+
+// TestNATTable compares whole tables. MAPE_UPDATE=1 writes what is compared.
+func TestNATTable(t *testing.T) {
+	for name, sw := range natKinds {
+		file := filepath.Join("testdata", "nat", name+".nft")
+		got := natTable("mape0", sw, 1460).Text()
+		if os.Getenv("MAPE_UPDATE") == "1" {
+			if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(file)
+		if err != nil || string(want) != got {
+			t.Errorf("%s: %v\ngot:\n%s\nwant:\n%s", name, err, got, want)
+		}
+	}
+}
+
+// softwires calls f with every offset and length, and PSIDs at both ends and between.
+func softwires(f func(softwire.Softwire)) {
+	for offset := range 16 {
+		for length := range 17 - offset {
+			last := uint16(1<<length - 1)
+			for _, psid := range slices.Compact([]uint16{0, min(1, last), last}) {
+				if sw := shared(psid, length, offset); sw.PortCount() > 0 {
+					f(sw)
+				}
+			}
+		}
+	}
+}
+
+func TestPool(t *testing.T) {
+	softwires(func(sw softwire.Softwire) {
+		where := fmt.Sprintf("offset %d, length %d, psid %d", sw.PSIDOffset, sw.PSIDLen, sw.PSID)
+		p := newPool(sw.Ports())
+		if p.first != 0 && p.first < firstPort || p.last < p.first {
+			t.Fatalf("%s: pool %d-%d", where, p.first, p.last)
+		}
+		drawn := 0 // what of the set may be drawn
+		for _, r := range sw.Ports() {
+			drawn += max(0, int(r.Last)+1-max(int(r.First), firstPort))
+		}
+		if size := int(p.last) - int(p.first) + 1; size != drawn && drawn > 0 {
+			t.Fatalf("%s: the pool has %d numbers for %d ports", where, size, drawn)
+		}
+		if !p.permuted() {
+			if !sw.HasPort(p.first) && drawn > 0 || !sw.HasPort(p.last) && drawn > 0 {
+				t.Fatalf("%s: %d-%d is not of the set", where, p.first, p.last)
+			}
+			return
+		}
+		if len(p.real) != drawn || len(inverse(p.real)) != drawn {
+			t.Fatalf("%s: %d of %d ports are mapped, back %d", where, len(p.real), drawn, len(inverse(p.real)))
+		}
+		for number, port := range p.real {
+			inPool := number >= p.first && number <= p.last
+			if !inPool || !sw.HasPort(port) || port < firstPort || sw.HasPort(number) && number != port {
+				t.Fatalf("%s: %d stands for %d", where, number, port)
+			}
+		}
+	})
+}
+
+// TestTableLaw: what is written is what is read, for a table of every shape, and for what is written over what.
+func TestTableLaw(t *testing.T) {
+	n := newNS(t)
+	conn := nft.OpenNS(n.fd())
+	want := slices.Collect(maps.Values(natKinds))
+	softwires(func(sw softwire.Softwire) {
+		if n := sw.PortCount(); sw.PSID == 1 && n < 4096 || sw.PSIDOffset == 15 {
+			want = append(want, sw)
+		}
+	})
+	for i, sw := range want {
+		table := natTable("mape0", sw, 1280+i)
+		if err := table.Write(conn); err != nil {
+			t.Fatalf("%+v: %v", sw, err)
+		}
+		live, err := nft.Read(conn, tableName)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if live.Text() != table.Text() {
+			t.Fatalf("%+v: read:\n%s\nwritten:\n%s", sw, live.Text(), table.Text())
+		}
+		// nft(8) has to be able to show it.
+		if i < len(natKinds) {
+			n.run(t, "nft", "list", "table", "ip", tableName)
+		}
+	}
+}
+
+// TestTableDrift: whatever somebody does to the table by hand shows, and writing mends it.
+func TestTableDrift(t *testing.T) {
+	n := newNS(t)
+	conn := nft.OpenNS(n.fd())
+	table := natTable("mape0", natKinds["ocn"], 1460)
+	for _, command := range []string{
+		"flush ruleset", "delete table ip mape", "flush table ip mape", "flush chain ip mape postrouting",
+		"insert rule ip mape postrouting accept", "add rule ip mape forward meta mark set 1",
+		"insert rule ip mape srcnat masquerade", "add chain ip mape mine", "add set ip mape mine { type ipv4_addr; }",
+		"delete element ip mape real { 1872 : 1856 }",
+		"delete element ip mape real { 1872 : 1856 }; add element ip mape real { 1872 : 1857 }",
+		"chain ip mape forward { policy drop; }", "table ip mape { flags dormant; }",
+	} {
+		if err := table.Write(conn); err != nil {
+			t.Fatal(err)
+		}
+		n.run(t, "nft", command)
+		live, err := nft.Read(conn, tableName)
+		if err != nil || live.Text() == table.Text() {
+			t.Errorf("%s does not show (%v)", command, err)
+		}
+		if err := table.Write(conn); err != nil {
+			t.Fatal(err)
+		}
+		if live, err = nft.Read(conn, tableName); err != nil || live.Text() != table.Text() {
+			t.Errorf("%s is not mended (%v):\n%s", command, err, live.Text())
+		}
+	}
+}
