@@ -1,0 +1,49 @@
+// Package cloudinit knows where a machine's mape: section comes from.
+package cloudinit
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+)
+
+// DefaultPath is where the section is when nobody says otherwise: cloud-init's
+// write_files puts it there.
+const DefaultPath = "/etc/mape-netplan.yaml"
+
+// maxSize bounds what is read as a section, in bytes: more is the wrong file.
+const maxSize = 10 << 20
+
+// Section reads the file that holds the section: the one named, "-" for in, or
+// where name is "" the default one below root.
+func Section(name string, in io.Reader, root string) (shown string, data []byte, err error) {
+	switch name {
+	case "-":
+		shown = "<stdin>"
+	case "":
+		shown = root + DefaultPath
+	default:
+		shown = name
+	}
+	if name != "-" {
+		f, err := os.Open(shown)
+		if errors.Is(err, fs.ErrNotExist) && name == "" {
+			return shown, nil, fmt.Errorf("there is no %s; write the mape: section into it, or name the file that has it with --config FILE", shown)
+		}
+		if err != nil {
+			return shown, nil, err
+		}
+		defer f.Close()
+		in = f
+	}
+	data, err = io.ReadAll(io.LimitReader(in, maxSize+1))
+	if err == nil && len(data) > maxSize {
+		err = errors.New("is larger than 10 MiB, which no section is")
+	}
+	if err != nil {
+		return shown, nil, fmt.Errorf("%s: %w", shown, err)
+	}
+	return shown, data, nil
+}

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"mape-netplan/reconcile"
+)
+
+func (o *options) apply() *cobra.Command {
+	var timeout time.Duration
+	cmd := &cobra.Command{
+		Use:   "apply",
+		Short: "Make the machine what the section says",
+		Long: `Make the machine what the section says: change what differs, in an order that
+leaks nothing, look again until nothing differs, and take everything back if it
+does not come to that in time. One run at a time changes a machine; a second one
+waits.`,
+		Example: "  sudo mape-netplan apply\n  sudo mape-netplan apply -c /etc/mape-netplan.yaml --timeout 1m --json",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			changes, err := o.converge(cmd, timeout, o.gateway)
+			return o.report(cmd, changes, err)
+		},
+	}
+	cmd.Flags().DurationVar(&timeout, "timeout", 30*time.Second, "how long to wait for another run, the line and the machine to settle")
+	return cmd
+}
+
+// converge brings the machine to what want compiles, one run at a time.
+func (o *options) converge(cmd *cobra.Command, timeout time.Duration, want func(*cobra.Command, context.Context, *reconcile.Host) ([]reconcile.Resource, error)) ([]reconcile.Change, error) {
+	h, err := o.open()
+	if err != nil {
+		return nil, err
+	}
+	if err := h.Privileged(); err != nil {
+		return nil, fmt.Errorf("%s: %w", cmd.Name(), err)
+	}
+	ctx, cancel := context.WithTimeoutCause(cmd.Context(), timeout, fmt.Errorf("the timeout of %v is over", timeout))
+	defer cancel()
+	unlock, err := h.Lock(ctx, cmd.CommandPath())
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	resources, err := want(cmd, ctx, h)
+	if err != nil {
+		return nil, err
+	}
+	return reconcile.Converge(ctx, h, resources)
+}
+
+// gateway compiles the section, once the line has what it needs.
+func (o *options) gateway(cmd *cobra.Command, ctx context.Context, h *reconcile.Host) ([]reconcile.Resource, error) {
+	c, err := o.section(cmd)
+	if err != nil {
+		return nil, err
+	}
+	g, facts, err := reconcile.Await(ctx, h, c, func(missing error) { cmd.PrintErrf("waiting: %v\n", missing) })
+	if err != nil {
+		return nil, o.blame(err)
+	}
+	warn(cmd, g.Warnings)
+	return reconcile.Compile(g, facts), nil
+}
+
+// A result is what apply and plan print as JSON.
+type result struct {
+	Changed bool         `json:"changed"`
+	Changes []changeView `json:"changes"`
+	Error   string       `json:"error,omitempty"`
+}
+
+type changeView struct {
+	Name   string `json:"name"`
+	Before string `json:"before"`
+	After  string `json:"after"`
+}
+
+func outcome(changes []reconcile.Change, err error) result {
+	r := result{Changed: len(changes) > 0, Changes: []changeView{}}
+	for _, c := range changes {
+		r.Changes = append(r.Changes, changeView{c.After.Name(), c.Before.Text(), c.After.Text()})
+	}
+	if err != nil {
+		r.Error = strings.TrimSpace(err.Error())
+	}
+	return r
+}
+
+// report prints what a run changed and returns its error.
+func (o *options) report(cmd *cobra.Command, changes []reconcile.Change, err error) error {
+	if o.json {
+		if e := printJSON(cmd, outcome(changes, err)); e != nil {
+			return e
+		}
+		return err
+	}
+	if err != nil {
+		return err
+	}
+	for _, c := range changes {
+		verb := "changed"
+		switch {
+		case c.Before.Text() == "":
+			verb = "created"
+		case c.After.Text() == "":
+			verb = "removed"
+		}
+		fmt.Fprintf(cmd.OutOrStdout(), "%s %s\n", verb, c.After.Name())
+	}
+	if len(changes) == 0 {
+		fmt.Fprintln(cmd.OutOrStdout(), "unchanged")
+	}
+	return nil
+}

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/netip"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"mape-netplan/reconcile"
+	"mape-netplan/reconcile/softwire"
+	"mape-netplan/schema"
+)
+
+func (o *options) compute() *cobra.Command {
+	return &cobra.Command{
+		Use:   "compute",
+		Short: "Print the softwire that the section and the prefix make",
+		Long: `Print the softwire that the section and the prefix make: the CE address, the
+border relay, the shared IPv4 address and the ports. Nothing is touched and no
+privilege is needed.`,
+		Example: "  mape-netplan compute -c examples/ocn.yaml --prefix 2400:4050:5c71:af00::/56",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := o.section(cmd)
+			if err != nil {
+				return err
+			}
+			s, err := o.softwire(c)
+			if err != nil {
+				return o.blame(err)
+			}
+			if o.json {
+				return printJSON(cmd, s)
+			}
+			warn(cmd, s.Warnings)
+			return s.print(cmd.OutOrStdout())
+		},
+	}
+}
+
+// softwire looks at the machine only for what the section leaves to it.
+func (o *options) softwire(c *schema.Config) (view, error) {
+	h, err := o.open()
+	if err != nil {
+		return view{}, err
+	}
+	h.Hidden = func(string, error) {} // Its links say enough.
+	facts, err := reconcile.Gather(h)
+	if err != nil {
+		return view{}, err
+	}
+	line, err := reconcile.Derive(c, facts)
+	if err != nil {
+		return view{}, err
+	}
+	return viewOf(line, reconcile.TunnelMTU(c, reconcile.LikelyWAN(c, facts))), nil
+}
+
+// A view is a softwire as compute and status print it.
+type view struct {
+	Mode          string      `json:"mode"`
+	Provider      string      `json:"provider"`
+	Rule          *ruleView   `json:"rule,omitempty"`
+	EndUserPrefix string      `json:"end_user_prefix"`
+	CE            netip.Addr  `json:"ce"`
+	BR            netip.Addr  `json:"br"`
+	IPv4          string      `json:"ipv4"`
+	PSID          uint16      `json:"psid"`
+	PSIDLen       int         `json:"psid_len"`
+	PSIDOffset    int         `json:"psid_offset"`
+	Ports         []portsView `json:"ports"`
+	PortCount     int         `json:"port_count"`
+	MTU           int         `json:"mtu"` // bytes; 0 is not known
+	Warnings      []string    `json:"warnings"`
+	ranges        []softwire.PortRange
+}
+
+type ruleView struct {
+	IPv6       netip.Prefix `json:"ipv6"`
+	IPv4       netip.Prefix `json:"ipv4"`
+	EABits     int          `json:"ea_bits"`
+	PSIDOffset int          `json:"psid_offset"`
+}
+
+type portsView struct {
+	First uint16 `json:"first"`
+	Last  uint16 `json:"last"`
+}
+
+func viewOf(line reconcile.Line, mtu int) view {
+	sw := line.Softwire
+	v := view{
+		Mode: "map-e", Provider: line.Provider, CE: sw.CE, BR: sw.BR, IPv4: address(sw.IPv4),
+		PSID: sw.PSID, PSIDLen: sw.PSIDLen, PSIDOffset: sw.PSIDOffset,
+		PortCount: sw.PortCount(), MTU: mtu, Warnings: append([]string{}, sw.Warnings...), ranges: sw.Ports(),
+	}
+	for _, r := range v.ranges {
+		v.Ports = append(v.Ports, portsView{r.First, r.Last})
+	}
+	if sw.EndUserPrefix.IsValid() {
+		v.EndUserPrefix = sw.EndUserPrefix.String()
+	}
+	if r := sw.Rule; r != nil {
+		v.Rule = &ruleView{r.IPv6, r.IPv4, r.EABits, r.PSIDOffset}
+	}
+	return v
+}
+
+// address prints a /32 as the address that it is.
+func address(p netip.Prefix) string {
+	if p.IsSingleIP() {
+		return p.Addr().String()
+	}
+	return p.String()
+}
+
+func (v view) print(out io.Writer) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	row := func(name, format string, args ...any) { fmt.Fprintf(w, name+"\t"+format+"\n", args...) }
+	if v.Provider != "" {
+		row("provider", "%s", v.Provider)
+	}
+	if v.Rule != nil {
+		row("rule", "%s -> %s, %d EA bits, PSID offset %d", v.Rule.IPv6, v.Rule.IPv4, v.Rule.EABits, v.Rule.PSIDOffset)
+		row("end-user prefix", "%s", v.EndUserPrefix)
+	}
+	row("CE", "%s", v.CE)
+	row("BR", "%s", v.BR)
+	row("IPv4", "%s", v.IPv4)
+	if v.PSIDLen > 0 {
+		row("PSID", "%d (0x%x) of %d bits, offset %d", v.PSID, v.PSID, v.PSIDLen, v.PSIDOffset)
+	}
+	row("ports", "%d in %d ranges: %s", v.PortCount, len(v.ranges), some(v.ranges))
+	if v.MTU > 0 {
+		row("MTU", "%d", v.MTU)
+	}
+	return w.Flush()
+}
+
+// some prints ranges, the middle of many left out: --json has all.
+func some(ranges []softwire.PortRange) string {
+	const ends = 3
+	text := ""
+	for i, r := range ranges {
+		switch {
+		case len(ranges) > 2*ends && i == ends:
+			text += " …"
+		case len(ranges) <= 2*ends || i < ends || i >= len(ranges)-ends:
+			text += fmt.Sprintf(" %d-%d", r.First, r.Last)
+		}
+	}
+	return text[min(1, len(text)):]
+}

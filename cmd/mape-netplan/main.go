@@ -1,0 +1,63 @@
+// Command mape-netplan makes a Linux machine an IPv4-over-IPv6 gateway (MAP-E)
+// from a mape: section of a few lines, and keeps it one.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"mape-netplan/schema"
+)
+
+// The exit codes, as the README and --help list them.
+const (
+	exitFailed  = 1
+	exitBad     = 2 // the section or the command line
+	exitDiffers = 3 // plan found differences
+)
+
+// exit is an error with a code of its own. Without an error inside there is
+// nothing more to say.
+type exit struct {
+	code int
+	error
+}
+
+func (e exit) Unwrap() error { return e.error }
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// run is the program: everything it takes and everything it returns.
+func run(ctx context.Context, args []string, in io.Reader, out, errs io.Writer) int {
+	root := newRoot(in)
+	root.SetArgs(args)
+	root.SetOut(out)
+	root.SetErr(errs)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	var e exit
+	if errors.As(err, &e) && e.error == nil {
+		return e.code
+	}
+	if problems := (schema.Problems)(nil); errors.As(err, &problems) {
+		fmt.Fprintln(errs, err)
+		return exitBad
+	}
+	fmt.Fprintf(errs, "mape-netplan: %s\n", strings.TrimSpace(err.Error()))
+	if errors.As(err, &e) {
+		return e.code
+	}
+	return exitFailed
+}

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"errors"
+
+	"github.com/rogpeppe/go-internal/diff"
+	"github.com/spf13/cobra"
+
+	"mape-netplan/reconcile"
+	"mape-netplan/schema"
+)
+
+func (o *options) plan() *cobra.Command {
+	return &cobra.Command{
+		Use:   "plan",
+		Short: "Show what apply would do",
+		Long: `Show what apply would do, as one unified diff for each resource, and change
+nothing. Without root, what may not be read counts as absent. On a machine that
+is no gateway (nothing has an IPv6 default route) and with a prefix, the plan is
+for an example gateway on which nothing has been done yet.
+
+Exit codes: 0 in sync, 3 there are differences.`,
+		Example: "  mape-netplan plan -c examples/ocn.yaml",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			changes, err := o.changes(cmd)
+			if o.json && !isBad(err) {
+				if e := printJSON(cmd, outcome(changes, err)); e != nil {
+					return e
+				}
+				if err != nil {
+					return exit{exitFailed, err}
+				}
+			}
+			if err != nil {
+				return err
+			}
+			if !o.json {
+				for _, c := range changes {
+					cmd.OutOrStdout().Write(unified(c))
+				}
+			}
+			if len(changes) > 0 {
+				return exit{code: exitDiffers}
+			}
+			return nil
+		},
+	}
+}
+
+func (o *options) changes(cmd *cobra.Command) ([]reconcile.Change, error) {
+	c, err := o.section(cmd)
+	if err != nil {
+		return nil, err
+	}
+	h, err := o.open()
+	if err != nil {
+		return nil, err
+	}
+	h.Hidden = func(name string, err error) {
+		cmd.PrintErrf("warning: %s may not be read and is taken for absent: %v\n", name, err)
+	}
+	facts, err := reconcile.Gather(h)
+	if err != nil {
+		return nil, err
+	}
+	g, err := reconcile.Resolve(c, facts)
+	if errors.Is(err, reconcile.ErrNotYet) && o.rootDir == "" && (c.Prefix.IsValid() || c.Softwire != nil) {
+		return o.examplePlan(cmd, c)
+	}
+	if err != nil {
+		return nil, o.blame(err)
+	}
+	warn(cmd, g.Warnings)
+	return reconcile.Plan(cmd.Context(), h, reconcile.Compile(g, facts))
+}
+
+// examplePlan is for looking around on a machine that is no gateway.
+func (o *options) examplePlan(cmd *cobra.Command, c *schema.Config) ([]reconcile.Change, error) {
+	facts := reconcile.ExampleFacts()
+	g, err := reconcile.Resolve(c, facts)
+	if err != nil {
+		return nil, o.blame(err)
+	}
+	cmd.PrintErrln("warning: no interface of this machine has an IPv6 default route: this is the plan for an example gateway (WAN eth1, LAN eth0) that has nothing yet")
+	warn(cmd, g.Warnings)
+	return reconcile.FromNothing(reconcile.Compile(g, facts)), nil
+}
+
+func unified(c reconcile.Change) []byte {
+	name := c.After.Name()
+	return diff.Diff(name, []byte(c.Before.Text()), name+" (after apply)", []byte(c.After.Text()))
+}
+
+// isBad says whether an error is about the section or the command line.
+func isBad(err error) bool {
+	var e exit
+	var problems schema.Problems
+	return errors.As(err, &problems) || errors.As(err, &e) && e.code == exitBad
+}

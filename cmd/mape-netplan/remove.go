@@ -1,0 +1,46 @@
+package main
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"mape-netplan/cloudinit"
+	"mape-netplan/reconcile"
+	"mape-netplan/schema"
+)
+
+func (o *options) remove() *cobra.Command {
+	var timeout time.Duration
+	cmd := &cobra.Command{
+		Use:   "remove",
+		Short: "Take back everything that apply made",
+		Long: `Take back everything that apply made and leave the machine as it was: the
+tunnel first, the guard last. The section's own file stays.`,
+		Example: "  sudo mape-netplan remove",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			changes, err := o.converge(cmd, timeout, o.nothing)
+			return o.report(cmd, changes, err)
+		},
+	}
+	cmd.Flags().DurationVar(&timeout, "timeout", 30*time.Second, "how long to wait for another run and the machine to settle")
+	return cmd
+}
+
+// nothing compiles a machine without a gateway. What was made is known from
+// our files on it; the section, where there is one, only helps when those were
+// deleted by hand.
+func (o *options) nothing(_ *cobra.Command, _ context.Context, h *reconcile.Host) ([]reconcile.Resource, error) {
+	facts, err := reconcile.Gather(h)
+	if err != nil {
+		return nil, err
+	}
+	if name, data, err := cloudinit.Section(o.config, o.in, o.rootDir); err == nil && len(facts.Owned.Files) > 0 {
+		if c, err := schema.Parse(name, data); err == nil && !slices.Contains(facts.Owned.Tunnels, c.Tunnel) {
+			facts.Owned.Tunnels = append(facts.Owned.Tunnels, c.Tunnel)
+		}
+	}
+	return reconcile.Compile(nil, facts), nil
+}

@@ -1,0 +1,112 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"mape-netplan/cloudinit"
+	"mape-netplan/reconcile"
+	"mape-netplan/schema"
+)
+
+// options are the flags that every verb has.
+type options struct {
+	config, rootDir, prefix string
+	json                    bool
+	in                      io.Reader
+}
+
+const about = `mape-netplan makes a Linux machine the IPv4 gateway of an IPv6-only line (MAP-E,
+RFC 7597). It reads a mape: section of a few lines, says what it would change,
+changes it, looks again, and undoes what did not take. A run that finds nothing
+to do does nothing.
+
+Exit codes: 0 done or in sync, 1 failed, 2 bad section or command line,
+3 plan found differences.`
+
+func newRoot(in io.Reader) *cobra.Command {
+	o := &options{in: in}
+	root := &cobra.Command{
+		Use:           "mape-netplan",
+		Short:         "From a mape: section to a working MAP-E gateway",
+		Long:          about,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_ = cmd.Help()
+			return exit{code: exitBad}
+		},
+	}
+	flags := root.PersistentFlags()
+	flags.StringVarP(&o.config, "config", "c", "", "the `FILE` with the section; - is stdin (default "+cloudinit.DefaultPath+")")
+	flags.BoolVar(&o.json, "json", false, "print the result as one JSON object")
+	flags.StringVar(&o.rootDir, "root-dir", "", "work on the files below `DIR` and leave the running system out")
+	flags.StringVar(&o.prefix, "prefix", "", "the line's IPv6 prefix `P`, instead of the section's")
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return exit{exitBad, err} })
+	root.AddCommand(o.validate(), o.compute(), o.plan(), o.apply(), o.status(), o.remove(), version())
+	for _, verb := range root.Commands() {
+		verb.Args = noArguments
+	}
+	return root
+}
+
+// noArguments refuses what follows a verb, as a bad command line.
+func noArguments(cmd *cobra.Command, args []string) error {
+	if err := cobra.NoArgs(cmd, args); err != nil {
+		return exit{exitBad, err}
+	}
+	return nil
+}
+
+// section reads and checks the section, and prints its warnings.
+func (o *options) section(cmd *cobra.Command) (*schema.Config, error) {
+	name, data, err := cloudinit.Section(o.config, o.in, o.rootDir)
+	if err != nil {
+		return nil, exit{exitBad, err}
+	}
+	c, err := schema.Parse(name, data)
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range c.Warnings {
+		cmd.PrintErrln(w)
+	}
+	if o.prefix != "" {
+		if c.Prefix, err = schema.ParsePrefix(o.prefix); err != nil {
+			return nil, exit{exitBad, fmt.Errorf("--prefix: %w", err)}
+		}
+	}
+	return c, o.blame(reconcile.Check(c))
+}
+
+// blame puts a problem of the prefix where the prefix comes from.
+func (o *options) blame(err error) error {
+	var problems schema.Problems
+	if o.prefix != "" && errors.As(err, &problems) && problems[0].Path == "mape.prefix" {
+		return exit{exitBad, fmt.Errorf("--prefix %s: %s", o.prefix, problems[0].Message)}
+	}
+	return err
+}
+
+// open opens the machine, or the directory that stands for it.
+func (o *options) open() (*reconcile.Host, error) {
+	return reconcile.Open(o.rootDir)
+}
+
+func warn(cmd *cobra.Command, warnings []string) {
+	for _, w := range warnings {
+		cmd.PrintErrf("warning: %s\n", w)
+	}
+}
+
+func printJSON(cmd *cobra.Command, v any) error {
+	e := json.NewEncoder(cmd.OutOrStdout())
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}

@@ -1,0 +1,135 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/rogpeppe/go-internal/diff"
+	"github.com/spf13/cobra"
+
+	"mape-netplan/reconcile"
+)
+
+func (o *options) status() *cobra.Command {
+	return &cobra.Command{
+		Use:   "status",
+		Short: "Say whether everything that should be there is there",
+		Long: `Say whether everything that should be there is there, in one screen.
+
+Exit codes: 0 it is, 1 it is not.`,
+		Example: "  sudo mape-netplan status",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			s, err := o.look(cmd)
+			if err != nil {
+				return err
+			}
+			if o.json {
+				err = printJSON(cmd, s)
+			} else {
+				err = s.print(cmd)
+			}
+			if err == nil && !s.OK {
+				err = exit{code: exitFailed}
+			}
+			return err
+		},
+	}
+}
+
+// A state is what status prints.
+type state struct {
+	OK        bool           `json:"ok"`
+	Resources []resourceView `json:"resources"`
+	Softwire  view           `json:"softwire"`
+}
+
+type resourceView struct {
+	Name   string `json:"name"`
+	OK     bool   `json:"ok"`
+	Detail string `json:"detail"`
+}
+
+func (o *options) look(cmd *cobra.Command) (state, error) {
+	c, err := o.section(cmd)
+	if err != nil {
+		return state{}, err
+	}
+	h, err := o.open()
+	if err != nil {
+		return state{}, err
+	}
+	if err := h.Privileged(); err != nil {
+		return state{}, fmt.Errorf("status: %w", err)
+	}
+	facts, err := reconcile.Gather(h)
+	if err != nil {
+		return state{}, err
+	}
+	g, err := reconcile.Resolve(c, facts)
+	if err != nil {
+		return state{}, o.blame(err)
+	}
+	return stateOf(cmd.Context(), h, g, reconcile.Compile(g, facts))
+}
+
+func stateOf(ctx context.Context, h *reconcile.Host, g *reconcile.Gateway, want []reconcile.Resource) (state, error) {
+	changes, err := reconcile.Plan(ctx, h, want)
+	if err != nil {
+		return state{}, err
+	}
+	wrong := map[string]string{}
+	for _, c := range changes {
+		wrong[c.After.Name()] = detail(c)
+	}
+	s := state{OK: len(changes) == 0, Softwire: viewOf(g.Line, g.MTU)}
+	s.Softwire.Warnings = append([]string{}, g.Warnings...)
+	for _, r := range want {
+		d, bad := wrong[r.Name()]
+		if bad || r.Text() != "" {
+			s.Resources = append(s.Resources, resourceView{r.Name(), !bad, d})
+		}
+	}
+	return s, nil
+}
+
+// detail says in one line what is wrong with a resource.
+func detail(c reconcile.Change) string {
+	switch {
+	case c.Before.Text() == "":
+		return "is absent"
+	case c.After.Text() == "":
+		return "should not be there"
+	}
+	const most = 4
+	var lines []string
+	for line := range strings.Lines(string(diff.Diff("", []byte(c.Before.Text()), "", []byte(c.After.Text())))) {
+		if header := strings.HasPrefix(line, "---") || strings.HasPrefix(line, "+++"); header || line[0] != '-' && line[0] != '+' {
+			continue
+		}
+		lines = append(lines, strings.TrimSpace(line))
+	}
+	if len(lines) > most {
+		return fmt.Sprintf("%s and %d more lines differ", strings.Join(lines[:most], ", "), len(lines)-most)
+	}
+	return strings.Join(lines, ", ")
+}
+
+func (s state) print(cmd *cobra.Command) error {
+	out := cmd.OutOrStdout()
+	if err := s.Softwire.print(out); err != nil {
+		return err
+	}
+	fmt.Fprintln(out)
+	for _, r := range s.Resources {
+		mark := "ok  "
+		if !r.OK {
+			mark = "BAD "
+		}
+		fmt.Fprintln(out, strings.TrimSuffix(mark+r.Name+": "+r.Detail, ": "))
+	}
+	for _, w := range s.Softwire.Warnings {
+		fmt.Fprintf(out, "warning: %s\n", w)
+	}
+	return nil
+}

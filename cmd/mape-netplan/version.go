@@ -1,0 +1,24 @@
+package main
+
+import (
+	"runtime"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+)
+
+func version() *cobra.Command {
+	return &cobra.Command{
+		Use:     "version",
+		Short:   "Print the version",
+		Example: "  mape-netplan version",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			name := "unknown"
+			if info, ok := debug.ReadBuildInfo(); ok {
+				name = info.Main.Version
+			}
+			_, err := cmd.OutOrStdout().Write([]byte("mape-netplan " + name + " " + runtime.Version() + " " + runtime.GOOS + "/" + runtime.GOARCH + "\n"))
+			return err
+		},
+	}
+}

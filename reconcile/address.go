@@ -1,0 +1,109 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"net"
+	"net/netip"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// An Address is an IPv6 address on an interface.
+type Address struct {
+	Link   string
+	Prefix netip.Prefix // the address and its length
+	// Foreign is an address that somebody else configures: it has to be there,
+	// with whatever length and lifetime.
+	Foreign   bool
+	Present   bool
+	Preferred uint32 // preferred lifetime in seconds, MaxUint32 is for ever; 0 is deprecated
+	Detection string // what duplicate address detection says, where it is not done
+}
+
+func (a Address) Name() string {
+	return fmt.Sprintf("address %s dev %s", a.Prefix.Addr(), a.Link)
+}
+
+// Text uses the words of "ip address".
+func (a Address) Text() string {
+	switch {
+	case !a.Present:
+		return ""
+	case a.Foreign:
+		return "present\n" + a.Detection
+	case a.Preferred == math.MaxUint32:
+		return fmt.Sprintf("inet6 %s\npreferred_lft forever\n%s", a.Prefix, a.Detection)
+	}
+	return fmt.Sprintf("inet6 %s\npreferred_lft %dsec\n%s", a.Prefix, a.Preferred, a.Detection)
+}
+
+func (a Address) Read(_ context.Context, h *Host) (Resource, error) {
+	live := Address{Link: a.Link, Prefix: a.Prefix, Foreign: a.Foreign}
+	link, err := h.link(a.Link)
+	if link == nil {
+		return live, err
+	}
+	all, err := h.Net.AddrList(link, netlink.FAMILY_V6)
+	if err != nil {
+		return nil, err
+	}
+	for _, x := range all {
+		if ip, ok := netip.AddrFromSlice(x.IP); !ok || ip != a.Prefix.Addr() {
+			continue
+		}
+		bits, _ := x.Mask.Size()
+		live.Prefix = netip.PrefixFrom(a.Prefix.Addr(), bits)
+		live.Present, live.Preferred = true, uint32(x.PreferedLft)
+		live.Detection = detection(x.Flags)
+	}
+	return live, nil
+}
+
+// detection says why an address cannot be the source of a packet yet, or ever.
+func detection(flags int) string {
+	switch {
+	case flags&unix.IFA_F_DADFAILED != 0:
+		return "dadfailed: another host on the link has this address\n"
+	case flags&unix.IFA_F_TENTATIVE != 0:
+		return "tentative\n"
+	}
+	return ""
+}
+
+func (a Address) Write(ctx context.Context, h *Host) error {
+	link, err := h.link(a.Link)
+	if err != nil {
+		return err
+	}
+	if link == nil {
+		if !a.Present {
+			return nil
+		}
+		return fmt.Errorf("there is no interface %s", a.Link)
+	}
+	now, err := a.Read(ctx, h)
+	if err != nil {
+		return err
+	}
+	// The kernel takes the same address twice with two lengths for a duplicate.
+	if is := now.(Address); is.Present && (!a.Present || is.Prefix != a.Prefix) {
+		err := h.Net.AddrDel(link, &netlink.Addr{IPNet: ipNet(is.Prefix)})
+		if err != nil && !errors.Is(err, unix.EADDRNOTAVAIL) {
+			return err
+		}
+	}
+	if !a.Present {
+		return nil
+	}
+	return h.Net.AddrReplace(link, &netlink.Addr{
+		IPNet: ipNet(a.Prefix), ValidLft: math.MaxUint32, PreferedLft: int(a.Preferred),
+	})
+}
+
+func ipNet(p netip.Prefix) *net.IPNet {
+	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
+}

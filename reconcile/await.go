@@ -1,0 +1,34 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"mape-netplan/schema"
+)
+
+// Await fits a section to the machine as soon as the line has what it needs: at
+// boot a router advertisement may be later than we are. waiting is told once
+// what is missing.
+func Await(ctx context.Context, h *Host, c *schema.Config, waiting func(error)) (*Gateway, Facts, error) {
+	told := false
+	for {
+		facts, err := Gather(h)
+		if err != nil {
+			return nil, facts, err
+		}
+		g, err := Resolve(c, facts)
+		if !errors.Is(err, ErrNotYet) || !h.Live() {
+			return g, facts, err
+		}
+		if !told {
+			waiting(err)
+			told = true
+		}
+		if ended := wait(ctx, 250*time.Millisecond); ended != nil {
+			return nil, facts, fmt.Errorf("%w: %w", ended, err)
+		}
+	}
+}

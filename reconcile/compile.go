@@ -1,0 +1,189 @@
+package reconcile
+
+import (
+	"io/fs"
+	"net/netip"
+	"slices"
+
+	"mape-netplan/reconcile/nft"
+)
+
+// Compile lists everything that the program may own, in the order in which it
+// is to be made, with absent things as absent values. No gateway is a machine
+// without any of it: what "remove" wants.
+//
+// The order keeps the machine safe in between: what is no longer wanted goes
+// first, while the files still tell of it; the guard is there before the
+// tunnel is, and goes after it.
+func Compile(g *Gateway, f Facts) []Resource {
+	all := obsolete(g, f)
+	table := Table{nft.Table{Name: tableName}}
+	if g != nil {
+		table = Table{natTable(g.Tunnel, g.Softwire, g.MTU)}
+		all = append(all, table)
+	}
+	all = append(all, files(g, f)...)
+	all = append(all, live(g, f)...)
+	if g == nil {
+		all = append(all, table)
+	}
+	if !f.Live {
+		all = slices.DeleteFunc(all, func(r Resource) bool { _, ok := r.(File); return !ok })
+	}
+	return all
+}
+
+// obsolete lists the links and addresses of earlier runs that are not g's.
+func obsolete(g *Gateway, f Facts) []Resource {
+	var all []Resource
+	for _, tunnel := range f.Owned.Tunnels {
+		if g == nil || tunnel != g.Tunnel {
+			all = append(all, Tunnel{Link: tunnel})
+		}
+	}
+	for _, a := range f.Owned.Addresses {
+		if g == nil || a.Link != g.WAN || a.Prefix.Addr() != g.Softwire.CE {
+			all = append(all, Address{Link: a.Link, Prefix: a.Prefix})
+		}
+	}
+	return all
+}
+
+// files lists our files, and after them those of earlier runs that are not
+// wanted any more.
+func files(g *Gateway, f Facts) []Resource {
+	const public, secret = 0o644, 0o600
+	want := map[string]File{}
+	var order []string
+	add := func(path string, mode uint32, text string) {
+		order = append(order, path)
+		want[path] = File{Path: path}
+		if text != "" {
+			want[path] = File{path, fs.FileMode(mode), text}
+		}
+	}
+	if g != nil && g.Netplan {
+		add(limitPath(g.Tunnel), public, limitText)
+		add(netplanPath, secret, netplanText(g))
+	} else {
+		add(netplanPath, secret, "")
+	}
+	if g != nil && !g.Netplan {
+		add(netdevPath, public, netdevText(g.Tunnel, g.Softwire.CE, g.Softwire.BR, g.MTU))
+		add(networkPath, public, networkText(g.Tunnel))
+	}
+	if g != nil {
+		for _, p := range g.Persist {
+			if p.Definition == nil {
+				add(dropInPath(p.File), public, linkText(p))
+			}
+		}
+		add(sysctlPath, public, sysctlText(g.Tunnel, f.IPForward))
+	} else {
+		add(sysctlPath, public, "")
+	}
+	for _, p := range f.Owned.Files {
+		if _, ok := want[p]; !ok {
+			add(p, public, "")
+		}
+	}
+	var all []Resource
+	for _, p := range order {
+		all = append(all, want[p])
+	}
+	return all
+}
+
+// live lists what the kernel and the daemons have, which the files are for.
+func live(g *Gateway, f Facts) []Resource {
+	var all []Resource
+	if f.Networkd {
+		if settings := generated(g, f); len(settings) > 0 {
+			all = append(all, Generated{Settings: settings, Present: g != nil})
+		}
+		all = append(all, released(g, f)...)
+	}
+	if g == nil {
+		if f.IPForward != "" && slices.Contains(f.Owned.Files, sysctlPath) {
+			all = append(all, Sysctl{forwardKey, f.IPForward})
+		}
+		return all
+	}
+	ce, br := g.Softwire.CE, g.Softwire.BR
+	all = append(all,
+		Address{Link: g.WAN, Prefix: netip.PrefixFrom(ce, 128), Foreign: g.Foreign, Present: true},
+		Tunnel{Link: g.Tunnel, Local: ce, Remote: br, HopLimit: hopLimit, EncapLimit: -1, MTU: g.MTU, Up: true},
+	)
+	if f.Networkd {
+		all = append(all, managed(g, f)...)
+	}
+	return append(all,
+		Sysctl{filterKey(g.Tunnel), "2"},
+		defaultRoute(g.Tunnel),
+		Sysctl{forwardKey, "1"},
+	)
+}
+
+// generated lists what netplan's generator must have told networkd, or with no
+// gateway what it must not tell any more.
+func generated(g *Gateway, f Facts) []Setting {
+	if g == nil {
+		var all []Setting
+		for _, tunnel := range f.Owned.Tunnels {
+			all = append(all, Setting{"10-netplan-" + tunnel + ".netdev", "Name", tunnel})
+		}
+		return all
+	}
+	if !g.Netplan {
+		return nil
+	}
+	netdev, network := "10-netplan-"+g.Tunnel+".netdev", "10-netplan-"+g.Tunnel+".network"
+	all := []Setting{
+		{netdev, "Local", g.Softwire.CE.String()},
+		{netdev, "Remote", g.Softwire.BR.String()},
+		{network, "Scope", "link"},
+	}
+	for _, p := range g.Persist {
+		if p.Definition == nil {
+			continue
+		}
+		file := "10-netplan-" + p.Definition.ID + ".network"
+		if p.CE.IsValid() {
+			all = append(all, Setting{file, "Address", p.CE.String()})
+		}
+		if p.NoRA {
+			all = append(all, Setting{file, "IPv6AcceptRA", "no"})
+		}
+	}
+	return all
+}
+
+// managed lists the links that networkd configures by a file of ours.
+func managed(g *Gateway, f Facts) []Resource {
+	var all []Resource
+	if !g.Netplan {
+		all = append(all, Managed{g.Tunnel, networkPath, true})
+	}
+	for _, p := range g.Persist {
+		if p.Definition == nil {
+			all = append(all, Managed{p.Link, dropInPath(p.File), true})
+		}
+	}
+	return all
+}
+
+// released lists the links that networkd shall configure without the drop-in
+// of an earlier run.
+func released(g *Gateway, f Facts) []Resource {
+	var all []Resource
+	for _, l := range f.Links {
+		file := dropInPath(l.NetworkFile)
+		if !slices.Contains(f.Owned.Files, file) {
+			continue
+		}
+		if g == nil || !slices.ContainsFunc(g.Persist, func(p Persist) bool { return p.Link == l.Name && p.Definition == nil }) {
+			all = append(all, Managed{Link: l.Name, File: file})
+		}
+	}
+	return all
+}

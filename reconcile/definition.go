@@ -1,0 +1,206 @@
+package reconcile
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"path"
+	"slices"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+)
+
+// A Definition is a netplan definition: netplan merges files by the ID and
+// section of one, not by the interface's name.
+type Definition struct {
+	Section    string         `json:"section"` // ethernets, bridges, bonds, vlans, …
+	ID         string         `json:"id"`
+	Interfaces []string       `json:"interfaces"` // the links it configures
+	Addresses  []netip.Prefix `json:"addresses,omitempty"`
+}
+
+// definitionOf returns the definition that configures an interface.
+func (f Facts) definitionOf(link string) (Definition, bool) {
+	i := slices.IndexFunc(f.Definitions, func(d Definition) bool { return slices.Contains(d.Interfaces, link) })
+	if i < 0 {
+		return Definition{}, false
+	}
+	return f.Definitions[i], true
+}
+
+// netplanDirs are netplan's, in falling precedence: a file shadows those of
+// its name in later ones.
+var netplanDirs = []string{"/run/netplan", "/etc/netplan", "/lib/netplan"}
+
+// netplanInstalled is true as well for a directory that stands for a machine
+// and has neither netplan nor networkd in it yet.
+func (h *Host) netplanInstalled() bool {
+	for _, p := range append(generators, netplanCommand) {
+		if _, err := h.Root.Stat(local(p)); err == nil {
+			return true
+		}
+	}
+	_, err := h.Root.Stat("usr/lib/systemd/systemd-networkd")
+	return !h.Live() && err != nil
+}
+
+// A netplanFile is what the program reads of a netplan file.
+type netplanFile struct {
+	Path    string
+	Network map[string]yaml.Node `yaml:"network"`
+}
+
+// netplanDefinition is what the program reads of a definition.
+type netplanDefinition struct {
+	SetName   string `yaml:"set-name"`
+	Match     *netplanMatch
+	Addresses []yaml.Node `yaml:"addresses"`
+}
+
+// A netplanMatch selects physical links. By driver alone nothing is found: a
+// definition that says no more selects too much to add to.
+type netplanMatch struct {
+	MAC  string `yaml:"macaddress"`
+	Name string `yaml:"name"`
+}
+
+func (m *netplanMatch) matches(l Link) bool {
+	if m.MAC == "" && m.Name == "" {
+		return false
+	}
+	byName := m.Name == ""
+	if !byName {
+		byName, _ = path.Match(m.Name, l.Name)
+	}
+	return byName && (m.MAC == "" || strings.EqualFold(m.MAC, l.MAC))
+}
+
+// netplanFiles reads every file but ours, in the order in which netplan merges
+// them.
+func (h *Host) netplanFiles() ([]netplanFile, error) {
+	at := map[string]string{} // base name to path
+	for _, dir := range slices.Backward(netplanDirs) {
+		paths, err := h.glob(dir + "/*.yaml")
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range paths {
+			at[path.Base(p)] = p
+		}
+	}
+	var files []netplanFile
+	for _, p := range at {
+		if p == netplanPath {
+			continue
+		}
+		data, err := h.Root.ReadFile(local(p))
+		if errors.Is(err, fs.ErrPermission) && h.Hidden != nil {
+			h.Hidden("file "+p, err)
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		f := netplanFile{Path: p}
+		if err := yaml.Unmarshal(data, &f); err != nil {
+			return nil, fmt.Errorf("%s: %w", p, err)
+		}
+		files = append(files, f)
+	}
+	slices.SortFunc(files, func(a, b netplanFile) int { return strings.Compare(path.Base(a.Path), path.Base(b.Path)) })
+	return files, nil
+}
+
+// each calls f for every definition of a file.
+func (file netplanFile) each(f func(section, id string, d netplanDefinition)) {
+	for section, node := range file.Network {
+		var definitions map[string]netplanDefinition
+		if node.Kind != yaml.MappingNode || node.Decode(&definitions) != nil {
+			continue // version, renderer, openvswitch: no definitions.
+		}
+		for id, d := range definitions {
+			f(section, id, d)
+		}
+	}
+}
+
+// definitions merges the files by section and ID and finds the interfaces of
+// each definition among the links.
+func definitions(files []netplanFile, links []Link) []Definition {
+	type key struct{ section, id string }
+	merged := map[key]netplanDefinition{}
+	for _, file := range files {
+		file.each(func(section, id string, d netplanDefinition) {
+			m := merged[key{section, id}]
+			if d.SetName != "" {
+				m.SetName = d.SetName
+			}
+			if d.Match != nil {
+				m.Match = d.Match
+			}
+			m.Addresses = append(m.Addresses, d.Addresses...)
+			merged[key{section, id}] = m
+		})
+	}
+	var all []Definition
+	for k, m := range merged {
+		all = append(all, Definition{k.section, k.id, m.interfaces(k.id, links), m.prefixes()})
+	}
+	slices.SortFunc(all, func(a, b Definition) int {
+		return strings.Compare(a.Section+" "+a.ID, b.Section+" "+b.ID)
+	})
+	return all
+}
+
+// interfaces finds what a definition configures: netplan's "match" selects
+// physical links, every other definition names its own.
+func (d netplanDefinition) interfaces(id string, links []Link) []string {
+	if d.Match == nil {
+		return []string{id}
+	}
+	if d.SetName != "" {
+		return []string{d.SetName}
+	}
+	var found []string
+	for _, l := range links {
+		if d.Match.matches(l) {
+			found = append(found, l.Name)
+		}
+	}
+	return found
+}
+
+// prefixes reads the addresses, each a string or a mapping of one key.
+func (d netplanDefinition) prefixes() []netip.Prefix {
+	var all []netip.Prefix
+	for _, n := range d.Addresses {
+		text := n.Value
+		if n.Kind == yaml.MappingNode && len(n.Content) > 0 {
+			text = n.Content[0].Value
+		}
+		if p, err := netip.ParsePrefix(text); err == nil {
+			all = append(all, p)
+		}
+	}
+	return all
+}
+
+// definedLinks stands in for the kernel's links where there is no kernel.
+func definedLinks(files []netplanFile) []Link {
+	var links []Link
+	for _, d := range definitions(files, nil) {
+		if d.Section == "tunnels" {
+			continue
+		}
+		for _, name := range d.Interfaces {
+			l := Link{Name: name}
+			for _, p := range d.Addresses {
+				l.Addresses = append(l.Addresses, Inet{Prefix: p})
+			}
+			links = append(links, l)
+		}
+	}
+	return links
+}

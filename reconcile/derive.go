@@ -1,0 +1,152 @@
+package reconcile
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"mape-netplan/reconcile/provider"
+	"mape-netplan/reconcile/softwire"
+	"mape-netplan/schema"
+)
+
+// ErrNotYet is wrapped by errors that time may mend: what they miss comes with
+// a router advertisement.
+var ErrNotYet = errors.New("not there yet")
+
+// notYet is an error whose text is its own and that is ErrNotYet.
+type notYet struct{ error }
+
+func (notYet) Is(target error) bool { return target == ErrNotYet }
+
+// A Line is what a section means on a line: its softwire, and the provider
+// whose built-in rule made it, if one did.
+type Line struct {
+	Provider string
+	Softwire softwire.Softwire
+}
+
+// Derive computes the softwire of a section. Only a prefix that the section
+// does not give is looked up in the facts.
+func Derive(c *schema.Config, f Facts) (Line, error) {
+	if c.Softwire != nil {
+		return given(c)
+	}
+	if c.Prefix.IsValid() {
+		line, err := derive(c, c.Prefix)
+		if err != nil {
+			return Line{}, problem(c, "prefix", err)
+		}
+		return line, nil
+	}
+	wan, err := wan(c, f)
+	if err != nil {
+		return Line{}, err
+	}
+	var first error
+	for _, a := range wan.Addresses {
+		if !a.ofLine() {
+			continue
+		}
+		line, err := derive(c, netip.PrefixFrom(a.Prefix.Addr(), 128))
+		if err == nil {
+			return line, nil
+		}
+		if first == nil {
+			first = fmt.Errorf("%s has %s: %w", wan.Name, a.Prefix, err)
+		}
+	}
+	if first != nil {
+		return Line{}, first
+	}
+	return Line{}, notYet{fmt.Errorf("%s has no global IPv6 address yet, so the line's prefix is not known; wait for a router advertisement, or set mape.prefix", wan.Name)}
+}
+
+// ofLine says whether an address tells the prefix of the line. The CE address
+// itself does not: it is deprecated, and may be the previous line's.
+func (i Inet) ofLine() bool {
+	global := netip.MustParsePrefix("2000::/3") // IANA: global unicast
+	return global.Contains(i.Prefix.Addr()) && !i.Temporary && !i.Deprecated
+}
+
+func given(c *schema.Config) (Line, error) {
+	s := c.Softwire
+	sw, err := softwire.Given(s.CE, s.BR, s.IPv4, uint16(s.PSID), s.PSIDLen, s.PSIDOffset)
+	if err == nil && c.Prefix.IsValid() {
+		err = sw.CheckPrefix(c.Prefix)
+	}
+	if err != nil {
+		return Line{}, problem(c, "softwire", err)
+	}
+	return Line{Softwire: sw}, nil
+}
+
+func derive(c *schema.Config, prefix netip.Prefix) (Line, error) {
+	if len(c.Rules) > 0 {
+		sw, err := softwire.Compute(rules(c), prefix, interfaceID(c, softwire.RFC7597))
+		return Line{Softwire: sw}, err
+	}
+	rule, err := provider.Find(c.Provider, prefix)
+	if err != nil {
+		return Line{}, err
+	}
+	sw, err := softwire.Compute([]softwire.Rule{rule.Rule}, prefix, interfaceID(c, rule.InterfaceID))
+	return Line{rule.Provider, sw}, err
+}
+
+func rules(c *schema.Config) []softwire.Rule {
+	var all []softwire.Rule
+	for _, r := range c.Rules {
+		rule := softwire.Rule{IPv6: r.IPv6, IPv4: r.IPv4, EABits: r.EABits, PSIDOffset: r.PSIDOffset, BR: r.BR}
+		if !rule.BR.IsValid() {
+			rule.BR = c.BR
+		}
+		if r.PSID != nil {
+			rule.PSID = &softwire.PSID{Value: uint16(*r.PSID), Len: r.PSIDLen}
+		}
+		all = append(all, rule)
+	}
+	return all
+}
+
+// interfaceID is the section's, which the schema has checked, or the one given.
+func interfaceID(c *schema.Config, otherwise softwire.InterfaceID) softwire.InterfaceID {
+	if id, err := softwire.ParseInterfaceID(c.InterfaceID); err == nil {
+		return id
+	}
+	return otherwise
+}
+
+// problem puts an error where the section says what it is about.
+func problem(c *schema.Config, path string, err error) error {
+	return schema.Problems{c.Problem(path, "%v", err)}
+}
+
+// Check says everything that is wrong with a section that no look at a machine
+// is needed for.
+func Check(c *schema.Config) error {
+	var all schema.Problems
+	add := func(path string, err error) {
+		if joined, ok := err.(interface{ Unwrap() []error }); ok {
+			for _, e := range joined.Unwrap() {
+				all = append(all, c.Problem(path, "%v", e))
+			}
+		} else if err != nil {
+			all = append(all, c.Problem(path, "%v", err))
+		}
+	}
+	for i, r := range rules(c) {
+		add(fmt.Sprintf("rules[%d]", i), r.Check())
+	}
+	if len(all) == 0 {
+		add("rules", softwire.CheckRules(rules(c)))
+	}
+	if len(all) > 0 {
+		return all
+	}
+	if c.Softwire != nil || c.Prefix.IsValid() {
+		_, err := Derive(c, Facts{})
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,31 @@
+package reconcile
+
+import "net/netip"
+
+// ExampleFacts is a gateway as the README sets it up on Proxmox, before the
+// first run: eth0 is the LAN, eth1 the WAN, both from cloud-init by netplan.
+func ExampleFacts() Facts {
+	lan, wan := netip.MustParsePrefix("192.168.1.5/24"), netip.MustParsePrefix("fe80::be24:11ff:fe00:2/64")
+	return Facts{
+		Live: true, Netplan: true, Networkd: true, IPForward: "0",
+		Links: []Link{
+			{Name: "eth0", Index: 2, Kind: "device", MTU: 1500, Addresses: []Inet{{Prefix: lan}}},
+			{Name: "eth1", Index: 3, Kind: "device", MTU: 1500, Addresses: []Inet{{Prefix: wan}}, Default6: true},
+		},
+		Definitions: []Definition{
+			{Section: "ethernets", ID: "eth0", Interfaces: []string{"eth0"}, Addresses: []netip.Prefix{lan}},
+			{Section: "ethernets", ID: "eth1", Interfaces: []string{"eth1"}},
+		},
+	}
+}
+
+// FromNothing is the plan for a machine that has none of what is wanted.
+func FromNothing(want []Resource) []Change {
+	var changes []Change
+	for _, r := range want {
+		if r.Text() != "" {
+			changes = append(changes, Change{hidden{r}, r})
+		}
+	}
+	return changes
+}

@@ -1,0 +1,114 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"strings"
+)
+
+// mark is how the first line of every file that the program writes begins. A
+// file at one of its paths that begins otherwise is somebody else's.
+const mark = "# Written by mape-netplan"
+
+// heading is the first line of every file that the program writes.
+const heading = mark + "; changes made here are lost. Change the mape: section and run \"mape-netplan apply\".\n"
+
+// A File is a whole file of the program's own. Without Data it is absent.
+type File struct {
+	Path string // absolute, below Host.Root
+	Mode fs.FileMode
+	Data string // begins with the heading
+}
+
+func (f File) Name() string { return "file " + f.Path }
+
+func (f File) Text() string {
+	if f.Data == "" {
+		return ""
+	}
+	return fmt.Sprintf("mode %04o\n%s", f.Mode.Perm(), f.Data)
+}
+
+// Read returns the file as it is, or an error if somebody else wrote it.
+func (f File) Read(_ context.Context, h *Host) (Resource, error) {
+	live := File{Path: f.Path}
+	info, err := h.Root.Lstat(local(f.Path))
+	if errors.Is(err, fs.ErrNotExist) {
+		return live, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("is not a regular file but %s; move it away first", info.Mode().Type())
+	}
+	data, err := h.Root.ReadFile(local(f.Path))
+	if err != nil {
+		return nil, err
+	}
+	live.Mode, live.Data = info.Mode().Perm(), string(data)
+	if live.Data == "" {
+		live.Data = "\n" // An emptied file is not an absent one.
+	}
+	if strings.TrimSpace(live.Data) != "" && !strings.HasPrefix(live.Data, mark) {
+		if f.Data == "" {
+			return File{Path: f.Path}, nil // Ours is absent, whoever's that is.
+		}
+		return nil, errors.New("was not written by mape-netplan (its first line does not say so); move it away first")
+	}
+	return live, nil
+}
+
+// Write replaces the file atomically, or removes it and the drop-in directory
+// that it leaves empty.
+func (f File) Write(_ context.Context, h *Host) error {
+	name := local(f.Path)
+	if f.Data == "" {
+		if err := h.Root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		if dir := path.Dir(name); strings.HasSuffix(dir, ".d") && path.Base(dir) != "sysctl.d" {
+			_ = h.Root.Remove(dir) // Fails when it is not empty: then it is not ours to remove.
+		}
+		return nil
+	}
+	if err := h.Root.MkdirAll(path.Dir(name), 0o755); err != nil {
+		return err
+	}
+	// The name ends in no suffix that netplan, networkd or sysctl read.
+	temporary := path.Join(path.Dir(name), "."+path.Base(name)+".mape-netplan")
+	if err := h.writeSynced(temporary, f); err != nil {
+		_ = h.Root.Remove(temporary)
+		return err
+	}
+	if err := h.Root.Rename(temporary, name); err != nil {
+		_ = h.Root.Remove(temporary)
+		return err
+	}
+	return h.syncDir(path.Dir(name))
+}
+
+func (h *Host) writeSynced(name string, f File) error {
+	w, err := h.Root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, f.Mode)
+	if err != nil {
+		return err
+	}
+	_, err = w.WriteString(f.Data)
+	return errors.Join(err, w.Chmod(f.Mode), w.Sync(), w.Close())
+}
+
+// syncDir makes a rename survive a power cut.
+func (h *Host) syncDir(name string) error {
+	d, err := h.Root.Open(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// local turns an absolute path into one below a root.
+func local(p string) string { return strings.TrimPrefix(path.Clean(p), "/") }

@@ -1,0 +1,214 @@
+package reconcile
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"mape-netplan/schema"
+)
+
+// tunnelHeader is the outer IPv6 header, in bytes.
+const tunnelHeader = 40
+
+// A Gateway is a section that has been fitted to a machine: nothing in it is
+// left to be found out.
+type Gateway struct {
+	Line
+	WAN     string
+	LAN     []string
+	Tunnel  string
+	MTU     int // of the tunnel, bytes
+	Netplan bool
+	// Foreign says that the WAN has the CE address from somebody else.
+	Foreign  bool
+	Persist  []Persist
+	Warnings []string
+}
+
+// A Persist is what a file has to say about an existing link, and which file.
+type Persist struct {
+	Link string
+	CE   netip.Prefix // to be added; invalid for none
+	NoRA bool         // router advertisements are to be refused
+	// Definition is netplan's for the link. Where that is nil, File is
+	// networkd's .network file. Where both are missing nothing persists.
+	Definition *Definition
+	File       string
+}
+
+// Resolve fits a section to a machine. An error of type schema.Problems is
+// about the section; one that is ErrNotYet may pass.
+func Resolve(c *schema.Config, f Facts) (*Gateway, error) {
+	line, err := Derive(c, f)
+	if err != nil {
+		return nil, err
+	}
+	wan, err := wan(c, f)
+	if err != nil {
+		return nil, err
+	}
+	lan, err := lan(c, f, wan.Name)
+	if err != nil {
+		return nil, err
+	}
+	g := &Gateway{
+		Line: line, WAN: wan.Name, LAN: lan, Tunnel: c.Tunnel, MTU: TunnelMTU(c, wan),
+		Netplan:  c.Backend == "netplan" || c.Backend == "auto" && f.Netplan,
+		Warnings: slices.Clone(line.Softwire.Warnings),
+	}
+	g.Foreign = foreign(wan, f, line.Softwire.CE)
+	if err := g.persist(f); err != nil {
+		return nil, err
+	}
+	g.warn(wan, f)
+	return g, nil
+}
+
+// TunnelMTU is the MTU of the tunnel in bytes; 0 when neither the section nor
+// the WAN tells.
+func TunnelMTU(c *schema.Config, wan Link) int {
+	if c.MTU > 0 {
+		return c.MTU
+	}
+	return max(0, wan.MTU-tunnelHeader)
+}
+
+// WAN returns the interface towards the provider.
+func wan(c *schema.Config, f Facts) (Link, error) {
+	if c.WAN != "" {
+		return named(c, f, "wan", c.WAN)
+	}
+	for _, l := range f.Links {
+		if l.Default6 && l.Name != c.Tunnel {
+			return l, nil
+		}
+	}
+	return Link{}, notYet{fmt.Errorf("no interface has an IPv6 default route, so the WAN is not known; wait for a router advertisement, or set mape.wan to one of: %s", f.names())}
+}
+
+// named finds an interface that the section names. Without a kernel a name
+// that no netplan file defines may still be right.
+func named(c *schema.Config, f Facts, path, name string) (Link, error) {
+	l, ok := f.Link(name)
+	if !ok && f.Live {
+		return l, problem(c, path, fmt.Errorf("there is no interface %s; there are: %s", name, f.names()))
+	}
+	if !ok {
+		l.Name = name
+	}
+	if l.MTU == 0 {
+		l.MTU = 1500 // Ethernet's; the kernel is not there to ask.
+	}
+	return l, nil
+}
+
+// lan returns the interfaces towards the home: those that the section names,
+// or every one with a private IPv4 address that netplan or networkd
+// configures. A container engine's bridge is nobody's LAN.
+func lan(c *schema.Config, f Facts, wan string) ([]string, error) {
+	if c.LAN != nil {
+		for i, name := range c.LAN {
+			path := fmt.Sprintf("lan[%d]", i)
+			if _, err := named(c, f, path, name); err != nil {
+				return nil, err
+			}
+		}
+		return c.LAN, nil
+	}
+	var names []string
+	for _, l := range f.Links {
+		_, defined := f.definitionOf(l.Name)
+		if l.Name == wan || l.Name == c.Tunnel || l.Loopback || !defined && l.NetworkFile == "" {
+			continue
+		}
+		if slices.ContainsFunc(l.Addresses, func(a Inet) bool { return a.Prefix.Addr().Is4() && a.Prefix.Addr().IsPrivate() }) {
+			names = append(names, l.Name)
+		}
+	}
+	return names, nil
+}
+
+// foreign says whether the WAN has the CE address from somebody else: another
+// file defines it, or the kernel has it and no file of ours does.
+func foreign(wan Link, f Facts, ce netip.Addr) bool {
+	is := func(p netip.Prefix) bool { return p.Addr() == ce }
+	if d, ok := f.definitionOf(wan.Name); ok && slices.ContainsFunc(d.Addresses, is) {
+		return true
+	}
+	return f.Live && !f.Owned.has(wan.Name, ce) &&
+		slices.ContainsFunc(wan.Addresses, func(a Inet) bool { return is(a.Prefix) })
+}
+
+// persist finds the file for each link that needs one.
+func (g *Gateway) persist(f Facts) error {
+	var all []Persist
+	if !g.Foreign {
+		all = append(all, Persist{Link: g.WAN, CE: netip.PrefixFrom(g.Softwire.CE, 128)})
+	}
+	for _, name := range g.LAN {
+		all = append(all, Persist{Link: name, NoRA: true})
+	}
+	for _, p := range all {
+		if err := p.find(g, f); err != nil {
+			return err
+		}
+		if p.Definition == nil && p.File == "" {
+			what := "refuses router advertisements"
+			if p.CE.IsValid() {
+				what = fmt.Sprintf("has the address %s", p.CE)
+			}
+			g.Warnings = append(g.Warnings, fmt.Sprintf("neither netplan nor networkd configures %s, so no file can say that it %s", p.Link, what))
+			continue
+		}
+		g.Persist = append(g.Persist, p)
+	}
+	return nil
+}
+
+func (p *Persist) find(g *Gateway, f Facts) error {
+	d, defined := f.definitionOf(p.Link)
+	l, _ := f.Link(p.Link)
+	switch {
+	case g.Netplan && defined:
+		if len(d.Interfaces) > 1 {
+			return fmt.Errorf("netplan's definition %s configures %s together, and what %s needs must not reach the others; give %s a definition of its own",
+				d.ID, strings.Join(d.Interfaces, ", "), p.Link, p.Link)
+		}
+		p.Definition = &d
+	case l.NetworkFile != "":
+		p.File = l.NetworkFile
+		for _, other := range f.Links {
+			if other.NetworkFile == l.NetworkFile && other.Name != l.Name {
+				return fmt.Errorf("%s configures %s and %s together, and what one needs must not reach the other; give %s a .network file of its own",
+					l.NetworkFile, l.Name, other.Name, l.Name)
+			}
+		}
+	case g.Netplan && !f.Live:
+		p.Definition = &Definition{Section: "ethernets", ID: p.Link, Interfaces: []string{p.Link}}
+	}
+	return nil
+}
+
+// warn says what is legal and probably not meant.
+func (g *Gateway) warn(wan Link, f Facts) {
+	if most := wan.MTU - tunnelHeader; wan.MTU > 0 && g.MTU > most {
+		g.Warnings = append(g.Warnings, fmt.Sprintf("mtu %d is more than fits through %s: packets over %d bytes will be fragmented", g.MTU, wan.Name, most))
+	}
+	for _, l := range f.Links {
+		if l.Default4 && l.Name != g.Tunnel {
+			g.Warnings = append(g.Warnings, fmt.Sprintf("%s has an IPv4 default route too; whichever has the lower metric wins, and the tunnel's has 0", l.Name))
+		}
+	}
+}
+
+// LikelyWAN is the WAN where it can be known; otherwise a link of which
+// nothing is known.
+func LikelyWAN(c *schema.Config, f Facts) Link {
+	if l, ok := f.Link(c.WAN); ok || c.WAN != "" {
+		return l
+	}
+	l, _ := wan(c, f)
+	return l
+}

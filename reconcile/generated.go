@@ -1,0 +1,133 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/coreos/go-systemd/v22/unit"
+)
+
+// A Setting is a line of a unit file that netplan's generator writes.
+type Setting struct{ File, Name, Value string }
+
+func (s Setting) String() string { return s.File + ": " + s.Name + "=" + s.Value + "\n" }
+
+// Generated is what netplan's generator has made of netplan's files for
+// networkd, as far as the program needs it.
+type Generated struct {
+	Settings []Setting // in networkd's generated files
+	Present  bool      // that all are wanted, or none
+	found    []Setting // that are there, in a live one
+}
+
+// generatedDir is where netplan's generator writes for networkd.
+const generatedDir = "/run/systemd/network"
+
+func (g Generated) Name() string { return "netplan generate" }
+
+func (g Generated) Text() string {
+	var b strings.Builder
+	settings := g.found
+	if g.Present {
+		settings = g.Settings
+	}
+	for _, s := range settings {
+		b.WriteString(s.String())
+	}
+	return b.String()
+}
+
+func (g Generated) Read(_ context.Context, h *Host) (Resource, error) {
+	live := Generated{Settings: g.Settings}
+	for _, s := range g.Settings {
+		data, err := h.Root.ReadFile(local(generatedDir + "/" + s.File))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		options, err := unit.Deserialize(strings.NewReader(string(data)))
+		if err != nil {
+			return nil, err
+		}
+		if slices.ContainsFunc(options, func(o *unit.UnitOption) bool { return o.Name == s.Name && o.Value == s.Value }) {
+			live.found = append(live.found, s)
+		}
+	}
+	return live, nil
+}
+
+// Write has the files generated again and networkd read them. That makes the
+// tunnel where it is missing and configures the links whose files changed:
+// nothing that "netplan apply" would restart.
+func (g Generated) Write(ctx context.Context, h *Host) error {
+	if err := h.generate(ctx); err != nil {
+		return err
+	}
+	if h.Bus == nil {
+		return nil
+	}
+	return h.Bus.Reload(ctx)
+}
+
+// Managed is a link that networkd configures by a file of ours.
+type Managed struct {
+	Link    string
+	File    string // a .network file, or a drop-in for one
+	Present bool
+}
+
+func (m Managed) Name() string { return "networkd " + m.Link }
+
+func (m Managed) Text() string {
+	if !m.Present {
+		return ""
+	}
+	return "configured by " + m.File + "\n"
+}
+
+func (m Managed) Read(_ context.Context, h *Host) (Resource, error) {
+	live := Managed{Link: m.Link, File: m.File}
+	link, err := h.link(m.Link)
+	if link == nil {
+		return live, err
+	}
+	index := link.Attrs().Index
+	files := strings.FieldsFunc(h.linkState(index, "NETWORK_FILE_DROPINS"), func(r rune) bool { return r == ':' || r == ' ' })
+	live.Present = slices.Contains(append(files, h.linkState(index, "NETWORK_FILE")), m.File)
+	return live, nil
+}
+
+func (m Managed) Write(ctx context.Context, h *Host) error {
+	if h.Bus == nil {
+		return nil
+	}
+	if err := h.Bus.Reload(ctx); err != nil {
+		return err
+	}
+	link, err := h.link(m.Link)
+	if link == nil {
+		return err
+	}
+	return h.Bus.Reconfigure(ctx, link.Attrs().Index)
+}
+
+// linkState reads what networkd says of a link in the state file that
+// sd-network reads too; "" where it says nothing.
+func (h *Host) linkState(index int, key string) string {
+	data, err := h.Root.ReadFile("run/systemd/netif/links/" + strconv.Itoa(index))
+	if err != nil {
+		return ""
+	}
+	for line := range strings.Lines(string(data)) {
+		if value, ok := strings.CutPrefix(line, key+"="); ok {
+			return strings.Trim(strings.TrimSpace(value), `"`)
+		}
+	}
+	return ""
+}

@@ -1,0 +1,146 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+
+	"github.com/godbus/dbus/v5"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"mape-netplan/reconcile/nft"
+)
+
+// A Host is the machine: whoever holds one can read and change it.
+type Host struct {
+	Root *os.Root        // "/", or the directory that stands for it
+	Sys  *os.Root        // /proc/sys; nil when only files are meant
+	Net  *netlink.Handle // links, addresses and routes; nil likewise
+	NFT  *nft.Conn       // nil likewise
+	Bus  Bus             // nil when networkd does not answer
+
+	// Hidden is told of every resource that the caller may not read, which
+	// Plan then takes for absent. nil: that is an error.
+	Hidden func(name string, err error)
+}
+
+// A Bus is what the program asks of the daemons.
+type Bus interface {
+	// Reload makes networkd read its files again (networkctl reload).
+	Reload(context.Context) error
+	// Reconfigure makes networkd configure the link again.
+	Reconfigure(ctx context.Context, index int) error
+}
+
+// Open opens this machine (root "") or a directory that stands for one, whose
+// live resources are left out.
+func Open(root string) (*Host, error) {
+	if root != "" {
+		r, err := os.OpenRoot(root)
+		return &Host{Root: r}, err
+	}
+	r, err := os.OpenRoot("/")
+	if err != nil {
+		return nil, err
+	}
+	sys, err := os.OpenRoot("/proc/sys")
+	if err != nil {
+		return nil, err
+	}
+	// The families are named because a handle without them opens a socket of
+	// every kind the library knows, some of which need modules.
+	handle, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		return nil, fmt.Errorf("netlink: %w", err)
+	}
+	conn, err := nft.Open()
+	if err != nil {
+		return nil, err
+	}
+	return &Host{Root: r, Sys: sys, Net: handle, NFT: conn, Bus: networkdBus()}, nil
+}
+
+// Live says whether there is a kernel to look at, not only files.
+func (h *Host) Live() bool { return h.Net != nil }
+
+// generators are where Debian and Ubuntu put netplan's generator in C: twenty
+// times as fast as "netplan generate", which is Python.
+var generators = []string{"/usr/libexec/netplan/generate", "/usr/lib/netplan/generate"}
+
+// generate runs netplan's generator, which writes networkd's files.
+func (h *Host) generate(ctx context.Context) error {
+	for _, g := range append(generators, "/usr/sbin/netplan") {
+		if _, err := os.Stat(g); err != nil {
+			continue
+		}
+		args := []string{}
+		if g == "/usr/sbin/netplan" {
+			args = append(args, "generate")
+		}
+		if out, err := exec.CommandContext(ctx, g, args...).CombinedOutput(); err != nil {
+			return fmt.Errorf("%s: %w: %s", g, err, out)
+		}
+		return nil
+	}
+	return errors.New("netplan's generator is not on this machine")
+}
+
+const (
+	network1     = "org.freedesktop.network1"
+	network1Path = "/org/freedesktop/network1"
+)
+
+type networkd struct{ conn *dbus.Conn }
+
+// networkdBus connects to networkd, or returns nil when there is no bus yet or
+// nobody owns networkd's name on it.
+func networkdBus() Bus {
+	conn, err := dbus.ConnectSystemBus()
+	if err != nil {
+		return nil
+	}
+	var owned bool
+	err = conn.BusObject().Call("org.freedesktop.DBus.NameHasOwner", 0, network1).Store(&owned)
+	if err != nil || !owned {
+		conn.Close()
+		return nil
+	}
+	return networkd{conn}
+}
+
+func (n networkd) call(ctx context.Context, method string, args ...any) error {
+	err := n.conn.Object(network1, network1Path).
+		CallWithContext(ctx, network1+".Manager."+method, 0, args...).Err
+	if err != nil {
+		return fmt.Errorf("networkd: %s: %w", method, err)
+	}
+	return nil
+}
+
+func (n networkd) Reload(ctx context.Context) error { return n.call(ctx, "Reload") }
+
+func (n networkd) Reconfigure(ctx context.Context, index int) error {
+	return n.call(ctx, "ReconfigureLink", int32(index))
+}
+
+// Privileged says what the caller lacks to change the machine.
+func (h *Host) Privileged() error {
+	if !h.Live() {
+		return nil
+	}
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	if err := unix.Capget(&header, &data[0]); err != nil {
+		return fmt.Errorf("capget: %w", err)
+	}
+	if data[0].Effective&(1<<unix.CAP_NET_ADMIN) == 0 {
+		return errors.New("this needs the capability CAP_NET_ADMIN, for links, routes and nftables; run it as root (sudo)")
+	}
+	if os.Geteuid() != 0 && data[0].Effective&(1<<unix.CAP_DAC_OVERRIDE) == 0 {
+		return errors.New("this needs the capability CAP_DAC_OVERRIDE, for files below /etc; run it as root (sudo)")
+	}
+	return nil
+}

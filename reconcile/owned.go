@@ -1,0 +1,176 @@
+package reconcile
+
+import (
+	"errors"
+	"io/fs"
+	"net/netip"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/coreos/go-systemd/v22/unit"
+	"gopkg.in/yaml.v3"
+)
+
+// Owned is what earlier runs made on the machine, as far as their files tell.
+// The files are the program's only memory.
+type Owned struct {
+	Files     []string       `json:"files,omitempty"`
+	Tunnels   []string       `json:"tunnels,omitempty"`
+	Addresses []OwnedAddress `json:"addresses,omitempty"`
+}
+
+// An OwnedAddress is a CE address that a file of ours puts on a link.
+type OwnedAddress struct {
+	Link   string       `json:"link"`
+	Prefix netip.Prefix `json:"prefix"`
+}
+
+// has says whether one of our files puts the address on the link.
+func (o Owned) has(link string, ce netip.Addr) bool {
+	return slices.ContainsFunc(o.Addresses, func(a OwnedAddress) bool {
+		return a.Link == link && a.Prefix.Addr() == ce
+	})
+}
+
+// owned reads our files; those that somebody else wrote at our paths are left
+// to File.Read to complain of.
+func (h *Host) owned(f Facts) (Owned, error) {
+	var o Owned
+	paths := []string{netplanPath, sysctlPath}
+	for _, pattern := range []string{"/*.netdev", "/*.network", "/*.d/" + dropIn} {
+		found, err := h.glob(networkDir + pattern)
+		if err != nil {
+			return o, err
+		}
+		paths = append(paths, found...)
+	}
+	for _, p := range paths {
+		data, err := h.Root.ReadFile(local(p))
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) && h.Hidden != nil {
+			continue
+		}
+		if err != nil {
+			return o, err
+		}
+		if !strings.HasPrefix(string(data), mark) {
+			continue
+		}
+		o.Files = append(o.Files, p)
+		if p == netplanPath {
+			o.fromNetplan(data, f)
+		} else {
+			o.fromUnit(p, string(data), f)
+		}
+	}
+	return o, nil
+}
+
+// fromNetplan reads the tunnels and addresses of our netplan file. One that
+// was edited until it is no YAML any more tells nothing.
+func (o *Owned) fromNetplan(data []byte, f Facts) {
+	var file netplanFile
+	if yaml.Unmarshal(data, &file) != nil {
+		return
+	}
+	file.each(func(section, id string, d netplanDefinition) {
+		if section == "tunnels" {
+			o.Tunnels = append(o.Tunnels, id)
+			return
+		}
+		links := []string{id}
+		for _, other := range f.Definitions {
+			if other.Section == section && other.ID == id {
+				links = other.Interfaces
+			}
+		}
+		for _, link := range links {
+			for _, p := range d.prefixes() {
+				o.Addresses = append(o.Addresses, OwnedAddress{link, p})
+			}
+		}
+	})
+	slices.Sort(o.Tunnels)
+}
+
+// fromUnit reads the tunnel and addresses of one of our networkd files.
+func (o *Owned) fromUnit(file, text string, f Facts) {
+	options, err := unit.Deserialize(strings.NewReader(text))
+	if err != nil {
+		return
+	}
+	for _, option := range options {
+		switch {
+		case option.Section == "NetDev" && option.Name == "Name":
+			o.Tunnels = append(o.Tunnels, option.Value)
+		case option.Section == "Address" && option.Name == "Address":
+			p, err := netip.ParsePrefix(option.Value)
+			if err != nil {
+				continue
+			}
+			for _, l := range f.Links {
+				if l.NetworkFile != "" && dropInPath(l.NetworkFile) == file {
+					o.Addresses = append(o.Addresses, OwnedAddress{l.Name, p})
+				}
+			}
+		}
+	}
+}
+
+// networkFiles finds the .network file of each link: networkd tells, and where
+// it does not run, the first file whose [Match] names the link.
+func (h *Host) networkFiles(links []Link) error {
+	files, err := h.networkUnits()
+	if err != nil {
+		return err
+	}
+	for i, l := range links {
+		if h.Bus != nil && l.Index > 0 {
+			links[i].NetworkFile = h.linkState(l.Index, "NETWORK_FILE")
+			continue
+		}
+		for _, p := range files {
+			if data, err := h.Root.ReadFile(local(p)); err == nil && matchesName(string(data), l.Name) {
+				links[i].NetworkFile = p
+				break
+			}
+		}
+	}
+	return nil
+}
+
+// networkUnits lists networkd's .network files in the order in which it reads
+// them.
+func (h *Host) networkUnits() ([]string, error) {
+	at := map[string]string{}
+	for _, dir := range []string{"/usr/lib/systemd/network", "/run/systemd/network", networkDir} {
+		paths, err := h.glob(dir + "/*.network")
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range paths {
+			at[path.Base(p)] = p
+		}
+	}
+	files := make([]string, 0, len(at))
+	for _, p := range at {
+		files = append(files, p)
+	}
+	slices.SortFunc(files, func(a, b string) int { return strings.Compare(path.Base(a), path.Base(b)) })
+	return files, nil
+}
+
+func matchesName(text, link string) bool {
+	options, _ := unit.Deserialize(strings.NewReader(text))
+	for _, option := range options {
+		if option.Section != "Match" || option.Name != "Name" {
+			continue
+		}
+		for _, pattern := range strings.Fields(option.Value) {
+			if ok, _ := path.Match(pattern, link); ok {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,173 @@
+// Package reconcile makes a machine an IPoE gateway and keeps it one.
+//
+// Everything it manages is a [Resource] that renders itself as text; equality,
+// plans, drift and rollback all come from that one rendering. A function that
+// takes a [*Host] reads or changes the machine; every other one is pure.
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+	"time"
+)
+
+// A Resource is one thing on the machine that the program owns: a file, a
+// link, a table.
+type Resource interface {
+	// Name says what it is, in the words of the tool that shows it:
+	// "file /etc/netplan/99-ipoe-gw.yaml", "table ip mape".
+	Name() string
+	// Text is the canonical state; "" is absent. Equal texts are equal states.
+	Text() string
+	// Read returns the live counterpart. An error that wraps fs.ErrPermission
+	// says that the caller may not look.
+	Read(context.Context, *Host) (Resource, error)
+	// Write makes the live state this one.
+	Write(context.Context, *Host) error
+}
+
+// A Change is a difference between the machine and what is wanted.
+type Change struct{ Before, After Resource }
+
+// Plan returns the changes that would make the machine what is wanted, in the
+// order in which they would be made.
+func Plan(ctx context.Context, h *Host, want []Resource) ([]Change, error) {
+	var changes []Change
+	for _, after := range want {
+		before, err := after.Read(ctx, h)
+		if errors.Is(err, fs.ErrPermission) && h.Hidden != nil {
+			h.Hidden(after.Name(), err)
+			before, err = hidden{after}, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", after.Name(), err)
+		}
+		if before.Text() != after.Text() {
+			changes = append(changes, Change{before, after})
+		}
+	}
+	return changes, nil
+}
+
+// hidden stands for a resource that the caller may not read: a plan by an
+// unprivileged user shows it as if it were absent.
+type hidden struct{ Resource }
+
+func (hidden) Text() string { return "" }
+
+// settle is the pause between two looks at a machine whose daemons are still
+// acting on what was written.
+const settle = 50 * time.Millisecond
+
+// rollbackTime is how long taking changes back may take: the context that
+// ended cannot limit it.
+const rollbackTime = 15 * time.Second
+
+// Converge makes the machine what is wanted and returns what it changed: plan;
+// nothing to do, done; otherwise write each change in order and look again
+// until nothing differs. If a write fails or ctx ends first, everything
+// written is taken back in reverse, and the error says what did not settle.
+func Converge(ctx context.Context, h *Host, want []Resource) ([]Change, error) {
+	var done []Change
+	for {
+		changes, err := Plan(ctx, h, want)
+		if err == nil && len(changes) == 0 {
+			return done, nil
+		}
+		if err == nil {
+			done, err = write(ctx, h, changes, done)
+		}
+		if err == nil {
+			err = wait(ctx, settle)
+		}
+		if err == nil {
+			continue
+		}
+		if ctx.Err() != nil && len(changes) > 0 {
+			err = fmt.Errorf("%w: did not settle in time: %s", err, summary(changes))
+		}
+		if len(done) == 0 {
+			return nil, err
+		}
+		return done, errors.Join(err, rollback(h, done))
+	}
+}
+
+// write makes the changes and returns done with those that are new in it: what
+// was found first is what rollback must restore.
+func write(ctx context.Context, h *Host, changes, done []Change) ([]Change, error) {
+	for _, c := range changes {
+		if !slices.ContainsFunc(done, func(d Change) bool { return d.After.Name() == c.After.Name() }) {
+			done = append(done, c)
+		}
+		if err := ctx.Err(); err != nil {
+			return done, err
+		}
+		if err := c.After.Write(ctx, h); err != nil {
+			return done, fmt.Errorf("%s: %w", c.After.Name(), err)
+		}
+	}
+	return done, nil
+}
+
+// rollback writes every Before back, last change first, then once more in
+// order what still differs: a daemon that was prodded before its files were
+// back has read the wrong ones.
+func rollback(h *Host, done []Change) error {
+	ctx, cancel := context.WithTimeout(context.Background(), rollbackTime)
+	defer cancel()
+	var before []Resource
+	for _, c := range done {
+		before = append(before, c.Before)
+	}
+	for _, r := range slices.Backward(before) {
+		// What fails here shows in the look below.
+		_ = r.Write(ctx, h)
+	}
+	for {
+		left, err := Plan(ctx, h, before)
+		if err == nil && len(left) == 0 {
+			return errors.New("every change was rolled back")
+		}
+		if err == nil {
+			_, err = write(ctx, h, left, nil)
+		}
+		if err == nil {
+			err = wait(ctx, settle)
+		}
+		if err != nil {
+			return fmt.Errorf("rolling back: %w: left behind: %s", err, summary(left))
+		}
+	}
+}
+
+func wait(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-time.After(d):
+		return nil
+	}
+}
+
+// summary names the changes in one line, with what the machine has instead
+// where that is short.
+func summary(changes []Change) string {
+	var b strings.Builder
+	for i, c := range changes {
+		if i > 0 {
+			b.WriteString("; ")
+		}
+		b.WriteString(c.After.Name())
+		if now := strings.TrimSpace(c.Before.Text()); now == "" {
+			b.WriteString(" (absent)")
+		} else if len(now) < 200 {
+			fmt.Fprintf(&b, " (is %s)", strings.ReplaceAll(now, "\n", ", "))
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,115 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// A Route is the IPv4 default route into the tunnel, in the main table.
+type Route struct {
+	Link   string
+	Routes []netlink.Route // one, as defaultRoute makes it; none is absent
+}
+
+// defaultRoute is what netplan's "scope: link" makes: the tunnel has no next
+// hop.
+func defaultRoute(link string) Route {
+	return Route{link, []netlink.Route{{
+		Scope: netlink.SCOPE_LINK, Family: netlink.FAMILY_V4, Protocol: unix.RTPROT_STATIC,
+		Type: unix.RTN_UNICAST, Table: unix.RT_TABLE_MAIN, Dst: ipNet(netip.PrefixFrom(netip.IPv4Unspecified(), 0)),
+	}}}
+}
+
+func (r Route) Name() string { return "route default dev " + r.Link }
+
+// Text uses the words of "ip route".
+func (r Route) Text() string {
+	var b strings.Builder
+	for _, x := range r.Routes {
+		b.WriteString(describe(x))
+	}
+	return b.String()
+}
+
+func (r Route) Read(_ context.Context, h *Host) (Resource, error) {
+	link, err := h.link(r.Link)
+	if link == nil {
+		return Route{Link: r.Link}, err
+	}
+	routes, err := h.defaultRoutes(link)
+	return Route{r.Link, routes}, err
+}
+
+// describe shows a default route by what can be wrong with it.
+func describe(x netlink.Route) string {
+	var b strings.Builder
+	if len(x.Gw) > 0 {
+		fmt.Fprintf(&b, "via %s ", x.Gw)
+	}
+	fmt.Fprintf(&b, "scope %s", x.Scope)
+	if x.Priority != 0 {
+		fmt.Fprintf(&b, " metric %d", x.Priority)
+	}
+	if x.MTU != 0 {
+		fmt.Fprintf(&b, " mtu %d", x.MTU)
+	}
+	return b.String() + "\n"
+}
+
+// Write removes what is there and adds the route: with its metric 0 it can
+// only be added where no other default route of metric 0 is.
+func (r Route) Write(_ context.Context, h *Host) error {
+	link, err := h.link(r.Link)
+	if err != nil {
+		return err
+	}
+	if link == nil {
+		if len(r.Routes) == 0 {
+			return nil
+		}
+		return fmt.Errorf("there is no interface %s", r.Link)
+	}
+	routes, err := h.defaultRoutes(link)
+	if err != nil {
+		return err
+	}
+	for _, x := range routes {
+		if err := h.Net.RouteDel(&x); err != nil && !errors.Is(err, unix.ESRCH) {
+			return err
+		}
+	}
+	for _, x := range r.Routes {
+		x.LinkIndex = link.Attrs().Index // The link may have been made again.
+		err := h.Net.RouteAdd(&x)
+		if errors.Is(err, unix.EEXIST) {
+			return errors.New("another IPv4 default route has metric 0 as well; remove it, or give it a metric where it is configured (netplan: routes: [{to: default, via: ..., metric: 100}])")
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// defaultRoutes lists the IPv4 default routes of the main table on a link.
+func (h *Host) defaultRoutes(link netlink.Link) ([]netlink.Route, error) {
+	all, err := h.Net.RouteListFiltered(netlink.FAMILY_V4,
+		&netlink.Route{LinkIndex: link.Attrs().Index, Table: unix.RT_TABLE_MAIN},
+		netlink.RT_FILTER_OIF|netlink.RT_FILTER_TABLE)
+	if err != nil {
+		return nil, err
+	}
+	var routes []netlink.Route
+	for _, x := range all {
+		if x.Dst == nil || x.Dst.String() == "0.0.0.0/0" {
+			routes = append(routes, x)
+		}
+	}
+	return routes, nil
+}

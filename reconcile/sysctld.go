@@ -1,0 +1,40 @@
+package reconcile
+
+import (
+	"fmt"
+	"strings"
+)
+
+const (
+	sysctlPath = "/etc/sysctl.d/99-mape-gw.conf"
+	forwardKey = "net/ipv4/ip_forward"
+	former     = "# Before, net.ipv4.ip_forward was "
+)
+
+// filterKey is the reverse-path filter of an interface. The kernel takes the
+// larger of this and net.ipv4.conf.all.rp_filter, and 2 (loose) is the largest.
+func filterKey(link string) string { return "net/ipv4/conf/" + link + "/rp_filter" }
+
+// sysctlText renders /etc/sysctl.d/99-mape-gw.conf. At boot the tunnel does not
+// exist yet when it is read: udev has it read again for each new interface, and
+// the dash keeps the first time quiet.
+func sysctlText(tunnel, formerly string) string {
+	var b strings.Builder
+	b.WriteString(heading)
+	if formerly != "" {
+		fmt.Fprintf(&b, "%s%s.\n", former, formerly)
+	}
+	// Slashes, because an interface's name may have dots.
+	fmt.Fprintf(&b, "%s = 1\n-%s = 2\n", forwardKey, filterKey(tunnel))
+	return b.String()
+}
+
+// formerForward reads back what sysctlText noted.
+func formerForward(text string) string {
+	for line := range strings.Lines(text) {
+		if value, ok := strings.CutPrefix(line, former); ok {
+			return strings.TrimSuffix(strings.TrimSpace(value), ".")
+		}
+	}
+	return ""
+}

@@ -1,0 +1,23 @@
+package reconcile
+
+import (
+	"context"
+
+	"mape-netplan/reconcile/nft"
+)
+
+// tableName is the nftables table that the program owns, of family ip.
+const tableName = "mape"
+
+// A Table is the nftables table ip mape: guard, NAT and MSS clamp.
+type Table struct{ nft.Table }
+
+func (t Table) Name() string { return "table ip " + tableName }
+
+func (t Table) Read(_ context.Context, h *Host) (Resource, error) {
+	live, err := nft.Read(h.NFT, tableName)
+	return Table{live}, err
+}
+
+// Write replaces the table in one transaction.
+func (t Table) Write(_ context.Context, h *Host) error { return t.Table.Write(h.NFT) }
