@@ -1,7 +1,6 @@
 package schema
 
 import (
-	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -62,7 +61,7 @@ func (v sharedAddress) read(p *parser, path string, n *yaml.Node) {
 // linePrefix is the prefix of the line, or an address in it.
 type linePrefix struct{ dst *netip.Prefix }
 
-func (linePrefix) want() string { return "auto, or the line's prefix such as 2001:db8:12c0:f200::/56" }
+func (linePrefix) want() string { return "auto or the line's prefix such as 2001:db8:12c0:f200::/56" }
 
 func (v linePrefix) read(p *parser, path string, n *yaml.Node) {
 	readText(p, path, n, v.want(), v.dst, ParsePrefix)
@@ -77,6 +76,9 @@ func ParsePrefix(s string) (netip.Prefix, error) {
 		return netip.Prefix{}, nil
 	}
 	head, length, ok := strings.Cut(s, "/")
+	if _, err := netip.ParseAddr(narrow(head)); err != nil {
+		return netip.Prefix{}, fmt.Errorf("%s is neither auto nor an IPv6 prefix%s; write one such as 2001:db8:12c0:f200::/56", quote(s), reason(err))
+	}
 	a, err := ipv6.parseAddr(head)
 	if err != nil || !ok {
 		return netip.PrefixFrom(a, 128), err
@@ -124,12 +126,17 @@ func (f family) badAddr(s string, err error) error {
 	if a, err := netip.ParseAddr(narrow(s)); err == nil {
 		return fmt.Errorf("%s is not ASCII; write %s", quote(s), a)
 	}
-	reason := ""
-	if _, after, ok := strings.Cut(err.Error(), "): "); ok && after != "unable to parse IP" {
-		reason, _, _ = strings.Cut(after, " (at ")
-		reason = " (" + reason + ")"
+	return fmt.Errorf("%s is not an %s address%s; write one such as %s", quote(s), f.name, reason(err), f.address)
+}
+
+// reason is what net/netip says after repeating its input.
+func reason(err error) string {
+	_, after, ok := strings.Cut(err.Error(), "): ")
+	if !ok || after == "unable to parse IP" {
+		return ""
 	}
-	return fmt.Errorf("%s is not an %s address%s; write one such as %s", quote(s), f.name, reason, f.address)
+	after, _, _ = strings.Cut(after, " (at ")
+	return " (" + after + ")"
 }
 
 func special(a netip.Addr) string {
@@ -167,7 +174,7 @@ func (f family) parsePrefix(s string) (netip.Prefix, error) {
 
 func (f family) badLength(s, length string) error {
 	if length == "" {
-		return errors.New(quote(s) + " has no length after the slash; it is from 0 to " + fmt.Sprint(f.bits))
+		return fmt.Errorf("%s has no length after the slash; it is from 0 to %d", quote(s), f.bits)
 	}
 	return fmt.Errorf("%s has the length %s; it is from 0 to %d", quote(s), quote(length), f.bits)
 }

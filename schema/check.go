@@ -96,7 +96,7 @@ func (p *parser) checkInterfaces(c *Config) {
 			return
 		}
 		rival := p.value(other)
-		p.reportRival(p.value(path), rival, path, "%q is on line %d already, as %s", name, rival.line, other)
+		p.reportRival(p.value(path), rival, path, "%q is also %s, on line %d", name, other, rival.line)
 	}
 	add(c.WAN, "mape.wan")
 	for i, name := range c.LAN {

@@ -26,7 +26,7 @@ func (v names) read(p *parser, path string, n *yaml.Node) {
 	if n.Kind == yaml.ScalarNode {
 		readText(p, path, n, v.want(), v.dst, func(s string) ([]string, error) {
 			if s == "none" {
-				return nil, errors.New(`to have none write "[]"`)
+				return nil, errors.New(`for no LAN write "[]"`)
 			}
 			one, err := parseName(s)
 			return []string{one}, err

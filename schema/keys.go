@@ -73,8 +73,9 @@ var foreign = map[string]string{
 	"interface": "wan", "uplink": "wan", "mode": "provider", "isp": "provider",
 }
 
-// unknownKey says what was meant by a key that is not in the table.
-func unknownKey(word string, keys []key) string {
+// unknownKey says what is wrong with a key that is not in the table, and which
+// one was meant, if any.
+func unknownKey(word string, keys []key) (message, meant string) {
 	var known []string
 	for _, k := range keys {
 		known = append(known, k.name)
@@ -85,7 +86,7 @@ func unknownKey(word string, keys []key) string {
 	}
 	unknown := "unknown key " + quote(word)
 	if guess != "" {
-		return unknown + "; did you mean " + quote(guess) + "?"
+		return unknown + "; did you mean " + quote(guess) + "?", guess
 	}
 	var homes []string
 	if lookup(new(Config).keys(), word) != nil {
@@ -98,7 +99,7 @@ func unknownKey(word string, keys []key) string {
 		homes = append(homes, `in "softwire"`)
 	}
 	if homes != nil {
-		return quote(word) + " does not belong here but " + list(homes, "or")
+		return quote(word) + " does not belong here but " + list(homes, "or"), ""
 	}
-	return unknown + "; the keys here are " + list(known, "and")
+	return unknown + "; the keys here are " + list(known, "and"), ""
 }

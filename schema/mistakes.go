@@ -76,6 +76,8 @@ func badStart(e syntaxError, lines []string) fault {
 	case line[i] == '\t':
 		e.start = e.cursor.line
 		return badTab(e, lines)
+	case i > 0 && line[i-1] == '{' && line[i] == '%':
+		return fault{e.cursor, unfilled}
 	default:
 		return fault{e.cursor, fmt.Sprintf("a value that starts with %q needs quotes around it", line[i])}
 	}
@@ -87,8 +89,17 @@ func badColon(e syntaxError, lines []string) fault {
 	if strings.Contains(before, ": ") || strings.HasSuffix(before, ":") {
 		return fault{e.cursor, `a second ":" in one value; put quotes around the value`}
 	}
-	return fault{indent(e.cursor.line, lines),
-		`no key can be here: the line above has a value already or lacks its ":", or this one is indented too far`}
+	for i := e.cursor.line - 1; i > 0; i-- {
+		switch above := strings.TrimSpace(lines[i-1]); {
+		case above == "" || above[0] == '#':
+			continue
+		case !strings.Contains(above, ":") && above[0] != '-':
+			e.start = i
+			return noColon(e, lines)
+		}
+		break
+	}
+	return fault{indent(e.cursor.line, lines), "this is indented further than the line above, which has a value already"}
 }
 
 func noColon(e syntaxError, lines []string) fault {

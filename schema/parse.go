@@ -81,7 +81,7 @@ func (p *parser) value(path string) spot {
 
 // mapping reads the keys of a mapping by their table.
 func (p *parser) mapping(path string, n *yaml.Node, keys []key) {
-	if n.Kind != yaml.MappingNode {
+	if n.Kind != yaml.MappingNode || isTemplate(n) {
 		p.report(p.value(path), path, `%s; write keys and values with ": " between them, as in "%s: …"%s`,
 			describe(n), keys[0].name, fullWidth(p.source.lines, n.Line))
 		return
@@ -89,7 +89,11 @@ func (p *parser) mapping(path string, n *yaml.Node, keys []key) {
 	for _, e := range p.entries(path, n) {
 		k := lookup(keys, e.name)
 		if k == nil {
-			p.report(at(e.key), path, "%s", unknownKey(e.name, keys))
+			message, meant := unknownKey(e.name, keys)
+			p.report(at(e.key), path, "%s", message)
+			if meant != "" && !p.has(path+"."+meant) {
+				p.source.places[path+"."+meant] = place{at(e.key), at(e.key)} // or it would be missing, too
+			}
 			continue
 		}
 		value := resolve(e.value)
@@ -107,54 +111,3 @@ func (p *parser) mapping(path string, n *yaml.Node, keys []key) {
 		}
 	}
 }
-
-// wrongType says what a value is and what it should be.
-func (p *parser) wrongType(path string, n *yaml.Node, want string) {
-	p.report(p.value(path), path, "%s; write %s", describe(n), want)
-}
-
-// describe says in words what a value is.
-func describe(n *yaml.Node) string {
-	switch {
-	case n.Kind == yaml.MappingNode:
-		return "has keys of its own"
-	case n.Kind == yaml.SequenceNode:
-		return "is a list"
-	case isNull(n):
-		return "has no value"
-	}
-	switch tag := n.ShortTag(); tag {
-	case "!!str":
-		return "is the text " + quote(n.Value)
-	case "!!int", "!!float":
-		return "is the number " + clip(n.Value)
-	case "!!bool":
-		return "is the truth value " + n.Value
-	case "!!timestamp":
-		return "is the date " + clip(n.Value)
-	default:
-		return "has the tag " + clip(tag)
-	}
-}
-
-// valueSpot is where to point for a value. Of a block that begins below its
-// key, the key is what one looks for.
-func valueSpot(key, value *yaml.Node) spot {
-	if value.Kind != yaml.ScalarNode && value.Style&yaml.FlowStyle == 0 || isNull(value) {
-		return at(key)
-	}
-	return at(value)
-}
-
-func at(n *yaml.Node) spot { return spot{n.Line, n.Column} }
-
-// resolve follows an alias to what it stands for: that is where a value can be
-// put right. YAML has no aliases of aliases.
-func resolve(n *yaml.Node) *yaml.Node {
-	if n.Kind == yaml.AliasNode {
-		return n.Alias
-	}
-	return n
-}
-
-func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null" }

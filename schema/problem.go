@@ -70,9 +70,6 @@ func (p Problem) excerpt() string {
 	}
 }
 
-// String is Error.
-func (p Problem) String() string { return p.Error() }
-
 // Unwrap returns the reason that a caller may want to tell from others:
 // [ErrNoSection] or nil.
 func (p Problem) Unwrap() error { return p.cause }

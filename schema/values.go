@@ -79,10 +79,10 @@ func (v number) read(p *parser, path string, n *yaml.Node) {
 			return
 		}
 		p.wrongType(path, n, v.want())
+	case leadingZero.MatchString(n.Value):
+		p.report(at(n), path, "%s has a leading zero, which some programs take for octal; write %s", clip(n.Value), decimalOrOctal(n.Value))
 	case tag != "!!int" || !ok:
 		p.wrongType(path, n, v.want())
-	case leadingZero.MatchString(n.Value):
-		p.report(at(n), path, "%s has a leading zero, which some programs take for octal; write %s", n.Value, decimalOrOctal(n.Value))
 	case i < v.min:
 		p.report(at(n), path, "%s is too small; it is from %d to %d", clip(n.Value), v.min, v.max)
 	case i > v.max:

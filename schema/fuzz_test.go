@@ -1,0 +1,56 @@
+package schema
+
+import (
+	"errors"
+	"path/filepath"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/rogpeppe/go-internal/txtar"
+)
+
+// FuzzParse holds that Parse never panics, that every problem stands within
+// the file, and that a Config without problems has its defaults.
+func FuzzParse(f *testing.F) {
+	files, err := filepath.Glob("testdata/*/*.txtar")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, file := range files {
+		archive, err := txtar.ParseFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(archive.Files[0].Data)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		c, err := Parse("gw.yaml", data)
+		if err == nil {
+			if c.Tunnel == "" || c.Backend == "" || (c.Provider == "") == (c.Rules == nil && c.Softwire == nil) {
+				t.Errorf("%+v lacks defaults", c)
+			}
+			return
+		}
+		var problems Problems
+		if !errors.As(err, &problems) || len(problems) == 0 {
+			t.Fatalf("%v is not Problems", err)
+		}
+		for _, p := range problems {
+			checkPlace(t, data, p)
+		}
+	})
+}
+
+func checkPlace(t *testing.T, data []byte, p Problem) {
+	lines := splitLines(strings.TrimPrefix(string(data), "\ufeff"))
+	if p.Line < 1 || p.Line > len(lines) {
+		t.Fatalf("line %d of %d: %v", p.Line, len(lines), p)
+	}
+	if p.Col < 0 || p.Col > 2+utf8.RuneCountInString(lines[p.Line-1]) {
+		t.Fatalf("column %d of %q: %v", p.Col, lines[p.Line-1], p)
+	}
+	if text := p.Error(); !strings.HasPrefix(text, "gw.yaml:") || len(text) > 4096 {
+		t.Fatalf("prints %q", text)
+	}
+}

@@ -1,0 +1,98 @@
+package schema
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestLimits gives the parser what is made to break parsers. Each is one
+// problem or none, at once.
+func TestLimits(t *testing.T) {
+	const mib = 1 << 20
+	chain := "a0: &a0 {mtu: 1460}\n"
+	for i := range 30 {
+		chain += fmt.Sprintf("a%d: &a%d {<<: [%s]}\n", i+1, i+1, strings.Repeat(fmt.Sprintf("*a%d, ", i), 30))
+	}
+	tests := map[string]struct{ text, want string }{
+		"ten megabytes":       {strings.Repeat("#\n", 5*mib), "has 10485760 bytes; a configuration has at most 1048576"},
+		"comments":            {strings.Repeat("#\n", mib/2), "there is no \"mape:\" section"},
+		"tabs":                {strings.Repeat("\t", mib), ""},
+		"bracket after other": {strings.Repeat("[", mib), "nested too deeply"},
+		"braces":              {"mape: " + strings.Repeat("{a: ", mib/8), "nested too deeply"},
+		"dashes":              {"mape:\n" + strings.Repeat("- ", mib/4), "nested too deeply"},
+		"questions":           {strings.Repeat("? ", mib/4), "nested too deeply"},
+		"almost too deep":     {"mape: " + strings.Repeat("[", 9990) + strings.Repeat("]", 9990), "is a list"},
+		"merges of merges":    {chain + "mape:\n  <<: *a30\n", ""},
+		"merge of itself":     {"mape: &m\n  wan: eth1\n  <<: *m\n", ""},
+		"alias of itself":     {"mape:\n  rules: &r [*r]\n", "is a list"},
+		"long key":            {"mape:\n  ? " + strings.Repeat("k", mib/2) + "\n  : 1\n", "unknown key"},
+		"long value":          {"mape:\n  wan: " + strings.Repeat("v", mib/2) + "\n", "has 524288 bytes; the name"},
+		"long line":           {"mape: {" + strings.Repeat("wan: eth1, ", mib/16) + "}\n", "only the first hundred"},
+		"many keys":           {"mape:\n" + strings.Repeat("  nonsense: 1\n", mib/16), "only the first hundred"},
+		"open quote":          {"mape: \"" + strings.Repeat("x\n", mib/4), "this quote is not closed"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			start := time.Now()
+			_, err := Parse("gw.yaml", []byte(test.text))
+			if took := time.Since(start); took > 10*time.Second {
+				t.Errorf("took %v", took)
+			}
+			got := fmt.Sprint(err)
+			if !strings.Contains(got, test.want) || test.want == "" && name[0] == 'm' && err != nil {
+				t.Errorf("got %.300s, want %q", got, test.want)
+			}
+			if len(got) > 1<<17 {
+				t.Errorf("%d bytes of problems", len(got))
+			}
+		})
+	}
+}
+
+// TestConfigProblem reports at keys, around keys that are not there, and
+// without a file.
+func TestConfigProblem(t *testing.T) {
+	c, err := Parse("gw.yaml", []byte("mape:\n  lan: eth0\n  br: 2001:db8:ffff::1\n  rules:\n    - ipv6: 2001:db8::/40\n      ipv4: 192.0.2.0/24\n      ea-bits: 16\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{
+		"lan":           "gw.yaml:2:8: mape.lan: not so\n   2 |   lan: eth0\n     |        ^",
+		"lan[0]":        "gw.yaml:2:8: mape.lan[0]: not so\n   2 |   lan: eth0\n     |        ^",
+		"rules":         "gw.yaml:4:3: mape.rules: not so\n   4 |   rules:\n     |   ^",
+		"rules[0].ipv4": "gw.yaml:6:13: mape.rules[0].ipv4: not so\n   6 |       ipv4: 192.0.2.0/24\n     |             ^",
+		"rules[0].psid": "gw.yaml:5:7: mape.rules[0].psid: not so\n   5 |     - ipv6: 2001:db8::/40\n     |       ^",
+		"wan":           "gw.yaml:1:1: mape.wan: not so\n   1 | mape:\n     | ^",
+		"":              "gw.yaml:1:1: mape: not so\n   1 | mape:\n     | ^",
+	} {
+		if got := c.Problem(path, "not %s", "so").Error(); got != want {
+			t.Errorf("%s: got\n%s\nwant\n%s", path, got, want)
+		}
+	}
+	if got := new(Config).Problem("wan", "not so").Error(); got != "mape.wan: not so" {
+		t.Errorf("without a file: %s", got)
+	}
+}
+
+func TestNoSection(t *testing.T) {
+	_, err := Parse("user-data", []byte("#cloud-config\npackages: []\n"))
+	if !errors.Is(err, ErrNoSection) {
+		t.Errorf("%v is not ErrNoSection", err)
+	}
+	if _, err = Parse("user-data", []byte("mape:\n")); err == nil || errors.Is(err, ErrNoSection) {
+		t.Errorf("%v is ErrNoSection or nil", err)
+	}
+}
+
+func TestProblemJSON(t *testing.T) {
+	_, err := Parse("gw.yaml", []byte("mape: {mtu: 1}"))
+	got, _ := json.Marshal(err)
+	const want = `[{"file":"gw.yaml","line":1,"col":13,"path":"mape.mtu","message":"1 is too small; it is from 1240 to 9000","source":"mape: {mtu: 1}","warning":false}]`
+	if string(got) != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
