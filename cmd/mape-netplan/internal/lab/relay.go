@@ -1,0 +1,233 @@
+package lab
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// mtu of the tunnel: 1500 minus the IPv6 header.
+const mtu = 1460
+
+// Report is what the relay has seen since it started or since Reset.
+type Report struct {
+	Packets  int      // tunnel packets from the gateway
+	Wrong    int      // of these, how many the judge found wrong; they were not forwarded
+	DstOpt   int      // of the wrong ones, those with a destination options header
+	SentBack int      // of the wrong ones, those the gateway sent back to the relay they came from
+	Answered int      // packets to Stranger: answers to what was injected
+	Missed   int      // frames the kernel dropped before the judge saw them
+	Examples []string // the first wrong packets: the reason and a dump
+}
+
+// Relay is the border relay. What it receives it takes from the wire rather
+// than from a socket, because a socket hides extension headers and reassembles;
+// a wrong packet is counted and dropped, as real relays do. What comes back
+// from the internet it encapsulates through a raw socket, which also keeps the
+// kernel from answering protocol 4 with ICMPv6 parameter problems.
+type Relay struct {
+	wan  *Namespace
+	wire *os.File // every frame from the gateway
+	tun  *os.File // the internet
+	done sync.WaitGroup
+
+	mu     sync.Mutex
+	judge  Judge
+	send   int // raw socket bound to the BR, -1 for none
+	report Report
+}
+
+// newRelay starts a relay on the tap "line" of the wan namespace.
+func newRelay(wan *Namespace, judge Judge) (r *Relay, err error) {
+	r = &Relay{wan: wan, send: -1}
+	defer func() {
+		if err != nil {
+			r.Close()
+		}
+	}()
+	if r.tun, err = wan.openTap("tun", unix.IFF_TUN); err != nil {
+		return r, err
+	}
+	link, err := wan.links.LinkByName("tun")
+	if err != nil {
+		return r, err
+	}
+	if err := wan.links.LinkSetMTU(link, mtu); err != nil {
+		return r, err
+	}
+	// The address is what traceroute shows as the hop behind the gateway.
+	if err := errors.Join(wan.address("tun", "100.64.0.1/32"), wan.up("tun")); err != nil {
+		return r, err
+	}
+	if err := wan.Do(r.openWire); err != nil {
+		return r, fmt.Errorf("capture on the line: %w", err)
+	}
+	if err := r.SetJudge(judge); err != nil {
+		return r, err
+	}
+	r.done.Add(2)
+	go r.fromGateway()
+	go r.fromInternet()
+	return r, nil
+}
+
+func (r *Relay) openWire() error {
+	link, err := r.wan.links.LinkByName("line")
+	if err != nil {
+		return err
+	}
+	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return err
+	}
+	r.wire = os.NewFile(uintptr(fd), "wire")
+	const all = unix.ETH_P_ALL<<8 | unix.ETH_P_ALL>>8 // network byte order
+	return errors.Join(
+		unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_IGNORE_OUTGOING, 1),
+		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 32<<20),
+		unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: all & 0xffff, Ifindex: link.Attrs().Index}),
+	)
+}
+
+// SetJudge makes the relay another one: its address, the CE it serves, the
+// shared address, the port set. What was counted so far stays.
+func (r *Relay) SetJudge(j Judge) error {
+	err := errors.Join(
+		r.wan.address("lo", netip.PrefixFrom(j.BR, 128).String()),
+		r.wan.route(netip.PrefixFrom(j.CE, 128).String(), "line", ""),
+		r.wan.route(j.IPv4.Masked().String(), "tun", ""),
+	)
+	if err != nil {
+		return err
+	}
+	var fd int
+	err = r.wan.Do(func() (err error) {
+		if fd, err = unix.Socket(unix.AF_INET6, unix.SOCK_RAW|unix.SOCK_CLOEXEC, protoIPIP); err != nil {
+			return err
+		}
+		return unix.Bind(fd, &unix.SockaddrInet6{Addr: j.BR.As16()})
+	})
+	if err != nil {
+		return fmt.Errorf("relay socket on %s: %w", j.BR, err)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.send >= 0 {
+		unix.Close(r.send)
+	}
+	r.judge, r.send = j, fd
+	return nil
+}
+
+// Report returns the counts so far.
+func (r *Relay) Report() Report {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.countMissed()
+	report := r.report
+	report.Examples = append([]string(nil), report.Examples...)
+	return report
+}
+
+// Reset begins the counts anew.
+func (r *Relay) Reset() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.countMissed()
+	r.report = Report{}
+}
+
+// countMissed adds what the kernel dropped; reading the number clears it there.
+func (r *Relay) countMissed() {
+	conn, err := r.wire.SyscallConn()
+	if err != nil {
+		return
+	}
+	conn.Control(func(fd uintptr) {
+		if stats, err := unix.GetsockoptTpacketStats(int(fd), unix.SOL_PACKET, unix.PACKET_STATISTICS); err == nil {
+			r.report.Missed += int(stats.Drops)
+		}
+	})
+}
+
+// Inject sends an IPv4 packet to the CE through the tunnel as if it had come
+// from the internet.
+func (r *Relay) Inject(packet []byte) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return unix.Sendto(r.send, packet, 0, &unix.SockaddrInet6{Addr: r.judge.CE.As16()})
+}
+
+func (r *Relay) fromInternet() {
+	defer r.done.Done()
+	buf := make([]byte, 65536)
+	for {
+		n, err := r.tun.Read(buf)
+		if err != nil {
+			return
+		}
+		if buf[0]>>4 == 4 {
+			r.Inject(buf[:n]) // an unreachable CE is lost traffic, as on the real line
+		}
+	}
+}
+
+func (r *Relay) fromGateway() {
+	defer r.done.Done()
+	buf := make([]byte, 65536)
+	for {
+		n, err := r.wire.Read(buf)
+		if errors.Is(err, unix.ENETDOWN) {
+			continue // the gateway is rebooting
+		}
+		if err != nil {
+			return
+		}
+		if v := r.count(buf[:n]); v.Tunnel && v.Reason == "" && v.To != Stranger {
+			r.tun.Write(v.Inner)
+		}
+	}
+}
+
+func (r *Relay) count(frame []byte) Verdict {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	v := r.judge.Frame(frame)
+	if !v.Tunnel {
+		return v
+	}
+	one := func(b bool) int {
+		if b {
+			return 1
+		}
+		return 0
+	}
+	r.report.Packets++
+	r.report.Wrong += one(v.Reason != "")
+	r.report.DstOpt += one(v.DstOpt)
+	r.report.SentBack += one(v.SentBack)
+	r.report.Answered += one(v.To == Stranger)
+	if v.Reason != "" && len(r.report.Examples) < 5 {
+		r.report.Examples = append(r.report.Examples, v.Reason+"\n"+hex.Dump(frame[:min(len(frame), 160)]))
+	}
+	return v
+}
+
+// Close stops the relay.
+func (r *Relay) Close() error {
+	for _, f := range []*os.File{r.wire, r.tun} {
+		if f != nil {
+			f.Close()
+		}
+	}
+	r.done.Wait()
+	if r.send >= 0 {
+		unix.Close(r.send)
+	}
+	return nil
+}

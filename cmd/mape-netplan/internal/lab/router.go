@@ -1,0 +1,80 @@
+package lab
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// Announce is what the line's router advertises.
+type Announce struct {
+	Prefix     netip.Prefix // routed to the line, and on-link as /64; invalid for none
+	Autonomous bool         // hosts make addresses from it
+	Silent     bool         // no default route: router lifetime 0
+}
+
+// router is the provider's side of the line: radvd, and the route to the prefix.
+type router struct {
+	wan *Namespace
+	dir string
+	cmd *exec.Cmd
+}
+
+func newRouter(wan *Namespace) (*router, error) {
+	dir, err := os.MkdirTemp("", "mape-lab-")
+	return &router{wan: wan, dir: dir}, err
+}
+
+func (a Announce) config() string {
+	var b strings.Builder
+	lifetime := 1800
+	if a.Silent {
+		lifetime = 0
+	}
+	fmt.Fprintf(&b, "interface line {\n\tAdvSendAdvert on;\n\tMinRtrAdvInterval 3;\n\tMaxRtrAdvInterval 10;\n")
+	fmt.Fprintf(&b, "\tAdvDefaultLifetime %d;\n", lifetime)
+	if a.Prefix.IsValid() {
+		on := map[bool]string{true: "on", false: "off"}
+		net := netip.PrefixFrom(a.Prefix.Addr(), 64).Masked()
+		fmt.Fprintf(&b, "\tprefix %s {\n\t\tAdvOnLink on;\n\t\tAdvAutonomous %s;\n\t};\n", net, on[a.Autonomous])
+	}
+	b.WriteString("};\n")
+	return b.String()
+}
+
+// announce restarts radvd: a reload would not send the change before the next interval.
+func (r *router) announce(a Announce) error {
+	r.stop()
+	if a.Prefix.IsValid() {
+		if err := r.wan.route(a.Prefix.Masked().String(), "line", ""); err != nil {
+			return err
+		}
+	}
+	conf := filepath.Join(r.dir, "radvd.conf")
+	if err := os.WriteFile(conf, []byte(a.config()), 0o644); err != nil {
+		return err
+	}
+	r.cmd = exec.Command("radvd", "-n", "-m", "logfile", "-l", filepath.Join(r.dir, "log"), "-C", conf, "-p", filepath.Join(r.dir, "pid"))
+	if err := r.wan.start(r.cmd); err != nil {
+		r.cmd = nil
+		return fmt.Errorf("radvd: %w", err)
+	}
+	return nil
+}
+
+func (r *router) stop() {
+	if r.cmd != nil {
+		r.cmd.Process.Kill()
+		r.cmd.Wait()
+		r.cmd = nil
+	}
+}
+
+// Close stops announcing, without the farewell a router sends.
+func (r *router) Close() error {
+	r.stop()
+	return os.RemoveAll(r.dir)
+}

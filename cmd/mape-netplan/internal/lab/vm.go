@@ -1,0 +1,147 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// VM is the gateway: a Debian on an emulated processor. Its disk keeps what is
+// written until Close.
+type VM struct {
+	dir  string
+	lan  *Namespace
+	qemu *exec.Cmd
+	dead chan struct{} // closed when QEMU has ended
+	end  error         // why, once dead
+
+	mu     sync.Mutex
+	master *exec.Cmd // the ssh connection that all commands share
+}
+
+// Boot starts the machine with its eth0 on the LAN and its eth1 on the line.
+// WaitSSH waits until it can be used.
+func Boot(ctx context.Context, image Image, network *Network, seed Seed) (vm *VM, err error) {
+	vm = &VM{lan: network.LAN, dead: make(chan struct{})}
+	if vm.dir, err = os.MkdirTemp("", "mape-vm-"); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("virtual machine: %w", err)
+			os.RemoveAll(vm.dir)
+		}
+	}()
+	disk := vm.path("disk.qcow2")
+	for _, args := range [][]string{
+		{"ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", vm.path("key")},
+		{"qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", image.Disk, disk},
+	} {
+		if out, err := exec.CommandContext(ctx, args[0], args[1:]...).CombinedOutput(); err != nil {
+			return nil, fmt.Errorf("%s: %w\n%s", args[0], err, out)
+		}
+	}
+	key, err := os.ReadFile(vm.path("key.pub"))
+	if err != nil {
+		return nil, err
+	}
+	if err := seed.iso(ctx, vm.path("seed.iso"), string(key)); err != nil {
+		return nil, err
+	}
+	return vm, vm.start(image, network)
+}
+
+func (vm *VM) start(image Image, network *Network) error {
+	vm.qemu = exec.Command("qemu-system-x86_64",
+		"-accel", "tcg,thread=multi", "-cpu", cpu, "-smp", "2", "-m", "1024",
+		"-nodefaults", "-nographic", "-monitor", "none", "-serial", "file:"+vm.path("console"),
+		"-kernel", image.Kernel, "-initrd", image.Initrd,
+		"-append", "root=/dev/vda rw console=ttyS0 net.ifnames=0 quiet systemd.show_status=1",
+		"-drive", "if=virtio,format=qcow2,cache=unsafe,file="+vm.path("disk.qcow2"),
+		"-drive", "if=virtio,format=raw,readonly=on,file="+vm.path("seed.iso"),
+		"-device", "virtio-rng-pci",
+		// ExtraFiles are descriptors 3 and 4. Without a ROM the firmware does not try to boot from the network.
+		"-netdev", "tap,id=lan,fd=3", "-device", "virtio-net-pci,romfile=,netdev=lan,mac="+lanMAC,
+		"-netdev", "tap,id=line,fd=4", "-device", "virtio-net-pci,romfile=,netdev=line,mac="+wanMAC,
+	)
+	vm.qemu.ExtraFiles = []*os.File{network.lanTap, network.wanTap}
+	vm.qemu.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	var log strings.Builder
+	vm.qemu.Stdout, vm.qemu.Stderr = &log, &log
+	if err := vm.qemu.Start(); err != nil {
+		return err
+	}
+	go func() {
+		vm.end = fmt.Errorf("qemu has ended: %w\n%s", errors.Join(vm.qemu.Wait()), log.String())
+		close(vm.dead)
+	}()
+	return nil
+}
+
+// cpu is the emulated processor: all that QEMU can, except cmpxchg16b, with
+// which QEMU 7.2 crashes the guest.
+const cpu = "max,-cx16"
+
+func (vm *VM) path(name string) string { return filepath.Join(vm.dir, name) }
+
+// Console is the end of what the machine wrote to its serial console.
+func (vm *VM) Console() string {
+	text, err := os.ReadFile(vm.path("console"))
+	if err != nil {
+		return err.Error()
+	}
+	return tail(string(text), 60)
+}
+
+// WaitCloudInit waits until cloud-init has done all of this boot's stages and
+// returns its result.json.
+func (vm *VM) WaitCloudInit(ctx context.Context) (result string, err error) {
+	out, _, _, err := vm.Run(ctx, "f=/run/cloud-init/result.json; until [ -e $f ]; do sleep 1; done; cat $f")
+	return out, err
+}
+
+// Reboot restarts the machine and waits until it answers again.
+func (vm *VM) Reboot(ctx context.Context) error {
+	const id = "cat /proc/sys/kernel/random/boot_id"
+	before, _, _, err := vm.Run(ctx, id)
+	if err != nil {
+		return err
+	}
+	vm.Run(ctx, "systemctl reboot") // the connection may end before the command does
+	for {
+		if err := vm.WaitSSH(ctx); err != nil {
+			return fmt.Errorf("reboot: %w", err)
+		}
+		if after, _, exit, err := vm.Run(ctx, id); err == nil && exit == 0 && after != before {
+			return nil
+		}
+		if err := sleep(ctx, time.Second); err != nil {
+			return fmt.Errorf("reboot: %w", err)
+		}
+	}
+}
+
+// Close ends the machine, as pulling its plug does, and deletes its disk.
+func (vm *VM) Close() error {
+	vm.disconnect()
+	vm.qemu.Process.Kill()
+	<-vm.dead
+	return os.RemoveAll(vm.dir)
+}
+
+// sleep waits, unless the context ends first.
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}
