@@ -71,6 +71,9 @@ func (r reader) chains(t *Table) error {
 }
 
 func (r reader) rules(chain string) ([]Rule, error) {
+	if r.outline {
+		return nil, nil
+	}
 	answers, err := r.get(unix.NFT_MSG_GETRULE, netlink.Dump, r.name, chain)
 	if err != nil {
 		return nil, err
@@ -124,6 +127,9 @@ func (r reader) sets(t *Table) error {
 			continue
 		}
 		flags := uint32(a.number(unix.NFTA_SET_FLAGS))
+		if r.outline && flags&unix.NFT_SET_ANONYMOUS != 0 {
+			continue // goes with its rule
+		}
 		s := Set{
 			Name:    a.text(unix.NFTA_SET_NAME),
 			Key:     datatype(a.number(unix.NFTA_SET_KEY_TYPE), a.number(unix.NFTA_SET_KEY_LEN)),
@@ -153,6 +159,9 @@ func datatype(magic, length uint64) nftables.SetDatatype {
 }
 
 func (r reader) elements(set string) ([]Element, error) {
+	if r.outline {
+		return nil, nil
+	}
 	answers, err := r.get(unix.NFT_MSG_GETSETELEM, netlink.Dump, r.name, set)
 	if err != nil {
 		return nil, err

@@ -37,7 +37,7 @@ func (c *Conn) read(name string) (Table, error) {
 		return Table{}, err
 	}
 	defer conn.Close()
-	r := reader{conn, name}
+	r := reader{conn: conn, name: name}
 	// A table takes several dumps, and between two of them the ruleset may be replaced. The generation number changes
 	// with every transaction: the same before and after means that all dumps saw one ruleset.
 	for try := range tries {
@@ -55,7 +55,25 @@ func (c *Conn) read(name string) (Table, error) {
 		}
 		time.Sleep(time.Duration(try) * time.Millisecond)
 	}
-	return Table{}, errors.New("the ruleset changes faster than it can be read")
+	return Table{}, errBusy
+}
+
+var errBusy = errors.New("the ruleset changes faster than it can be read")
+
+// outline returns the table without rules and elements, and the generation it is of.
+func (c *Conn) outline(name string) (Table, uint64, error) {
+	conn, err := netlink.Dial(unix.NETLINK_NETFILTER, &netlink.Config{NetNS: c.netns})
+	if err != nil {
+		return Table{}, 0, err
+	}
+	defer conn.Close()
+	r := reader{conn: conn, name: name, outline: true}
+	generation, err := r.generation()
+	if err != nil {
+		return Table{}, 0, err
+	}
+	t, err := r.table()
+	return t, generation, err
 }
 
 // explain says what errors mean that the kernel gives when nf_tables is not in it.
@@ -69,8 +87,9 @@ func explain(err error) error {
 
 // A reader asks about one table.
 type reader struct {
-	conn *netlink.Conn
-	name string
+	conn    *netlink.Conn
+	name    string
+	outline bool // leave rules and elements out
 }
 
 // attributes are those of a message, by type.

@@ -3,9 +3,11 @@ package nft
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
+	"golang.org/x/sys/unix"
 )
 
 // Write replaces the kernel's table by this one in a single transaction, and deletes it when this one is absent.
@@ -16,11 +18,7 @@ func (t Table) Write(c *Conn) error {
 	if err := t.writable(); err != nil {
 		return fmt.Errorf("writing nftables: table ip %s: %w", t.Name, err)
 	}
-	conn, err := nftables.New(nftables.WithNetNSFd(c.netns))
-	if err == nil {
-		err = t.replace(conn)
-	}
-	if err != nil {
+	if err := t.replace(c); err != nil {
 		return fmt.Errorf("writing nftables: table ip %s: %w", t.Name, explain(err))
 	}
 	return nil
@@ -54,13 +52,46 @@ func (t Table) writable() error {
 	return nil
 }
 
-func (t Table) replace(conn *nftables.Conn) error {
+func (t Table) replace(c *Conn) error {
+	for range tries {
+		live, generation, err := c.outline(t.Name)
+		if err != nil {
+			return err
+		}
+		conn, err := nftables.New(nftables.WithNetNSFd(c.netns))
+		if err != nil {
+			return err
+		}
+		if err := t.batch(conn, live); err != nil {
+			return err
+		}
+		// The kernel refuses if the ruleset is no longer the one that was looked at.
+		if err = conn.FlushWithGenID(uint32(generation)); !errors.Is(err, unix.ERESTART) {
+			return err
+		}
+	}
+	return errBusy
+}
+
+// batch puts together the transaction that makes live this table.
+//
+// Base chains that stay the same are kept and only filled anew. A new chain is hooked in before the transaction is
+// committed, in front of the old one: a packet that is just between the two when that happens would meet neither with
+// rules, and leave as it is.
+func (t Table) batch(conn *nftables.Conn, live Table) error {
 	table := &nftables.Table{Family: nftables.TableFamilyIPv4, Name: t.Name}
-	// Adding first makes the deletion safe where there is nothing to delete.
-	conn.AddTable(table)
-	conn.DelTable(table)
+	kept := map[string]bool{}
+	switch {
+	case t.absent() && live.absent():
+		return nil
+	case t.absent(), len(live.Foreign) > 0:
+		conn.AddTable(table)
+		conn.DelTable(table)
+	case !live.absent():
+		kept = t.clear(conn, table, live)
+	}
 	if t.absent() {
-		return conn.Flush()
+		return nil
 	}
 	conn.AddTable(table)
 	ids := map[string]uint32{}
@@ -71,8 +102,28 @@ func (t Table) replace(conn *nftables.Conn) error {
 		}
 		ids[s.Name] = id
 	}
-	t.addChains(conn, table, ids)
-	return conn.Flush()
+	t.addChains(conn, table, ids, kept)
+	return nil
+}
+
+// clear empties the table except for the chains that stay, and returns them.
+func (t Table) clear(conn *nftables.Conn, table *nftables.Table, live Table) map[string]bool {
+	kept := map[string]bool{}
+	conn.FlushTable(table)
+	for _, s := range live.Sets {
+		conn.DelSet(&nftables.Set{Table: table, Name: s.Name})
+	}
+	for _, old := range live.Chains {
+		kept[old.Name] = slices.ContainsFunc(t.Chains, func(c Chain) bool { return c.sameHook(old) })
+		if !kept[old.Name] {
+			conn.DelChain(&nftables.Chain{Table: table, Name: old.Name})
+		}
+	}
+	return kept
+}
+
+func (c Chain) sameHook(d Chain) bool {
+	return c.Name == d.Name && c.Type == d.Type && c.Hook == d.Hook && c.Priority == d.Priority && c.Drop == d.Drop
 }
 
 func (s Set) add(conn *nftables.Conn, table *nftables.Table) (uint32, error) {
@@ -89,7 +140,7 @@ func (s Set) add(conn *nftables.Conn, table *nftables.Table) (uint32, error) {
 	return set.ID, err
 }
 
-func (t Table) addChains(conn *nftables.Conn, table *nftables.Table, ids map[string]uint32) {
+func (t Table) addChains(conn *nftables.Conn, table *nftables.Table, ids map[string]uint32, kept map[string]bool) {
 	chains := map[string]*nftables.Chain{}
 	for _, c := range t.Chains {
 		chain := &nftables.Chain{Table: table, Name: c.Name}
@@ -101,7 +152,9 @@ func (t Table) addChains(conn *nftables.Conn, table *nftables.Table, ids map[str
 			chain.Type, chain.Hooknum, chain.Policy = c.Type, &c.Hook, &policy
 			chain.Priority = nftables.ChainPriorityRef(nftables.ChainPriority(c.Priority))
 		}
-		chains[c.Name] = conn.AddChain(chain)
+		if chains[c.Name] = chain; !kept[c.Name] {
+			conn.AddChain(chain)
+		}
 	}
 	for _, c := range t.Chains {
 		for _, r := range c.Rules {
