@@ -12,8 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// needRoot skips a test that has to make network namespaces where it may not. With MAPE_CI=1 the machine was prepared
-// for everything, so there a skip would hide a hole and is a failure.
+// needRoot skips a test that has to make network namespaces where it may not.
 func needRoot(t testing.TB) {
 	t.Helper()
 	why := ""
@@ -24,13 +23,26 @@ func needRoot(t testing.TB) {
 	} else {
 		f.Close()
 	}
-	switch {
-	case why == "":
-	case os.Getenv("MAPE_CI") == "1":
-		t.Fatal(why)
-	default:
-		t.Skip(why)
+	if why != "" {
+		unable(t, why)
 	}
+}
+
+// needTool skips a test that runs a program which is not installed.
+func needTool(t testing.TB, name string) {
+	t.Helper()
+	if _, err := exec.LookPath(name); err != nil {
+		unable(t, err.Error())
+	}
+}
+
+// unable skips, or fails with MAPE_CI=1: there the machine was prepared for everything, and a skip would hide a hole.
+func unable(t testing.TB, why string) {
+	t.Helper()
+	if os.Getenv("MAPE_CI") == "1" {
+		t.Fatal(why)
+	}
+	t.Skip(why)
 }
 
 // ns is a network namespace without a name: it goes when its last descriptor, socket and process go.

@@ -1,0 +1,193 @@
+package reconcile
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// TestUnsolicited: what nobody here asked for is not answered, not sent back and does not reach the gateway or the LAN,
+// whatever it is and wherever its port lies; nor does it if the gateway has the shared address itself.
+func TestUnsolicited(t *testing.T) {
+	needTool(t, "conntrack")
+	for _, name := range []string{"ocn", "overlap", "offset0", "offset0-psid0", "address", "prefix"} {
+		for _, local := range []bool{false, true} {
+			l := newLine(t, natKinds[name])
+			if local {
+				l.gw.run(t, "ip", "addr", "add", "192.0.2.18/32", "dev", "lo")
+			}
+			for _, port := range unsolicitedPorts(l) {
+				mustHearNothing(t, l.gw, port)
+			}
+			for _, dst := range []string{"192.0.2.18", "192.0.2.99", "192.168.1.1", "192.168.1.10", "224.0.0.1", "255.255.255.255"} {
+				for _, port := range unsolicitedPorts(l) {
+					for _, p := range [][]byte{
+						udpTo(server, 53, dst, port, "x"), tcpTo(server, 80, dst, port, 2), tcpTo(server, 80, dst, port, 0x10),
+						tcpTo(server, 80, dst, port, 0x12), tcpTo(server, 80, dst, port, 4), echoTo(server, dst, echoRequest, port),
+						echoTo(server, dst, echoReply, port),
+					} {
+						l.inject(t, p)
+						p[8], p[10], p[11] = 1, 0, 0 // the last hop: forwarding it would make a time exceeded
+						binary.BigEndian.PutUint16(p[10:], sum(0, p[:20]))
+						l.inject(t, p)
+					}
+				}
+				l.inject(t, ipv4(server, dst, 47, make([]byte, 20)))
+				l.inject(t, echoTo(server, dst, 5, 1))
+			}
+			if n := l.quiet(); n != 0 {
+				t.Errorf("%s, address on the gateway %v: %d packets left", name, local, n)
+			}
+			if out, err := l.gw.try("conntrack", "-L"); err == nil && len(out) > 0 && out[0] != 'c' {
+				t.Errorf("%s: connections: %s", name, out)
+			}
+		}
+	}
+}
+
+// mustHearNothing reports whatever comes to a UDP port of a namespace.
+func mustHearNothing(t *testing.T, n *ns, port uint16) {
+	t.Helper()
+	n.do(func() {
+		c, err := net.ListenUDP("udp4", &net.UDPAddr{Port: int(port)})
+		if err != nil {
+			return // the same port twice
+		}
+		t.Cleanup(func() { c.Close() })
+		go func() {
+			if n, from, err := c.ReadFrom(make([]byte, 100)); err == nil {
+				t.Errorf("%d bytes from %v", n, from)
+			}
+		}()
+	})
+}
+
+// unsolicitedPorts are in the set, outside, and numbers of the pool.
+func unsolicitedPorts(l *line) []uint16 {
+	set := l.sw.Ports()
+	pool := newPool(set)
+	return []uint16{
+		set[0].First, set[0].Last, set[len(set)-1].Last, set[0].First - 1, set[0].Last + 1, pool.first, pool.last, pool.first + 1,
+		0, 1, 53, 65535,
+	}
+}
+
+// TestUnsolicitedWhileOpen: while a connection is open, packets to its pool number, to its port from a stranger and to
+// neighbouring ports reach nobody, and do not harm it.
+func TestUnsolicitedWhileOpen(t *testing.T) {
+	l := newLine(t, natKinds["ocn"])
+	l.serveUDP(t)
+	c := sockets(t, l.lan, 1)[0]
+	saw, err := ask(c, 1, 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	inside := inverse(newPool(l.sw.Ports()).real)[saw.Port()]
+	for _, p := range [][]byte{
+		udpTo(server, 3478, "192.0.2.18", inside, "pool number"), udpTo("198.51.100.2", 3478, "192.0.2.18", saw.Port(), "stranger"),
+		udpTo(server, 3479, "192.0.2.18", saw.Port(), "other port"), udpTo(server, 3478, "192.0.2.18", saw.Port()+1, "neighbour"),
+	} {
+		l.inject(t, p)
+	}
+	c.SetReadDeadline(time.Now().Add(300 * time.Millisecond))
+	if n, from, err := c.ReadFromUDPAddrPort(make([]byte, 100)); err == nil {
+		t.Errorf("%d bytes from %v", n, from)
+	}
+	l.inject(t, udpTo(server, 3478, "192.0.2.18", saw.Port(), "right"))
+	c.SetReadDeadline(time.Now().Add(2 * time.Second))
+	if _, _, err := c.ReadFromUDPAddrPort(make([]byte, 100)); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestGuard: nothing leaves untranslated, though other tables try.
+func TestGuard(t *testing.T) {
+	for what, rules := range map[string]string{
+		"untracked":        "add chain ip other c { type filter hook prerouting priority -300; }; add rule ip other c notrack",
+		"untracked output": "add chain ip other c { type filter hook output priority -300; }; add rule ip other c notrack",
+		"source changed":   "add chain ip other c { type filter hook postrouting priority 150; }; add rule ip other c ip saddr set 192.168.1.77",
+		"port changed":     "add chain ip other c { type filter hook postrouting priority 150; }; add rule ip other c udp sport set 53",
+		"NAT taken":        "add chain ip other c { type nat hook postrouting priority -150; }; add rule ip other c snat to 192.168.1.1",
+		"masquerade":       "add chain ip other c { type nat hook postrouting priority 100; }; add rule ip other c masquerade",
+	} {
+		t.Run(what, func(t *testing.T) {
+			l := newLine(t, natKinds["ocn"])
+			l.serveUDP(t)
+			l.gw.run(t, "nft", "add table ip other; "+rules)
+			for _, from := range []*ns{l.lan, l.gw} {
+				for _, c := range sockets(t, from, 20) {
+					c.WriteToUDPAddrPort([]byte("x"), netip.MustParseAddrPort(server+":3478"))
+				}
+				from.try("ping", "-c1", "-W1", server)
+			}
+			n := l.quiet()
+			t.Logf("%d packets left, all in order", n)
+			if what == "masquerade" && n < 42 {
+				t.Error("another table's masquerade stops the traffic")
+			}
+		})
+	}
+}
+
+// TestOtherProtocols: they get ICMP protocol unreachable, and never leave.
+func TestOtherProtocols(t *testing.T) {
+	for _, name := range []string{"ocn", "offset0", "address", "prefix"} {
+		l := newLine(t, natKinds[name])
+		for _, proto := range []int{2, 41, 47, 50, 108} {
+			var c net.Conn
+			var err error
+			l.lan.do(func() { c, err = net.Dial(fmt.Sprintf("ip4:%d", proto), server) })
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.Write(make([]byte, 40))
+			c.SetReadDeadline(time.Now().Add(2 * time.Second))
+			if _, err := c.Read(make([]byte, 100)); !errors.Is(err, unix.ENOPROTOOPT) {
+				t.Errorf("%s: protocol %d: %v", name, proto, err)
+			}
+			c.Close()
+			l.gw.do(func() {
+				if c, err = net.Dial(fmt.Sprintf("ip4:%d", proto), server); err == nil {
+					c.Write(make([]byte, 40))
+					c.Close()
+				}
+			})
+		}
+		if n := l.quiet(); n != 0 {
+			t.Errorf("%s: %d packets left", name, n)
+		}
+	}
+}
+
+// TestSpoofed: a LAN host that uses the shared address, or breaks checksums, gets nothing wrong out.
+func TestSpoofed(t *testing.T) {
+	l := newLine(t, natKinds["ocn"])
+	raw := -1
+	l.lan.do(func() { raw, _ = unix.Socket(unix.AF_INET, unix.SOCK_RAW, unix.IPPROTO_RAW) })
+	if raw < 0 {
+		t.Fatal("no raw socket")
+	}
+	defer unix.Close(raw)
+	to := &unix.SockaddrInet4{Addr: netip.MustParseAddr(server).As4()}
+	for _, src := range []string{"192.0.2.18", "192.168.1.10", "10.9.8.7", "203.0.113.5"} {
+		for _, port := range []uint16{0, 53, 1872, 1856, 5000} {
+			broken := udpTo(src, port, server, 53, "x")
+			broken[27] ^= 1
+			for _, p := range [][]byte{
+				broken, udpTo(src, port, server, 53, "x"), tcpTo(src, port, server, 80, 2), tcpTo(src, port, server, 80, 4),
+				tcpTo(src, port, server, 80, 0x11), echoTo(src, server, echoRequest, port), echoTo(src, server, echoReply, port),
+				errorTo(src, server, destinationUnreachable, 3, 0, udpTo(server, 53, src, port, "x")),
+				errorTo(src, server, timeExceeded, 0, 0, udpTo(server, 53, "192.0.2.18", port, "x")), echoTo(src, server, 13, port),
+			} {
+				unix.Sendto(raw, p, 0, to)
+			}
+		}
+	}
+	l.quiet()
+}

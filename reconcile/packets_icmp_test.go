@@ -1,0 +1,191 @@
+package reconcile
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// icmpKinds are tables with and without maps.
+var icmpKinds = []string{"ocn", "v6plus", "overlap", "offset0", "prefix"}
+
+// TestPortUnreachable: an ICMP error from the internet reaches the socket that it is about.
+func TestPortUnreachable(t *testing.T) {
+	for _, name := range icmpKinds {
+		l := newLine(t, natKinds[name])
+		for _, from := range []*ns{l.lan, l.gw} {
+			var c net.Conn
+			var err error
+			from.do(func() { c, err = net.Dial("udp4", server+":9") })
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			c.Write([]byte("x"))
+			c.SetReadDeadline(time.Now().Add(2 * time.Second))
+			if _, err := c.Read(make([]byte, 10)); !errors.Is(err, unix.ECONNREFUSED) {
+				t.Errorf("%s: a closed port gives %v", name, err)
+			}
+		}
+	}
+}
+
+// TestErrorFromLAN: an ICMP error that a LAN host or the gateway sends quotes what the internet knows, and reaches the
+// socket there.
+func TestErrorFromLAN(t *testing.T) {
+	for _, name := range icmpKinds {
+		l := newLine(t, natKinds[name])
+		for _, from := range []*ns{l.lan, l.gw} {
+			var there *net.UDPConn
+			l.inet.do(func() { there, _ = net.ListenUDP("udp4", &net.UDPAddr{IP: net.ParseIP(server), Port: 3478}) })
+			here := sockets(t, from, 1)[0]
+			here.WriteToUDPAddrPort([]byte("x"), netip.MustParseAddrPort(server+":3478"))
+			there.SetReadDeadline(time.Now().Add(2 * time.Second))
+			_, back, err := there.ReadFromUDPAddrPort(make([]byte, 10))
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			here.Close()
+			there.Close()
+			l.inet.do(func() {
+				there, err = net.DialUDP("udp4", &net.UDPAddr{IP: net.ParseIP(server), Port: 3478}, net.UDPAddrFromAddrPort(back))
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			there.Write([]byte("x"))
+			there.SetReadDeadline(time.Now().Add(2 * time.Second))
+			if _, err := there.Read(make([]byte, 10)); !errors.Is(err, unix.ECONNREFUSED) {
+				t.Errorf("%s: the socket in the internet got %v", name, err)
+			}
+			there.Close()
+		}
+	}
+}
+
+// TestTraceroute: every hop shows, for probes of UDP, ICMP and TCP. The judge plays three routers: what leaves with a
+// small TTL comes back as time exceeded, from 203.0.113.<TTL>.
+func TestTraceroute(t *testing.T) {
+	needTool(t, "traceroute")
+	for _, name := range []string{"ocn", "overlap", "offset0"} {
+		l := newLine(t, natKinds[name])
+		l.serveTCP(t)
+		l.set(func(outward bool, p []byte) bool {
+			if ttl := p[8]; outward && ttl <= 3 {
+				router := netip.AddrFrom4([4]byte{203, 0, 113, ttl}).String()
+				src, _ := netip.AddrFromSlice(p[12:16])
+				l.tunnel.Write(errorTo(router, src.String(), timeExceeded, 0, 0, p))
+				return false
+			}
+			return true
+		})
+		for _, probe := range []string{"-U", "-I", "-T"} {
+			out, err := l.lan.try("traceroute", "-n", probe, "-w", "1", "-q", "2", "-m", "8", "-p", "80", server)
+			for _, hop := range []string{"192.168.1.1 ", "203.0.113.1 ", "203.0.113.2 ", "203.0.113.3 ", server} {
+				if !strings.Contains(out, hop) {
+					t.Errorf("%s: traceroute %s does not show %s (%v):\n%s", name, probe, hop, err, out)
+				}
+			}
+		}
+	}
+}
+
+// TestPathMTU: a packet too big beyond the border relay lowers the path MTU of the host that sent it.
+func TestPathMTU(t *testing.T) {
+	for _, name := range []string{"ocn", "offset0"} {
+		l := newLine(t, natKinds[name])
+		l.serveUDP(t)
+		l.serveTCP(t)
+		l.set(func(outward bool, p []byte) bool {
+			if !outward || len(p) <= 1400 {
+				return true
+			}
+			if p[6]&0x40 == 0 {
+				t.Error("a big packet may be fragmented")
+			}
+			src, _ := netip.AddrFromSlice(p[12:16])
+			l.tunnel.Write(errorTo("203.0.113.1", src.String(), destinationUnreachable, 4, 1400, p))
+			return false
+		})
+		flowTCP(t, l.lan)
+		out := l.lan.run(t, "ip", "route", "get", server)
+		if !strings.Contains(out, "mtu 1400") {
+			t.Errorf("%s: path MTU: %s", name, out)
+		}
+	}
+}
+
+// TestForeignErrors: an ICMP error about a connection that does not exist, about a port outside the set or with IP
+// options in what it quotes goes nowhere and breaks nothing.
+func TestForeignErrors(t *testing.T) {
+	l := newLine(t, natKinds["ocn"])
+	l.serveUDP(t)
+	c := sockets(t, l.lan, 1)[0]
+	saw, err := ask(c, 1, 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	good := udpTo("192.0.2.18", saw.Port(), server, 3478, "x")
+	options := slices.Clone(good)
+	options[0] = 0x46
+	for _, about := range [][]byte{
+		options, good[:24], udpTo("192.0.2.18", saw.Port(), server, 3479, "x"), udpTo("192.0.2.18", 53, server, 3478, "x"),
+		udpTo("192.0.2.18", poolPort(l), server, 3478, "x"), echoTo("192.0.2.18", server, echoRequest, saw.Port()),
+		echoTo("192.0.2.18", server, echoRequest, 7),
+	} {
+		l.inject(t, errorTo("203.0.113.1", "192.0.2.18", destinationUnreachable, 3, 0, about))
+	}
+	if saw2, err := ask(c, 1, 10); err != nil || saw2 != saw {
+		t.Errorf("afterwards: %v, %v", saw2, err)
+	}
+	if n := unreachables(t, l.lan); n != 0 {
+		t.Errorf("%d wrong ICMP errors reached the LAN host", n)
+	}
+	// The same about the connection itself arrives: the others did not because they were wrong.
+	l.inject(t, errorTo("203.0.113.1", "192.0.2.18", destinationUnreachable, 3, 0, good))
+	time.Sleep(100 * time.Millisecond)
+	if n := unreachables(t, l.lan); n != 1 {
+		t.Errorf("%d of 1 ICMP errors reached the LAN host", n)
+	}
+}
+
+// unreachables is how many ICMP destination unreachable a namespace got.
+func unreachables(t *testing.T, n *ns) int {
+	t.Helper()
+	var b []byte
+	var err error
+	n.do(func() { b, err = os.ReadFile("/proc/thread-self/net/snmp") })
+	var lines [][]string
+	for line := range strings.Lines(string(b)) {
+		if strings.HasPrefix(line, "Icmp: ") {
+			lines = append(lines, strings.Fields(line))
+		}
+	}
+	if err != nil || len(lines) != 2 {
+		t.Fatalf("%v: %s", err, b)
+	}
+	count, err := strconv.Atoi(lines[1][slices.Index(lines[0], "InDestUnreachs")])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return count
+}
+
+// poolPort is a number that connection tracking uses for the set, but is not in it.
+func poolPort(l *line) uint16 {
+	p := newPool(l.sw.Ports())
+	for n := p.first; n < p.last; n++ {
+		if !l.sw.HasPort(n) {
+			return n
+		}
+	}
+	return 0
+}
