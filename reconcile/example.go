@@ -1,6 +1,11 @@
 package reconcile
 
-import "net/netip"
+import (
+	"net/netip"
+	"slices"
+
+	"mape-netplan/schema"
+)
 
 // ExampleFacts is a gateway as the README sets it up on Proxmox, before the
 // first run: eth0 is the LAN, eth1 the WAN, both from cloud-init by netplan.
@@ -17,6 +22,25 @@ func ExampleFacts() Facts {
 			{Section: "ethernets", ID: "eth1", Interfaces: []string{"eth1"}},
 		},
 	}
+}
+
+// Elsewhere says whether a section is for a line that the machine is not on:
+// it names the line but no interface, nothing here has an address of that
+// line, and no run has made anything of it.
+func Elsewhere(c *schema.Config, f Facts) bool {
+	if c.WAN != "" || len(c.LAN) > 0 || len(f.Owned.Files) > 0 || c.Softwire == nil && !c.Prefix.IsValid() {
+		return false
+	}
+	line, err := Derive(c, f)
+	if err != nil {
+		return false
+	}
+	// Every rule known makes a /56, and behind a home gateway the machine's
+	// address is in another part of it than the CE's.
+	home := netip.PrefixFrom(line.Softwire.CE, 56).Masked()
+	return !slices.ContainsFunc(f.Links, func(l Link) bool {
+		return slices.ContainsFunc(l.Addresses, func(a Inet) bool { return home.Contains(a.Prefix.Addr()) })
+	})
 }
 
 // FromNothing is the plan for a machine that has none of what is wanted.

@@ -15,9 +15,9 @@ func (o *options) plan() *cobra.Command {
 		Use:   "plan",
 		Short: "Show what apply would do",
 		Long: `Show what apply would do, as one unified diff for each resource, and change
-nothing. Without root, what may not be read counts as absent. On a machine that
-is no gateway (nothing has an IPv6 default route) and with a prefix, the plan is
-for an example gateway on which nothing has been done yet.
+nothing. Without root, what may not be read counts as absent. A file that is
+given with -c, names no WAN and is for a line that this machine is not on is
+planned for an example gateway on which nothing has been done yet.
 
 Exit codes: 0 in sync, 3 there are differences.`,
 		Example: "  mape-netplan plan -c examples/ocn.yaml",
@@ -63,10 +63,10 @@ func (o *options) changes(cmd *cobra.Command) ([]reconcile.Change, error) {
 	if err != nil {
 		return nil, err
 	}
-	g, err := reconcile.Resolve(c, facts)
-	if errors.Is(err, reconcile.ErrNotYet) && o.rootDir == "" && (c.Prefix.IsValid() || c.Softwire != nil) {
+	if o.config != "" && o.rootDir == "" && reconcile.Elsewhere(c, facts) {
 		return o.examplePlan(cmd, c)
 	}
+	g, err := reconcile.Resolve(c, facts)
 	if err != nil {
 		return nil, o.blame(err)
 	}
@@ -81,7 +81,7 @@ func (o *options) examplePlan(cmd *cobra.Command, c *schema.Config) ([]reconcile
 	if err != nil {
 		return nil, o.blame(err)
 	}
-	cmd.PrintErrln("warning: no interface of this machine has an IPv6 default route: this is the plan for an example gateway (WAN eth1, LAN eth0) that has nothing yet")
+	cmd.PrintErrln("warning: this machine is not on that line: this is the plan for an example gateway (WAN eth1, LAN eth0) that has nothing yet")
 	warn(cmd, g.Warnings)
 	return reconcile.FromNothing(reconcile.Compile(g, facts)), nil
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -20,7 +21,7 @@ The machine is not looked at.`,
 			c, err := o.section(cmd)
 			if !o.json {
 				if err == nil {
-					cmd.Println("valid")
+					fmt.Fprintln(cmd.OutOrStdout(), "valid")
 				}
 				return err
 			}
