@@ -1,10 +1,12 @@
 package nft
 
 import (
+	"encoding/binary"
 	"fmt"
 	"time"
 
 	"github.com/google/nftables/expr"
+	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -54,52 +56,55 @@ func newExpression(name string, data []byte) expr.Any {
 // nftaBitwiseOp is not in package unix.
 const nftaBitwiseOp = 6
 
+// element decodes an element. A set may have many: no map of attributes is made for each.
 func element(b []byte) (Element, error) {
-	a, err := parse(b)
-	if err != nil {
-		return Element{}, err
-	}
 	var e Element
-	for _, part := range []struct {
-		from uint16
-		to   *[]byte
-	}{{unix.NFTA_SET_ELEM_KEY, &e.Key}, {unix.NFTA_SET_ELEM_DATA, &e.Value}} {
-		if a[part.from] == nil {
-			continue
+	list, err := netlink.UnmarshalAttributes(b)
+	if err != nil {
+		return e, err
+	}
+	for _, a := range list {
+		switch a.Type &^ (unix.NLA_F_NESTED | unix.NLA_F_NET_BYTEORDER) {
+		case unix.NFTA_SET_ELEM_KEY:
+			e.Key, err = e.value(a.Data)
+		case unix.NFTA_SET_ELEM_DATA:
+			e.Value, err = e.value(a.Data)
+		case unix.NFTA_SET_ELEM_FLAGS:
+			if !zero(a.Data) {
+				e.foreign("flags %s", hex(a.Data))
+			}
+		case unix.NFTA_SET_ELEM_TIMEOUT:
+			e.foreign("timeout %s", time.Duration(binary.BigEndian.Uint64(a.Data))*time.Millisecond)
+		case unix.NFTA_SET_ELEM_OBJREF:
+			e.foreign("object %s", unix.ByteSliceToString(a.Data))
+		case unix.NFTA_SET_ELEM_EXPR, nftaSetElemKeyEnd, nftaSetElemExpressions:
+			e.foreign("attribute %d %s", a.Type, hex(a.Data))
 		}
-		v, err := a.nested(part.from)
 		if err != nil {
 			return e, err
 		}
-		if *part.to = v[unix.NFTA_DATA_VALUE]; *part.to == nil {
-			e.Foreign += fmt.Sprintf("verdict %s ", hex(v[unix.NFTA_DATA_VERDICT]))
-		}
 	}
-	e.Foreign += elementRest(a)
 	return e, nil
 }
 
-// elementRest is what an element has beyond key and value.
-func elementRest(a attributes) string {
-	s := ""
-	if flags := a.number(unix.NFTA_SET_ELEM_FLAGS); flags != 0 {
-		s += fmt.Sprintf("flags %d ", flags)
+// value decodes a key or a value, which is bytes or a verdict.
+func (e *Element) value(b []byte) ([]byte, error) {
+	list, err := netlink.UnmarshalAttributes(b)
+	if err != nil || len(list) == 0 {
+		return nil, err
 	}
-	if timeout := a.number(unix.NFTA_SET_ELEM_TIMEOUT); timeout != 0 {
-		s += fmt.Sprintf("timeout %s ", time.Duration(timeout)*time.Millisecond)
+	if list[0].Type&^unix.NLA_F_NESTED != unix.NFTA_DATA_VALUE {
+		e.foreign("verdict %s", hex(list[0].Data))
+		return nil, nil
 	}
-	if a[unix.NFTA_SET_ELEM_OBJREF] != nil {
-		s += fmt.Sprintf("object %s ", a.text(unix.NFTA_SET_ELEM_OBJREF))
+	return list[0].Data, nil
+}
+
+func (e *Element) foreign(format string, args ...any) {
+	if e.Foreign == "" {
+		e.Foreign = "#"
 	}
-	for _, n := range []uint16{unix.NFTA_SET_ELEM_EXPR, nftaSetElemKeyEnd, nftaSetElemExpressions} {
-		if a[n] != nil {
-			s += fmt.Sprintf("attribute %d %s ", n, hex(a[n]))
-		}
-	}
-	if s != "" {
-		return "# " + s
-	}
-	return ""
+	e.Foreign += " " + fmt.Sprintf(format, args...)
 }
 
 // These are not in package unix either.

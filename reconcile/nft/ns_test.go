@@ -1,6 +1,8 @@
 package nft
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"os/exec"
 	"runtime"
@@ -43,5 +45,29 @@ func freshNS(t testing.TB) (*Conn, func(args ...string) string) {
 			t.Fatalf("nft %q: %v\n%s", args, err, out)
 		}
 		return string(out)
+	}
+}
+
+// TestPermission: who may not look gets an error that says so.
+func TestPermission(t *testing.T) {
+	freshNS(t) // skips
+	errs := make(chan error, 2)
+	go func() {
+		// Never unlocked: the thread, which alone loses its privilege, ends with the goroutine.
+		runtime.LockOSThread()
+		c, _ := Open()
+		if _, _, errno := unix.RawSyscall(unix.SYS_SETRESUID, 65534, 65534, 65534); errno != 0 {
+			errs <- errno
+		}
+		_, err := Read(c, "t")
+		errs <- err
+		errs <- sample().Write(c)
+	}()
+	for range 2 {
+		if err := <-errs; !errors.Is(err, fs.ErrPermission) {
+			t.Errorf("got %v", err)
+		} else {
+			t.Log(err)
+		}
 	}
 }

@@ -146,6 +146,23 @@ func TestReadAfterWrite(t *testing.T) {
 	}
 }
 
+// TestBigMaps: the largest maps there can be fit in one transaction.
+func TestBigMaps(t *testing.T) {
+	c, _ := freshNS(t)
+	ports := map[uint16]uint16{}
+	for p := range 65536 {
+		ports[uint16(p)] = ^uint16(p)
+	}
+	table := Table{Name: "t", Sets: []Set{PortMap("a", ports), PortMap("b", ports)}}
+	if err := table.Write(c); err != nil {
+		t.Fatal(err)
+	}
+	live, err := Read(c, "t")
+	if err != nil || live.Text() != table.Text() {
+		t.Errorf("read back: %v, %d bytes of %d", err, len(live.Text()), len(table.Text()))
+	}
+}
+
 func TestDrift(t *testing.T) {
 	c, nft := freshNS(t)
 	for _, command := range []string{
