@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path"
 	"strings"
 	"time"
 
@@ -19,31 +21,57 @@ const lockPath = "/run/mape-netplan.lock"
 // Lock waits until no other run holds the machine. who is what the next one
 // will be told. The error of a wait that ctx ended says who holds it.
 func (h *Host) Lock(ctx context.Context, who string) (unlock func(), err error) {
-	if err := h.Root.MkdirAll("run", 0o755); err != nil {
-		return nil, err
-	}
-	f, err := h.Root.OpenFile(local(lockPath), os.O_RDWR|os.O_CREATE, 0o644)
-	if err != nil {
-		return nil, err
-	}
 	for {
-		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		if err == nil {
-			break
+		f, holder, err := h.tryLock()
+		if err != nil {
+			return nil, err
 		}
-		if !errors.Is(err, unix.EWOULDBLOCK) {
-			f.Close()
-			return nil, fmt.Errorf("%s: %w", lockPath, err)
+		if f != nil {
+			// What is written here only informs: a full /run must not stop the run.
+			if f.Truncate(0) == nil {
+				_, _ = fmt.Fprintf(f, "%s, pid %d, since %s\n", who, os.Getpid(), time.Now().Format(time.RFC3339))
+			}
+			return func() { h.unlock(f) }, nil
 		}
 		if wait(ctx, 2*settle) != nil {
-			holder, _ := io.ReadAll(io.LimitReader(f, 200))
-			f.Close()
-			return nil, fmt.Errorf("another run is at work: %s (it holds %s)", strings.TrimSpace(string(holder)), lockPath)
+			return nil, fmt.Errorf("another run is at work: %s (it holds %s)", holder, lockPath)
 		}
 	}
-	// What is written here only informs: a full /run must not stop the run.
-	if f.Truncate(0) == nil {
-		_, _ = fmt.Fprintf(f, "%s, pid %d, since %s\n", who, os.Getpid(), time.Now().Format(time.RFC3339))
+}
+
+// tryLock returns the locked file, or who holds it.
+func (h *Host) tryLock() (f *os.File, holder string, err error) {
+	if err := h.Root.MkdirAll(path.Dir(local(lockPath)), 0o755); err != nil {
+		return nil, "", err
 	}
-	return func() { f.Close() }, nil
+	f, err = h.Root.OpenFile(local(lockPath), os.O_RDWR|os.O_CREATE, 0o644)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, "", nil // The last holder has just removed the directory.
+	}
+	if err != nil {
+		return nil, "", err
+	}
+	if err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err == nil {
+		// The last holder removed the file: one that has no name any more
+		// locks nobody out.
+		locked, _ := f.Stat()
+		if named, err := h.Root.Stat(local(lockPath)); err == nil && os.SameFile(locked, named) {
+			return f, "", nil
+		}
+		err = unix.EWOULDBLOCK
+	}
+	defer f.Close()
+	if !errors.Is(err, unix.EWOULDBLOCK) {
+		return nil, "", fmt.Errorf("%s: %w", lockPath, err)
+	}
+	text, _ := io.ReadAll(io.LimitReader(f, 200))
+	return nil, strings.TrimSpace(string(text)), nil
+}
+
+// unlock leaves nothing behind, not even where a directory that stands for a
+// machine had no /run.
+func (h *Host) unlock(f *os.File) {
+	_ = h.Root.Remove(local(lockPath))
+	_ = h.Root.Remove(path.Dir(local(lockPath))) // Fails when it is not empty.
+	f.Close()
 }
