@@ -70,7 +70,8 @@ const rollbackTime = 15 * time.Second
 // Converge makes the machine what is wanted and returns what it changed: plan;
 // nothing to do, done; otherwise write each change in order and look again
 // until nothing differs. If a write fails or ctx ends first, everything
-// written is taken back in reverse, and the error says what did not settle.
+// written is taken back in reverse, and the error says what did not settle; then
+// changes are only returned when that failed too.
 func Converge(ctx context.Context, h *Host, want []Resource) ([]Change, error) {
 	var done []Change
 	for {
@@ -93,7 +94,10 @@ func Converge(ctx context.Context, h *Host, want []Resource) ([]Change, error) {
 		if len(done) == 0 {
 			return nil, err
 		}
-		return done, errors.Join(err, rollback(h, done))
+		if left := rollback(h, done); left != nil {
+			return done, errors.Join(err, left)
+		}
+		return nil, fmt.Errorf("%w\nevery change was rolled back", err)
 	}
 }
 
@@ -101,11 +105,12 @@ func Converge(ctx context.Context, h *Host, want []Resource) ([]Change, error) {
 // was found first is what rollback must restore.
 func write(ctx context.Context, h *Host, changes, done []Change) ([]Change, error) {
 	for _, c := range changes {
+		if ctx.Err() != nil {
+			return done, context.Cause(ctx)
+		}
+		// Before the write: one that fails may have done half of its work.
 		if !slices.ContainsFunc(done, func(d Change) bool { return d.After.Name() == c.After.Name() }) {
 			done = append(done, c)
-		}
-		if err := ctx.Err(); err != nil {
-			return done, err
 		}
 		if err := c.After.Write(ctx, h); err != nil {
 			return done, fmt.Errorf("%s: %w", c.After.Name(), err)
@@ -131,7 +136,7 @@ func rollback(h *Host, done []Change) error {
 	for {
 		left, err := Plan(ctx, h, before)
 		if err == nil && len(left) == 0 {
-			return errors.New("every change was rolled back")
+			return nil
 		}
 		if err == nil {
 			_, err = write(ctx, h, left, nil)
