@@ -95,7 +95,7 @@ func (h *Host) netplanFiles() ([]netplanFile, error) {
 		if p == netplanPath {
 			continue
 		}
-		data, err := h.Root.ReadFile(local(p))
+		data, err := h.readFile(p)
 		if errors.Is(err, fs.ErrPermission) && h.Hidden != nil {
 			h.Hidden("file "+p, err)
 			continue
@@ -188,7 +188,7 @@ func (d netplanDefinition) prefixes() []netip.Prefix {
 }
 
 // definedLinks stands in for the kernel's links where there is no kernel.
-func definedLinks(files []netplanFile) []Link {
+func (h *Host) definedLinks(files []netplanFile) ([]Link, error) {
 	var links []Link
 	for _, d := range definitions(files, nil) {
 		if d.Section == "tunnels" {
@@ -202,5 +202,11 @@ func definedLinks(files []netplanFile) []Link {
 			links = append(links, l)
 		}
 	}
-	return links
+	units, err := h.unitLinks()
+	for _, l := range units {
+		if !slices.ContainsFunc(links, func(other Link) bool { return other.Name == l.Name }) {
+			links = append(links, l)
+		}
+	}
+	return links, err
 }

@@ -20,7 +20,7 @@ type Facts struct {
 	// Live says that there is a kernel to configure, not only files.
 	Live bool `json:"live"`
 	// Links are the interfaces: the kernel's, or without a kernel those that
-	// netplan defines.
+	// netplan and networkd's files name.
 	Links []Link `json:"links"`
 	// Netplan says that netplan is there, Networkd that systemd-networkd is.
 	Netplan  bool `json:"netplan"`
@@ -72,7 +72,7 @@ func Gather(h *Host) (Facts, error) {
 	if h.Live() {
 		f.Links, err = h.links()
 	} else {
-		f.Links = definedLinks(files)
+		f.Links, err = h.definedLinks(files)
 	}
 	if err != nil {
 		return f, err
@@ -188,17 +188,16 @@ func (h *Host) routes(links []Link) error {
 // ipForward returns the value before the first run: our own drop-in remembers
 // it, for the running value is ours since.
 func (h *Host) ipForward() (string, error) {
-	data, err := h.Root.ReadFile(local(sysctlPath))
-	if err == nil {
-		return formerForward(string(data)), nil
-	}
-	if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
-		return "", err
+	if h.isRegular(sysctlPath) {
+		data, err := h.Root.ReadFile(local(sysctlPath))
+		if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
+			return formerForward(string(data)), err
+		}
 	}
 	if h.Sys == nil {
 		return "", nil
 	}
-	data, err = h.Sys.ReadFile(forwardKey)
+	data, err := h.Sys.ReadFile(forwardKey)
 	return strings.TrimSpace(string(data)), err
 }
 

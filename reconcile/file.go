@@ -110,5 +110,20 @@ func (h *Host) syncDir(name string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
+// readFile reads a file of somebody else, which may be a link to an absolute
+// path: those a Root does not follow.
+func (h *Host) readFile(p string) ([]byte, error) {
+	if target, err := h.Root.Readlink(local(p)); err == nil && path.IsAbs(target) {
+		p = target
+	}
+	return h.Root.ReadFile(local(p))
+}
+
+// isRegular says whether there is a file, and no link or directory.
+func (h *Host) isRegular(p string) bool {
+	info, err := h.Root.Lstat(local(p))
+	return err == nil && info.Mode().IsRegular()
+}
+
 // local turns an absolute path into one below a root.
 func local(p string) string { return strings.TrimPrefix(path.Clean(p), "/") }

@@ -46,6 +46,9 @@ func (h *Host) owned(f Facts) (Owned, error) {
 		paths = append(paths, found...)
 	}
 	for _, p := range paths {
+		if !h.isRegular(p) {
+			continue
+		}
 		data, err := h.Root.ReadFile(local(p))
 		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) && h.Hidden != nil {
 			continue
@@ -158,6 +161,38 @@ func (h *Host) networkUnits() ([]string, error) {
 	}
 	slices.SortFunc(files, func(a, b string) int { return strings.Compare(path.Base(a), path.Base(b)) })
 	return files, nil
+}
+
+// unitLinks lists the interfaces that .network files of others name: all that
+// tells of one where there is no kernel. A pattern names none.
+func (h *Host) unitLinks() ([]Link, error) {
+	files, err := h.networkUnits()
+	var links []Link
+	for _, p := range files {
+		data, err := h.Root.ReadFile(local(p))
+		if err != nil || strings.HasPrefix(string(data), mark) {
+			continue
+		}
+		options, _ := unit.Deserialize(strings.NewReader(string(data)))
+		var names []string
+		var addresses []Inet
+		for _, option := range options {
+			switch {
+			case option.Section == "Match" && option.Name == "Name":
+				names = strings.Fields(option.Value)
+			case option.Section != "Match" && option.Name == "Address":
+				if p, err := netip.ParsePrefix(option.Value); err == nil {
+					addresses = append(addresses, Inet{Prefix: p})
+				}
+			}
+		}
+		for _, name := range names {
+			if !strings.ContainsAny(name, "*?[!") {
+				links = append(links, Link{Name: name, Addresses: addresses})
+			}
+		}
+	}
+	return links, err
 }
 
 func matchesName(text, link string) bool {
