@@ -1,8 +1,6 @@
 package main
 
 import (
-	"errors"
-
 	"github.com/rogpeppe/go-internal/diff"
 	"github.com/spf13/cobra"
 
@@ -23,12 +21,9 @@ Exit codes: 0 in sync, 3 there are differences.`,
 		Example: "  mape-netplan plan -c examples/ocn.yaml",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			changes, err := o.changes(cmd)
-			if o.json && !isBad(err) {
+			if o.json {
 				if e := printJSON(cmd, outcome(changes, err)); e != nil {
 					return e
-				}
-				if err != nil {
-					return exit{exitFailed, err}
 				}
 			}
 			if err != nil {
@@ -89,11 +84,4 @@ func (o *options) examplePlan(cmd *cobra.Command, c *schema.Config) ([]reconcile
 func unified(c reconcile.Change) []byte {
 	name := c.After.Name()
 	return diff.Diff(name, []byte(c.Before.Text()), name+" (after apply)", []byte(c.After.Text()))
-}
-
-// isBad says whether an error is about the section or the command line.
-func isBad(err error) bool {
-	var e exit
-	var problems schema.Problems
-	return errors.As(err, &problems) || errors.As(err, &e) && e.code == exitBad
 }

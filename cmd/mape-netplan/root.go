@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -36,7 +37,9 @@ func newRoot(in io.Reader) *cobra.Command {
 		Long:          about,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
+		Args:          noArguments,
+
+		SuggestionsMinimumDistance: 2,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_ = cmd.Help()
 			return exit{code: exitBad}
@@ -55,12 +58,25 @@ func newRoot(in io.Reader) *cobra.Command {
 	return root
 }
 
-// noArguments refuses what follows a verb, as a bad command line.
+// noArguments refuses what is no command, or follows one, as a bad command line.
 func noArguments(cmd *cobra.Command, args []string) error {
-	if err := cobra.NoArgs(cmd, args); err != nil {
-		return exit{exitBad, err}
+	if len(args) == 0 {
+		return nil
 	}
-	return nil
+	if !cmd.HasSubCommands() {
+		return exit{exitBad, fmt.Errorf("%s takes no arguments, and %q is one", cmd.CommandPath(), args[0])}
+	}
+	var names []string
+	for _, verb := range cmd.Commands() {
+		if verb.IsAvailableCommand() {
+			names = append(names, verb.Name())
+		}
+	}
+	hint := "there are: " + strings.Join(names, ", ")
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		hint = "did you mean " + strings.Join(near, " or ") + "?"
+	}
+	return exit{exitBad, fmt.Errorf("%s has no command %q; %s", cmd.CommandPath(), args[0], hint)}
 }
 
 // section reads and checks the section, and prints its warnings.
