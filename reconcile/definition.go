@@ -74,7 +74,10 @@ func (m *netplanMatch) matches(l Link) bool {
 	if !byName {
 		byName, _ = path.Match(m.Name, l.Name)
 	}
-	return byName && (m.MAC == "" || strings.EqualFold(m.MAC, l.MAC))
+	// A VLAN, a bridge or a bond has the MAC address of its port as well, but
+	// networkd compares permanent ones, which only hardware has.
+	hardware := l.Kind == "device" || l.Kind == ""
+	return byName && (m.MAC == "" || hardware && strings.EqualFold(m.MAC, l.MAC))
 }
 
 // netplanFiles reads every file but ours, in the order in which netplan merges
