@@ -51,7 +51,7 @@ func (g Generated) Read(_ context.Context, h *Host) (Resource, error) {
 		if err != nil {
 			return nil, err
 		}
-		options, err := unit.Deserialize(strings.NewReader(string(data)))
+		options, err := unit.DeserializeOptions(strings.NewReader(string(data)))
 		if err != nil {
 			return nil, err
 		}
