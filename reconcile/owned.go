@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"errors"
 	"io/fs"
 	"net/netip"
@@ -66,6 +67,13 @@ func (h *Host) owned(f Facts) (Owned, error) {
 			o.fromUnit(p, string(data), f)
 		}
 	}
+	// A run that was cut off between two backends leaves files of both.
+	slices.Sort(o.Tunnels)
+	o.Tunnels = slices.Compact(o.Tunnels)
+	slices.SortFunc(o.Addresses, func(a, b OwnedAddress) int {
+		return cmp.Or(strings.Compare(a.Link, b.Link), a.Prefix.Compare(b.Prefix))
+	})
+	o.Addresses = slices.Compact(o.Addresses)
 	return o, nil
 }
 
@@ -93,12 +101,11 @@ func (o *Owned) fromNetplan(data []byte, f Facts) {
 			}
 		}
 	})
-	slices.Sort(o.Tunnels)
 }
 
 // fromUnit reads the tunnel and addresses of one of our networkd files.
 func (o *Owned) fromUnit(file, text string, f Facts) {
-	options, err := unit.Deserialize(strings.NewReader(text))
+	options, err := unit.DeserializeOptions(strings.NewReader(text))
 	if err != nil {
 		return
 	}
@@ -173,7 +180,7 @@ func (h *Host) unitLinks() ([]Link, error) {
 		if err != nil || strings.HasPrefix(string(data), mark) {
 			continue
 		}
-		options, _ := unit.Deserialize(strings.NewReader(string(data)))
+		options, _ := unit.DeserializeOptions(strings.NewReader(string(data)))
 		var names []string
 		var addresses []Inet
 		for _, option := range options {
@@ -196,7 +203,7 @@ func (h *Host) unitLinks() ([]Link, error) {
 }
 
 func matchesName(text, link string) bool {
-	options, _ := unit.Deserialize(strings.NewReader(text))
+	options, _ := unit.DeserializeOptions(strings.NewReader(text))
 	for _, option := range options {
 		if option.Section != "Match" || option.Name != "Name" {
 			continue
