@@ -59,9 +59,12 @@ type hidden struct{ Resource }
 
 func (hidden) Text() string { return "" }
 
-// settle is the pause between two looks at a machine whose daemons are still
-// acting on what was written.
-const settle = 50 * time.Millisecond
+// The pause between two looks at a machine whose daemons are still acting on
+// what was written: from settle, doubled each time, to settleMost.
+const (
+	settle     = 50 * time.Millisecond
+	settleMost = time.Second
+)
 
 // rollbackTime is how long taking changes back may take: the context that
 // ended cannot limit it.
@@ -74,7 +77,7 @@ const rollbackTime = 15 * time.Second
 // changes are only returned when that failed too.
 func Converge(ctx context.Context, h *Host, want []Resource) ([]Change, error) {
 	var done []Change
-	for {
+	for pause := settle; ; pause = min(2*pause, settleMost) {
 		changes, err := Plan(ctx, h, want)
 		if err == nil && len(changes) == 0 {
 			return done, nil
@@ -83,7 +86,7 @@ func Converge(ctx context.Context, h *Host, want []Resource) ([]Change, error) {
 			done, err = write(ctx, h, changes, done)
 		}
 		if err == nil {
-			err = wait(ctx, settle)
+			err = wait(ctx, pause)
 		}
 		if err == nil {
 			continue

@@ -87,6 +87,10 @@ func (r Route) Write(_ context.Context, h *Host) error {
 	for _, x := range r.Routes {
 		x.LinkIndex = link.Attrs().Index // The link may have been made again.
 		err := h.Net.RouteAdd(&x)
+		// networkd adds the same route as soon as the link is there.
+		if routes, e := h.defaultRoutes(link); errors.Is(err, unix.EEXIST) && e == nil && len(routes) > 0 {
+			continue
+		}
 		if errors.Is(err, unix.EEXIST) {
 			return errors.New("another IPv4 default route has metric 0 as well; remove it, or give it a metric where it is configured (netplan: routes: [{to: default, via: ..., metric: 100}])")
 		}
