@@ -14,8 +14,8 @@ func ExampleFacts() Facts {
 	return Facts{
 		Live: true, Netplan: true, Networkd: true, IPForward: "0",
 		Links: []Link{
-			{Name: "eth0", Index: 2, Kind: "device", MTU: 1500, Addresses: []Inet{{Prefix: lan}}},
-			{Name: "eth1", Index: 3, Kind: "device", MTU: 1500, Addresses: []Inet{{Prefix: wan}}, Default6: true},
+			{Name: "eth0", Index: 2, Kind: "device", MTU: 1500, Addresses: []Inet{{Prefix: lan}}, NetworkFile: "/run/systemd/network/10-netplan-eth0.network"},
+			{Name: "eth1", Index: 3, Kind: "device", MTU: 1500, Addresses: []Inet{{Prefix: wan}}, Default6: true, NetworkFile: "/run/systemd/network/10-netplan-eth1.network"},
 		},
 		Definitions: []Definition{
 			{Section: "ethernets", ID: "eth0", Interfaces: []string{"eth0"}, Addresses: []netip.Prefix{lan}},

@@ -203,10 +203,14 @@ func (g *Gateway) warn(wan Link, f Facts) {
 	}
 }
 
-// LikelyWAN is the WAN where it can be known; otherwise a link of which
-// nothing is known.
+// LikelyWAN is the WAN where it can be known; otherwise, as on a machine that is
+// not on the section's line, a link of which nothing is known.
 func LikelyWAN(c *schema.Config, f Facts) Link {
-	if l, ok := f.Link(c.WAN); ok || c.WAN != "" {
+	if Elsewhere(c, f) {
+		return Link{}
+	}
+	if c.WAN != "" {
+		l, _ := f.Link(c.WAN)
 		return l
 	}
 	l, _ := wan(c, f)
