@@ -1,7 +1,6 @@
 package reconcile
 
 import (
-	"errors"
 	"fmt"
 	"io/fs"
 	"net"
@@ -84,7 +83,7 @@ func Gather(h *Host) (Facts, error) {
 	if f.Owned, err = h.owned(f); err != nil {
 		return f, err
 	}
-	f.IPForward, err = h.ipForward()
+	f.IPForward, err = h.ipForward(f.Owned)
 	return f, err
 }
 
@@ -186,16 +185,20 @@ func (h *Host) routes(links []Link) error {
 }
 
 // ipForward returns the value before the first run: our own drop-in remembers
-// it, for the running value is ours since.
-func (h *Host) ipForward() (string, error) {
-	if h.isRegular(sysctlPath) {
+// it, for the running value is ours since. Where somebody deleted that, it is
+// the kernel's default.
+func (h *Host) ipForward(o Owned) (string, error) {
+	if slices.Contains(o.Files, sysctlPath) {
 		data, err := h.Root.ReadFile(local(sysctlPath))
-		if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
-			return formerForward(string(data)), err
+		if former := formerForward(string(data)); former != "" || err != nil {
+			return former, err
 		}
 	}
 	if h.Sys == nil {
 		return "", nil
+	}
+	if len(o.Files) > 0 {
+		return "0", nil
 	}
 	data, err := h.Sys.ReadFile(forwardKey)
 	return strings.TrimSpace(string(data)), err
