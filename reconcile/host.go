@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"time"
 
 	"github.com/godbus/dbus/v5"
 	"github.com/vishvananda/netlink"
@@ -120,7 +121,20 @@ func (n networkd) call(ctx context.Context, method string, args ...any) error {
 	return nil
 }
 
-func (n networkd) Reload(ctx context.Context) error { return n.call(ctx, "Reload") }
+// patience is how long an answer of networkd is waited for. systemd 257 answers
+// a reload when every link that it concerns has been configured again, and a
+// link may wait for the line; what matters is looked at afterwards anyway.
+const patience = 5 * time.Second
+
+func (n networkd) Reload(ctx context.Context) error {
+	soon, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	err := n.call(soon, "Reload")
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		return nil
+	}
+	return err
+}
 
 func (n networkd) Reconfigure(ctx context.Context, index int) error {
 	return n.call(ctx, "ReconfigureLink", int32(index))

@@ -68,7 +68,7 @@ const (
 
 // rollbackTime is how long taking changes back may take: the context that
 // ended cannot limit it.
-const rollbackTime = 15 * time.Second
+const rollbackTime = 30 * time.Second
 
 // Converge makes the machine what is wanted and returns what it changed: plan;
 // nothing to do, done; otherwise write each change in order and look again
