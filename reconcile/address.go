@@ -59,6 +59,11 @@ func (a Address) Read(_ context.Context, h *Host) (Resource, error) {
 		live.Prefix = netip.PrefixFrom(a.Prefix.Addr(), bits)
 		live.Present, live.Preferred = true, uint32(x.PreferedLft)
 		live.Detection = detection(x.Flags)
+		if live.Detection == "" {
+			// One that was tentative when it was found has settled since: a
+			// rollback need not wait for that to come back.
+			live.Detection = a.Detection
+		}
 	}
 	return live, nil
 }

@@ -206,8 +206,8 @@ func TestLawsOfBefore(t *testing.T) {
 		return want[i]
 	}
 	for _, found := range []struct{ name, make string }{
-		{"address", "ip address add " + ce.String() + "/64 dev eth1"},
-		{"address", "ip address add " + ce.String() + "/128 dev eth1"},
+		{"address", "ip address add " + ce.String() + "/64 dev eth1 nodad"},
+		{"address", "ip address add " + ce.String() + "/128 dev eth1 nodad"},
 		{"route", "ip route add default dev mape0 metric 50"},
 		{"route", "ip route add default via 192.168.7.1 dev mape0 onlink mtu 1200"},
 		{"file /etc/sysctl.d", "printf '# Written by mape-netplan, edited\n' >" + g.dir + sysctlPath},
@@ -245,6 +245,12 @@ func TestDetection(t *testing.T) {
 	}
 	if out := g.run(t, "ip", "-6", "address", "show", "dev", "eth1"); !strings.Contains(out, ce.Prefix.String()+" scope global deprecated \n") {
 		t.Errorf("the address is\n%s", out)
+	}
+	// A rollback to what was found while it was tentative has nothing left to do.
+	found := ce
+	found.Detection = detection(unix.IFA_F_TENTATIVE)
+	if changes := g.plan(t, []Resource{found}); len(changes) > 0 {
+		t.Errorf("a rollback would wait for %q", found.Text())
 	}
 	if live := (Address{Prefix: ce.Prefix, Present: true, Detection: detection(unix.IFA_F_TENTATIVE | unix.IFA_F_DADFAILED)}); !strings.Contains(live.Text(), "another host on the link has this address") {
 		t.Errorf("a duplicate is %s", live.Text())
