@@ -1,0 +1,239 @@
+package main
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"mape-netplan/cmd/mape-netplan/internal/lab"
+)
+
+// TestGateway makes a Debian machine that cloud-init configures the way
+// Proxmox does it a gateway, and sends packets through it to a border relay
+// that judges each.
+func TestGateway(t *testing.T) {
+	if testing.Short() {
+		t.Skip("boots virtual machines, which takes minutes")
+	}
+	lab.Require(t)
+	files := build(t)
+	for _, release := range releases {
+		t.Run(release, func(t *testing.T) {
+			t.Parallel()
+			g := boot(t, release, files)
+			g.step("apply", (*gateway).applied)
+			g.step("traffic", (*gateway).traffic)
+			g.step("again", (*gateway).again)
+			g.step("unsolicited", (*gateway).unsolicited)
+			g.step("drift", (*gateway).drift)
+			g.step("netplan apply", (*gateway).netplanApply)
+			g.step("reboot", (*gateway).reboot)
+			g.step("judge", (*gateway).judge)
+			g.step("remove", (*gateway).remove)
+			g.step("networkd", (*gateway).networkd)
+			g.step("resources", (*gateway).resources)
+		})
+	}
+}
+
+// applied: cloud-init's runcmd made the gateway, and netplan takes our file.
+func (g *gateway) applied() {
+	if log := g.sh("cat /var/log/cloud-init-output.log"); !strings.Contains(log, "\ncreated tunnel mape0\n") || strings.Contains(log, "unchanged") {
+		g.Errorf("the first apply does not say that it changed something:\n%s", log)
+	}
+	if out := g.sh("netplan generate"); strings.Contains(out, "ipoe-gw") || strings.Contains(out, "mape0") {
+		g.Errorf("netplan complains: %s", out)
+	}
+	out := g.sh("stat -c %a /etc/netplan/99-ipoe-gw.yaml; ip -d link show mape0; ip -6 address show dev eth1; ip route show default")
+	for _, want := range []string{
+		"600\n", "mtu 1460", "encaplimit none", "hoplimit 64", "ip6tnl ipip6 remote 2001:380:a120::9 local 2400:4050:5c71:af00:99:f171:c600:2f00",
+		"inet6 2400:4050:5c71:af00:99:f171:c600:2f00/128 scope global deprecated", "default dev mape0 proto static scope link",
+	} {
+		if !strings.Contains(out, want) {
+			g.Errorf("%q is not in\n%s", want, out)
+		}
+	}
+	g.sh("mape-netplan status")
+}
+
+// again: a second apply changes nothing, not even a counter.
+func (g *gateway) again() {
+	const state = "ip -s link show mape0; cat /proc/net/dev | grep mape0; nft -a list table ip mape; ls -li --full-time /etc/netplan /etc/sysctl.d /etc/systemd/network/*"
+	before := g.sh(state)
+	if out := g.sh("mape-netplan apply"); out != "unchanged\n" {
+		g.Errorf("the second apply: %s", out)
+	}
+	if names := g.names("apply", 0); len(names) > 0 {
+		g.Errorf("the third apply changed %s", names)
+	}
+	if names := g.names("plan", 0); len(names) > 0 {
+		g.Errorf("plan names %s", names)
+	}
+	if after := g.sh(state); after != before {
+		g.Errorf("before:\n%s\nafter:\n%s", before, after)
+	}
+}
+
+// unsolicited: what nobody asked for gets no answer and does not come back.
+func (g *gateway) unsolicited() {
+	for _, port := range []uint16{1776, 1777, 65279, 1792, 2000, 22, 80, 40000} {
+		from, to := netip.AddrPortFrom(lab.Stranger, 9), netip.AddrPortFrom(shared, port)
+		for _, packet := range [][]byte{lab.UDP(from, to, []byte("hello")), lab.SYN(from, to), lab.Echo(lab.Stranger, shared, port)} {
+			if err := g.network.Relay.Inject(packet); err != nil {
+				g.Error(err)
+			}
+		}
+	}
+	g.sh("ping -c 1 -W 10 " + lab.Servers[1]) // What was sent before this has been dealt with.
+	g.judged()
+}
+
+// resources: the laws of the resources that need a real tunnel, in here.
+func (g *gateway) resources() {
+	out, exit := g.exits("cd /root && MAPE_CI=1 MAPE_VM=1 ./reconcile.test -test.v -test.run '^TestTunnel' 2>&1")
+	if exit != 0 || !strings.Contains(out, "--- PASS: TestTunnel") || strings.Contains(out, "--- SKIP") {
+		g.Errorf("exit %d\n%s", exit, out)
+	}
+}
+
+// drift: plan names exactly what somebody changed, and apply mends exactly it.
+func (g *gateway) drift() {
+	const ce = "address 2400:4050:5c71:af00:99:f171:c600:2f00 dev eth1"
+	for _, d := range []struct {
+		change string
+		names  []string
+	}{
+		{"ip link set mape0 type ip6tnl local 2400:4050:5c71:af00::5 remote 2001:380:a120::9", []string{"tunnel mape0"}},
+		{"ip link set mape0 mtu 1280", []string{"tunnel mape0"}},
+		{"ip route del default dev mape0", []string{"route default dev mape0"}},
+		{"ip link del mape0", []string{"route default dev mape0", "sysctl net/ipv4/conf/mape0/rp_filter", "tunnel mape0"}},
+		{"ip -6 address del 2400:4050:5c71:af00:99:f171:c600:2f00/128 dev eth1", []string{ce}},
+		{"ip -6 address change 2400:4050:5c71:af00:99:f171:c600:2f00/128 dev eth1 preferred_lft forever", []string{ce}},
+		{"echo '# mine' >>/etc/netplan/99-ipoe-gw.yaml", []string{"file /etc/netplan/99-ipoe-gw.yaml"}},
+		{"chmod 644 /etc/netplan/99-ipoe-gw.yaml", []string{"file /etc/netplan/99-ipoe-gw.yaml"}},
+		{"sed -i s/none/4/ /etc/systemd/network/10-netplan-mape0.netdev.d/50-mape.conf", []string{"file /etc/systemd/network/10-netplan-mape0.netdev.d/50-mape.conf"}},
+		{"rm /etc/sysctl.d/99-mape-gw.conf", []string{"file /etc/sysctl.d/99-mape-gw.conf"}},
+		{"nft flush table ip mape", []string{"table ip mape"}},
+		{"nft delete table ip mape", []string{"table ip mape"}},
+		{"nft add rule ip mape forward accept", []string{"table ip mape"}},
+		{"sysctl -q net.ipv4.ip_forward=0", []string{"sysctl net/ipv4/ip_forward"}},
+		{"sysctl -q net.ipv4.conf.mape0.rp_filter=1", []string{"sysctl net/ipv4/conf/mape0/rp_filter"}},
+	} {
+		g.sh(d.change)
+		if names := g.names("plan", exitDiffers); !slices.Equal(names, d.names) {
+			g.Errorf("%s: plan names %q", d.change, names)
+		}
+		if names := g.names("apply", 0); !slices.Equal(names, d.names) {
+			g.Errorf("%s: apply mended %q", d.change, names)
+		}
+	}
+	if names := g.names("plan", 0); len(names) > 0 {
+		g.Errorf("left over: %q", names)
+	}
+	g.traffic()
+}
+
+// netplanApply: netplan may be applied after us and finds nothing to undo.
+func (g *gateway) netplanApply() {
+	g.sh("netplan apply")
+	g.settled()
+	g.traffic()
+}
+
+// settled waits until status is content: networkd acts after it has answered.
+func (g *gateway) settled() {
+	g.Helper()
+	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Second) {
+		out, exit := g.exits("mape-netplan status")
+		if exit == 0 {
+			return
+		}
+		if time.Now().After(end) {
+			g.Fatalf("status: exit %d\n%s", exit, out)
+		}
+	}
+}
+
+// reboot: cloud-init's per-boot script brings everything back, and nothing
+// wrong leaves meanwhile, though the LAN host keeps talking.
+func (g *gateway) reboot() {
+	ctx, stop := context.WithCancel(g.ctx)
+	talk := make(chan struct{})
+	go func() {
+		defer close(talk)
+		g.network.LAN.Output(ctx, "ping", "-i", "0.2", lab.Servers[4])
+	}()
+	if err := g.vm.Reboot(g.ctx); err != nil {
+		g.Fatal(err)
+	}
+	g.cloudInit()
+	stop()
+	<-talk
+	g.judged()
+	g.sh("mape-netplan status")
+	g.Log(g.sh("networkctl --no-pager; journalctl -b -u systemd-networkd -u systemd-networkd-wait-online --no-pager -o short-monotonic; systemd-analyze blame | head -8"))
+	g.traffic()
+	if units := g.sh("systemctl --failed --plain --no-legend"); units != "" {
+		g.Errorf("failed units:\n%s", units)
+	}
+}
+
+// judge: the judge is awake. It sees what the encapsulation limit would do.
+func (g *gateway) judge() {
+	g.sh("ip link set mape0 type ip6tnl local 2400:4050:5c71:af00:99:f171:c600:2f00 remote 2001:380:a120::9 encaplimit 4")
+	g.network.LAN.Output(g.ctx, "ping", "-c", "2", "-W", "1", lab.Servers[2])
+	if r := g.network.Relay.Report(); r.DstOpt == 0 {
+		g.Errorf("a destination options header was not noticed: %+v", r)
+	}
+	if names := g.names("apply", 0); !slices.Equal(names, []string{"tunnel mape0"}) {
+		g.Errorf("apply mended %q", names)
+	}
+	g.network.Relay.Reset()
+	g.traffic()
+}
+
+// remove: the machine is as it was.
+func (g *gateway) remove() {
+	if names := g.names("remove", 0); len(names) < 7 {
+		g.Errorf("remove names only %q", names)
+	}
+	if out := g.sh("mape-netplan remove"); out != "unchanged\n" {
+		g.Errorf("the second remove: %s", out)
+	}
+	if out, exit := g.exits("/root/look | diff -u /root/before -"); exit != 0 {
+		g.Errorf("not as before:\n%s", out)
+	}
+	if out := g.sh("ip -6 address show dev eth1"); strings.Contains(out, "/128") {
+		g.Errorf("the CE address is still there:\n%s", out)
+	}
+	// The kernel knows no way out any more, and says so.
+	g.network.LAN.Output(g.ctx, "ping", "-c", "2", "-W", "1", lab.Servers[3])
+	g.judged()
+}
+
+// networkd: the same without netplan on the machine, and with the smallest
+// section: the interfaces are found.
+func (g *gateway) networkd() {
+	g.sh(`set -e
+for f in /run/systemd/network/*; do install -m 644 $f /etc/systemd/network/20-${f##*10-netplan-}; done
+rm -r /etc/netplan /run/systemd/network/* /lib/netplan
+for f in /usr/sbin/netplan /usr/lib/netplan/generate /usr/libexec/netplan/generate; do [ ! -e $f ] || mv $f $f.gone; done
+echo 'mape: {}' >/etc/mape-netplan.yaml
+systemctl restart systemd-networkd
+/root/look >/root/before 2>/dev/null`)
+	if out := g.sh("mape-netplan apply"); !strings.Contains(out, "50-mape.conf") || strings.Contains(out, "warning") {
+		g.Errorf("apply without netplan says %s", out)
+	}
+	g.again()
+	g.traffic()
+	g.sh("systemctl restart systemd-networkd")
+	g.settled()
+	g.traffic()
+	g.sh("mape-netplan remove")
+	if out, exit := g.exits("/root/look 2>/dev/null | diff -u /root/before -"); exit != 0 {
+		g.Errorf("not as before:\n%s", out)
+	}
+}
