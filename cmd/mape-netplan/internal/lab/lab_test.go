@@ -24,8 +24,8 @@ nft 'table ip hand { chain post { type nat hook postrouting priority srcnat; oif
 `
 
 // TestLab proves the laboratory itself: a gateway made by hand passes, and
-// what is wrong is caught. $MAPE_LAB lists the Debian releases to run it on;
-// one is enough, for the judge is the same.
+// what is wrong is caught. $MAPE_LAB lists the Debian releases to run it on and
+// adds a reboot; without it one release is enough, for the judge is the same.
 func TestLab(t *testing.T) {
 	if testing.Short() {
 		t.Skip("boots a virtual machine, which takes minutes")
@@ -74,6 +74,9 @@ func testLab(t *testing.T, release string) {
 	network.LAN.Output(ctx, "ping", "-c", "2", "-W", "1", Servers[2])
 	expect("no translation", "inner source "+Host, func(r Report) int { return r.Wrong })
 
+	if os.Getenv("MAPE_LAB") == "" {
+		return // the gateway's own test reboots its machines
+	}
 	must(ctx, t, vm, "touch /root/kept")
 	begin = time.Now()
 	if err := vm.Reboot(ctx); err != nil {
