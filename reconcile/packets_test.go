@@ -60,7 +60,10 @@ func (l *line) serveTCP(t testing.TB) {
 					return
 				}
 				t.Cleanup(func() { c.Close() })
-				go io.Copy(c, c)
+				go func() {
+					defer c.Close()
+					io.Copy(c, c)
+				}()
 			}
 		}()
 	})
