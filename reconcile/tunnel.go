@@ -88,6 +88,9 @@ func odd(tnl *netlink.Ip6tnl) string {
 	if tnl.FlowBased {
 		b.WriteString("external\n")
 	}
+	if tnl.Tos != 0 || tnl.FlowInfo != 0 {
+		fmt.Fprintf(&b, "tclass 0x%x flowinfo 0x%x\n", tnl.Tos, tnl.FlowInfo)
+	}
 	if tnl.EncapType != 0 {
 		fmt.Fprintf(&b, "encap type %d\n", tnl.EncapType)
 	}

@@ -31,13 +31,13 @@ tunnel first, the guard last. The section's own file stays.`,
 
 // nothing compiles a machine without a gateway. What was made is known from
 // our files on it; the section, where there is one, only helps when those were
-// deleted by hand.
+// deleted by hand: its tunnel is ours whoever made it.
 func (o *options) nothing(_ *cobra.Command, _ context.Context, h *reconcile.Host) ([]reconcile.Resource, error) {
 	facts, err := reconcile.Gather(h)
 	if err != nil {
 		return nil, err
 	}
-	if name, data, err := cloudinit.Section(o.config, o.in, o.rootDir); err == nil && len(facts.Owned.Files) > 0 {
+	if name, data, err := cloudinit.Section(o.config, o.in, o.rootDir); err == nil {
 		if c, err := schema.Parse(name, data); err == nil && !slices.Contains(facts.Owned.Tunnels, c.Tunnel) {
 			facts.Owned.Tunnels = append(facts.Owned.Tunnels, c.Tunnel)
 		}
