@@ -9,10 +9,29 @@ lan=vmbr0                  # where the home's machines are
 wan=vmbr1                  # where the ONU or the home gateway is
 address=192.168.1.5/24     # on the LAN; no gateway: that is the tunnel
 storage=local-lvm          # for the disk
-keys=$HOME/.ssh/authorized_keys
+keys=$HOME/.ssh/authorized_keys # whose keys the VM lets in; your desktop's is to be there
 image=debian-13-genericcloud-amd64.qcow2
 
-[ -e "$image" ] || wget "https://cloud.debian.org/images/cloud/trixie/latest/$image"
+fail() {
+	echo "proxmox.sh: $*" >&2
+	exit 1
+}
+
+pvesh get /cluster/nextid --vmid "$id" >/dev/null ||
+	fail "VM id $id is not free: set another id; to retry, first qm stop $id and qm destroy $id"
+
+# Proxmox takes keys only, no comments.
+only=$(mktemp)
+trap 'rm -f "$only"' EXIT
+grep -Ev '^[[:space:]]*(#|$)' "$keys" >"$only" || :
+echo "The keys that the VM will let in:"
+ssh-keygen -lf "$only" ||
+	fail "no key in $keys: on your desktop, run ssh-copy-id for this host first"
+
+if [ ! -e "$image" ]; then
+	wget -O "$image.part" "https://cloud.debian.org/images/cloud/trixie/latest/$image"
+	mv "$image.part" "$image"
+fi
 genisoimage -quiet -J -r -V mape -o /var/lib/vz/template/iso/mape-netplan.iso mape-netplan
 install -D -m 644 cloud-init.yaml /var/lib/vz/snippets/mape-netplan.yaml
 
@@ -22,8 +41,8 @@ qm create "$id" --name ipoe-gw --ostype l26 --cpu host --cores 2 --memory 1024 -
 	--scsi1 "$storage:cloudinit" --scsi2 local:iso/mape-netplan.iso,media=cdrom \
 	--serial0 socket --vga serial0
 # vendor= is added to what the Cloud-Init tab says; user= would replace it, the
-# user and the ssh keys included.
-qm set "$id" --ciuser debian --sshkeys "$keys" \
+# user and the ssh keys included. There is no IPv4 yet to upgrade packages by.
+qm set "$id" --ciuser debian --sshkeys "$only" --ciupgrade 0 \
 	--ipconfig0 "ip=$address" --ipconfig1 ip6=auto \
 	--cicustom vendor=local:snippets/mape-netplan.yaml
 qm start "$id"
