@@ -88,7 +88,7 @@ func TestTraceroute(t *testing.T) {
 			return true
 		})
 		for _, probe := range []string{"-U", "-I", "-T"} {
-			out, err := l.lan.try("traceroute", "-n", probe, "-w", "1", "-q", "2", "-m", "8", "-p", "80", server)
+			out, err := l.lan.try("traceroute", "-n", probe, "-w", "3", "-q", "2", "-m", "8", "-p", "80", server)
 			for _, hop := range []string{"192.168.1.1 ", "203.0.113.1 ", "203.0.113.2 ", "203.0.113.3 ", server} {
 				if !strings.Contains(out, hop) {
 					t.Errorf("%s: traceroute %s does not show %s (%v):\n%s", name, probe, hop, err, out)
