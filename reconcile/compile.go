@@ -3,7 +3,9 @@ package reconcile
 import (
 	"io/fs"
 	"net/netip"
+	"path"
 	"slices"
+	"strings"
 
 	"mape-netplan/reconcile/nft"
 )
@@ -22,15 +24,27 @@ func Compile(g *Gateway, f Facts) []Resource {
 		table = Table{natTable(g.Tunnel, g.Softwire, g.MTU)}
 		all = append(all, table)
 	}
-	all = append(all, files(g, f)...)
+	written := files(g, f)
+	all = append(all, written...)
 	all = append(all, live(g, f)...)
 	if g == nil {
+		// What still has to be undone is only known from the files: those that
+		// no daemon waits for go last.
+		memory := func(r Resource) bool { _, ok := r.(File); return ok && isMemory(r.(File).Path) }
+		all = append(slices.DeleteFunc(all, memory), slices.DeleteFunc(written, func(r Resource) bool { return !memory(r) })...)
 		all = append(all, table)
 	}
 	if !f.Live {
 		all = slices.DeleteFunc(all, func(r Resource) bool { _, ok := r.(File); return !ok })
 	}
 	return all
+}
+
+// isMemory says whether a file tells of an earlier run and nothing else hangs on
+// it: the note of the sysctl drop-in, the tunnel's name in the path of the
+// other.
+func isMemory(p string) bool {
+	return p == sysctlPath || strings.HasPrefix(path.Base(path.Dir(p)), "10-netplan-") && strings.HasSuffix(path.Dir(p), ".netdev.d")
 }
 
 // obsolete lists the links and addresses of earlier runs that are not g's.
@@ -62,6 +76,12 @@ func files(g *Gateway, f Facts) []Resource {
 			want[path] = File{path, fs.FileMode(mode), text}
 		}
 	}
+	if g != nil {
+		// First, because it notes the former value.
+		add(sysctlPath, public, sysctlText(g.Tunnel, f.IPForward))
+	} else {
+		add(sysctlPath, public, "")
+	}
 	if g != nil && g.Netplan {
 		add(limitPath(g.Tunnel), public, limitText)
 		add(netplanPath, secret, netplanText(g))
@@ -78,9 +98,6 @@ func files(g *Gateway, f Facts) []Resource {
 				add(dropInPath(p.File), public, linkText(p))
 			}
 		}
-		add(sysctlPath, public, sysctlText(g.Tunnel, f.IPForward))
-	} else {
-		add(sysctlPath, public, "")
 	}
 	for _, p := range f.Owned.Files {
 		if _, ok := want[p]; !ok {

@@ -98,16 +98,19 @@ func (h *Host) netplanFiles() ([]netplanFile, error) {
 		if p == netplanPath {
 			continue
 		}
+		f := netplanFile{Path: p}
 		data, err := h.readFile(p)
-		if errors.Is(err, fs.ErrPermission) && h.Hidden != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // A link to nowhere, which netplan passes over too.
+		}
+		if err == nil {
+			err = yaml.Unmarshal(data, &f)
+		}
+		if err != nil && h.Hidden != nil {
 			h.Hidden("file "+p, err)
 			continue
 		}
 		if err != nil {
-			return nil, err
-		}
-		f := netplanFile{Path: p}
-		if err := yaml.Unmarshal(data, &f); err != nil {
 			return nil, fmt.Errorf("%s: %w", p, err)
 		}
 		files = append(files, f)
@@ -119,12 +122,15 @@ func (h *Host) netplanFiles() ([]netplanFile, error) {
 // each calls f for every definition of a file.
 func (file netplanFile) each(f func(section, id string, d netplanDefinition)) {
 	for section, node := range file.Network {
-		var definitions map[string]netplanDefinition
-		if node.Kind != yaml.MappingNode || node.Decode(&definitions) != nil {
-			continue // version, renderer, openvswitch: no definitions.
+		var definitions map[string]yaml.Node
+		if node.Decode(&definitions) != nil {
+			continue // version, renderer: no definitions.
 		}
-		for id, d := range definitions {
-			f(section, id, d)
+		for id, n := range definitions {
+			var d netplanDefinition
+			if (n.Kind != yaml.ScalarNode || n.Tag == "!!null") && n.Decode(&d) == nil { // A section may have a renderer as well.
+				f(section, id, d)
+			}
 		}
 	}
 }

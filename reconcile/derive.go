@@ -57,7 +57,8 @@ func Derive(c *schema.Config, f Facts) (Line, error) {
 		}
 	}
 	if first != nil {
-		return Line{}, first
+		// Before the provider's prefix NTT's own may come.
+		return Line{}, notYet{first}
 	}
 	return Line{}, notYet{fmt.Errorf("%s has no global IPv6 address yet, so the line's prefix is not known; wait for a router advertisement, or set mape.prefix", wan.Name)}
 }

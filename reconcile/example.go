@@ -15,7 +15,7 @@ func ExampleFacts() Facts {
 		Live: true, Netplan: true, Networkd: true, IPForward: "0",
 		Links: []Link{
 			{Name: "eth0", Index: 2, Kind: "device", MTU: 1500, Addresses: []Inet{{Prefix: lan}}, NetworkFile: "/run/systemd/network/10-netplan-eth0.network"},
-			{Name: "eth1", Index: 3, Kind: "device", MTU: 1500, Addresses: []Inet{{Prefix: wan}}, Default6: true, NetworkFile: "/run/systemd/network/10-netplan-eth1.network"},
+			{Name: "eth1", Index: 3, Kind: "device", MTU: 1500, Addresses: []Inet{{Prefix: wan}}, Default6: new(int), NetworkFile: "/run/systemd/network/10-netplan-eth1.network"},
 		},
 		Definitions: []Definition{
 			{Section: "ethernets", ID: "eth0", Interfaces: []string{"eth0"}, Addresses: []netip.Prefix{lan}},
@@ -35,12 +35,16 @@ func Elsewhere(c *schema.Config, f Facts) bool {
 	if err != nil {
 		return false
 	}
-	// Every rule known makes a /56, and behind a home gateway the machine's
-	// address is in another part of it than the CE's.
-	home := netip.PrefixFrom(line.Softwire.CE, 56).Masked()
-	return !slices.ContainsFunc(f.Links, func(l Link) bool {
-		return slices.ContainsFunc(l.Addresses, func(a Inet) bool { return home.Contains(a.Prefix.Addr()) })
-	})
+	return !slices.ContainsFunc(f.Links, func(l Link) bool { return onLine(l, line.Softwire.CE) })
+}
+
+// homeOf is the part of the line that one home has. Every rule known makes a
+// /56, and behind a home gateway the machine's address is in another part of
+// it than the CE's.
+func homeOf(ce netip.Addr) netip.Prefix { return netip.PrefixFrom(ce, 56).Masked() }
+
+func onLine(l Link, ce netip.Addr) bool {
+	return slices.ContainsFunc(l.Addresses, func(a Inet) bool { return homeOf(ce).Contains(a.Prefix.Addr()) })
 }
 
 // FromNothing is the plan for a machine that has none of what is wanted.

@@ -42,10 +42,10 @@ type Link struct {
 	MTU       int    `json:"mtu,omitempty"` // bytes; 0 is not known
 	Loopback  bool   `json:"loopback,omitempty"`
 	Addresses []Inet `json:"addresses,omitempty"`
-	// Default4 and Default6 say that a default route of the main table leaves
-	// here.
-	Default4 bool `json:"default4,omitempty"`
-	Default6 bool `json:"default6,omitempty"`
+	// Default4 and Default6 are the lowest metrics of the main table's default
+	// routes that leave here; nil is none.
+	Default4 *int `json:"default4,omitempty"`
+	Default6 *int `json:"default6,omitempty"`
 	// NetworkFile is the .network file that networkd configures it by.
 	NetworkFile string `json:"network_file,omitempty"`
 }
@@ -168,25 +168,36 @@ func (h *Host) routes(links []Link) error {
 			return err
 		}
 		for _, r := range all {
+			if r.Type != unix.RTN_UNICAST { // An unreachable default leaves nowhere.
+				continue
+			}
 			hops := []int{r.LinkIndex}
 			for _, hop := range r.MultiPath {
 				hops = append(hops, hop.LinkIndex)
 			}
 			for i := range links {
-				if !slices.Contains(hops, links[i].Index) {
-					continue
+				if slices.Contains(hops, links[i].Index) {
+					links[i].leads(family, r.Priority)
 				}
-				links[i].Default4 = links[i].Default4 || family == netlink.FAMILY_V4
-				links[i].Default6 = links[i].Default6 || family == netlink.FAMILY_V6
 			}
 		}
 	}
 	return nil
 }
 
+func (l *Link) leads(family, metric int) {
+	lowest := &l.Default4
+	if family == netlink.FAMILY_V6 {
+		lowest = &l.Default6
+	}
+	if *lowest == nil || **lowest > metric {
+		*lowest = &metric
+	}
+}
+
 // ipForward returns the value before the first run: our own drop-in remembers
-// it, for the running value is ours since. Where somebody deleted that, it is
-// the kernel's default.
+// it, for the running value is ours since. Where somebody deleted that, the
+// value is not known.
 func (h *Host) ipForward(o Owned) (string, error) {
 	if slices.Contains(o.Files, sysctlPath) {
 		data, err := h.Root.ReadFile(local(sysctlPath))
@@ -194,11 +205,8 @@ func (h *Host) ipForward(o Owned) (string, error) {
 			return former, err
 		}
 	}
-	if h.Sys == nil {
+	if h.Sys == nil || len(o.Files) > 0 {
 		return "", nil
-	}
-	if len(o.Files) > 0 {
-		return "0", nil
 	}
 	data, err := h.Sys.ReadFile(forwardKey)
 	return strings.TrimSpace(string(data)), err

@@ -58,11 +58,14 @@ func Resolve(c *schema.Config, f Facts) (*Gateway, error) {
 		Netplan:  c.Backend == "netplan" || c.Backend == "auto" && f.Netplan,
 		Warnings: slices.Clone(line.Softwire.Warnings),
 	}
+	if err := g.conflict(f); err != nil {
+		return nil, err
+	}
 	g.Foreign = foreign(wan, f, line.Softwire.CE)
 	if err := g.persist(f); err != nil {
 		return nil, err
 	}
-	g.warn(wan, f)
+	g.warn(c, wan, f)
 	return g, nil
 }
 
@@ -80,10 +83,23 @@ func wan(c *schema.Config, f Facts) (Link, error) {
 	if c.WAN != "" {
 		return named(c, f, "wan", c.WAN)
 	}
+	var best []Link
 	for _, l := range f.Links {
-		if l.Default6 && l.Name != c.Tunnel {
-			return l, nil
+		if l.Default6 == nil || l.Name == c.Tunnel || l.Loopback {
+			continue
 		}
+		if len(best) > 0 && *l.Default6 < *best[0].Default6 {
+			best = nil
+		}
+		if len(best) == 0 || *l.Default6 == *best[0].Default6 {
+			best = append(best, l)
+		}
+	}
+	if len(best) > 1 {
+		return Link{}, fmt.Errorf("%s and %s both have an IPv6 default route of metric %d; say which is the WAN with mape.wan", best[0].Name, best[1].Name, *best[0].Default6)
+	}
+	if len(best) == 1 {
+		return best[0], nil
 	}
 	return Link{}, notYet{fmt.Errorf("no interface has an IPv6 default route, so the WAN is not known; wait for a router advertisement, or set mape.wan to one of: %s", f.names())}
 }
@@ -130,6 +146,21 @@ func lan(c *schema.Config, f Facts, wan string) ([]string, error) {
 	return names, nil
 }
 
+// conflict says what of somebody else's is in the way.
+func (g *Gateway) conflict(f Facts) error {
+	for _, d := range f.Definitions {
+		if d.Section == "tunnels" && d.ID == g.Tunnel {
+			return fmt.Errorf("another netplan file defines the tunnel %s already, and netplan would merge the two; remove it there, or give ours another name with mape.tunnel", g.Tunnel)
+		}
+	}
+	for _, l := range f.Links {
+		if l.Default4 != nil && *l.Default4 == 0 && l.Name != g.Tunnel {
+			return fmt.Errorf("%s: %w", l.Name, errRival)
+		}
+	}
+	return nil
+}
+
 // foreign says whether the WAN has the CE address from somebody else: another
 // file defines it, or the kernel has it and no file of ours does.
 func foreign(wan Link, f Facts, ce netip.Addr) bool {
@@ -137,8 +168,10 @@ func foreign(wan Link, f Facts, ce netip.Addr) bool {
 	if d, ok := f.definitionOf(wan.Name); ok && slices.ContainsFunc(d.Addresses, is) {
 		return true
 	}
+	// One that looks as we make it is ours, though a file of ours that said so
+	// be gone.
 	return f.Live && !f.Owned.has(wan.Name, ce) &&
-		slices.ContainsFunc(wan.Addresses, func(a Inet) bool { return is(a.Prefix) })
+		slices.ContainsFunc(wan.Addresses, func(a Inet) bool { return is(a.Prefix) && !(a.Deprecated && a.Prefix.IsSingleIP()) })
 }
 
 // persist finds the file for each link that needs one.
@@ -192,14 +225,20 @@ func (p *Persist) find(g *Gateway, f Facts) error {
 }
 
 // warn says what is legal and probably not meant.
-func (g *Gateway) warn(wan Link, f Facts) {
+func (g *Gateway) warn(c *schema.Config, wan Link, f Facts) {
 	if most := wan.MTU - tunnelHeader; wan.MTU > 0 && g.MTU > most {
 		g.Warnings = append(g.Warnings, fmt.Sprintf("mtu %d is more than fits through %s: packets over %d bytes will be fragmented", g.MTU, wan.Name, most))
 	}
 	for _, l := range f.Links {
-		if l.Default4 && l.Name != g.Tunnel {
-			g.Warnings = append(g.Warnings, fmt.Sprintf("%s has an IPv4 default route too; whichever has the lower metric wins, and the tunnel's has 0", l.Name))
+		if l.Default4 != nil && l.Name != g.Tunnel {
+			g.Warnings = append(g.Warnings, fmt.Sprintf("%s has an IPv4 default route too, of metric %d: the tunnel's, of metric 0, goes before it", l.Name, *l.Default4))
 		}
+	}
+	if c.Prefix.IsValid() && !onLine(wan, g.Softwire.CE) && slices.ContainsFunc(wan.Addresses, Inet.ofLine) {
+		g.Warnings = append(g.Warnings, fmt.Sprintf("no address of %s is in %s, the line that mape.prefix says", wan.Name, homeOf(g.Softwire.CE)))
+	}
+	if ports := g.Softwire.Ports(); ports[len(ports)-1].Last < 1024 {
+		g.Warnings = append(g.Warnings, "the port set has no port above 1023, and the NAT draws from none below: nothing will get out")
 	}
 }
 

@@ -98,36 +98,39 @@ func (m Managed) Read(_ context.Context, h *Host) (Resource, error) {
 		return live, err
 	}
 	index := link.Attrs().Index
-	files := strings.FieldsFunc(h.linkState(index, "NETWORK_FILE_DROPINS"), func(r rune) bool { return r == ':' || r == ' ' })
-	live.Present = slices.Contains(append(files, h.linkState(index, "NETWORK_FILE")), m.File)
+	file, _ := h.linkState(index, "NETWORK_FILE")
+	dropIns, told := h.linkState(index, "NETWORK_FILE_DROPINS")
+	if !told && strings.HasSuffix(m.File, dropIn) {
+		// systemd 252 does not tell. Then one reload is due when the file
+		// comes or goes.
+		live.Present = h.isRegular(m.File)
+		return live, nil
+	}
+	files := strings.FieldsFunc(dropIns, func(r rune) bool { return r == ':' || r == ' ' })
+	live.Present = slices.Contains(append(files, file), m.File)
 	return live, nil
 }
 
+// Write has networkd read its files again, which configures the links whose
+// files changed.
 func (m Managed) Write(ctx context.Context, h *Host) error {
 	if h.Bus == nil {
 		return nil
 	}
-	if err := h.Bus.Reload(ctx); err != nil {
-		return err
-	}
-	link, err := h.link(m.Link)
-	if link == nil {
-		return err
-	}
-	return h.Bus.Reconfigure(ctx, link.Attrs().Index)
+	return h.Bus.Reload(ctx)
 }
 
 // linkState reads what networkd says of a link in the state file that
-// sd-network reads too; "" where it says nothing.
-func (h *Host) linkState(index int, key string) string {
+// sd-network reads too.
+func (h *Host) linkState(index int, key string) (value string, told bool) {
 	data, err := h.Root.ReadFile("run/systemd/netif/links/" + strconv.Itoa(index))
 	if err != nil {
-		return ""
+		return "", false
 	}
 	for line := range strings.Lines(string(data)) {
 		if value, ok := strings.CutPrefix(line, key+"="); ok {
-			return strings.Trim(strings.TrimSpace(value), `"`)
+			return strings.Trim(strings.TrimSpace(value), `"`), true
 		}
 	}
-	return ""
+	return "", false
 }

@@ -26,14 +26,14 @@ type Host struct {
 	// Hidden is told of every resource that the caller may not read, which
 	// Plan then takes for absent. nil: that is an error.
 	Hidden func(name string, err error)
+
+	madeRun bool // the lock's directory was made for it
 }
 
 // A Bus is what the program asks of the daemons.
 type Bus interface {
 	// Reload makes networkd read its files again (networkctl reload).
 	Reload(context.Context) error
-	// Reconfigure makes networkd configure the link again.
-	Reconfigure(ctx context.Context, index int) error
 }
 
 // Open opens this machine (root "") or a directory that stands for one, whose
@@ -81,7 +81,9 @@ func (h *Host) generate(ctx context.Context) error {
 		if g == "/usr/sbin/netplan" {
 			args = append(args, "generate")
 		}
-		if out, err := exec.CommandContext(ctx, g, args...).CombinedOutput(); err != nil {
+		cmd := exec.CommandContext(ctx, g, args...)
+		cmd.WaitDelay = time.Second // A child of it may hold the pipe.
+		if out, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("%s: %w: %s", g, err, out)
 		}
 		return nil
@@ -99,13 +101,18 @@ type networkd struct{ conn *dbus.Conn }
 // networkdBus connects to networkd, or returns nil when there is no bus yet or
 // nobody owns networkd's name on it.
 func networkdBus() Bus {
-	conn, err := dbus.ConnectSystemBus()
+	// A bus that listens and does not answer, as one does before its service
+	// is started, must not hold up the run.
+	ctx, cancel := context.WithCancel(context.Background())
+	late := time.AfterFunc(patience, cancel)
+	conn, err := dbus.ConnectSystemBus(dbus.WithContext(ctx))
 	if err != nil {
 		return nil
 	}
 	var owned bool
-	err = conn.BusObject().Call("org.freedesktop.DBus.NameHasOwner", 0, network1).Store(&owned)
-	if err != nil || !owned {
+	err = conn.BusObject().CallWithContext(ctx, "org.freedesktop.DBus.NameHasOwner", 0, network1).Store(&owned)
+	if !late.Stop() || err != nil || !owned {
+		cancel()
 		conn.Close()
 		return nil
 	}
@@ -113,8 +120,13 @@ func networkdBus() Bus {
 }
 
 func (n networkd) call(ctx context.Context, method string, args ...any) error {
+	soon, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	err := n.conn.Object(network1, network1Path).
-		CallWithContext(ctx, network1+".Manager."+method, 0, args...).Err
+		CallWithContext(soon, network1+".Manager."+method, 0, args...).Err
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("networkd: %s: %w", method, err)
 	}
@@ -126,19 +138,7 @@ func (n networkd) call(ctx context.Context, method string, args ...any) error {
 // link may wait for the line; what matters is looked at afterwards anyway.
 const patience = 5 * time.Second
 
-func (n networkd) Reload(ctx context.Context) error {
-	soon, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	err := n.call(soon, "Reload")
-	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
-		return nil
-	}
-	return err
-}
-
-func (n networkd) Reconfigure(ctx context.Context, index int) error {
-	return n.call(ctx, "ReconfigureLink", int32(index))
-}
+func (n networkd) Reload(ctx context.Context) error { return n.call(ctx, "Reload") }
 
 // Privileged says what the caller lacks to change the machine.
 func (h *Host) Privileged() error {

@@ -21,6 +21,9 @@ const lockPath = "/run/mape-netplan.lock"
 // Lock waits until no other run holds the machine. who is what the next one
 // will be told. The error of a wait that ctx ended says who holds it.
 func (h *Host) Lock(ctx context.Context, who string) (unlock func(), err error) {
+	if _, err := h.Root.Stat(path.Dir(local(lockPath))); err != nil {
+		h.madeRun = true
+	}
 	for {
 		f, holder, err := h.tryLock()
 		if err != nil {
@@ -44,7 +47,7 @@ func (h *Host) tryLock() (f *os.File, holder string, err error) {
 	if err := h.Root.MkdirAll(path.Dir(local(lockPath)), 0o755); err != nil {
 		return nil, "", err
 	}
-	f, err = h.Root.OpenFile(local(lockPath), os.O_RDWR|os.O_CREATE, 0o644)
+	f, err = h.Root.OpenFile(local(lockPath), os.O_RDWR|os.O_CREATE, 0o600)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, "", nil // The last holder has just removed the directory.
 	}
@@ -72,6 +75,8 @@ func (h *Host) tryLock() (f *os.File, holder string, err error) {
 // machine had no /run.
 func (h *Host) unlock(f *os.File) {
 	_ = h.Root.Remove(local(lockPath))
-	_ = h.Root.Remove(path.Dir(local(lockPath))) // Fails when it is not empty.
+	if h.madeRun {
+		_ = h.Root.Remove(path.Dir(local(lockPath))) // Fails when it is not empty.
+	}
 	f.Close()
 }

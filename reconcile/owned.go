@@ -105,6 +105,11 @@ func (o *Owned) fromNetplan(data []byte, f Facts) {
 
 // fromUnit reads the tunnel and addresses of one of our networkd files.
 func (o *Owned) fromUnit(file, text string, f Facts) {
+	if name, ok := strings.CutSuffix(path.Base(path.Dir(file)), ".netdev.d"); ok {
+		if tunnel, ok := strings.CutPrefix(name, "10-netplan-"); ok {
+			o.Tunnels = append(o.Tunnels, tunnel)
+		}
+	}
 	options, err := unit.DeserializeOptions(strings.NewReader(text))
 	if err != nil {
 		return
@@ -136,7 +141,7 @@ func (h *Host) networkFiles(links []Link) error {
 	}
 	for i, l := range links {
 		if h.Bus != nil && l.Index > 0 {
-			links[i].NetworkFile = h.linkState(l.Index, "NETWORK_FILE")
+			links[i].NetworkFile, _ = h.linkState(l.Index, "NETWORK_FILE")
 			continue
 		}
 		for _, p := range files {

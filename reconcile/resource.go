@@ -122,33 +122,59 @@ func write(ctx context.Context, h *Host, changes, done []Change) ([]Change, erro
 	return done, nil
 }
 
-// rollback writes every Before back, last change first, then once more in
-// order what still differs: a daemon that was prodded before its files were
-// back has read the wrong ones.
+// rollback writes every Before back until all are: files first, because a
+// daemon that is prodded before its files are back reads the wrong ones, then
+// the rest with the last change first. The guard goes when all else has gone.
 func rollback(h *Host, done []Change) error {
 	ctx, cancel := context.WithTimeout(context.Background(), rollbackTime)
 	defer cancel()
-	var before []Resource
-	for _, c := range done {
-		before = append(before, c.Before)
+	var files, rest, guard []Resource
+	for _, c := range slices.Backward(done) {
+		switch c.Before.(type) {
+		case File:
+			files = append(files, c.Before)
+		case Table:
+			guard = append(guard, c.Before)
+		default:
+			rest = append(rest, c.Before)
+		}
 	}
-	for _, r := range slices.Backward(before) {
-		// What fails here shows in the look below.
-		_ = r.Write(ctx, h)
+	err := restore(ctx, h, append(files, rest...))
+	if left := restore(ctx, h, guard); left != nil {
+		err = errors.Join(err, left)
 	}
-	for {
+	return err
+}
+
+// restore writes resources back until none differs. One that cannot be written
+// does not keep the others from being.
+func restore(ctx context.Context, h *Host, before []Resource) error {
+	const enough = 3 // times that nothing could be written
+	for pause, failed := settle, 0; ; pause = min(2*pause, settleMost) {
 		left, err := Plan(ctx, h, before)
 		if err == nil && len(left) == 0 {
 			return nil
 		}
-		if err == nil {
-			_, err = write(ctx, h, left, nil)
-		}
-		if err == nil {
-			err = wait(ctx, settle)
-		}
 		if err != nil {
-			return fmt.Errorf("rolling back: %w: left behind: %s", err, summary(left))
+			// What cannot be read can perhaps be written.
+			left = nil
+			for _, r := range before {
+				left = append(left, Change{r, r})
+			}
+		}
+		written := false
+		for _, c := range left {
+			if e := c.After.Write(ctx, h); e != nil {
+				err = errors.Join(err, fmt.Errorf("%s: %w", c.After.Name(), e))
+			} else {
+				written = true
+			}
+		}
+		if failed++; written {
+			failed = 0
+		}
+		if failed == enough || wait(ctx, pause) != nil {
+			return fmt.Errorf("rolling back: %w: left behind: %s", errors.Join(err, context.Cause(ctx)), summary(left))
 		}
 	}
 }

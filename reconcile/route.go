@@ -26,6 +26,9 @@ func defaultRoute(link string) Route {
 	}}}
 }
 
+// errRival is about a default route that only luck tells from the tunnel's.
+var errRival = errors.New("another IPv4 default route has metric 0 as well; remove it, or give it a metric where it is configured (netplan: routes: [{to: default, via: ..., metric: 100}])")
+
 func (r Route) Name() string { return "route default dev " + r.Link }
 
 // Text uses the words of "ip route".
@@ -92,7 +95,7 @@ func (r Route) Write(_ context.Context, h *Host) error {
 			continue
 		}
 		if errors.Is(err, unix.EEXIST) {
-			return errors.New("another IPv4 default route has metric 0 as well; remove it, or give it a metric where it is configured (netplan: routes: [{to: default, via: ..., metric: 100}])")
+			return errRival
 		}
 		if err != nil {
 			return err

@@ -62,6 +62,9 @@ func (t Tunnel) Read(_ context.Context, h *Host) (Resource, error) {
 		return live, err
 	}
 	tnl, ok := link.(*netlink.Ip6tnl)
+	if !ok && !t.Local.IsValid() {
+		return live, nil // Ours is absent, whoever's that is.
+	}
 	if !ok {
 		return nil, fmt.Errorf("an interface of that name and of kind %s is there already; give the tunnel another name with mape.tunnel", link.Type())
 	}

@@ -60,11 +60,11 @@ func parseName(s string) (string, error) {
 		reason = "is empty; write the name of an interface such as eth1"
 	case s == "auto":
 		reason = "is what happens without this key; leave it out"
-	case s == "lo", s == "all", s == "default", s == ".", s == "..":
+	case s == "lo", s == "all", s == "default", s == ".", s == "..", s == "ip6tnl0":
 		reason = "stands for something else in the system; write the name of an interface such as eth1"
 	case at && bare != "":
 		reason = "is how ip link prints it; write " + quote(bare) + ", without what is after the @"
-	case strings.ContainsAny(s, "*?["):
+	case strings.ContainsAny(s, "*?[!"):
 		reason = "is a pattern; write each name in full, such as eth1"
 	case len(s) > 15:
 		reason = fmt.Sprintf("has %d bytes; the name of an interface has at most 15", len(s))

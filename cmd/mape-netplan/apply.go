@@ -22,7 +22,9 @@ does not come to that in time. One run at a time changes a machine; a second one
 waits.`,
 		Example: "  sudo mape-netplan apply\n  sudo mape-netplan apply -c /etc/mape-netplan.yaml --timeout 1m --json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			changes, err := o.converge(cmd, timeout, o.gateway)
+			changes, err := o.converge(cmd, timeout, func(ctx context.Context, h *reconcile.Host) ([]reconcile.Resource, error) {
+				return o.gateway(cmd, ctx, h)
+			})
 			return o.report(cmd, changes, err)
 		},
 	}
@@ -31,7 +33,7 @@ waits.`,
 }
 
 // converge brings the machine to what want compiles, one run at a time.
-func (o *options) converge(cmd *cobra.Command, timeout time.Duration, want func(*cobra.Command, context.Context, *reconcile.Host) ([]reconcile.Resource, error)) ([]reconcile.Change, error) {
+func (o *options) converge(cmd *cobra.Command, timeout time.Duration, want func(context.Context, *reconcile.Host) ([]reconcile.Resource, error)) ([]reconcile.Change, error) {
 	h, err := o.open()
 	if err != nil {
 		return nil, err
@@ -46,7 +48,7 @@ func (o *options) converge(cmd *cobra.Command, timeout time.Duration, want func(
 		return nil, err
 	}
 	defer unlock()
-	resources, err := want(cmd, ctx, h)
+	resources, err := want(ctx, h)
 	if err != nil {
 		return nil, err
 	}

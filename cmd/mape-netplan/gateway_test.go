@@ -60,7 +60,7 @@ func (g *gateway) applied() {
 
 // again: a second apply changes nothing, not even a counter.
 func (g *gateway) again() {
-	const state = "ip -s link show mape0; cat /proc/net/dev | grep mape0; nft -a list table ip mape; ls -li --full-time /etc/netplan /etc/sysctl.d /etc/systemd/network/*"
+	const state = "ip -s link show mape0; cat /proc/net/dev | grep mape0; nft -a list table ip mape; ls -li --full-time /etc/netplan /etc/sysctl.d /etc/systemd/network/* 2>/dev/null; true"
 	before := g.sh(state)
 	if out := g.sh("mape-netplan apply"); out != "unchanged\n" {
 		g.Errorf("the second apply: %s", out)
@@ -114,7 +114,7 @@ func (g *gateway) drift() {
 		{"echo '# mine' >>/etc/netplan/99-ipoe-gw.yaml", []string{"file /etc/netplan/99-ipoe-gw.yaml"}},
 		{"chmod 644 /etc/netplan/99-ipoe-gw.yaml", []string{"file /etc/netplan/99-ipoe-gw.yaml"}},
 		{"sed -i s/none/4/ /etc/systemd/network/10-netplan-mape0.netdev.d/50-mape.conf", []string{"file /etc/systemd/network/10-netplan-mape0.netdev.d/50-mape.conf"}},
-		{"rm /etc/sysctl.d/99-mape-gw.conf", []string{"file /etc/sysctl.d/99-mape-gw.conf"}},
+		{"sed -i 's/= 1/= 0/' /etc/sysctl.d/99-mape-gw.conf", []string{"file /etc/sysctl.d/99-mape-gw.conf"}},
 		{"nft flush table ip mape", []string{"table ip mape"}},
 		{"nft delete table ip mape", []string{"table ip mape"}},
 		{"nft add rule ip mape forward accept", []string{"table ip mape"}},

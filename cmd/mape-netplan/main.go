@@ -32,16 +32,28 @@ type exit struct {
 func (e exit) Unwrap() error { return e.error }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// A counter counts what is written.
+type counter struct {
+	io.Writer
+	bytes int
+}
+
+func (c *counter) Write(p []byte) (int, error) {
+	c.bytes += len(p)
+	return c.Writer.Write(p)
 }
 
 // run is the program: everything it takes and everything it returns.
 func run(ctx context.Context, args []string, in io.Reader, out, errs io.Writer) int {
 	root := newRoot(in)
+	printed := &counter{Writer: out}
 	root.SetArgs(args)
-	root.SetOut(out)
+	root.SetOut(printed)
 	root.SetErr(errs)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
@@ -50,6 +62,12 @@ func run(ctx context.Context, args []string, in io.Reader, out, errs io.Writer) 
 	var e exit
 	if errors.As(err, &e) && e.error == nil {
 		return e.code
+	}
+	if asked, _ := root.PersistentFlags().GetBool("json"); asked && printed.bytes == 0 {
+		// Whoever asked for an object gets one.
+		_ = encode(out, struct {
+			Error string `json:"error"`
+		}{strings.TrimSpace(err.Error())})
 	}
 	if problems := (schema.Problems)(nil); errors.As(err, &problems) {
 		fmt.Fprintln(errs, err)

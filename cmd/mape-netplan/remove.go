@@ -21,7 +21,9 @@ func (o *options) remove() *cobra.Command {
 tunnel first, the guard last. The section's own file stays.`,
 		Example: "  sudo mape-netplan remove",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			changes, err := o.converge(cmd, timeout, o.nothing)
+			changes, err := o.converge(cmd, timeout, func(_ context.Context, h *reconcile.Host) ([]reconcile.Resource, error) {
+				return o.nothing(cmd, h)
+			})
 			return o.report(cmd, changes, err)
 		},
 	}
@@ -32,7 +34,8 @@ tunnel first, the guard last. The section's own file stays.`,
 // nothing compiles a machine without a gateway. What was made is known from
 // our files on it; the section, where there is one, only helps when those were
 // deleted by hand: its tunnel is ours whoever made it.
-func (o *options) nothing(_ *cobra.Command, _ context.Context, h *reconcile.Host) ([]reconcile.Resource, error) {
+func (o *options) nothing(cmd *cobra.Command, h *reconcile.Host) ([]reconcile.Resource, error) {
+	h.Hidden = func(name string, err error) { cmd.PrintErrf("warning: %s is passed over: %v\n", name, err) }
 	facts, err := reconcile.Gather(h)
 	if err != nil {
 		return nil, err

@@ -120,8 +120,10 @@ func warn(cmd *cobra.Command, warnings []string) {
 	}
 }
 
-func printJSON(cmd *cobra.Command, v any) error {
-	e := json.NewEncoder(cmd.OutOrStdout())
+func printJSON(cmd *cobra.Command, v any) error { return encode(cmd.OutOrStdout(), v) }
+
+func encode(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")
 	e.SetEscapeHTML(false)
 	return e.Encode(v)
