@@ -24,14 +24,19 @@ func Compile(g *Gateway, f Facts) []Resource {
 		table = Table{natTable(g.Tunnel, g.Softwire, g.MTU)}
 		all = append(all, table)
 	}
-	written := files(g, f)
-	all = append(all, written...)
+	for _, file := range files(g, f) {
+		if g != nil || !isMemory(file.Path) {
+			all = append(all, file)
+		}
+	}
 	all = append(all, live(g, f)...)
 	if g == nil {
-		// What still has to be undone is only known from the files: those that
-		// no daemon waits for go last.
-		memory := func(r Resource) bool { _, ok := r.(File); return ok && isMemory(r.(File).Path) }
-		all = append(slices.DeleteFunc(all, memory), slices.DeleteFunc(written, func(r Resource) bool { return !memory(r) })...)
+		// What else has to be undone is known from these files only.
+		for _, file := range files(g, f) {
+			if isMemory(file.Path) {
+				all = append(all, file)
+			}
+		}
 		all = append(all, table)
 	}
 	if !f.Live {
@@ -65,7 +70,7 @@ func obsolete(g *Gateway, f Facts) []Resource {
 
 // files lists our files, and after them those of earlier runs that are not
 // wanted any more.
-func files(g *Gateway, f Facts) []Resource {
+func files(g *Gateway, f Facts) []File {
 	const public, secret = 0o644, 0o600
 	want := map[string]File{}
 	var order []string
@@ -104,7 +109,7 @@ func files(g *Gateway, f Facts) []Resource {
 			add(p, public, "")
 		}
 	}
-	var all []Resource
+	var all []File
 	for _, p := range order {
 		all = append(all, want[p])
 	}
