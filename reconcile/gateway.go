@@ -154,7 +154,8 @@ func (g *Gateway) conflict(f Facts) error {
 		}
 	}
 	for _, l := range f.Links {
-		if l.Default4 != nil && *l.Default4 == 0 && l.Name != g.Tunnel {
+		ours := l.Name == g.Tunnel || slices.Contains(f.Owned.Tunnels, l.Name)
+		if l.Default4 != nil && *l.Default4 == 0 && !ours {
 			return fmt.Errorf("%s: %w", l.Name, errRival)
 		}
 	}
@@ -230,7 +231,7 @@ func (g *Gateway) warn(c *schema.Config, wan Link, f Facts) {
 		g.Warnings = append(g.Warnings, fmt.Sprintf("mtu %d is more than fits through %s: packets over %d bytes will be fragmented", g.MTU, wan.Name, most))
 	}
 	for _, l := range f.Links {
-		if l.Default4 != nil && l.Name != g.Tunnel {
+		if l.Default4 != nil && *l.Default4 > 0 {
 			g.Warnings = append(g.Warnings, fmt.Sprintf("%s has an IPv4 default route too, of metric %d: the tunnel's, of metric 0, goes before it", l.Name, *l.Default4))
 		}
 	}
