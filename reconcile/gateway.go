@@ -21,6 +21,11 @@ type Gateway struct {
 	Tunnel  string
 	MTU     int // of the tunnel, bytes
 	Netplan bool
+	// Forwards, Inbound and Conntrack are the section's, every forwarded port
+	// in the set.
+	Forwards  []schema.Forward
+	Inbound   string
+	Conntrack schema.Conntrack
 	// Foreign says that the WAN has the CE address from somebody else.
 	Foreign  bool
 	Persist  []Persist
@@ -55,6 +60,7 @@ func Resolve(c *schema.Config, f Facts) (*Gateway, error) {
 	}
 	g := &Gateway{
 		Line: line, WAN: wan.Name, LAN: lan, Tunnel: c.Tunnel, MTU: TunnelMTU(c, wan),
+		Forwards: c.Forwards, Inbound: c.Inbound, Conntrack: c.Conntrack,
 		Netplan:  c.Backend == "netplan" || c.Backend == "auto" && f.Netplan,
 		Warnings: slices.Clone(line.Softwire.Warnings),
 	}

@@ -15,6 +15,17 @@ type pool struct {
 
 func (p pool) permuted() bool { return p.real != nil }
 
+// pool returns the ports that connection tracking knows the gateway's connections by.
+func (g *Gateway) pool() pool { return newPool(g.Softwire.Ports()) }
+
+// port is the real port that a number of the pool stands for; every other number stands for itself.
+func (p pool) port(n uint16) uint16 {
+	if real, ok := p.real[n]; ok {
+		return real
+	}
+	return n
+}
+
 // newPool places the pool.
 //
 // No packet depends on where: what arrives is mapped before connection tracking looks and what leaves after NAT is

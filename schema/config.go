@@ -7,7 +7,10 @@
 // report through [Config.Problem].
 package schema
 
-import "net/netip"
+import (
+	"net/netip"
+	"time"
+)
 
 // A Config is the mape: section with its defaults filled in.
 type Config struct {
@@ -25,6 +28,10 @@ type Config struct {
 	MTU         int    // 0 is the WAN's minus 40
 	InterfaceID string // "map-03" or "rfc7597"; "" is the provider's, rfc7597 for own rules
 	Backend     string // "auto", "netplan" or "networkd"
+
+	Forwards  []Forward
+	Inbound   string // what happens to new connections from the internet that no forward is for: "drop" or "accept"
+	Conntrack Conntrack
 
 	// Warnings are what the section says that is legal but hardly meant.
 	Warnings Problems
@@ -49,4 +56,34 @@ type Softwire struct {
 	PSID       int
 	PSIDLen    int // 0 is an address that is not shared
 	PSIDOffset int
+}
+
+// A Forward sends what arrives for ports of the shared address to a host of the
+// LAN, or to the gateway itself where To is an address of its own.
+type Forward struct {
+	Protocol string         // "tcp", "udp" or "both"
+	Ports    []PortRange    // of the shared address, in the order of the file
+	To       netip.AddrPort // IPv4; port 0 keeps the number, another one is that of the first of Ports, and the rest follow
+}
+
+// A PortRange is the ports from First to Last, both included.
+type PortRange struct{ First, Last uint16 }
+
+// Conntrack is how long the gateway remembers idle connections through the
+// tunnel, and how many of all there are.
+type Conntrack struct {
+	TCPEstablished time.Duration // RFC 5382, REQ-5: 2 h 4 min at least
+	TCPTransitory  time.Duration // half open or half closed; RFC 5382, REQ-5: 4 min at least
+	TCPTimeWait    time.Duration // closed by both sides
+	UDP            time.Duration // RFC 4787, REQ-5: 2 min at least, 5 min recommended
+	DNS            time.Duration // UDP to port 53, which RFC 4787, REQ-5a, lets be shorter
+	Max            int           // net.netfilter.nf_conntrack_max; 0 leaves it alone
+}
+
+// DefaultConntrack has the RFCs' minimums. Closed connections are forgotten
+// sooner than the kernel does, whose 2 min cost a small port set dearly; a host
+// that keeps its side in TIME-WAIT does so for 60 s on Linux.
+var DefaultConntrack = Conntrack{
+	TCPEstablished: 2*time.Hour + 4*time.Minute, TCPTransitory: 4 * time.Minute, TCPTimeWait: time.Minute,
+	UDP: 5 * time.Minute, DNS: 10 * time.Second,
 }
