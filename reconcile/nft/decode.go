@@ -37,6 +37,18 @@ func newExpression(name string, data []byte) expr.Any {
 		return &expr.Reject{}
 	case "counter":
 		return &expr.Counter{}
+	case "objref":
+		if a[unix.NFTA_OBJREF_IMM_TYPE] != nil {
+			return &expr.Objref{}
+		}
+	case "masq":
+		if len(a) == 0 {
+			return &expr.Masq{}
+		}
+	case "numgen":
+		return &expr.Numgen{}
+	case "dynset":
+		return &expr.Dynset{}
 	case "notrack":
 		return &expr.Notrack{}
 	case "bitwise":

@@ -17,6 +17,7 @@ const (
 	nftaChainFlags     = 10
 	nftChainBase       = 1
 	nftMsgGetFlowtable = 23
+	nftSetConcat       = 0x80
 )
 
 func (r reader) table() (Table, error) {
@@ -108,7 +109,12 @@ func (r reader) others(t *Table) error {
 			return err
 		}
 		for _, a := range answers {
-			if a.text(1) == r.name {
+			if a.text(1) != r.name {
+				continue
+			}
+			if o, ok := timeout(a); ok && kind.message == unix.NFT_MSG_GETOBJ {
+				t.Timeouts = append(t.Timeouts, o)
+			} else {
 				t.Foreign = append(t.Foreign, fmt.Sprintf("# %s %s", kind.name, a.text(2)))
 			}
 		}
@@ -133,13 +139,20 @@ func (r reader) sets(t *Table) error {
 		s := Set{
 			Name:    a.text(unix.NFTA_SET_NAME),
 			Key:     datatype(a.number(unix.NFTA_SET_KEY_TYPE), a.number(unix.NFTA_SET_KEY_LEN)),
-			Foreign: setFlags(flags, time.Duration(a.number(unix.NFTA_SET_TIMEOUT))*time.Millisecond),
+			Dynamic: flags&unix.NFT_SET_EVAL != 0 && flags&unix.NFT_SET_MAP == 0,
 		}
+		if s.Dynamic {
+			// What is in it is what happens now, not what it is.
+			flags &^= unix.NFT_SET_EVAL | nftSetConcat
+		}
+		s.Foreign = setFlags(flags, time.Duration(a.number(unix.NFTA_SET_TIMEOUT))*time.Millisecond)
 		if flags&unix.NFT_SET_MAP != 0 {
 			s.Value = datatype(a.number(unix.NFTA_SET_DATA_TYPE), a.number(unix.NFTA_SET_DATA_LEN))
 		}
-		if s.Elements, err = r.elements(s.Name); err != nil {
-			return err
+		if !s.Dynamic {
+			if s.Elements, err = r.elements(s.Name); err != nil {
+				return err
+			}
 		}
 		s.sort()
 		t.Sets = append(t.Sets, s)
@@ -148,7 +161,19 @@ func (r reader) sets(t *Table) error {
 }
 
 func datatype(magic, length uint64) nftables.SetDatatype {
-	for _, known := range []nftables.SetDatatype{nftables.TypeInetService, nftables.TypeIPAddr} {
+	var parts []nftables.SetDatatype
+	for m := magic; m != 0; m >>= nftables.SetConcatTypeBits {
+		for _, known := range []nftables.SetDatatype{nftables.TypeInetService, nftables.TypeIPAddr, nftables.TypeInetProto} {
+			if uint64(known.GetNFTMagic()) == m&(1<<nftables.SetConcatTypeBits-1) {
+				parts = append([]nftables.SetDatatype{known}, parts...)
+			}
+		}
+	}
+	if len(parts) > 0 {
+		known := parts[0]
+		if len(parts) > 1 {
+			known = nftables.MustConcatSetType(parts...)
+		}
 		if uint64(known.GetNFTMagic()) == magic && uint64(known.Bytes) == length {
 			return known
 		}

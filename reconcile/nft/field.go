@@ -21,10 +21,12 @@ type Field struct {
 
 // What rules speak of. Names are nft's.
 var (
-	IIfName = Field{Name: "iifname", load: meta(expr.MetaKeyIIFNAME), text: ifname}
-	OIfName = Field{Name: "oifname", load: meta(expr.MetaKeyOIFNAME), text: ifname}
-	L4Proto = Field{Name: "meta l4proto", load: meta(expr.MetaKeyL4PROTO), text: names(protocols)}
-	CtState = Field{Name: "ct state", load: &expr.Ct{Key: expr.CtKeySTATE, Register: reg}, text: flags(binaryutil.NativeEndian, ctStates)}
+	IIfName         = Field{Name: "iifname", load: meta(expr.MetaKeyIIFNAME), text: ifname}
+	OIfName         = Field{Name: "oifname", load: meta(expr.MetaKeyOIFNAME), text: ifname}
+	L4Proto         = Field{Name: "meta l4proto", load: meta(expr.MetaKeyL4PROTO), text: names(protocols)}
+	CtStatus        = Field{Name: "ct status", load: &expr.Ct{Key: expr.CtKeySTATUS, Register: reg}, text: flags(binaryutil.NativeEndian, ctStatuses)}
+	CtOriginalDaddr = Field{Name: "ct original ip daddr", load: &expr.Ct{Key: expr.CtKeyDSTIP, Register: reg}, text: addressText}
+	CtState         = Field{Name: "ct state", load: &expr.Ct{Key: expr.CtKeySTATE, Register: reg}, text: flags(binaryutil.NativeEndian, ctStates)}
 
 	IPSaddr    = Field{Name: "ip saddr", load: payload(expr.PayloadBaseNetworkHeader, 12, 4), text: addressText}
 	IPDaddr    = Field{Name: "ip daddr", load: payload(expr.PayloadBaseNetworkHeader, 16, 4), text: addressText}
@@ -41,8 +43,12 @@ var (
 	ICMPType = Field{Name: "icmp type", proto: unix.IPPROTO_ICMP, load: transport(0, 1), text: names(icmpTypes), csum: 2}
 	ICMPID   = Field{Name: "icmp id", proto: unix.IPPROTO_ICMP, load: transport(4, 2), text: portText, csum: 2}
 
-	fields = []Field{IIfName, OIfName, L4Proto, CtState, IPSaddr, IPDaddr, IPProtocol, TCPSport, TCPDport, TCPFlags, UDPSport,
-		UDPDport, UDPChecksum, ICMPType, ICMPID}
+	// Of TCP and UDP alike.
+	THSport = Field{Name: "th sport", load: transport(0, 2), text: portText}
+	THDport = Field{Name: "th dport", load: transport(2, 2), text: portText}
+
+	fields = []Field{IIfName, OIfName, L4Proto, CtState, CtStatus, CtOriginalDaddr, IPSaddr, IPDaddr, IPProtocol, TCPSport, TCPDport, TCPFlags, UDPSport,
+		UDPDport, UDPChecksum, ICMPType, ICMPID, THSport, THDport}
 )
 
 // Raw is a field by its place behind the start of the transport header, in bytes, with the checksum that covers it.

@@ -28,6 +28,26 @@ var (
 	RejectProtocol = []expr.Any{&expr.Reject{Type: unix.NFT_REJECT_ICMP_UNREACH, Code: 2}}
 )
 
+// Masquerade translates the source to the address that the packet's way out has.
+var Masquerade = []expr.Any{&expr.Masq{}}
+
+// DNAT translates the destination to the address, and to the port unless that is 0.
+func DNAT(to netip.AddrPort) []expr.Any {
+	address := to.Addr().As4()
+	nat := &expr.NAT{Type: expr.NATTypeDestNAT, Family: unix.NFPROTO_IPV4, RegAddrMin: 1}
+	all := []expr.Any{&expr.Immediate{Register: 1, Data: address[:]}}
+	if to.Port() != 0 {
+		nat.RegProtoMin = 2
+		all = append(all, &expr.Immediate{Register: 2, Data: Port(to.Port())})
+	}
+	return append(all, nat)
+}
+
+// Jump goes through another chain and comes back where that gives no verdict.
+func Jump(chain string) []expr.Any {
+	return []expr.Any{&expr.Verdict{Kind: expr.VerdictJump, Chain: chain}}
+}
+
 // Goto leaves the chain for another one for good.
 func Goto(chain string) []expr.Any {
 	return []expr.Any{&expr.Verdict{Kind: expr.VerdictGoto, Chain: chain}}

@@ -19,6 +19,8 @@ type Set struct {
 	Name       string
 	Key, Value nftables.SetDatatype
 	Elements   []Element
+	// Dynamic says that rules fill it, with keys of several parts. What is in it then is not part of its state.
+	Dynamic bool
 
 	// Foreign is what the kernel's set has beyond this: flags, timeouts, statements.
 	Foreign string
@@ -58,6 +60,10 @@ func (s Set) write(b *strings.Builder) {
 	fmt.Fprintf(b, "\t%s %s {\n\t\ttype %s\n", kind, s.Name, types)
 	if s.Foreign != "" {
 		fmt.Fprintf(b, "\t\t%s\n", s.Foreign)
+	}
+	if s.Dynamic {
+		fmt.Fprintf(b, "\t\tsize %d\n\t\tflags dynamic\n\t}\n", countSize)
+		return
 	}
 	b.WriteString("\t\telements = {\n")
 	for i := 0; i < len(s.Elements); {
@@ -118,6 +124,14 @@ func addressText(b []byte) string {
 }
 
 func hex(b []byte) string { return fmt.Sprintf("0x%x", b) }
+
+// hostNumber renders a number in the machine's own byte order.
+func hostNumber(b []byte) string {
+	if len(b) != 4 {
+		return hex(b)
+	}
+	return fmt.Sprint(binary.NativeEndian.Uint32(b))
+}
 
 func typeName(t nftables.SetDatatype) string {
 	if t.Name != "" {

@@ -54,6 +54,14 @@ func (d *decompiler) option(e *expr.Exthdr) {
 	d.say("%s set %s", name, o.text)
 }
 
+func (d *decompiler) objref(e *expr.Objref) {
+	if e.Type == unix.NFT_OBJECT_CT_TIMEOUT {
+		d.say("ct timeout set %q", e.Name)
+		return
+	}
+	d.say("object of type %d %q", e.Type, e.Name)
+}
+
 func (d *decompiler) reject(e *expr.Reject) {
 	switch {
 	case e.Type == unix.NFT_REJECT_TCP_RST:

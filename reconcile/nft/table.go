@@ -16,9 +16,10 @@ import (
 
 // A Table is a table of family ip. One with nothing but a name is absent.
 type Table struct {
-	Name   string
-	Sets   []Set
-	Chains []Chain
+	Name     string
+	Timeouts []Timeout
+	Sets     []Set
+	Chains   []Chain
 
 	// Foreign holds, one line each, what the kernel's table has beyond what a Table can say: flags, stateful objects,
 	// flowtables, or that it is there and empty. Such a table cannot be written.
@@ -46,6 +47,11 @@ func (t Table) Text() string {
 		fmt.Fprintf(&b, "\t%s\n", line)
 	}
 	sep := ""
+	for _, o := range slices.SortedFunc(slices.Values(t.Timeouts), func(a, b Timeout) int { return cmp.Compare(a.Name, b.Name) }) {
+		b.WriteString(sep)
+		o.write(&b)
+		sep = "\n"
+	}
 	for _, s := range slices.SortedFunc(slices.Values(t.Sets), func(a, b Set) int { return cmp.Compare(a.Name, b.Name) }) {
 		b.WriteString(sep)
 		s.write(&b)
@@ -60,7 +66,7 @@ func (t Table) Text() string {
 	return b.String()
 }
 
-func (t Table) absent() bool { return len(t.Sets)+len(t.Chains)+len(t.Foreign) == 0 }
+func (t Table) absent() bool { return len(t.Timeouts)+len(t.Sets)+len(t.Chains)+len(t.Foreign) == 0 }
 
 // compare puts base chains first, in the order in which a forwarded packet meets them, then the others by name.
 func (c Chain) compare(d Chain) int {

@@ -3,6 +3,7 @@ package nft
 import (
 	"net/netip"
 	"testing"
+	"time"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/binaryutil"
@@ -17,7 +18,11 @@ func sample() Table {
 	tcp, udp, icmp := Is(L4Proto, []byte{6}), Is(L4Proto, []byte{17}), Is(L4Proto, []byte{1})
 	return Table{
 		Name: "t",
+		Timeouts: []Timeout{
+			TCPTimeout("tcp-idle", 2*time.Hour, 4*time.Minute, time.Minute), UDPTimeout("udp-idle", 2*time.Minute, 5*time.Minute),
+		},
 		Sets: []Set{
+			CountSet("busy", nftables.TypeIPAddr, nftables.TypeInetProto, nftables.TypeInetService, nftables.TypeInetService),
 			PortMap("real", map[uint16]uint16{2000: 5184, 2001: 5185, 2002: 6208, 2003: 6300}),
 			PortMap("none", nil),
 			{Name: "addresses", Key: nftables.TypeIPAddr, Elements: []Element{{Key: []byte{192, 0, 2, 1}}}},
@@ -45,19 +50,45 @@ func sample() Table {
 				NewRule(RejectProtocol),
 			}},
 			{Name: "nat", Type: nftables.ChainTypeNAT, Hook: *nftables.ChainHookPostrouting, Priority: 100, Rules: []Rule{
-				NewRule(tcp, SNAT(addr, 1024, 2047)),
+				NewRule(Is(CtOriginalDaddr, addr.Addr().AsSlice()), Masquerade),
+				NewRule(tcp, SetTimeout("tcp-idle"), SNAT(addr, 1024, 2047)),
+				NewRule(tcp, Over("busy", 7, IPDaddr.Value(), L4Proto.Value(), THDport.Value(), Fixed(5)), Goto("errors")),
+				NewRule(OneIn(2), AtMost("busy", 7, IPDaddr.Value(), L4Proto.Value(), THDport.Value(), THSport.Masked(0xff80)), Drop),
 				NewRule(udp, SNAT(netip.MustParsePrefix("192.0.2.16/28"), 1024, 65535)),
+			}},
+			{Name: "dstnat", Type: nftables.ChainTypeNAT, Hook: *nftables.ChainHookPrerouting, Priority: -101, Rules: []Rule{
+				NewRule(tcp, Is(TCPDport, Port(5184)), DNAT(netip.MustParseAddrPort("192.168.1.10:22"))),
+				NewRule(Has(CtStatus, binaryutil.NativeEndian.PutUint32(32)), DNAT(netip.MustParseAddrPort("192.168.1.10:0"))),
+				NewRule(Jump("errors")),
 			}},
 		},
 	}
 }
 
 const sampleText = `table ip t {
+	ct timeout tcp-idle {
+		protocol tcp
+		l3proto ip
+		policy = { syn_sent : 240s, syn_recv : 240s, established : 7200s, fin_wait : 240s, close_wait : 240s, last_ack : 240s, time_wait : 60s, close : 10s, syn_sent2 : 240s, retrans : 300s, unack : 300s }
+	}
+
+	ct timeout udp-idle {
+		protocol udp
+		l3proto ip
+		policy = { unreplied : 120s, replied : 300s }
+	}
+
 	set addresses {
 		type ipv4_addr
 		elements = {
 			192.0.2.1,
 		}
+	}
+
+	set busy {
+		type ipv4_addr . inet_proto . inet_service . inet_service
+		size 65535
+		flags dynamic
 	}
 
 	map none {
@@ -75,6 +106,13 @@ const sampleText = `table ip t {
 		}
 	}
 
+	chain dstnat {
+		type nat hook prerouting priority -101; policy accept;
+		meta l4proto tcp tcp dport 5184 dnat to 192.168.1.10:22
+		ct status dnat dnat to 192.168.1.10
+		jump errors
+	}
+
 	chain forward {
 		type filter hook forward priority 0; policy drop;
 		ct state established,related accept
@@ -83,7 +121,10 @@ const sampleText = `table ip t {
 
 	chain nat {
 		type nat hook postrouting priority 100; policy accept;
-		meta l4proto tcp snat to 192.0.2.18:1024-2047
+		ct original ip daddr 192.0.2.18 masquerade
+		meta l4proto tcp ct timeout set "tcp-idle" snat to 192.0.2.18:1024-2047
+		meta l4proto tcp add @busy { ip daddr . meta l4proto . tcp dport . 5 ct count over 7 } goto errors
+		numgen random mod 2 offset 0 0 add @busy { ip daddr . meta l4proto . th dport . th sport & 0xff80 ct count 7 } drop
 		meta l4proto udp snat prefix to 192.0.2.16-192.0.2.31:1024-65535
 	}
 
@@ -178,7 +219,9 @@ func TestDrift(t *testing.T) {
 		"add set ip t extra { type ipv4_addr; flags interval; elements = { 10.0.0.0/8 }; }",
 		"add set ip t extra { type ifname . inet_proto; flags timeout; timeout 1h; elements = { eth0 . tcp timeout 1m }; }",
 		"add map ip t extra { type inet_service : verdict; elements = { 1 : drop, 2 : jump errors }; }",
-		"add counter ip t extra", "add table ip t { flags dormant; }",
+		"add counter ip t extra", "add ct timeout ip t extra { protocol tcp; l3proto ip; policy = { established : 60 }; }",
+		"flush chain ip t nat; delete ct timeout ip t tcp-idle",
+		"flush chain ip t nat; flush chain ip t errors; delete set ip t busy", "add table ip t { flags dormant; }",
 	} {
 		t.Run(command, func(t *testing.T) {
 			if err := sample().Write(c); err != nil {

@@ -92,6 +92,8 @@ func (d *decompiler) expression(e expr.Any) {
 		d.say("%s%s %s-%s", o.text, operator(e.Op), o.value(e.FromData), o.value(e.ToData))
 	case *expr.Lookup:
 		d.lookup(e)
+	case *expr.Numgen:
+		d.numgen(e)
 	default:
 		d.statement(e)
 	}
@@ -107,6 +109,12 @@ func (d *decompiler) statement(e expr.Any) {
 		d.say("notrack")
 	case *expr.NAT:
 		d.nat(e)
+	case *expr.Masq:
+		d.say("masquerade")
+	case *expr.Objref:
+		d.objref(e)
+	case *expr.Dynset:
+		d.dynset(e)
 	case *expr.Exthdr:
 		d.option(e)
 	case *expr.Reject:

@@ -94,8 +94,16 @@ func (t Table) batch(conn *nftables.Conn, live Table) error {
 		return nil
 	}
 	conn.AddTable(table)
+	for _, o := range t.Timeouts {
+		if !kept["ct timeout "+o.Name] {
+			conn.AddObj(o.object(table))
+		}
+	}
 	ids := map[string]uint32{}
 	for _, s := range t.Sets {
+		if kept["set "+s.Name] {
+			continue
+		}
 		id, err := s.add(conn, table)
 		if err != nil {
 			return err
@@ -106,16 +114,24 @@ func (t Table) batch(conn *nftables.Conn, live Table) error {
 	return nil
 }
 
-// clear empties the table except for the chains that stay, and returns them.
+// clear empties the table except for what stays, and returns that: base chains as they are; sets that count, which would
+// have to begin anew; timeouts, which the kernel would take from living connections.
 func (t Table) clear(conn *nftables.Conn, table *nftables.Table, live Table) map[string]bool {
 	kept := map[string]bool{}
 	conn.FlushTable(table)
 	for _, s := range live.Sets {
-		conn.DelSet(&nftables.Set{Table: table, Name: s.Name})
+		if kept["set "+s.Name] = slices.ContainsFunc(t.Sets, s.counts); !kept["set "+s.Name] {
+			conn.DelSet(&nftables.Set{Table: table, Name: s.Name})
+		}
+	}
+	for _, o := range live.Timeouts {
+		if kept["ct timeout "+o.Name] = slices.ContainsFunc(t.Timeouts, o.equal); !kept["ct timeout "+o.Name] {
+			conn.DeleteObject(o.object(table))
+		}
 	}
 	for _, old := range live.Chains {
-		kept[old.Name] = slices.ContainsFunc(t.Chains, func(c Chain) bool { return c.sameHook(old) })
-		if !kept[old.Name] {
+		kept["chain "+old.Name] = slices.ContainsFunc(t.Chains, func(c Chain) bool { return c.sameHook(old) })
+		if !kept["chain "+old.Name] {
 			conn.DelChain(&nftables.Chain{Table: table, Name: old.Name})
 		}
 	}
@@ -126,11 +142,19 @@ func (c Chain) sameHook(d Chain) bool {
 	return c.Name == d.Name && c.Type == d.Type && c.Hook == d.Hook && c.Priority == d.Priority && c.Drop == d.Drop
 }
 
+// counts says whether both are the same set of counted connections.
+func (s Set) counts(other Set) bool {
+	return s.Dynamic && other.Dynamic && s.Name == other.Name && s.Foreign == "" && s.Key.Bytes == other.Key.Bytes && s.Key.GetNFTMagic() == other.Key.GetNFTMagic()
+}
+
 func (s Set) add(conn *nftables.Conn, table *nftables.Table) (uint32, error) {
 	set := &nftables.Set{
 		Table: table, Name: s.Name, KeyType: s.Key, DataType: s.Value, IsMap: s.Value != nftables.SetDatatype{},
 		// With the size the kernel picks its hash table of fixed size, the fastest it has for two-byte keys.
 		Size: uint32(max(len(s.Elements), 1)),
+	}
+	if s.Dynamic {
+		set.Dynamic, set.Concatenation, set.Size = true, true, countSize
 	}
 	var elements []nftables.SetElement
 	for _, e := range s.Elements {
@@ -152,7 +176,7 @@ func (t Table) addChains(conn *nftables.Conn, table *nftables.Table, ids map[str
 			chain.Type, chain.Hooknum, chain.Policy = c.Type, &c.Hook, &policy
 			chain.Priority = nftables.ChainPriorityRef(nftables.ChainPriority(c.Priority))
 		}
-		if chains[c.Name] = chain; !kept[c.Name] {
+		if chains[c.Name] = chain; !kept["chain "+c.Name] {
 			conn.AddChain(chain)
 		}
 	}
@@ -167,10 +191,15 @@ func (t Table) addChains(conn *nftables.Conn, table *nftables.Table, ids map[str
 func withIDs(r Rule, ids map[string]uint32) Rule {
 	out := append(Rule{}, r...)
 	for i, e := range out {
-		if l, ok := e.(*expr.Lookup); ok {
-			l := *l
+		switch e := e.(type) {
+		case *expr.Lookup:
+			l := *e
 			l.SetID = ids[l.SetName]
 			out[i] = &l
+		case *expr.Dynset:
+			d := *e
+			d.SetID = ids[d.SetName]
+			out[i] = &d
 		}
 	}
 	return out

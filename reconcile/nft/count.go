@@ -1,0 +1,127 @@
+package nft
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/google/nftables"
+	"github.com/google/nftables/expr"
+	"golang.org/x/sys/unix"
+)
+
+// A part is one value of a key that has several.
+type part struct {
+	load []expr.Any // into register reg
+}
+
+// Value is a part of a key: what a packet has in f.
+func (f Field) Value() part { return part{[]expr.Any{f.load}} }
+
+// Masked is a part of a key: the bits that mask has of a port.
+func (f Field) Masked(mask uint16) part {
+	return part{[]expr.Any{f.load, &expr.Bitwise{SourceRegister: reg, DestRegister: reg, Len: 2, Mask: Port(mask), Xor: make([]byte, 2)}}}
+}
+
+// Fixed is a part of a key: always this port.
+func Fixed(port uint16) part {
+	return part{[]expr.Any{&expr.Immediate{Register: reg, Data: Port(port)}}}
+}
+
+// CountSet is a set whose elements count connections. Rules fill it, and the kernel takes those out that are gone.
+func CountSet(name string, key ...nftables.SetDatatype) Set {
+	return Set{Name: name, Key: nftables.MustConcatSetType(key...), Dynamic: true}
+}
+
+// countSize is how many keys a CountSet may have at most: with more, new ones are not counted.
+const countSize = 65535
+
+// registers are those that hold the parts of a key, one behind the other; the kernel calls the first one so.
+var registers = []uint32{unix.NFT_REG_1, unix.NFT_REG32_01, unix.NFT_REG32_02, unix.NFT_REG32_03}
+
+// AtMost counts the packet's connection in the set under the key and matches when that makes n or fewer. The kernel does
+// not count those that are closed, TIME-WAIT included.
+func AtMost(set string, n uint32, key ...part) []expr.Any {
+	return count(set, expr.Connlimit{Count: n}, key)
+}
+
+// Over counts the same way and matches when there are more than n.
+func Over(set string, n uint32, key ...part) []expr.Any {
+	return count(set, expr.Connlimit{Count: n, Flags: expr.NFT_CONNLIMIT_F_INV}, key)
+}
+
+func count(set string, limit expr.Connlimit, key []part) []expr.Any {
+	var all []expr.Any
+	for i, p := range key {
+		for _, e := range p.load {
+			all = append(all, into(e, registers[i]))
+		}
+	}
+	return append(all, &expr.Dynset{SrcRegKey: registers[0], SetName: set, Operation: unix.NFT_DYNSET_OP_ADD, Exprs: []expr.Any{&limit}})
+}
+
+// into is an expression that works on another register than reg.
+func into(e expr.Any, register uint32) expr.Any {
+	switch e := e.(type) {
+	case *expr.Payload:
+		c := *e
+		c.DestRegister = register
+		return &c
+	case *expr.Meta:
+		c := *e
+		c.Register = register
+		return &c
+	case *expr.Bitwise:
+		c := *e
+		c.SourceRegister, c.DestRegister = register, register
+		return &c
+	case *expr.Immediate:
+		c := *e
+		c.Register = register
+		return &c
+	}
+	panic(fmt.Sprintf("nft: %T cannot be part of a key", e))
+}
+
+// OneIn matches one packet of n, at random.
+func OneIn(n uint32) []expr.Any {
+	return []expr.Any{
+		&expr.Numgen{Register: reg, Type: unix.NFT_NG_RANDOM, Modulus: n},
+		&expr.Cmp{Op: expr.CmpOpEq, Register: reg, Data: make([]byte, 4)},
+	}
+}
+
+func (d *decompiler) dynset(e *expr.Dynset) {
+	var key []string
+	for i, r := range registers {
+		o, held := d.regs[r]
+		if i > 0 && !(held && o.unread) {
+			break
+		}
+		o = d.get(r)
+		if o.data != nil && len(o.data) == 2 {
+			o.text = portText(o.data)
+		}
+		key = append(key, maskText(o))
+	}
+	text := fmt.Sprintf("%s @%s { %s", map[uint32]string{0: "add", 1: "update", 2: "delete"}[e.Operation], e.SetName, strings.Join(key, " . "))
+	for _, inner := range e.Exprs {
+		if limit, ok := inner.(*expr.Connlimit); ok {
+			text += " ct count "
+			if limit.Flags&expr.NFT_CONNLIMIT_F_INV != 0 {
+				text += "over "
+			}
+			text += fmt.Sprint(limit.Count)
+			continue
+		}
+		text += fmt.Sprintf(" # unknown expression %T", inner)
+	}
+	if e.SrcRegData != 0 || e.Timeout != 0 || e.Invert || e.SrcRegKey != registers[0] {
+		text += fmt.Sprintf(" # data %d timeout %s invert %v key %d", e.SrcRegData, e.Timeout, e.Invert, e.SrcRegKey)
+	}
+	d.say("%s }", text)
+}
+
+func (d *decompiler) numgen(e *expr.Numgen) {
+	kind := map[uint32]string{unix.NFT_NG_INCREMENTAL: "inc", unix.NFT_NG_RANDOM: "random"}[e.Type]
+	d.put(e.Register, operand{text: fmt.Sprintf("numgen %s mod %d offset %d", kind, e.Modulus, e.Offset), value: hostNumber})
+}

@@ -1,0 +1,109 @@
+package nft
+
+import (
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/nftables"
+	"github.com/google/nftables/expr"
+	"golang.org/x/sys/unix"
+)
+
+// A Timeout is a stateful object of the kind "ct timeout": how long connections that a rule gives it may be idle in each
+// of their states. The kernel takes it from them again when it is deleted.
+type Timeout struct {
+	Name     string
+	Protocol byte     // TCP or UDP
+	Seconds  []uint32 // by state, in the kernel's order: tcpStates, udpStates
+}
+
+// The states that a Timeout has, in the order of the kernel's attributes (uapi/linux/netfilter/nfnetlink_cttimeout.h).
+var (
+	tcpStates = []string{"syn_sent", "syn_recv", "established", "fin_wait", "close_wait", "last_ack", "time_wait", "close",
+		"syn_sent2", "retrans", "unack"}
+	udpStates = []string{"unreplied", "replied"}
+)
+
+// TCPTimeout is for TCP. Transitory is every state in which the connection is half open or half closed (RFC 5382,
+// section 5). A reset ends a connection, so closed is the kernel's own 10 s.
+func TCPTimeout(name string, established, transitory, timeWait time.Duration) Timeout {
+	t := Timeout{Name: name, Protocol: unix.IPPROTO_TCP}
+	for _, state := range tcpStates {
+		d := transitory
+		switch state {
+		case "established":
+			d = established
+		case "time_wait":
+			d = timeWait
+		case "close":
+			d = 10 * time.Second
+		case "retrans", "unack":
+			d = max(transitory, 5*time.Minute) // the kernel's, for a peer that does not answer any more
+		}
+		t.Seconds = append(t.Seconds, uint32(d/time.Second))
+	}
+	return t
+}
+
+// UDPTimeout is for UDP: unreplied until packets went both ways for two seconds, replied from then on.
+func UDPTimeout(name string, unreplied, replied time.Duration) Timeout {
+	return Timeout{Name: name, Protocol: unix.IPPROTO_UDP, Seconds: []uint32{uint32(unreplied / time.Second), uint32(replied / time.Second)}}
+}
+
+// SetTimeout gives a new connection the Timeout of that name.
+func SetTimeout(name string) []expr.Any {
+	return []expr.Any{&expr.Objref{Type: unix.NFT_OBJECT_CT_TIMEOUT, Name: name}}
+}
+
+func (t Timeout) states() []string {
+	if t.Protocol == unix.IPPROTO_UDP {
+		return udpStates
+	}
+	return tcpStates
+}
+
+func (t Timeout) write(b *strings.Builder) {
+	fmt.Fprintf(b, "\tct timeout %s {\n\t\tprotocol %s\n\t\tl3proto ip\n", t.Name, protocols[t.Protocol])
+	var policy []string
+	for i, state := range t.states() {
+		policy = append(policy, fmt.Sprintf("%s : %ds", state, t.Seconds[i]))
+	}
+	fmt.Fprintf(b, "\t\tpolicy = { %s }\n\t}\n", strings.Join(policy, ", "))
+}
+
+func (t Timeout) equal(u Timeout) bool {
+	return t.Name == u.Name && t.Protocol == u.Protocol && slices.Equal(t.Seconds, u.Seconds)
+}
+
+func (t Timeout) object(table *nftables.Table) *nftables.NamedObj {
+	policy := expr.CtStatePolicyTimeout{}
+	for i, s := range t.Seconds {
+		policy[uint16(i)] = s
+	}
+	return &nftables.NamedObj{
+		Table: table, Name: t.Name, Type: nftables.ObjTypeCtTimeout,
+		Obj: &expr.CtTimeout{L3Proto: unix.NFPROTO_IPV4, L4Proto: t.Protocol, Policy: policy},
+	}
+}
+
+// timeout decodes an object; ok is false for one that a Timeout cannot hold.
+func timeout(a attributes) (t Timeout, ok bool) {
+	data, err := a.nested(unix.NFTA_OBJ_DATA)
+	if err != nil || a.number(unix.NFTA_OBJ_TYPE) != unix.NFT_OBJECT_CT_TIMEOUT {
+		return t, false
+	}
+	family, protocol := data[expr.NFTA_CT_TIMEOUT_L3PROTO], data[expr.NFTA_CT_TIMEOUT_L4PROTO]
+	policy, err := data.nested(expr.NFTA_CT_TIMEOUT_DATA)
+	if err != nil || len(family) != 2 || binary.BigEndian.Uint16(family) != unix.NFPROTO_IPV4 || len(protocol) != 1 ||
+		protocol[0] != unix.IPPROTO_TCP && protocol[0] != unix.IPPROTO_UDP {
+		return t, false
+	}
+	t = Timeout{Name: a.text(unix.NFTA_OBJ_NAME), Protocol: protocol[0]}
+	for i := range t.states() {
+		t.Seconds = append(t.Seconds, uint32(policy.number(uint16(i+1))))
+	}
+	return t, len(policy) == len(t.Seconds)
+}
