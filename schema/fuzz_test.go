@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/rogpeppe/go-internal/txtar"
@@ -30,6 +31,7 @@ func FuzzParse(f *testing.F) {
 			if c.Tunnel == "" || c.Backend == "" || (c.Provider == "") == (c.Rules == nil && c.Softwire == nil) {
 				t.Errorf("%+v lacks defaults", c)
 			}
+			checkForwards(t, c)
 			return
 		}
 		var problems Problems
@@ -52,5 +54,33 @@ func checkPlace(t *testing.T, data []byte, p Problem) {
 	}
 	if text := p.Error(); !strings.HasPrefix(text, "gw.yaml:") || len(text) > 4096 {
 		t.Fatalf("prints %q", text)
+	}
+}
+
+// checkForwards holds that nobody has to look twice at what the parser let
+// through.
+func checkForwards(t *testing.T, c *Config) {
+	for _, f := range c.Forwards {
+		if f.Protocol == "" || len(f.Ports) == 0 || !f.To.Addr().Is4() {
+			t.Errorf("%+v is incomplete", f)
+		}
+		size := 0
+		for _, r := range f.Ports {
+			if r.First == 0 || r.Last < r.First {
+				t.Errorf("%v is no range", r)
+			}
+			size += r.size()
+		}
+		if f.To.Port() > 0 && int(f.To.Port())+size-1 > maxPort {
+			t.Errorf("%+v goes to ports that are none", f)
+		}
+	}
+	for _, k := range c.Conntrack.keys() {
+		if v, ok := k.value.(duration); ok && (*v.dst < v.min || *v.dst > v.max || *v.dst%time.Second != 0) {
+			t.Errorf("%s is %v", k.name, *v.dst)
+		}
+	}
+	if c.Inbound != "drop" && c.Inbound != "accept" {
+		t.Errorf("inbound is %q", c.Inbound)
 	}
 }

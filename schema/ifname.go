@@ -38,14 +38,11 @@ func (v names) read(p *parser, path string, n *yaml.Node) {
 		return
 	}
 	*v.dst = []string{}
-	for i, item := range n.Content {
-		inner := fmt.Sprintf("%s[%d]", path, i)
-		item := resolve(item)
-		p.source.places[inner] = place{value: at(item)}
+	p.items(path, n, func(path string, item *yaml.Node) {
 		var one string
-		readText(p, inner, item, name{}.want(), &one, parseName)
+		readText(p, path, item, name{}.want(), &one, parseName)
 		*v.dst = append(*v.dst, one)
-	}
+	})
 }
 
 // parseName refuses what the kernel refuses (dev_valid_name: no slash, colon

@@ -27,7 +27,10 @@ func TestJSONSchema(t *testing.T) {
 	if err := json.Unmarshal(JSONSchema, &root); err != nil {
 		t.Fatal(err)
 	}
-	tables := map[string][]key{"section": new(Config).keys(), "rule": new(Rule).keys(), "softwire": new(Softwire).keys()}
+	tables := map[string][]key{
+		"section": new(Config).keys(), "rule": new(Rule).keys(), "softwire": new(Softwire).keys(),
+		"forward": new(forward).keys(), "conntrack": new(Conntrack).keys(),
+	}
 	for name, keys := range tables {
 		def := root.Defs[name]
 		if def.AdditionalProperties == nil || *def.AdditionalProperties {
@@ -65,6 +68,12 @@ func compare(t *testing.T, path string, property node, k key) {
 		if property.Minimum == nil || property.Maximum == nil || *property.Minimum != v.min || *property.Maximum != v.max {
 			t.Errorf("%s: not from %d to %d", path, v.min, v.max)
 		}
+	case duration:
+		for _, bound := range []string{v.demands, short(v.min), short(v.max)} {
+			if !strings.Contains(property.Description, bound) {
+				t.Errorf("%s: the description does not say %s", path, bound)
+			}
+		}
 	}
 	for _, example := range property.Examples {
 		docs, err := parseYAML(strings.NewReader(string(example)))
@@ -91,7 +100,7 @@ func TestJSONSchemaDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	section := root.Defs["section"].Properties
-	got := map[string]any{"provider": c.Provider, "prefix": "auto", "tunnel": c.Tunnel, "backend": c.Backend}
+	got := map[string]any{"provider": c.Provider, "prefix": "auto", "tunnel": c.Tunnel, "backend": c.Backend, "inbound": c.Inbound}
 	for name, property := range section {
 		if property.Default != got[name] {
 			t.Errorf("%s: default %v, the parser's is %v", name, property.Default, got[name])
@@ -103,5 +112,14 @@ func TestJSONSchemaDefaults(t *testing.T) {
 	offset := root.Defs["rule"].Properties["psid-offset"].Default
 	if offset != float64(defaultPSIDOffset) {
 		t.Errorf("psid-offset: default %v, the parser's is %v", offset, defaultPSIDOffset)
+	}
+	if protocol := root.Defs["forward"].Properties["protocol"].Default; protocol != "both" {
+		t.Errorf("protocol: default %v, the parser's is both", protocol)
+	}
+	for _, k := range c.Conntrack.keys() {
+		property := root.Defs["conntrack"].Properties[k.name]
+		if v, ok := k.value.(duration); ok && property.Default != short(*v.dst) {
+			t.Errorf("%s: default %v, the parser's is %s", k.name, property.Default, short(*v.dst))
+		}
 	}
 }

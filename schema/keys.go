@@ -1,5 +1,7 @@
 package schema
 
+import "time"
+
 // A key is one line of the format: mape.schema.json says the same to editors,
 // and a test holds the two together.
 type key struct {
@@ -24,6 +26,9 @@ func (c *Config) keys() []key {
 		{name: "mtu", value: number{func(n int) { c.MTU = n }, 1240, 9000, "1460"}},
 		{name: "interface-id", value: word{&c.InterfaceID, []string{"map-03", "rfc7597"}}},
 		{name: "backend", value: word{&c.Backend, []string{"auto", "netplan", "networkd"}}},
+		{name: "forwards", value: forwards{c}},
+		{name: "inbound", value: word{&c.Inbound, []string{"drop", "accept"}}},
+		{name: "conntrack", value: conntrack{c}},
 	}
 }
 
@@ -54,52 +59,25 @@ func (s *Softwire) keys() []key {
 
 const defaultPSIDOffset = 6
 
-func lookup(keys []key, name string) *key {
-	for i := range keys {
-		if keys[i].name == name {
-			return &keys[i]
-		}
+func (f *forward) keys() []key {
+	return []key{
+		{name: "port", value: ports{&f.Ports}, required: true},
+		{name: "to", value: target{&f.to}, required: true},
+		{name: "protocol", value: word{&f.Protocol, []string{"tcp", "udp", "both"}}},
 	}
-	return nil
 }
 
-// foreign are the words of OpenWrt, of the providers' own answers (HB46PP) and
-// of their manuals for what has another name here.
-var foreign = map[string]string{
-	"peeraddr": "br", "dmr": "br", "aftr": "br", "border-relay": "br",
-	"ip6prefix": "ipv6", "ipv6-prefix": "ipv6", "ipaddr": "ipv4", "ipv4-prefix": "ipv4",
-	"ealen": "ea-bits", "ea-len": "ea-bits", "ea-length": "ea-bits",
-	"psidlen": "psid-len", "psid-length": "psid-len", "offset": "psid-offset",
-	"interface": "wan", "uplink": "wan", "mode": "provider", "isp": "provider",
-}
-
-// unknownKey says what is wrong with a key that is not in the table, and which
-// one was meant, if any.
-func unknownKey(word string, keys []key) (message, meant string) {
-	var known []string
-	for _, k := range keys {
-		known = append(known, k.name)
+// The minimums are the RFCs' where they set one. Those of dns and
+// tcp-time-wait leave an answer and a late segment the time to arrive; that of
+// max is about what one port set can hold.
+func (t *Conntrack) keys() []key {
+	const rfc5382, rfc4787 = "RFC 5382, REQ-5,", "RFC 4787, REQ-5,"
+	return []key{
+		{name: "tcp-established", value: duration{&t.TCPEstablished, 2*time.Hour + 4*time.Minute, longest, rfc5382, "2h4m"}},
+		{name: "tcp-transitory", value: duration{&t.TCPTransitory, 4 * time.Minute, longest, rfc5382, "4m"}},
+		{name: "tcp-time-wait", value: duration{&t.TCPTimeWait, 10 * time.Second, time.Hour, "", "1m"}},
+		{name: "udp", value: duration{&t.UDP, 2 * time.Minute, longest, rfc4787, "5m"}},
+		{name: "dns", value: duration{&t.DNS, 5 * time.Second, longest, "", "10s"}},
+		{name: "max", value: number{func(n int) { t.Max = n }, 1024, 4194304, "65536"}},
 	}
-	guess := foreign[word]
-	if lookup(keys, guess) == nil {
-		guess = nearest(word, known)
-	}
-	unknown := "unknown key " + quote(word)
-	if guess != "" {
-		return unknown + "; did you mean " + quote(guess) + "?", guess
-	}
-	var homes []string
-	if lookup(new(Config).keys(), word) != nil {
-		homes = append(homes, `directly in "mape"`)
-	}
-	if lookup(new(Rule).keys(), word) != nil {
-		homes = append(homes, `in an entry of "rules"`)
-	}
-	if lookup(new(Softwire).keys(), word) != nil {
-		homes = append(homes, `in "softwire"`)
-	}
-	if homes != nil {
-		return quote(word) + " does not belong here but " + list(homes, "or"), ""
-	}
-	return unknown + "; the keys here are " + list(known, "and"), ""
 }

@@ -33,7 +33,14 @@ func TestLimits(t *testing.T) {
 		"long value":          {"mape:\n  wan: " + strings.Repeat("v", mib/2) + "\n", "has 524288 bytes; the name"},
 		"long line":           {"mape: {" + strings.Repeat("wan: eth1, ", mib/16) + "}\n", "only the first hundred"},
 		"many keys":           {"mape:\n" + strings.Repeat("  nonsense: 1\n", mib/16), "only the first hundred"},
-		"open quote":          {"mape: \"" + strings.Repeat("x\n", mib/4), "this quote is not closed"},
+		"many ports":          {"mape:\n  forwards: [{to: 10.0.0.1, port: [" + strings.Repeat("1,", mib/4) + "]}]\n", "is a list of 262144; write ranges"},
+		"many forwards":       {"mape:\n  forwards: [" + strings.Repeat("{to: 10.0.0.1, port: 1-65535},", mib/32) + "]\n", "only the first hundred"},
+		"forwards of forwards": {"mape:\n  forwards:\n  - {to: 10.0.0.1, port: &p [" + strings.Repeat("1,", maxRanges) + "]}\n" +
+			strings.Repeat("  - &f {to: 10.0.0.1, port: *p}\n", mib/64) + "  - *f\n", "only the first hundred"},
+		"forwards of itself": {"mape:\n  forwards: &f [*f, {to: 10.0.0.1, port: &p [*p]}]\n", "forwards[1].port[0]: is a list"},
+		"long port":          {"mape:\n  forwards: [{to: 10.0.0.1, port: \"" + strings.Repeat("1,", mib/4) + "1\"}]\n", "is several"},
+		"long time":          {"mape:\n  conntrack: {udp: " + strings.Repeat("1m", mib/4) + "}\n", "is too long"},
+		"open quote":         {"mape: \"" + strings.Repeat("x\n", mib/4), "this quote is not closed"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -56,18 +63,25 @@ func TestLimits(t *testing.T) {
 // TestConfigProblem reports at keys, around keys that are not there, and
 // without a file.
 func TestConfigProblem(t *testing.T) {
-	c, err := Parse("gw.yaml", []byte("mape:\n  lan: eth0\n  br: 2001:db8:ffff::1\n  rules:\n    - ipv6: 2001:db8::/40\n      ipv4: 192.0.2.0/24\n      ea-bits: 16\n"))
+	c, err := Parse("gw.yaml", []byte("mape:\n  lan: eth0\n  br: 2001:db8:ffff::1\n  rules:\n    - ipv6: 2001:db8::/40\n      ipv4: 192.0.2.0/24\n      ea-bits: 16\n"+
+		"  forwards:\n    - port: 5184\n      to: 192.168.1.10\n    - {to: 192.168.1.11, port: [5185, 5186-5187]}\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for path, want := range map[string]string{
-		"lan":           "gw.yaml:2:8: mape.lan: not so\n   2 |   lan: eth0\n     |        ^",
-		"lan[0]":        "gw.yaml:2:8: mape.lan[0]: not so\n   2 |   lan: eth0\n     |        ^",
-		"rules":         "gw.yaml:4:3: mape.rules: not so\n   4 |   rules:\n     |   ^",
-		"rules[0].ipv4": "gw.yaml:6:13: mape.rules[0].ipv4: not so\n   6 |       ipv4: 192.0.2.0/24\n     |             ^",
-		"rules[0].psid": "gw.yaml:5:7: mape.rules[0].psid: not so\n   5 |     - ipv6: 2001:db8::/40\n     |       ^",
-		"wan":           "gw.yaml:1:1: mape.wan: not so\n   1 | mape:\n     | ^",
-		"":              "gw.yaml:1:1: mape: not so\n   1 | mape:\n     | ^",
+		"lan":                  "gw.yaml:2:8: mape.lan: not so\n   2 |   lan: eth0\n     |        ^",
+		"lan[0]":               "gw.yaml:2:8: mape.lan[0]: not so\n   2 |   lan: eth0\n     |        ^",
+		"rules":                "gw.yaml:4:3: mape.rules: not so\n   4 |   rules:\n     |   ^",
+		"rules[0].ipv4":        "gw.yaml:6:13: mape.rules[0].ipv4: not so\n   6 |       ipv4: 192.0.2.0/24\n     |             ^",
+		"rules[0].psid":        "gw.yaml:5:7: mape.rules[0].psid: not so\n   5 |     - ipv6: 2001:db8::/40\n     |       ^",
+		"forwards[0].port":     "gw.yaml:9:13: mape.forwards[0].port: not so\n   9 |     - port: 5184\n     |             ^",
+		"forwards[0].to":       "gw.yaml:10:11: mape.forwards[0].to: not so\n  10 |       to: 192.168.1.10\n     |           ^",
+		"forwards[0].protocol": "gw.yaml:9:7: mape.forwards[0].protocol: not so\n   9 |     - port: 5184\n     |       ^",
+		"forwards[0].port[0]":  "gw.yaml:9:13: mape.forwards[0].port[0]: not so\n   9 |     - port: 5184\n     |             ^",
+		"forwards[1].port[1]":  "gw.yaml:11:39: mape.forwards[1].port[1]: not so\n  11 |     - {to: 192.168.1.11, port: [5185, 5186-5187]}\n     |                                       ^",
+		"conntrack.udp":        "gw.yaml:1:1: mape.conntrack.udp: not so\n   1 | mape:\n     | ^",
+		"wan":                  "gw.yaml:1:1: mape.wan: not so\n   1 | mape:\n     | ^",
+		"":                     "gw.yaml:1:1: mape: not so\n   1 | mape:\n     | ^",
 	} {
 		if got := c.Problem(path, "not %s", "so").Error(); got != want {
 			t.Errorf("%s: got\n%s\nwant\n%s", path, got, want)

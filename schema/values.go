@@ -36,7 +36,11 @@ func (v word) read(p *parser, path string, n *yaml.Node) {
 		*v.dst = s
 		return
 	}
-	if guess := nearest(s, v.enum); guess != "" {
+	guess := foreignWords[strings.ToLower(s)]
+	if !slices.Contains(v.enum, guess) {
+		guess = nearest(s, v.enum)
+	}
+	if guess != "" {
 		p.report(at(n), path, "%s is not known; did you mean %q?", quote(s), guess)
 		return
 	}
@@ -126,25 +130,15 @@ func (v rules) want() string {
 }
 
 func (v rules) read(p *parser, path string, n *yaml.Node) {
-	if n.Kind == yaml.MappingNode {
-		p.wrongType(path, n, `them as an entry of a list, after "- "`)
+	if n.Kind == yaml.SequenceNode && len(n.Content) == 0 {
+		p.report(at(n), path, "is an empty list; write %s", v.want())
 		return
 	}
-	if n.Kind != yaml.SequenceNode || len(n.Content) == 0 {
-		if n.Kind == yaml.SequenceNode {
-			p.report(at(n), path, "is an empty list; write %s", v.want())
-			return
-		}
-		p.wrongType(path, n, v.want())
-		return
-	}
-	for i, item := range n.Content {
-		item := resolve(item)
-		inner := fmt.Sprintf("%s[%d]", path, i)
-		p.source.places[inner] = place{value: at(item)}
-		v.c.Rules = append(v.c.Rules, Rule{PSIDOffset: defaultPSIDOffset})
-		p.mapping(inner, item, v.c.Rules[i].keys())
-	}
+	p.mappings(path, n, v.want(), func(path string, item *yaml.Node) {
+		r := Rule{PSIDOffset: defaultPSIDOffset}
+		p.mapping(path, item, r.keys())
+		v.c.Rules = append(v.c.Rules, r)
+	})
 }
 
 // softwire is a mapping.
