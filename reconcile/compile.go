@@ -30,6 +30,7 @@ func Compile(g *Gateway, f Facts) []Resource {
 		}
 	}
 	all = append(all, live(g, f)...)
+	all = append(all, flows(g, table, f))
 	if g == nil {
 		// What else has to be undone is known from these files only.
 		for _, file := range files(g, f) {

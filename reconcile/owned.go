@@ -11,14 +11,18 @@ import (
 
 	"github.com/coreos/go-systemd/v22/unit"
 	"gopkg.in/yaml.v3"
+
+	"mape-netplan/reconcile/nft"
 )
 
-// Owned is what earlier runs made on the machine, as far as their files tell.
-// The files are the program's only memory.
+// Owned is what earlier runs made on the machine, as far as their files tell,
+// and their table. These are the program's only memory.
 type Owned struct {
 	Files     []string       `json:"files,omitempty"`
 	Tunnels   []string       `json:"tunnels,omitempty"`
 	Addresses []OwnedAddress `json:"addresses,omitempty"`
+	// Translations are those of the table that the kernel has.
+	Translations []Translation `json:"translations,omitempty"`
 }
 
 // An OwnedAddress is a CE address that a file of ours puts on a link.
@@ -74,7 +78,21 @@ func (h *Host) owned(f Facts) (Owned, error) {
 		return cmp.Or(strings.Compare(a.Link, b.Link), a.Prefix.Compare(b.Prefix))
 	})
 	o.Addresses = slices.Compact(o.Addresses)
+	o.Translations = h.translations()
 	return o, nil
+}
+
+// translations are those of the live table. One that cannot be read is left to
+// Table.Read to complain of: whoever wants to know less must not fail here.
+func (h *Host) translations() []Translation {
+	if h.NFT == nil {
+		return nil
+	}
+	live, err := nft.Read(h.NFT, tableName)
+	if err != nil {
+		return nil
+	}
+	return translations(live)
 }
 
 // fromNetplan reads the tunnels and addresses of our netplan file. One that

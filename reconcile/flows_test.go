@@ -1,0 +1,357 @@
+package reconcile
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"reflect"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"mape-netplan/reconcile/nft"
+	"mape-netplan/reconcile/softwire"
+)
+
+// tableOf is the table of a gateway.
+func tableOf(t testing.TB, g *Gateway) nft.Table {
+	t.Helper()
+	for _, r := range Compile(g, Facts{Live: true}) {
+		if table, ok := r.(Table); ok {
+			return table.Table
+		}
+	}
+	t.Fatal("no table")
+	return nft.Table{}
+}
+
+// forwarding is a table that also forwards, as ours does.
+func forwarding(t nft.Table) nft.Table {
+	to := func(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }
+	t.Chains = append(t.Chains, nft.Chain{Name: "forwards", Rules: []nft.Rule{
+		nft.NewRule(tcp, nft.Is(nft.TCPDport, nft.Port(1856)), nft.DNAT(to("192.168.1.10:22"))),
+		nft.NewRule(tcp, nft.Is(nft.TCPDport, nft.Port(1857)), nft.DNAT(to("192.168.1.10:23"))),
+		nft.NewRule(tcp, nft.Is(nft.TCPDport, nft.Port(1858)), nft.DNAT(to("192.168.1.10:80"))),
+		nft.NewRule(udp, nft.In(nft.UDPDport, nft.Port(1860), nft.Port(1863)), nft.DNAT(to("192.168.1.11:0"))),
+	}})
+	return t
+}
+
+// TestTranslations reads from a table what it translates, before and after the kernel has had it, whatever somebody did
+// to it.
+func TestTranslations(t *testing.T) {
+	for name, sw := range natKinds {
+		g := &Gateway{Line: Line{Softwire: sw}, Tunnel: "mape0", MTU: 1460}
+		p := g.pool()
+		want := []Translation{{Address: sw.IPv4.Masked(), First: p.first, Last: p.last}}
+		if p.first == 0 {
+			want = nil
+		}
+		if got := translations(tableOf(t, g)); !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %+v, want %+v", name, got, want)
+		}
+	}
+
+	table := forwarding(tableOf(t, &Gateway{Line: Line{Softwire: natKinds["ocn"]}, Tunnel: "mape0", MTU: 1460}))
+	want := []Translation{{netip.MustParsePrefix("192.0.2.18/32"), 1872, 2879, []Forwarded{
+		{protoTCP, 1856, 1857, netip.MustParseAddrPort("192.168.1.10:22")},
+		{protoTCP, 1858, 1858, netip.MustParseAddrPort("192.168.1.10:80")},
+		{protoUDP, 1860, 1863, netip.MustParseAddrPort("192.168.1.11:0")},
+	}}}
+	n := newNS(t)
+	conn := nft.OpenNS(n.fd())
+	if err := table.Write(conn); err != nil {
+		t.Fatal(err)
+	}
+	n.run(t, "nft", "add chain ip mape more; add rule ip mape more dnat to tcp dport map { 5000 : 192.168.1.66 };"+
+		"add rule ip mape more tcp dport 5001 redirect; add rule ip mape more masquerade; add rule ip mape more snat to 10.0.0.1;"+
+		"add rule ip mape more dnat to 10.0.0.1; add rule ip mape more tcp dport { 5002, 5003 } dnat to 10.0.0.1")
+	live, err := nft.Read(conn, tableName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, table := range map[string]nft.Table{"built": table, "live": live} {
+		if got := translations(table); !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %+v, want %+v", what, got, want)
+		}
+	}
+	n.run(t, "nft", "delete chain ip mape more; flush chain ip mape srcnat")
+	if live, err = nft.Read(conn, tableName); err != nil || translations(live) != nil {
+		t.Errorf("without source NAT: %+v, %v", translations(live), err)
+	}
+}
+
+// TestStale says of each connection whether it is to go.
+func TestStale(t *testing.T) {
+	a := func(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }
+	out := func(protocol uint8, as string) *connection {
+		return &connection{protocol: protocol, snat: true, src: a("192.168.1.10:5000"), dst: a("198.51.100.1:443"), replySrc: a("198.51.100.1:443"), replyDst: a(as)}
+	}
+	in := func(protocol uint8, from, at, to string) *connection {
+		return &connection{protocol: protocol, dnat: true, src: a(from), dst: a(at), replySrc: a(to), replyDst: a(from)}
+	}
+	hairpin := out(protoTCP, "192.0.2.18:9")
+	hairpin.replySrc = a("192.168.1.20:443")
+	zoned := out(protoUDP, "192.0.2.99:1900")
+	zoned.zoned = true
+	plain := out(protoUDP, "192.0.2.99:1900")
+	plain.snat = false
+
+	now := []Translation{{netip.MustParsePrefix("192.0.2.18/32"), 1872, 2879, []Forwarded{{protoTCP, 1856, 1857, a("192.168.1.10:22")}}}}
+	was := []Translation{{netip.MustParsePrefix("192.0.2.99/32"), 1872, 2879, []Forwarded{{protoUDP, 1860, 1863, a("192.168.1.11:0")}}}}
+	const peer = "203.0.113.5:700"
+	for _, test := range []struct {
+		what                    string
+		c                       *connection
+		stale, without, removed bool // with memory, without it, when nothing is wanted
+	}{
+		{"ours", out(protoTCP, "192.0.2.18:1872"), false, false, false},
+		{"last of the pool", out(protoICMP, "192.0.2.18:2879"), false, false, false},
+		{"outside the pool", out(protoUDP, "192.0.2.18:2880"), true, true, false},
+		{"a forwarded port", out(protoTCP, "192.0.2.18:1856"), false, false, false},
+		{"a port forwarded of another protocol", out(protoUDP, "192.0.2.18:1856"), true, true, false},
+		{"former address", out(protoUDP, "192.0.2.99:1900"), true, false, true},
+		{"former address, other port", out(protoUDP, "192.0.2.99:80"), false, false, false},
+		{"neighbouring address", out(protoUDP, "192.0.2.19:1900"), false, false, false},
+		{"Docker, another uplink", out(protoTCP, "203.0.113.9:1900"), false, false, false},
+		{"other protocol", out(47, "192.0.2.99:1900"), false, false, false},
+		{"in the LAN", hairpin, false, false, false},
+		{"zone", zoned, false, false, false},
+		{"not translated", plain, false, false, false},
+		{"forward", in(protoTCP, peer, "192.0.2.18:1857", "192.168.1.10:23"), false, false, false},
+		{"forward to elsewhere", in(protoTCP, peer, "192.0.2.18:1857", "192.168.1.11:23"), true, true, false},
+		{"forward of another protocol", in(protoUDP, peer, "192.0.2.18:1857", "192.168.1.10:23"), true, true, false},
+		{"no forward", in(protoTCP, peer, "192.0.2.18:1858", "192.168.1.10:24"), true, true, false},
+		{"no forward, from the LAN", in(protoTCP, "192.168.1.7:700", "192.0.2.18:1858", "192.168.1.10:24"), false, false, false},
+		{"former forward", in(protoUDP, peer, "192.0.2.99:1861", "192.168.1.11:1861"), true, false, true},
+		{"former forward, from the LAN", in(protoUDP, "192.168.1.7:700", "192.0.2.99:1861", "192.168.1.11:1861"), true, false, true},
+		{"another table's forward", in(protoUDP, peer, "192.0.2.99:1864", "192.168.1.11:1864"), false, false, false},
+		{"Docker's published port", in(protoTCP, peer, "203.0.113.9:8080", "172.17.0.2:80"), false, false, false},
+	} {
+		for _, f := range []struct {
+			Flows
+			want bool
+		}{{Flows{Was: was, Now: now, Closed: true}, test.stale}, {Flows{Now: now, Closed: true}, test.without}, {Flows{Was: was}, test.removed}, {Flows{}, false}} {
+			if _, got := f.stale(test.c); got != f.want {
+				t.Errorf("%s, was %d, now %d: %v", test.what, len(f.Was), len(f.Now), got)
+			}
+		}
+		if _, got := (Flows{Now: now}).stale(test.c); got && test.c.dnat {
+			t.Errorf("%s: is another table's while inbound connections are accepted", test.what)
+		}
+	}
+}
+
+// track makes entries of connection tracking, each as "conntrack -I" takes it.
+func (n *ns) track(t testing.TB, entries ...string) {
+	t.Helper()
+	needTool(t, "conntrack")
+	file := filepath.Join(t.TempDir(), "entries")
+	writeFile(t, file, "-I -t 300 "+strings.Join(entries, "\n-I -t 300 ")+"\n")
+	n.run(t, "conntrack", "-R", file)
+}
+
+// Entries that are others', as conntrack -I takes them: Docker's masquerade and a published port, another uplink, a
+// connection of the gateway itself and one of the LAN with the shared address.
+var others = []string{
+	"-p udp -s 172.17.0.2 -d 198.51.100.1 --sport 1900 --dport 53 --src-nat 192.168.1.5:1900",
+	"-p tcp --state ESTABLISHED -s 203.0.113.5 -d 203.0.113.9 --sport 1900 --dport 8080 --dst-nat 172.17.0.2:80",
+	"-p udp -s 192.168.1.10 -d 198.51.100.1 --sport 1901 --dport 53 --src-nat 203.0.113.9:1901",
+	"-p udp -s 192.168.1.5 -d 192.168.1.1 --sport 1902 --dport 53",
+	"-p tcp --state ESTABLISHED -s 192.168.1.11 -d 153.241.113.198 --sport 1903 --dport 443 --dst-nat 192.168.1.10:443",
+}
+
+// tracked lists what connection tracking has, sorted and without what passes.
+func (n *ns) tracked(t testing.TB) string {
+	t.Helper()
+	out := n.run(t, "sh", "-c", "conntrack -L 2>/dev/null | sed 's/^\\([a-z]* *[0-9]*\\) *[0-9]* /\\1 /' | sort")
+	return out
+}
+
+// TestFlowsOfOthers deletes exactly what was ours, in steps as a machine's life has them, and leaves the rest alone.
+func TestFlowsOfOthers(t *testing.T) {
+	needTool(t, "conntrack")
+	g := newGateway(t)
+	want := g.standIn(t)
+	g.converge(t, want)
+	g.track(t, others...)
+	before := g.tracked(t)
+	// The line's address is 153.241.113.198, the pool 1792-2799.
+	const ours = "-p udp -s 192.168.1.10 -d 198.51.100.1 --sport 2000 --dport 53 --src-nat 153.241.113.198:2000"
+	steps := []struct {
+		what    string
+		entries []string
+		section string // "" is a removal
+		found   string
+	}{
+		{"what is ours stays", []string{ours}, lineSection, ""},
+		{"outside the pool", []string{
+			"-p udp -s 192.168.1.10 -d 198.51.100.1 --sport 2001 --dport 53 --src-nat 153.241.113.198:20001",
+			"-p udp -s 192.168.1.10 -d 198.51.100.1 --sport 2002 --dport 53 --src-nat 153.241.113.198:20002",
+			"-p tcp --state ESTABLISHED -s 192.168.1.10 -d 198.51.100.1 --sport 2002 --dport 53 --src-nat 153.241.113.198:20002",
+			"-p icmp -s 192.168.1.10 -d 198.51.100.1 --icmp-type 8 --icmp-code 0 --icmp-id 77 --src-nat 153.241.113.198",
+		}, lineSection, "icmp: 1 connection of 153.241.113.198\ntcp: 1 connection of 153.241.113.198\nudp: 2 connections of 153.241.113.198\n"},
+		{"the address changes", nil, "{prefix: '2400:4050:5c72:af00::/56', wan: eth1, lan: eth0}", "udp: 1 connection of 153.241.113.198\n"},
+		{"the address changes back", []string{strings.ReplaceAll(ours, "153.241.113.198:2000", "153.241.113.202:2000")},
+			lineSection, "udp: 1 connection of 153.241.113.202\n"},
+		{"removal", []string{ours}, "", "udp: 1 connection of 153.241.113.198\n"},
+	}
+	for _, step := range steps {
+		if step.entries != nil {
+			g.track(t, step.entries...)
+		}
+		found := ""
+		for _, c := range g.converge(t, g.compileLive(t, step.section)) {
+			if _, ok := c.After.(Flows); ok {
+				found += c.Before.Text()
+			}
+		}
+		if found != step.found {
+			t.Errorf("%s: found\n%swant\n%s", step.what, found, step.found)
+		}
+		if left := g.plan(t, g.compileLive(t, step.section)); len(left) > 0 {
+			t.Errorf("%s: afterwards a plan still names %q", step.what, names(left))
+		}
+	}
+	unchanged(t, before, g.tracked(t))
+}
+
+// compileLive compiles what can be written on a kernel without ip6_tunnel; "" is a removal.
+func (g *gatewayNS) compileLive(t testing.TB, section string) (want []Resource) {
+	t.Helper()
+	g.do(func() {
+		f, err := Gather(g.h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var gateway *Gateway
+		if section != "" {
+			gateway = mustResolve(t, section, f)
+			gateway.Inbound = "drop"
+		}
+		want = Compile(gateway, f)
+	})
+	return slices.DeleteFunc(want, func(r Resource) bool { _, ok := r.(Tunnel); return ok })
+}
+
+// TestFlowsStay: deleting them is nothing that a rollback takes back, or tries to.
+func TestFlowsStay(t *testing.T) {
+	g := newGateway(t)
+	want := g.standIn(t)
+	g.converge(t, want)
+	g.track(t, "-p udp -s 192.168.1.10 -d 198.51.100.1 --sport 2001 --dport 53 --src-nat 153.241.113.198:20001")
+	b := newBench(map[string]string{})
+	b.broken["last=1"] = errors.New("no space left")
+	g.do(func() {
+		_, err := Converge(t.Context(), g.h, append(want, b.want("last=1")...))
+		if err == nil || err.Error() != "last: no space left\nevery change was rolled back" {
+			t.Errorf("the error is %v", err)
+		}
+	})
+	if left := g.tracked(t); left != "" {
+		t.Errorf("left:\n%s", left)
+	}
+}
+
+// TestFlowsAfterChange: a UDP socket that goes on sending gets out again at once when its translation is deleted, and
+// not before.
+func TestFlowsAfterChange(t *testing.T) {
+	elsewhere, nextSet := shared(0x34, 6, 6), shared(0x35, 6, 6)
+	elsewhere.IPv4 = netip.MustParsePrefix("192.0.2.77/32")
+	for what, next := range map[string]softwire.Softwire{"address": elsewhere, "port set": nextSet} {
+		t.Run(what, func(t *testing.T) {
+			l := newLine(t, natKinds["ocn"])
+			l.serveUDP(t)
+			// From a number of the pool, which it keeps, and which is outside the next one.
+			var c *net.UDPConn
+			var err error
+			l.lan.do(func() { c, err = net.ListenUDP("udp4", &net.UDPAddr{Port: 1872}) })
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			if saw, err := ask(c, 1, 10); err != nil || saw.Addr() != l.sw.IPv4.Addr() {
+				t.Fatal(saw, err)
+			}
+			f := Flows{Was: translations(l.table())}
+			l.mu.Lock()
+			l.sw = next
+			l.mu.Unlock()
+			f.Now = translations(l.table())
+			if err := l.table().Write(l.conn); err != nil {
+				t.Fatal(err)
+			}
+			before := l.quiet()
+			for range 10 {
+				c.WriteToUDPAddrPort([]byte("x"), netip.MustParseAddrPort(server+":3478"))
+			}
+			if after := l.quiet(); after != before {
+				t.Errorf("%d packets left with the old translation", after-before)
+			}
+			l.gw.do(func() {
+				live, err := f.Read(t.Context(), &Host{})
+				if err != nil || live.Text() != "udp: 1 connection of 192.0.2.18\n" {
+					t.Errorf("found %q, %v", live.Text(), err)
+				}
+				if err := f.Write(t.Context(), &Host{}); err != nil {
+					t.Error(err)
+				}
+			})
+			start := time.Now()
+			saw, err := ask(c, 1, 10)
+			if err != nil || saw.Addr() != next.IPv4.Addr() || !next.HasPort(saw.Port()) || time.Since(start) > time.Second {
+				t.Errorf("afterwards the server saw %v, after %v, %v", saw, time.Since(start), err)
+			}
+		})
+	}
+}
+
+// TestFlowsOfMany: with a hundred thousand connections, looking takes a fraction of a second and next to no memory, and
+// deleting them is quick as well.
+func TestFlowsOfMany(t *testing.T) {
+	const many = 100_000
+	n := newNS(t)
+	var entries []string
+	for i := range many {
+		entries = append(entries, fmt.Sprintf("-p udp -s 192.168.%d.%d -d 198.51.100.%d --sport %d --dport 53 --src-nat 192.0.2.18:%d",
+			i/50000, i/10000%5+1, i/50000+1, 1024+i%10000, 1024+i%50000))
+	}
+	n.track(t, entries...)
+	now := []Translation{{Address: netip.MustParsePrefix("192.0.2.18/32"), First: 1024, Last: 65535}}
+	n.do(func() {
+		for what, f := range map[string]Flows{"none stale": {Now: now}, "all stale": {Was: now}} {
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			start := time.Now()
+			live, err := f.Read(t.Context(), &Host{})
+			took := time.Since(start)
+			runtime.ReadMemStats(&after)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Logf("%s: %v, %d KiB in %d allocations", what, took, (after.TotalAlloc-before.TotalAlloc)>>10, after.Mallocs-before.Mallocs)
+			if want := map[bool]string{true: fmt.Sprintf("udp: %d connections of 192.0.2.18\n", many)}[f.Was != nil]; live.Text() != want {
+				t.Errorf("%s: %q", what, live.Text())
+			}
+			if took > 10*time.Second || after.TotalAlloc-before.TotalAlloc > 10<<20 {
+				t.Errorf("%s: too slow or too fat", what)
+			}
+		}
+		f := Flows{Was: now}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		start := time.Now()
+		if err := f.Write(t.Context(), &Host{}); err != nil {
+			t.Fatal(err)
+		}
+		runtime.ReadMemStats(&after)
+		t.Logf("deleting: %v, %d KiB", time.Since(start), (after.TotalAlloc-before.TotalAlloc)>>10)
+	})
+	if left := n.tracked(t); left != "" {
+		t.Errorf("%d bytes of list are left", len(left))
+	}
+}
