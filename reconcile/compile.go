@@ -21,7 +21,7 @@ func Compile(g *Gateway, f Facts) []Resource {
 	all := obsolete(g, f)
 	table := Table{nft.Table{Name: tableName}}
 	if g != nil {
-		table = Table{natTable(g.Tunnel, g.Softwire, g.MTU)}
+		table = Table{natTable(g)}
 		all = append(all, table)
 	}
 	for _, file := range files(g, f) {

@@ -14,6 +14,7 @@ import (
 
 	"mape-netplan/reconcile/nft"
 	"mape-netplan/reconcile/softwire"
+	"mape-netplan/schema"
 )
 
 // A line is a LAN host, a gateway and the IPv4 internet, three namespaces. Between the gateway and the internet is this
@@ -24,6 +25,8 @@ type line struct {
 	lan, gw, inet *ns
 	conn          *nft.Conn
 	sw            softwire.Softwire
+	forwards      []schema.Forward
+	inbound       string
 	tunnel, net   *os.File
 
 	mu      sync.Mutex
@@ -76,7 +79,13 @@ func bareLine(t testing.TB, sw softwire.Softwire) *line {
 	return l
 }
 
-func (l *line) table() nft.Table { return natTable("mape0", l.sw, 1460) }
+func (l *line) gateway() *Gateway {
+	g := gatewayOf(l.sw, 1460)
+	g.Forwards, g.Inbound = l.forwards, l.inbound
+	return g
+}
+
+func (l *line) table() nft.Table { return natTable(l.gateway()) }
 
 func sysctl(t testing.TB, n *ns, values map[string]string) {
 	t.Helper()

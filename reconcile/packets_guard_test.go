@@ -71,7 +71,7 @@ func mustHearNothing(t *testing.T, n *ns, port uint16) {
 // unsolicitedPorts are in the set, outside, and numbers of the pool.
 func unsolicitedPorts(l *line) []uint16 {
 	set := l.sw.Ports()
-	pool := newPool(set)
+	pool := l.gateway().pool()
 	return []uint16{
 		set[0].First, set[0].Last, set[len(set)-1].Last, set[0].First - 1, set[0].Last + 1, pool.first, pool.last, pool.first + 1,
 		0, 1, 53, 65535,
@@ -88,7 +88,7 @@ func TestUnsolicitedWhileOpen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	inside := inverse(newPool(l.sw.Ports()).real)[saw.Port()]
+	inside := inverse(l.gateway().pool().real)[saw.Port()]
 	for _, p := range [][]byte{
 		udpTo(server, 3478, "192.0.2.18", inside, "pool number"), udpTo("198.51.100.2", 3478, "192.0.2.18", saw.Port(), "stranger"),
 		udpTo(server, 3479, "192.0.2.18", saw.Port(), "other port"), udpTo(server, 3478, "192.0.2.18", saw.Port()+1, "neighbour"),

@@ -1,22 +1,43 @@
 package reconcile
 
-import "mape-netplan/reconcile/softwire"
+import (
+	"mape-netplan/reconcile/softwire"
+	"mape-netplan/schema"
+)
 
 // firstPort is the first that NAT may draw: those below are the system's (RFC 6335 section 6).
 const firstPort = 1024
 
-// A pool is the ports that the kernel's NAT draws from: as many as the set has, in one piece, because the kernel takes
-// nothing else. Where the set is in pieces, its ports are the pool's under other numbers.
+// mostMapped is how many ports in one piece are put into maps when forwards cut them: more are drawn from the longest
+// piece that is left, which has plenty.
+const mostMapped = 4096
+
+// A pool is the ports that the kernel's NAT draws from, in one piece, because the kernel takes nothing else: as many as
+// the set has without those that are forwarded. Where they are in pieces, they are the pool's under other numbers.
 type pool struct {
 	first, last uint16 // 0, 0 where the set has no port that may be drawn
 	set         softwire.PortRange
-	real        map[uint16]uint16 // pool → set; nil where the pool is the set
+	real        map[uint16]uint16 // pool → set, forwarded ports to themselves; nil where the pool is of the set
 }
 
 func (p pool) permuted() bool { return p.real != nil }
 
+// size is how many numbers it has.
+func (p pool) size() int {
+	if p.first == 0 {
+		return 0
+	}
+	return int(p.last) - int(p.first) + 1
+}
+
 // pool returns the ports that connection tracking knows the gateway's connections by.
-func (g *Gateway) pool() pool { return newPool(g.Softwire.Ports()) }
+func (g *Gateway) pool() pool {
+	var forwarded []schema.PortRange
+	for _, f := range g.Forwards {
+		forwarded = append(forwarded, f.Ports...)
+	}
+	return newPool(g.Softwire.Ports(), forwarded)
+}
 
 // port is the real port that a number of the pool stands for; every other number stands for itself.
 func (p pool) port(n uint16) uint16 {
@@ -30,60 +51,128 @@ func (p pool) port(n uint16) uint16 {
 //
 // No packet depends on where: what arrives is mapped before connection tracking looks and what leaves after NAT is
 // done, each once. But a pool number should not look like a port of the set to a person, or to a table that somebody
-// flushed half: so it lies in the lowest gap of the set that is wide enough. Where no gap is, the pool ends at 65535 and
-// what is in both keeps its number.
-func newPool(set []softwire.PortRange) pool {
-	var ports []uint16
-	in := make([]bool, 1<<16)
-	for _, r := range set {
-		for p := int(r.First); p <= int(r.Last); p++ {
-			in[p] = true
-			if p >= firstPort {
-				ports = append(ports, uint16(p))
-			}
-		}
-	}
-	n := len(ports)
-	if len(set) == 1 {
+// flushed half: so it lies in the lowest gap of the set that is wide enough. Where no gap is, the pool lies as high as
+// it can without a forwarded port in it, and what is in both keeps its number.
+func newPool(set []softwire.PortRange, forwarded []schema.PortRange) pool {
+	s := newPortSet(set, forwarded)
+	if len(set) == 1 && (s.pieces() < 2 || len(s.drawn) > mostMapped) {
 		p := pool{set: set[0]}
-		if n > 0 {
-			p.first, p.last = ports[0], ports[n-1]
+		if first, n := longest(func(p int) bool { return s.kind[p] == drawable }); n > 0 {
+			p.first, p.last = uint16(first), uint16(first+n-1)
 		}
 		return p
 	}
-	first := gap(in, n)
+	first, n := s.place()
 	p := pool{real: make(map[uint16]uint16, n)}
 	if n > 0 {
 		p.first, p.last = uint16(first), uint16(first+n-1)
 	}
+	for _, port := range s.forwarded {
+		p.real[port] = port
+	}
 	free := first
-	for _, port := range ports {
-		if port >= p.first && port <= p.last {
+	for _, port := range s.drawn {
+		if int(port) >= first && int(port) < first+n {
 			p.real[port] = port
 			continue
 		}
-		for in[free] {
+		for free < first+n && s.kind[free] != outside {
 			free++
 		}
-		p.real[uint16(free)] = port
-		free++
+		if free < first+n {
+			p.real[uint16(free)] = port
+			free++
+		}
 	}
 	return p
 }
 
-// gap returns where the first n numbers in a row begin that are not in the set, or the last n numbers.
-func gap(in []bool, n int) int {
+// What a port is to NAT.
+const (
+	outside  = iota // not of the set
+	reserved        // of the set, but a forward's or the system's
+	drawable
+)
+
+// A portSet is a port set with what its ports are for.
+type portSet struct {
+	kind             [1 << 16]byte
+	drawn, forwarded []uint16
+}
+
+func newPortSet(set []softwire.PortRange, forwarded []schema.PortRange) *portSet {
+	s := new(portSet)
+	for _, r := range set {
+		for p := int(r.First); p <= int(r.Last); p++ {
+			s.kind[p] = drawable
+			if p < firstPort {
+				s.kind[p] = reserved
+			}
+		}
+	}
+	for _, r := range forwarded {
+		for p := int(r.First); p <= int(r.Last); p++ {
+			if s.kind[p] != outside {
+				s.kind[p] = reserved
+				s.forwarded = append(s.forwarded, uint16(p))
+			}
+		}
+	}
+	for p := range s.kind {
+		if s.kind[p] == drawable {
+			s.drawn = append(s.drawn, uint16(p))
+		}
+	}
+	return s
+}
+
+// pieces is how many runs the ports to draw are in.
+func (s *portSet) pieces() int {
+	n := 0
+	for i, p := range s.drawn {
+		if i == 0 || p != s.drawn[i-1]+1 {
+			n++
+		}
+	}
+	return n
+}
+
+// place finds where the pool is to be and how long it can be.
+func (s *portSet) place() (first, n int) {
+	n = len(s.drawn)
 	length := 0
-	for p := firstPort; p < len(in); p++ {
-		length++
-		if in[p] {
+	for p := firstPort; p < len(s.kind); p++ {
+		if length++; s.kind[p] != outside {
 			length = 0
 		}
 		if length == n {
-			return p - n + 1
+			return p - n + 1, n
 		}
 	}
-	return len(in) - n
+	length = 0
+	for p := len(s.kind) - 1; p >= firstPort; p-- {
+		if length++; s.kind[p] == reserved {
+			length = 0
+		}
+		if length == n {
+			return p, n
+		}
+	}
+	return longest(func(p int) bool { return s.kind[p] != reserved })
+}
+
+// longest returns the first longest run of ports from firstPort on that all are something.
+func longest(is func(port int) bool) (first, n int) {
+	length := 0
+	for p := firstPort; p < 1<<16; p++ {
+		if length++; !is(p) {
+			length = 0
+		}
+		if length > n {
+			first, n = p-length+1, length
+		}
+	}
+	return first, n
 }
 
 func inverse(m map[uint16]uint16) map[uint16]uint16 {

@@ -8,7 +8,7 @@ import (
 	"github.com/google/nftables/expr"
 
 	"mape-netplan/reconcile/nft"
-	"mape-netplan/reconcile/softwire"
+	"mape-netplan/schema"
 )
 
 // Maps between the pool, which connection tracking sees, and the real ports, which the line sees.
@@ -22,30 +22,47 @@ const (
 	arrived  = "arrived"
 	errorIn  = "error-in"
 	errorOut = "error-out"
+	forwards = "forwards"
+	hairpin  = "hairpin"
 )
 
-// natTable compiles table ip mape for the tunnel interface tun of MTU mtu: guard, NAT and MSS clamp.
+// natTable compiles table ip mape: guard, NAT and MSS clamp.
 //
 // Packets of other interfaces pay one comparison in each chain they meet, those of the tunnel one look-up. Interfaces
 // are compared by name because the table is there before the tunnel. All policies are accept and the last rule drops:
 // a policy of drop would drop every packet of the machine if the rules before it were flushed.
-func natTable(tun string, sw softwire.Softwire, mtu int) nft.Table {
-	n := nat{tun: ifname(tun), address: sw.IPv4, mtu: mtu, pool: newPool(sw.Ports())}
-	t := nft.Table{Name: tableName, Chains: []nft.Chain{
+func natTable(g *Gateway) nft.Table {
+	n := nat{
+		tun: ifname(g.Tunnel), address: g.Softwire.IPv4, mtu: g.MTU, pool: g.pool(), forwards: g.Forwards,
+		accept: g.Inbound == "accept",
+	}
+	t := nft.Table{Name: tableName, Timeouts: timeouts(g.Conntrack), Chains: []nft.Chain{
 		n.prerouting(), n.dstnat(), n.input(), n.forward(), n.srcnat(), n.postrouting(), n.arrived(),
 	}}
 	if n.permuted() {
 		t.Sets = []nft.Set{nft.PortMap(toReal, n.real), nft.PortMap(toPool, inverse(n.real))}
 		t.Chains = append(t.Chains, n.errorIn(), n.errorOut())
 	}
+	if len(n.forwards) > 0 {
+		t.Chains = append(t.Chains, n.output(), n.forwarding(), n.hairpin())
+	}
+	if n.accept && n.permuted() {
+		t.Chains = append(t.Chains, n.restore())
+	}
+	if n.parted() {
+		t.Sets = append(t.Sets, n.counts()...)
+		t.Chains = append(t.Chains, n.crowded(), n.opened())
+	}
 	return t
 }
 
 type nat struct {
 	pool
-	tun     []byte
-	address netip.Prefix
-	mtu     int
+	tun      []byte
+	address  netip.Prefix
+	mtu      int
+	forwards []schema.Forward
+	accept   bool // new connections from the internet that no forward is for are left to others
 }
 
 // ifname is an interface name as the kernel compares it.
@@ -65,6 +82,11 @@ var (
 	related = ctState(expr.CtStateBitRELATED)
 	// stray are packets that NAT never sees.
 	stray = ctState(expr.CtStateBitINVALID | expr.CtStateBitUNTRACKED)
+	// translated are packets of connections whose destination NAT has changed: those of a forward.
+	translated = nft.Has(nft.CtStatus, binaryutil.NativeEndian.PutUint32(1<<5)) // IPS_DST_NAT
+	// confirmed are packets of connections that are entered already: all but the first.
+	confirmed = nft.Has(nft.CtStatus, binaryutil.NativeEndian.PutUint32(1<<3)) // IPS_CONFIRMED
+	syn       = nft.Has(nft.TCPFlags, []byte{2})
 )
 
 func ctState(bits uint32) []expr.Any {
@@ -93,8 +115,9 @@ func (n nat) prerouting() nft.Chain {
 	c.Rules = append(c.Rules,
 		nft.NewRule(nft.Not(nft.IIfName, n.tun), nft.Accept),
 		nft.NewRule(nft.Outside(nft.IPDaddr, n.address), nft.Drop))
+	c.Rules = append(c.Rules, n.clamp(nil)...)
 	c.Rules = append(c.Rules, n.ports(nft.TCPDport, nft.UDPDport, toPool)...)
-	c.Rules = append(c.Rules, nft.NewRule(icmpType(echoReply), n.port(nft.ICMPID, toPool), nft.Accept))
+	c.Rules = append(c.Rules, nft.NewRule(icmpType(echoReply), n.match(nft.ICMPID, toPool), nft.Accept))
 	for _, e := range icmpErrors {
 		// Connection tracking knows the errors that quote a packet of a connection; it calls the others invalid.
 		verdict := nft.Accept
@@ -115,8 +138,14 @@ func (n nat) postrouting() nft.Chain {
 	c.Rules = append(c.Rules,
 		nft.NewRule(nft.Not(nft.OIfName, n.tun), nft.Accept),
 		nft.NewRule(nft.Outside(nft.IPSaddr, n.address), nft.Drop))
+	if n.parted() {
+		c.Rules = append(c.Rules, n.clamp(nft.Jump(opened))...)
+		c.Rules = append(c.Rules, nft.NewRule(udp, nft.HasNone(nft.CtStatus, binaryutil.NativeEndian.PutUint32(1<<3)), nft.Jump(opened)))
+	} else {
+		c.Rules = append(c.Rules, n.clamp(nil)...)
+	}
 	c.Rules = append(c.Rules, n.ports(nft.TCPSport, nft.UDPSport, toReal)...)
-	c.Rules = append(c.Rules, nft.NewRule(icmpType(echoRequest), n.port(nft.ICMPID, toReal), nft.Accept))
+	c.Rules = append(c.Rules, nft.NewRule(icmpType(echoRequest), n.match(nft.ICMPID, toReal), nft.Accept))
 	for _, e := range icmpErrors {
 		verdict := nft.Accept
 		if n.permuted() {
@@ -128,38 +157,36 @@ func (n nat) postrouting() nft.Chain {
 	return c
 }
 
-// ports lets TCP and UDP of the set through, TCP clamped.
-func (n nat) ports(tcpPort, udpPort nft.Field, by string) []nft.Rule {
-	var rules []nft.Rule
+// clamp lowers the segment size that a SYN announces, and does more with it.
+func (n nat) clamp(more []expr.Any) []nft.Rule {
+	var size []expr.Any
 	if n.mtu > 40 {
-		rules = append(rules, nft.NewRule(tcp, nft.Has(nft.TCPFlags, []byte{2}), nft.MaxSegmentSize(uint16(min(n.mtu, 65535)-40))))
+		size = nft.MaxSegmentSize(uint16(min(n.mtu, 65535) - 40))
 	}
-	rules = append(rules, nft.NewRule(tcp, n.port(tcpPort, by), nft.Accept))
+	if size == nil && more == nil {
+		return nil
+	}
+	return []nft.Rule{nft.NewRule(tcp, syn, size, more)}
+}
+
+// ports lets TCP and UDP of the set through.
+func (n nat) ports(tcpPort, udpPort nft.Field, by string) []nft.Rule {
+	rules := []nft.Rule{nft.NewRule(tcp, n.match(tcpPort, by), nft.Accept)}
 	if !n.permuted() {
-		return append(rules, nft.NewRule(udp, n.port(udpPort, by), nft.Accept))
+		return append(rules, nft.NewRule(udp, n.match(udpPort, by), nft.Accept))
 	}
 	// A UDP checksum of 0 says that there is none, and must stay 0: an update would make it a wrong one.
 	return append(rules,
-		nft.NewRule(udp, nft.Not(nft.UDPChecksum, nft.Port(0)), n.port(udpPort, by), nft.Accept),
-		nft.NewRule(udp, n.port(udpPort.NoChecksum(), by), nft.Accept))
+		nft.NewRule(udp, nft.Not(nft.UDPChecksum, nft.Port(0)), n.match(udpPort, by), nft.Accept),
+		nft.NewRule(udp, n.match(udpPort.NoChecksum(), by), nft.Accept))
 }
 
-// port matches a port of the set, and maps it where it is to be mapped.
-func (n nat) port(f nft.Field, by string) []expr.Any {
+// match matches a port of the set, and maps it where it is to be mapped.
+func (n nat) match(f nft.Field, by string) []expr.Any {
 	if n.permuted() {
 		return nft.Map(f, by)
 	}
 	return nft.In(f, nft.Port(n.set.First), nft.Port(n.set.Last))
-}
-
-// dstnat ends what nobody here began. Only the first packet of a connection comes to a chain of this type, so that the
-// packets of all others do not pay. It runs before other tables' destination NAT (-100), and because it is before
-// routing, no redirect, time exceeded or unreachable can come of such a packet.
-func (n nat) dstnat() nft.Chain {
-	return nft.Chain{
-		Name: "dstnat", Type: nftables.ChainTypeNAT, Hook: *nftables.ChainHookPrerouting, Priority: -101,
-		Rules: []nft.Rule{nft.NewRule(nft.Is(nft.IIfName, n.tun), nft.Drop)},
-	}
 }
 
 // input and forward end what has no connection at all, which dstnat does not see.
@@ -183,27 +210,14 @@ func (n nat) forward() nft.Chain {
 	}
 }
 
+// arrived lets in what belongs to a connection, and the first packet of one that was forwarded, to the gateway itself as
+// well. Its own services have no other way to be reached.
 func (n nat) arrived() nft.Chain {
-	return nft.Chain{Name: arrived, Rules: []nft.Rule{
-		nft.NewRule(nft.Is(nft.OIfName, n.tun), nft.Drop), nft.NewRule(known, nft.Accept), nft.NewRule(nft.Drop),
-	}}
-}
-
-// srcnat is the ordinary source NAT of the kernel, to ports that follow each other: the pool. It searches all of them,
-// keeps one port per socket and reuses closed connections' ports. It runs before other tables' source NAT (100), whose
-// masquerade would otherwise take some address of this machine.
-//
-// With an IPv4 prefix the host part of the address is kept: every LAN host has an address of its own as long as there
-// are enough, and always the same.
-func (n nat) srcnat() nft.Chain {
-	c := nft.Chain{Name: "srcnat", Type: nftables.ChainTypeNAT, Hook: *nftables.ChainHookPostrouting, Priority: 99}
-	if n.first == 0 {
-		return c
+	c := nft.Chain{Name: arrived, Rules: []nft.Rule{nft.NewRule(nft.Is(nft.OIfName, n.tun), nft.Drop), nft.NewRule(known, nft.Accept)}}
+	if len(n.forwards) > 0 || n.accept {
+		c.Rules = append(c.Rules, nft.NewRule(translated, nft.Accept))
 	}
-	c.Rules = []nft.Rule{nft.NewRule(nft.Not(nft.OIfName, n.tun), nft.Accept)}
-	for _, protocol := range [][]expr.Any{tcp, udp, icmp} {
-		c.Rules = append(c.Rules, nft.NewRule(protocol, nft.SNAT(n.address, n.first, n.last)))
-	}
+	c.Rules = append(c.Rules, nft.NewRule(nft.Drop))
 	return c
 }
 

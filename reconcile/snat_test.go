@@ -11,6 +11,7 @@ import (
 
 	"mape-netplan/reconcile/nft"
 	"mape-netplan/reconcile/softwire"
+	"mape-netplan/schema"
 )
 
 // shared is a softwire with a port set, of which the table needs nothing else.
@@ -18,6 +19,11 @@ func shared(psid uint16, length, offset int) softwire.Softwire {
 	return softwire.Softwire{
 		IPv4: netip.MustParsePrefix("192.0.2.18/32"), PSID: psid, PSIDLen: length, PSIDOffset: offset,
 	}
+}
+
+// gatewayOf is a gateway as its table sees it.
+func gatewayOf(sw softwire.Softwire, mtu int) *Gateway {
+	return &Gateway{Line: Line{Softwire: sw}, Tunnel: "mape0", MTU: mtu, Conntrack: schema.DefaultConntrack}
 }
 
 // natKinds has one softwire for each shape that a table can have.
@@ -36,7 +42,7 @@ var natKinds = map[string]softwire.Softwire{
 func TestNATTable(t *testing.T) {
 	for name, sw := range natKinds {
 		file := filepath.Join("testdata", "nat", name+".nft")
-		got := natTable("mape0", sw, 1460).Text()
+		got := natTable(gatewayOf(sw, 1460)).Text()
 		if os.Getenv("MAPE_UPDATE") == "1" {
 			if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
 				t.Fatal(err)
@@ -66,7 +72,7 @@ func softwires(f func(softwire.Softwire)) {
 func TestPool(t *testing.T) {
 	softwires(func(sw softwire.Softwire) {
 		where := fmt.Sprintf("offset %d, length %d, psid %d", sw.PSIDOffset, sw.PSIDLen, sw.PSID)
-		p := newPool(sw.Ports())
+		p := newPool(sw.Ports(), nil)
 		if p.first != 0 && p.first < firstPort || p.last < p.first {
 			t.Fatalf("%s: pool %d-%d", where, p.first, p.last)
 		}
@@ -106,7 +112,7 @@ func TestTableLaw(t *testing.T) {
 		}
 	})
 	for i, sw := range want {
-		table := natTable("mape0", sw, 1280+i)
+		table := natTable(gatewayOf(sw, 1280+i))
 		if err := table.Write(conn); err != nil {
 			t.Fatalf("%+v: %v", sw, err)
 		}
@@ -128,7 +134,7 @@ func TestTableLaw(t *testing.T) {
 func TestTableDrift(t *testing.T) {
 	n := newNS(t)
 	conn := nft.OpenNS(n.fd())
-	table := natTable("mape0", natKinds["ocn"], 1460)
+	table := natTable(gatewayOf(natKinds["ocn"], 1460))
 	for _, command := range []string{
 		"flush ruleset", "delete table ip mape", "flush table ip mape", "flush chain ip mape postrouting",
 		"insert rule ip mape postrouting accept", "add rule ip mape forward meta mark set 1",

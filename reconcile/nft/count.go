@@ -3,28 +3,24 @@ package nft
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
 	"golang.org/x/sys/unix"
 )
 
-// A part is one value of a key that has several.
-type part struct {
-	load []expr.Any // into register reg
+// A Part is one value of a key that has several.
+type Part struct {
+	load expr.Any // into register reg
 }
 
 // Value is a part of a key: what a packet has in f.
-func (f Field) Value() part { return part{[]expr.Any{f.load}} }
-
-// Masked is a part of a key: the bits that mask has of a port.
-func (f Field) Masked(mask uint16) part {
-	return part{[]expr.Any{f.load, &expr.Bitwise{SourceRegister: reg, DestRegister: reg, Len: 2, Mask: Port(mask), Xor: make([]byte, 2)}}}
-}
+func (f Field) Value() Part { return Part{f.load} }
 
 // Fixed is a part of a key: always this port.
-func Fixed(port uint16) part {
-	return part{[]expr.Any{&expr.Immediate{Register: reg, Data: Port(port)}}}
+func Fixed(port uint16) Part {
+	return Part{&expr.Immediate{Register: reg, Data: Port(port)}}
 }
 
 // CountSet is a set whose elements count connections. Rules fill it, and the kernel takes those out that are gone.
@@ -32,31 +28,50 @@ func CountSet(name string, key ...nftables.SetDatatype) Set {
 	return Set{Name: name, Key: nftables.MustConcatSetType(key...), Dynamic: true}
 }
 
-// countSize is how many keys a CountSet may have at most: with more, new ones are not counted.
-const countSize = 65535
+// TimeSet is a set whose elements go some time after a rule has last put them in.
+func TimeSet(name string, timeout time.Duration, key ...nftables.SetDatatype) Set {
+	s := CountSet(name, key...)
+	s.Timeout = timeout
+	return s
+}
+
+// dynamicSize is how many keys a dynamic set may have at most: with more, new ones are left out.
+const dynamicSize = 65535
 
 // registers are those that hold the parts of a key, one behind the other; the kernel calls the first one so.
 var registers = []uint32{unix.NFT_REG_1, unix.NFT_REG32_01, unix.NFT_REG32_02, unix.NFT_REG32_03}
 
 // AtMost counts the packet's connection in the set under the key and matches when that makes n or fewer. The kernel does
 // not count those that are closed, TIME-WAIT included.
-func AtMost(set string, n uint32, key ...part) []expr.Any {
+func AtMost(set string, n uint32, key ...Part) []expr.Any {
 	return count(set, expr.Connlimit{Count: n}, key)
 }
 
 // Over counts the same way and matches when there are more than n.
-func Over(set string, n uint32, key ...part) []expr.Any {
+func Over(set string, n uint32, key ...Part) []expr.Any {
 	return count(set, expr.Connlimit{Count: n, Flags: expr.NFT_CONNLIMIT_F_INV}, key)
 }
 
-func count(set string, limit expr.Connlimit, key []part) []expr.Any {
+func count(set string, limit expr.Connlimit, key []Part) []expr.Any {
+	return append(load(key), &expr.Dynset{SrcRegKey: registers[0], SetName: set, Operation: unix.NFT_DYNSET_OP_ADD, Exprs: []expr.Any{&limit}})
+}
+
+// Note puts the key into a TimeSet, or lets it stay there for the whole time again.
+func Note(set string, key ...Part) []expr.Any {
+	return append(load(key), &expr.Dynset{SrcRegKey: registers[0], SetName: set, Operation: unix.NFT_DYNSET_OP_UPDATE})
+}
+
+// Noted matches packets whose key the set has.
+func Noted(set string, key ...Part) []expr.Any {
+	return append(load(key), &expr.Lookup{SourceRegister: registers[0], SetName: set})
+}
+
+func load(key []Part) []expr.Any {
 	var all []expr.Any
 	for i, p := range key {
-		for _, e := range p.load {
-			all = append(all, into(e, registers[i]))
-		}
+		all = append(all, into(p.load, registers[i]))
 	}
-	return append(all, &expr.Dynset{SrcRegKey: registers[0], SetName: set, Operation: unix.NFT_DYNSET_OP_ADD, Exprs: []expr.Any{&limit}})
+	return all
 }
 
 // into is an expression that works on another register than reg.
@@ -69,10 +84,6 @@ func into(e expr.Any, register uint32) expr.Any {
 	case *expr.Meta:
 		c := *e
 		c.Register = register
-		return &c
-	case *expr.Bitwise:
-		c := *e
-		c.SourceRegister, c.DestRegister = register, register
 		return &c
 	case *expr.Immediate:
 		c := *e
@@ -90,7 +101,11 @@ func OneIn(n uint32) []expr.Any {
 	}
 }
 
-func (d *decompiler) dynset(e *expr.Dynset) {
+// key is what the registers hold, from the one given on.
+func (d *decompiler) key(first uint32) string {
+	if first != registers[0] {
+		return maskText(d.get(first))
+	}
 	var key []string
 	for i, r := range registers {
 		o, held := d.regs[r]
@@ -98,12 +113,16 @@ func (d *decompiler) dynset(e *expr.Dynset) {
 			break
 		}
 		o = d.get(r)
-		if o.data != nil && len(o.data) == 2 {
+		if i > 0 && len(o.data) == 2 {
 			o.text = portText(o.data)
 		}
 		key = append(key, maskText(o))
 	}
-	text := fmt.Sprintf("%s @%s { %s", map[uint32]string{0: "add", 1: "update", 2: "delete"}[e.Operation], e.SetName, strings.Join(key, " . "))
+	return strings.Join(key, " . ")
+}
+
+func (d *decompiler) dynset(e *expr.Dynset) {
+	text := fmt.Sprintf("%s @%s { %s", map[uint32]string{0: "add", 1: "update", 2: "delete"}[e.Operation], e.SetName, d.key(e.SrcRegKey))
 	for _, inner := range e.Exprs {
 		if limit, ok := inner.(*expr.Connlimit); ok {
 			text += " ct count "
@@ -115,8 +134,8 @@ func (d *decompiler) dynset(e *expr.Dynset) {
 		}
 		text += fmt.Sprintf(" # unknown expression %T", inner)
 	}
-	if e.SrcRegData != 0 || e.Timeout != 0 || e.Invert || e.SrcRegKey != registers[0] {
-		text += fmt.Sprintf(" # data %d timeout %s invert %v key %d", e.SrcRegData, e.Timeout, e.Invert, e.SrcRegKey)
+	if e.SrcRegData != 0 || e.Timeout != 0 || e.Invert {
+		text += fmt.Sprintf(" # data %d timeout %s invert %v", e.SrcRegData, e.Timeout, e.Invert)
 	}
 	d.say("%s }", text)
 }

@@ -141,11 +141,13 @@ func (r reader) sets(t *Table) error {
 			Key:     datatype(a.number(unix.NFTA_SET_KEY_TYPE), a.number(unix.NFTA_SET_KEY_LEN)),
 			Dynamic: flags&unix.NFT_SET_EVAL != 0 && flags&unix.NFT_SET_MAP == 0,
 		}
+		timeout := time.Duration(a.number(unix.NFTA_SET_TIMEOUT)) * time.Millisecond
 		if s.Dynamic {
 			// What is in it is what happens now, not what it is.
-			flags &^= unix.NFT_SET_EVAL | nftSetConcat
+			flags &^= unix.NFT_SET_EVAL | unix.NFT_SET_TIMEOUT | nftSetConcat
+			s.Timeout, timeout = timeout, 0
 		}
-		s.Foreign = setFlags(flags, time.Duration(a.number(unix.NFTA_SET_TIMEOUT))*time.Millisecond)
+		s.Foreign = setFlags(flags, timeout)
 		if flags&unix.NFT_SET_MAP != 0 {
 			s.Value = datatype(a.number(unix.NFTA_SET_DATA_TYPE), a.number(unix.NFTA_SET_DATA_LEN))
 		}

@@ -24,6 +24,7 @@ func NewRule(parts ...[]expr.Any) Rule {
 var (
 	Accept = []expr.Any{&expr.Verdict{Kind: expr.VerdictAccept}}
 	Drop   = []expr.Any{&expr.Verdict{Kind: expr.VerdictDrop}}
+	Return = []expr.Any{&expr.Verdict{Kind: expr.VerdictReturn}}
 	// RejectProtocol answers with ICMP protocol unreachable.
 	RejectProtocol = []expr.Any{&expr.Reject{Type: unix.NFT_REJECT_ICMP_UNREACH, Code: 2}}
 )
@@ -69,26 +70,36 @@ func In(f Field, first, last []byte) []expr.Any {
 }
 
 // Has matches packets where f has any of the bits.
-func Has(f Field, bits []byte) []expr.Any {
+func Has(f Field, bits []byte) []expr.Any { return masked(f, expr.CmpOpNeq, bits) }
+
+// HasNone matches packets where f has none of the bits.
+func HasNone(f Field, bits []byte) []expr.Any { return masked(f, expr.CmpOpEq, bits) }
+
+func masked(f Field, op expr.CmpOp, bits []byte) []expr.Any {
 	none := make([]byte, len(bits))
 	return []expr.Any{
 		f.load,
 		&expr.Bitwise{SourceRegister: reg, DestRegister: reg, Len: uint32(len(bits)), Mask: bits, Xor: none},
-		&expr.Cmp{Op: expr.CmpOpNeq, Register: reg, Data: none},
+		&expr.Cmp{Op: op, Register: reg, Data: none},
 	}
 }
 
 // Outside matches packets where the address f is not in the prefix.
-func Outside(f Field, p netip.Prefix) []expr.Any {
+func Outside(f Field, p netip.Prefix) []expr.Any { return contains(f, expr.CmpOpNeq, p) }
+
+// Within matches packets where the address f is in the prefix.
+func Within(f Field, p netip.Prefix) []expr.Any { return contains(f, expr.CmpOpEq, p) }
+
+func contains(f Field, op expr.CmpOp, p netip.Prefix) []expr.Any {
 	address := p.Masked().Addr().AsSlice()
 	if p.IsSingleIP() {
-		return Not(f, address)
+		return compare(f, op, address)
 	}
 	mask := binaryutil.BigEndian.PutUint32(^uint32(0) << (32 - p.Bits()))
 	return []expr.Any{
 		f.load,
 		&expr.Bitwise{SourceRegister: reg, DestRegister: reg, Len: 4, Mask: mask, Xor: make([]byte, 4)},
-		&expr.Cmp{Op: expr.CmpOpNeq, Register: reg, Data: address},
+		&expr.Cmp{Op: op, Register: reg, Data: address},
 	}
 }
 

@@ -21,6 +21,7 @@ type Set struct {
 	Elements   []Element
 	// Dynamic says that rules fill it, with keys of several parts. What is in it then is not part of its state.
 	Dynamic bool
+	Timeout time.Duration // of a dynamic set's elements; 0: they stay
 
 	// Foreign is what the kernel's set has beyond this: flags, timeouts, statements.
 	Foreign string
@@ -62,7 +63,11 @@ func (s Set) write(b *strings.Builder) {
 		fmt.Fprintf(b, "\t\t%s\n", s.Foreign)
 	}
 	if s.Dynamic {
-		fmt.Fprintf(b, "\t\tsize %d\n\t\tflags dynamic\n\t}\n", countSize)
+		fmt.Fprintf(b, "\t\tsize %d\n\t\tflags dynamic\n", dynamicSize)
+		if s.Timeout > 0 {
+			fmt.Fprintf(b, "\t\ttimeout %s\n", s.Timeout)
+		}
+		b.WriteString("\t}\n")
 		return
 	}
 	b.WriteString("\t\telements = {\n")

@@ -23,6 +23,7 @@ func sample() Table {
 		},
 		Sets: []Set{
 			CountSet("busy", nftables.TypeIPAddr, nftables.TypeInetProto, nftables.TypeInetService, nftables.TypeInetService),
+			TimeSet("full", time.Minute, nftables.TypeIPAddr, nftables.TypeInetService),
 			PortMap("real", map[uint16]uint16{2000: 5184, 2001: 5185, 2002: 6208, 2003: 6300}),
 			PortMap("none", nil),
 			{Name: "addresses", Key: nftables.TypeIPAddr, Elements: []Element{{Key: []byte{192, 0, 2, 1}}}},
@@ -53,7 +54,9 @@ func sample() Table {
 				NewRule(Is(CtOriginalDaddr, addr.Addr().AsSlice()), Masquerade),
 				NewRule(tcp, SetTimeout("tcp-idle"), SNAT(addr, 1024, 2047)),
 				NewRule(tcp, Over("busy", 7, IPDaddr.Value(), L4Proto.Value(), THDport.Value(), Fixed(5)), Goto("errors")),
-				NewRule(OneIn(2), AtMost("busy", 7, IPDaddr.Value(), L4Proto.Value(), THDport.Value(), THSport.Masked(0xff80)), Drop),
+				NewRule(OneIn(2), AtMost("busy", 7, IPDaddr.Value(), L4Proto.Value(), THDport.Value(), THSport.Value()), Drop),
+				NewRule(Note("full", IPDaddr.Value(), THDport.Value())),
+				NewRule(Noted("full", IPDaddr.Value(), THDport.Value()), Return),
 				NewRule(udp, SNAT(netip.MustParsePrefix("192.0.2.16/28"), 1024, 65535)),
 			}},
 			{Name: "dstnat", Type: nftables.ChainTypeNAT, Hook: *nftables.ChainHookPrerouting, Priority: -101, Rules: []Rule{
@@ -69,7 +72,7 @@ const sampleText = `table ip t {
 	ct timeout tcp-idle {
 		protocol tcp
 		l3proto ip
-		policy = { syn_sent : 240s, syn_recv : 240s, established : 7200s, fin_wait : 240s, close_wait : 240s, last_ack : 240s, time_wait : 60s, close : 10s, syn_sent2 : 240s, retrans : 300s, unack : 300s }
+		policy = { syn_sent : 240s, syn_recv : 240s, established : 7200s, fin_wait : 240s, close_wait : 240s, last_ack : 240s, time_wait : 60s, close : 2s, syn_sent2 : 240s, retrans : 300s, unack : 300s }
 	}
 
 	ct timeout udp-idle {
@@ -89,6 +92,13 @@ const sampleText = `table ip t {
 		type ipv4_addr . inet_proto . inet_service . inet_service
 		size 65535
 		flags dynamic
+	}
+
+	set full {
+		type ipv4_addr . inet_service
+		size 65535
+		flags dynamic
+		timeout 1m0s
 	}
 
 	map none {
@@ -124,7 +134,9 @@ const sampleText = `table ip t {
 		ct original ip daddr 192.0.2.18 masquerade
 		meta l4proto tcp ct timeout set "tcp-idle" snat to 192.0.2.18:1024-2047
 		meta l4proto tcp add @busy { ip daddr . meta l4proto . tcp dport . 5 ct count over 7 } goto errors
-		numgen random mod 2 offset 0 0 add @busy { ip daddr . meta l4proto . th dport . th sport & 0xff80 ct count 7 } drop
+		numgen random mod 2 offset 0 0 add @busy { ip daddr . meta l4proto . th dport . th sport ct count 7 } drop
+		update @full { ip daddr . th dport }
+		ip daddr . th dport @full return
 		meta l4proto udp snat prefix to 192.0.2.16-192.0.2.31:1024-65535
 	}
 

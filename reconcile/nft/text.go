@@ -213,18 +213,18 @@ func operator(op expr.CmpOp) string {
 }
 
 func (d *decompiler) lookup(e *expr.Lookup) {
-	o := d.get(e.SourceRegister)
+	key := d.key(e.SourceRegister)
 	not := ""
 	if e.Invert {
 		not = " !="
 	}
 	switch {
 	case !e.IsDestRegSet:
-		d.say("%s%s @%s", maskText(o), not, e.SetName)
+		d.say("%s%s @%s", key, not, e.SetName)
 	case e.DestRegister == unix.NFT_REG_VERDICT:
-		d.say("%s vmap @%s", maskText(o), e.SetName)
+		d.say("%s vmap @%s", key, e.SetName)
 	default:
-		d.put(e.DestRegister, operand{text: maskText(o) + " map @" + e.SetName, value: hex})
+		d.put(e.DestRegister, operand{text: key + " map @" + e.SetName, value: hex})
 	}
 }
 

@@ -28,7 +28,7 @@ var (
 )
 
 // TCPTimeout is for TCP. Transitory is every state in which the connection is half open or half closed (RFC 5382,
-// section 5). A reset ends a connection, so closed is the kernel's own 10 s.
+// section 5). Of a connection that was reset nobody holds anything any more: its port is free after 2 s, not the kernel's 10.
 func TCPTimeout(name string, established, transitory, timeWait time.Duration) Timeout {
 	t := Timeout{Name: name, Protocol: unix.IPPROTO_TCP}
 	for _, state := range tcpStates {
@@ -39,7 +39,7 @@ func TCPTimeout(name string, established, transitory, timeWait time.Duration) Ti
 		case "time_wait":
 			d = timeWait
 		case "close":
-			d = 10 * time.Second
+			d = 2 * time.Second
 		case "retrans", "unack":
 			d = max(transitory, 5*time.Minute) // the kernel's, for a peer that does not answer any more
 		}

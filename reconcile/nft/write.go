@@ -144,7 +144,7 @@ func (c Chain) sameHook(d Chain) bool {
 
 // counts says whether both are the same set of counted connections.
 func (s Set) counts(other Set) bool {
-	return s.Dynamic && other.Dynamic && s.Name == other.Name && s.Foreign == "" && s.Key.Bytes == other.Key.Bytes && s.Key.GetNFTMagic() == other.Key.GetNFTMagic()
+	return s.Dynamic && other.Dynamic && s.Name == other.Name && s.Foreign == "" && s.Timeout == other.Timeout && s.Key.Bytes == other.Key.Bytes && s.Key.GetNFTMagic() == other.Key.GetNFTMagic()
 }
 
 func (s Set) add(conn *nftables.Conn, table *nftables.Table) (uint32, error) {
@@ -154,7 +154,8 @@ func (s Set) add(conn *nftables.Conn, table *nftables.Table) (uint32, error) {
 		Size: uint32(max(len(s.Elements), 1)),
 	}
 	if s.Dynamic {
-		set.Dynamic, set.Concatenation, set.Size = true, true, countSize
+		set.Dynamic, set.Concatenation, set.Size = true, true, dynamicSize
+		set.HasTimeout, set.Timeout = s.Timeout > 0, s.Timeout
 	}
 	var elements []nftables.SetElement
 	for _, e := range s.Elements {
