@@ -70,12 +70,12 @@ func In(f Field, first, last []byte) []expr.Any {
 }
 
 // Has matches packets where f has any of the bits.
-func Has(f Field, bits []byte) []expr.Any { return masked(f, expr.CmpOpNeq, bits) }
+func Has(f Field, bits []byte) []expr.Any { return bitsOf(f, expr.CmpOpNeq, bits) }
 
 // HasNone matches packets where f has none of the bits.
-func HasNone(f Field, bits []byte) []expr.Any { return masked(f, expr.CmpOpEq, bits) }
+func HasNone(f Field, bits []byte) []expr.Any { return bitsOf(f, expr.CmpOpEq, bits) }
 
-func masked(f Field, op expr.CmpOp, bits []byte) []expr.Any {
+func bitsOf(f Field, op expr.CmpOp, bits []byte) []expr.Any {
 	none := make([]byte, len(bits))
 	return []expr.Any{
 		f.load,
