@@ -67,7 +67,7 @@ type tracker struct {
 func openTracker() (*tracker, error) {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_NETFILTER)
 	if err != nil {
-		return nil, untracked(err)
+		return nil, trackerError(err)
 	}
 	// The kernel fills dumps to 32 KiB where the reader takes as much.
 	return &tracker{fd, make([]byte, 1<<16)}, nil
@@ -75,8 +75,8 @@ func openTracker() (*tracker, error) {
 
 func (t *tracker) close() { unix.Close(t.fd) }
 
-// untracked puts what the kernel says when ctnetlink is not in it into words.
-func untracked(err error) error {
+// trackerError puts what the kernel says when ctnetlink is not in it into words.
+func trackerError(err error) error {
 	switch {
 	case errors.Is(err, unix.EPROTONOSUPPORT), errors.Is(err, unix.EINVAL), errors.Is(err, unix.EOPNOTSUPP):
 		return fmt.Errorf("%w: %w", errUntracked, err)
@@ -86,7 +86,7 @@ func untracked(err error) error {
 
 func (t *tracker) list(each func(*connection)) error {
 	if err := t.send(appendMessage(nil, nl.IPCTNL_MSG_CT_GET, netlink.Dump, 0)); err != nil {
-		return untracked(err)
+		return trackerError(err)
 	}
 	var c connection
 	err := t.receive(func(m netlink.Header, data []byte) (last bool, err error) {
@@ -103,7 +103,7 @@ func (t *tracker) list(each func(*connection)) error {
 		return false, nil
 	})
 	if err != nil {
-		return untracked(err)
+		return trackerError(err)
 	}
 	return nil
 }

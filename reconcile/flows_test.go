@@ -2,12 +2,9 @@ package reconcile
 
 import (
 	"errors"
-	"fmt"
 	"net"
 	"net/netip"
-	"path/filepath"
 	"reflect"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -15,52 +12,38 @@ import (
 
 	"mape-netplan/reconcile/nft"
 	"mape-netplan/reconcile/softwire"
+	"mape-netplan/schema"
 )
-
-// tableOf is the table of a gateway.
-func tableOf(t testing.TB, g *Gateway) nft.Table {
-	t.Helper()
-	for _, r := range Compile(g, Facts{Live: true}) {
-		if table, ok := r.(Table); ok {
-			return table.Table
-		}
-	}
-	t.Fatal("no table")
-	return nft.Table{}
-}
-
-// forwarding is a table that also forwards, as ours does.
-func forwarding(t nft.Table) nft.Table {
-	to := func(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }
-	t.Chains = append(t.Chains, nft.Chain{Name: "forwards", Rules: []nft.Rule{
-		nft.NewRule(tcp, nft.Is(nft.TCPDport, nft.Port(1856)), nft.DNAT(to("192.168.1.10:22"))),
-		nft.NewRule(tcp, nft.Is(nft.TCPDport, nft.Port(1857)), nft.DNAT(to("192.168.1.10:23"))),
-		nft.NewRule(tcp, nft.Is(nft.TCPDport, nft.Port(1858)), nft.DNAT(to("192.168.1.10:80"))),
-		nft.NewRule(udp, nft.In(nft.UDPDport, nft.Port(1860), nft.Port(1863)), nft.DNAT(to("192.168.1.11:0"))),
-	}})
-	return t
-}
 
 // TestTranslations reads from a table what it translates, before and after the kernel has had it, whatever somebody did
 // to it.
 func TestTranslations(t *testing.T) {
 	for name, sw := range natKinds {
-		g := &Gateway{Line: Line{Softwire: sw}, Tunnel: "mape0", MTU: 1460}
+		g := gatewayOf(sw, 1460)
 		p := g.pool()
 		want := []Translation{{Address: sw.IPv4.Masked(), First: p.first, Last: p.last}}
 		if p.first == 0 {
 			want = nil
 		}
-		if got := translations(tableOf(t, g)); !reflect.DeepEqual(got, want) {
+		if got := translations(natTable(g)); !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: %+v, want %+v", name, got, want)
 		}
 	}
 
-	table := forwarding(tableOf(t, &Gateway{Line: Line{Softwire: natKinds["ocn"]}, Tunnel: "mape0", MTU: 1460}))
-	want := []Translation{{netip.MustParsePrefix("192.0.2.18/32"), 1872, 2879, []Forwarded{
-		{protoTCP, 1856, 1857, netip.MustParseAddrPort("192.168.1.10:22")},
-		{protoTCP, 1858, 1858, netip.MustParseAddrPort("192.168.1.10:80")},
-		{protoUDP, 1860, 1863, netip.MustParseAddrPort("192.168.1.11:0")},
+	to := func(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }
+	g := gatewayOf(natKinds["ocn"], 1460)
+	g.Forwards = []schema.Forward{
+		{Protocol: "tcp", Ports: []schema.PortRange{{First: 1856, Last: 1857}, {First: 1860, Last: 1860}}, To: to("192.168.1.10:22")},
+		{Protocol: "tcp", Ports: []schema.PortRange{{First: 1858, Last: 1858}}, To: to("192.168.1.10:80")},
+		{Protocol: "both", Ports: []schema.PortRange{{First: 1864, Last: 1867}}, To: to("192.168.1.11:0")},
+	}
+	table := natTable(g)
+	want := []Translation{{netip.MustParsePrefix("192.0.2.18/32"), g.pool().first, g.pool().last, []Forwarded{
+		{protoTCP, 1856, 1857, to("192.168.1.10:22")},
+		{protoTCP, 1860, 1860, to("192.168.1.10:24")},
+		{protoTCP, 1858, 1858, to("192.168.1.10:80")},
+		{protoTCP, 1864, 1867, to("192.168.1.11:0")},
+		{protoUDP, 1864, 1867, to("192.168.1.11:0")},
 	}}}
 	n := newNS(t)
 	conn := nft.OpenNS(n.fd())
@@ -79,7 +62,7 @@ func TestTranslations(t *testing.T) {
 			t.Errorf("%s: %+v, want %+v", what, got, want)
 		}
 	}
-	n.run(t, "nft", "delete chain ip mape more; flush chain ip mape srcnat")
+	n.run(t, "nft", "delete chain ip mape more; flush chain ip mape srcnat; flush chain ip mape crowded")
 	if live, err = nft.Read(conn, tableName); err != nil || translations(live) != nil {
 		t.Errorf("without source NAT: %+v, %v", translations(live), err)
 	}
@@ -144,32 +127,6 @@ func TestStale(t *testing.T) {
 			t.Errorf("%s: is another table's while inbound connections are accepted", test.what)
 		}
 	}
-}
-
-// track makes entries of connection tracking, each as "conntrack -I" takes it.
-func (n *ns) track(t testing.TB, entries ...string) {
-	t.Helper()
-	needTool(t, "conntrack")
-	file := filepath.Join(t.TempDir(), "entries")
-	writeFile(t, file, "-I -t 300 "+strings.Join(entries, "\n-I -t 300 ")+"\n")
-	n.run(t, "conntrack", "-R", file)
-}
-
-// Entries that are others', as conntrack -I takes them: Docker's masquerade and a published port, another uplink, a
-// connection of the gateway itself and one of the LAN with the shared address.
-var others = []string{
-	"-p udp -s 172.17.0.2 -d 198.51.100.1 --sport 1900 --dport 53 --src-nat 192.168.1.5:1900",
-	"-p tcp --state ESTABLISHED -s 203.0.113.5 -d 203.0.113.9 --sport 1900 --dport 8080 --dst-nat 172.17.0.2:80",
-	"-p udp -s 192.168.1.10 -d 198.51.100.1 --sport 1901 --dport 53 --src-nat 203.0.113.9:1901",
-	"-p udp -s 192.168.1.5 -d 192.168.1.1 --sport 1902 --dport 53",
-	"-p tcp --state ESTABLISHED -s 192.168.1.11 -d 153.241.113.198 --sport 1903 --dport 443 --dst-nat 192.168.1.10:443",
-}
-
-// tracked lists what connection tracking has, sorted and without what passes.
-func (n *ns) tracked(t testing.TB) string {
-	t.Helper()
-	out := n.run(t, "sh", "-c", "conntrack -L 2>/dev/null | sed 's/^\\([a-z]* *[0-9]*\\) *[0-9]* /\\1 /' | sort")
-	return out
 }
 
 // TestFlowsOfOthers deletes exactly what was ours, in steps as a machine's life has them, and leaves the rest alone.
@@ -307,51 +264,5 @@ func TestFlowsAfterChange(t *testing.T) {
 				t.Errorf("afterwards the server saw %v, after %v, %v", saw, time.Since(start), err)
 			}
 		})
-	}
-}
-
-// TestFlowsOfMany: with a hundred thousand connections, looking takes a fraction of a second and next to no memory, and
-// deleting them is quick as well.
-func TestFlowsOfMany(t *testing.T) {
-	const many = 100_000
-	n := newNS(t)
-	var entries []string
-	for i := range many {
-		entries = append(entries, fmt.Sprintf("-p udp -s 192.168.%d.%d -d 198.51.100.%d --sport %d --dport 53 --src-nat 192.0.2.18:%d",
-			i/50000, i/10000%5+1, i/50000+1, 1024+i%10000, 1024+i%50000))
-	}
-	n.track(t, entries...)
-	now := []Translation{{Address: netip.MustParsePrefix("192.0.2.18/32"), First: 1024, Last: 65535}}
-	n.do(func() {
-		for what, f := range map[string]Flows{"none stale": {Now: now}, "all stale": {Was: now}} {
-			var before, after runtime.MemStats
-			runtime.ReadMemStats(&before)
-			start := time.Now()
-			live, err := f.Read(t.Context(), &Host{})
-			took := time.Since(start)
-			runtime.ReadMemStats(&after)
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Logf("%s: %v, %d KiB in %d allocations", what, took, (after.TotalAlloc-before.TotalAlloc)>>10, after.Mallocs-before.Mallocs)
-			if want := map[bool]string{true: fmt.Sprintf("udp: %d connections of 192.0.2.18\n", many)}[f.Was != nil]; live.Text() != want {
-				t.Errorf("%s: %q", what, live.Text())
-			}
-			if took > 10*time.Second || after.TotalAlloc-before.TotalAlloc > 10<<20 {
-				t.Errorf("%s: too slow or too fat", what)
-			}
-		}
-		f := Flows{Was: now}
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
-		start := time.Now()
-		if err := f.Write(t.Context(), &Host{}); err != nil {
-			t.Fatal(err)
-		}
-		runtime.ReadMemStats(&after)
-		t.Logf("deleting: %v, %d KiB", time.Since(start), (after.TotalAlloc-before.TotalAlloc)>>10)
-	})
-	if left := n.tracked(t); left != "" {
-		t.Errorf("%d bytes of list are left", len(left))
 	}
 }

@@ -158,7 +158,8 @@ func (g *gatewayNS) laws(t *testing.T, r Resource) {
 	becomes("written anew", r.Text())
 }
 
-// TestLaws holds every resource that Compile can produce to the laws, but the tunnel itself.
+// TestLaws holds every resource that Compile can produce to the laws, but the tunnel itself. There are no connections
+// here: those that Flows deletes cannot be taken back, which TestFlowsStay has.
 func TestLaws(t *testing.T) {
 	g := newGateway(t)
 	want := g.standIn(t)

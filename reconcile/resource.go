@@ -135,7 +135,7 @@ func rollback(h *Host, done []Change) error {
 			files = append(files, c.Before)
 		case Table:
 			guard = append(guard, c.Before)
-		case Flows: // Connections cannot be brought back.
+		case Flows: // What was deleted cannot be brought back, and nobody wants it.
 		default:
 			rest = append(rest, c.Before)
 		}
