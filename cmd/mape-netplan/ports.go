@@ -1,0 +1,267 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"mape-netplan/reconcile"
+	"mape-netplan/schema"
+)
+
+func (o *options) ports() *cobra.Command {
+	var suggest int
+	var ascii bool
+	cmd := &cobra.Command{
+		Use:   "ports",
+		Short: "Show how much of the port set is in use",
+		Long: `Show how much of the port set is in use, for each protocol, towards which
+destination and by which hosts, from the connections that the kernel tracks now.
+A port can serve any number of connections as long as each goes to another
+destination, so what runs out first is the ports towards one of them.
+
+--suggest N names N ports that are good for mape.forwards: of the set, not below
+1024, not forwarded yet and, where the kernel may be asked, not in use. They
+follow each other if they can, so that a section writes them as one range and a
+service that needs a pair gets one; the first is even, as some of those want it.
+They are the lowest there are: short to type, and what is left for NAT stays in
+one piece. Without root it is not known which ports are in use now.`,
+		Example: "  sudo mape-netplan ports\n  mape-netplan ports --suggest 4",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if cmd.Flags().Changed("suggest") {
+				return o.suggestPorts(cmd, suggest)
+			}
+			return o.showPorts(cmd, ascii || !speaksUTF8(os.Getenv))
+		},
+	}
+	cmd.Flags().IntVar(&suggest, "suggest", 0, "name `N` ports that are good for forwarding")
+	cmd.Flags().BoolVar(&ascii, "ascii", false, "draw with ASCII, as where the locale is not of UTF-8")
+	return cmd
+}
+
+// speaksUTF8 says whether the locale of the environment has UTF-8.
+func speaksUTF8(getenv func(string) string) bool {
+	for _, name := range []string{"LC_ALL", "LC_CTYPE", "LANG"} {
+		if locale := strings.ToLower(getenv(name)); locale != "" {
+			return strings.Contains(locale, "utf-8") || strings.Contains(locale, "utf8")
+		}
+	}
+	return false
+}
+
+// lineOf derives the section's line, looking at the machine only for what the section leaves to it.
+func (o *options) lineOf(cmd *cobra.Command) (*reconcile.Host, *schema.Config, reconcile.Line, error) {
+	c, err := o.section(cmd)
+	if err != nil {
+		return nil, nil, reconcile.Line{}, err
+	}
+	h, err := o.open()
+	if err != nil {
+		return nil, nil, reconcile.Line{}, err
+	}
+	h.Hidden = func(string, error) {} // Its links say enough.
+	facts, err := reconcile.Gather(h)
+	if err != nil {
+		return nil, nil, reconcile.Line{}, err
+	}
+	line, err := reconcile.Derive(c, facts)
+	return h, c, line, o.blame(err)
+}
+
+func (o *options) showPorts(cmd *cobra.Command, ascii bool) error {
+	if o.rootDir != "" {
+		return exit{exitBad, errors.New("ports: --root-dir leaves the running system out, and its connections are what is shown; only --suggest works without")}
+	}
+	h, c, line, err := o.lineOf(cmd)
+	if err != nil {
+		return err
+	}
+	if err := h.Privileged(); err != nil {
+		return fmt.Errorf("ports: %w", err)
+	}
+	u, err := reconcile.LookAtPorts(h, line, c.Forwards)
+	if err != nil {
+		return fmt.Errorf("ports: %w", err)
+	}
+	if o.json {
+		return printJSON(cmd, struct {
+			IPv4 string `json:"ipv4"`
+			reconcile.Usage
+		}{address(u.Address), u})
+	}
+	warn(cmd, u.Warnings)
+	return printUsage(cmd.OutOrStdout(), u, picture(ascii))
+}
+
+func (o *options) suggestPorts(cmd *cobra.Command, n int) error {
+	if n < 1 || n > 1<<16 {
+		return exit{exitBad, fmt.Errorf("--suggest %d: must be from 1 to 65535", n)}
+	}
+	h, c, line, err := o.lineOf(cmd)
+	if err != nil {
+		return err
+	}
+	u := reconcile.NewUsage(line, c.Forwards)
+	if h.Live() {
+		live, err := reconcile.LookAtPorts(h, line, c.Forwards)
+		switch {
+		case err == nil:
+			u = live
+		case errors.Is(err, fs.ErrPermission):
+			cmd.PrintErrln("warning: only root may see which ports are in use now, so these may be")
+		default:
+			cmd.PrintErrf("warning: which ports are in use now is not known: %v\n", err)
+		}
+	}
+	ports, err := u.Suggest(n)
+	if err != nil {
+		return fmt.Errorf("--suggest %d: %w", n, err)
+	}
+	if o.json {
+		views := []portsView{}
+		for _, r := range ports {
+			views = append(views, portsView(r))
+		}
+		return printJSON(cmd, struct {
+			Ports []portsView `json:"ports"`
+		}{views})
+	}
+	fmt.Fprintln(cmd.OutOrStdout(), reconcile.Ports(ports))
+	return nil
+}
+
+// A palette draws how full a range is: empty, then ever fuller. blank is a range that NAT draws nothing from.
+type palette struct {
+	levels       []rune
+	blank, mark  string
+	explanations string
+}
+
+func picture(ascii bool) palette {
+	if ascii {
+		return palette{[]rune(".123456789#"), "-", "^", ". none in use, 1-9 tenths, # all"}
+	}
+	return palette{[]rune("·▁▂▃▄▅▆▇█"), "-", "^", "· none in use, █ all"}
+}
+
+// draw is one sign for used of all ports.
+func (p palette) draw(used, all int) string {
+	if all == 0 {
+		return p.blank
+	}
+	most := len(p.levels) - 1
+	return string(p.levels[min(most, (used*most+all-1)/all)])
+}
+
+func printUsage(out io.Writer, u reconcile.Usage, p palette) error {
+	fmt.Fprintf(out, "%s: %d ports for each protocol", address(u.Address), u.Ports)
+	if n := forwarded(u); n > 0 {
+		fmt.Fprintf(out, ", %d forwarded", n)
+	}
+	fmt.Fprint(out, "\n\n")
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "\tports in use\tconnections\tmost ports towards one destination")
+	for _, t := range u.Protocols {
+		busiest := "-"
+		if d := t.Busiest; d != nil {
+			busiest = d.Address.String()
+			if d.Port != 0 {
+				busiest = fmt.Sprintf("%s:%d", d.Address, d.Port)
+			}
+			busiest = fmt.Sprintf("%s, %s", busiest, share(d.Ports, u.Ports))
+		}
+		fmt.Fprintf(w, "%s\t%s\t%d\t%s\n", t.Protocol, share(t.Used, u.Ports), t.Connections, busiest)
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	printPicture(out, u, p)
+	printForwards(w, u)
+	printHosts(w, u)
+	return w.Flush()
+}
+
+func forwarded(u reconcile.Usage) (n int) {
+	for _, r := range u.Ranges {
+		n += r.Forwarded
+	}
+	return n
+}
+
+// share is "211 of 1008 = 21 %".
+func share(n, all int) string {
+	if all == 0 {
+		return fmt.Sprintf("%d of 0", n)
+	}
+	return fmt.Sprintf("%d of %d = %d %%", n, all, (100*n+all/2)/all)
+}
+
+func printPicture(out io.Writer, u reconcile.Usage, p palette) {
+	fmt.Fprintln(out)
+	addresses := 1 << (32 - u.Address.Bits())
+	for _, t := range u.Protocols {
+		line := ""
+		for _, r := range u.Ranges {
+			line += p.draw(r.Used[t.Protocol], r.Ports*addresses)
+		}
+		fmt.Fprintf(out, "%-4s %s\n", t.Protocol, line)
+	}
+	marks := ""
+	for _, r := range u.Ranges {
+		if r.Forwarded > 0 {
+			marks += p.mark
+		} else {
+			marks += " "
+		}
+	}
+	legend := p.explanations
+	if marks = strings.TrimRight(marks, " "); marks != "" {
+		fmt.Fprintf(out, "     %s\n", marks)
+		legend += ", ^ has forwarded ports"
+	}
+	first, last := u.Ranges[0], u.Ranges[len(u.Ranges)-1]
+	fmt.Fprintf(out, "     one sign for each range from %d-%d to %d-%d; %s\n", first.First, first.Last, last.First, last.Last, legend)
+}
+
+func printForwards(w io.Writer, u reconcile.Usage) {
+	if len(u.Forwards) == 0 {
+		return
+	}
+	fmt.Fprintln(w, "\nforwarded\tto\tconnections")
+	for _, f := range u.Forwards {
+		protocol := f.Protocol
+		if protocol == "both" {
+			protocol = "tcp and udp"
+		}
+		fmt.Fprintf(w, "%s %s\t%s\t%d\n", protocol, f.Ports, f.To, f.Connections)
+	}
+}
+
+// printHosts shows those that use most.
+func printHosts(w io.Writer, u reconcile.Usage) {
+	const most = 10
+	if len(u.Hosts) == 0 {
+		return
+	}
+	fmt.Fprint(w, "\nports of host")
+	for _, t := range u.Protocols {
+		fmt.Fprintf(w, "\t%s", t.Protocol)
+	}
+	fmt.Fprintln(w)
+	for _, h := range u.Hosts[:min(most, len(u.Hosts))] {
+		fmt.Fprint(w, h.Address)
+		for _, t := range u.Protocols {
+			fmt.Fprintf(w, "\t%d", h.Used[t.Protocol])
+		}
+		fmt.Fprintln(w)
+	}
+	if more := len(u.Hosts) - most; more > 0 {
+		fmt.Fprintf(w, "and %d more\n", more)
+	}
+}

@@ -1,0 +1,244 @@
+package reconcile
+
+import (
+	"cmp"
+	"maps"
+	"net/netip"
+	"slices"
+
+	"mape-netplan/schema"
+)
+
+// A Usage is how much of a port set is in use, by whom and towards where, all in real ports. It marshals to JSON.
+//
+// Two connections to different destinations can share a port, so a set is only ever used up towards one destination:
+// that is what Busiest tells.
+type Usage struct {
+	Address netip.Prefix `json:"-"` // the shared one
+	// Ports is how many NAT may draw, for each protocol: those of the set without the system's and forwarded ones, of
+	// every address.
+	Ports     int             `json:"ports"`
+	Protocols []ProtocolUsage `json:"protocols"` // tcp, udp, icmp
+	Ranges    []RangeUsage    `json:"ranges"`    // in ascending order
+	Forwards  []ForwardUsage  `json:"forwards"`  // as in the section
+	Hosts     []HostUsage     `json:"hosts"`     // with the most ports first
+	Warnings  []string        `json:"warnings"`
+
+	line  Line
+	pool  pool
+	used  map[usedPort]bool
+	to    map[destination]int
+	hosts map[hostPort]bool
+}
+
+// A ProtocolUsage is what the connections of a protocol use. A port stays in use until connection tracking forgets the
+// last connection of it. In ICMP an echo identifier is a port.
+type ProtocolUsage struct {
+	Protocol    string       `json:"protocol"`
+	Used        int          `json:"used"`
+	Connections int          `json:"connections"`
+	Busiest     *Destination `json:"busiest,omitempty"`
+}
+
+// A Destination is where connections go, and how many ports they have towards there.
+type Destination struct {
+	Address netip.Addr `json:"address"`
+	Port    uint16     `json:"port,omitempty"`
+	Ports   int        `json:"ports"`
+}
+
+// A RangeUsage is a range of the set, or a part of a long one, or several of many short ones.
+type RangeUsage struct {
+	First     uint16         `json:"first"`
+	Last      uint16         `json:"last"`
+	Ports     int            `json:"ports"` // that NAT may draw
+	Forwarded int            `json:"forwarded"`
+	Used      map[string]int `json:"used"` // by protocol
+}
+
+// A ForwardUsage is a forward of the section and how many connections it has.
+type ForwardUsage struct {
+	Protocol    string `json:"protocol"` // tcp, udp or both
+	Ports       string `json:"ports"`
+	To          string `json:"to"`
+	Connections int    `json:"connections"`
+
+	ranges []schema.PortRange
+}
+
+// A HostUsage is how many ports a host of the LAN has, by protocol.
+type HostUsage struct {
+	Address netip.Addr     `json:"address"`
+	Used    map[string]int `json:"used"`
+}
+
+type usedPort struct {
+	protocol uint8
+	address  netip.AddrPort // the shared one and the real port
+}
+
+type destination struct {
+	protocol uint8
+	address  netip.AddrPort
+}
+
+type hostPort struct {
+	host netip.Addr
+	usedPort
+}
+
+// LookAtPorts counts what connection tracking has of the line. An error that wraps fs.ErrPermission says that the
+// caller may not look.
+func LookAtPorts(h *Host, line Line, forwards []schema.Forward) (Usage, error) {
+	u := NewUsage(line, forwards)
+	if err := h.connections(u.add); err != nil {
+		return u, err
+	}
+	u.sum()
+	ours := func(t Translation) bool {
+		return t.Address == line.Softwire.IPv4.Masked() && t.First == u.pool.first && t.Last == u.pool.last
+	}
+	if u.pool.first > 0 && !slices.ContainsFunc(h.translations(), ours) {
+		u.Warnings = append(u.Warnings, "the NAT in the kernel is not that of the section, so the ports may not be right; see \"mape-netplan status\"")
+	}
+	return u, nil
+}
+
+// NewUsage is one without any connection.
+func NewUsage(line Line, forwards []schema.Forward) Usage {
+	g := &Gateway{Line: line, Forwards: forwards}
+	u := Usage{
+		Address: line.Softwire.IPv4.Masked(), Warnings: []string{}, line: line, pool: g.pool(),
+		Ranges: cells(line.Softwire.Ports()), Forwards: []ForwardUsage{},
+		used: map[usedPort]bool{}, to: map[destination]int{}, hosts: map[hostPort]bool{},
+	}
+	for _, port := range u.pool.drawn() {
+		u.Ports++
+		u.cell(port).Ports++
+	}
+	for _, f := range forwards {
+		use := ForwardUsage{Protocol: f.Protocol, Ports: Ports(f.Ports), To: f.To.String(), ranges: f.Ports}
+		if f.To.Port() == 0 {
+			use.To = f.To.Addr().String()
+		}
+		u.Forwards = append(u.Forwards, use)
+		for _, r := range f.Ports {
+			for port := int(r.First); port <= int(r.Last); port++ {
+				if c := u.cell(uint16(port)); c != nil {
+					c.Forwarded++
+				}
+			}
+		}
+	}
+	u.Ports *= 1 << (32 - u.Address.Bits())
+	return u
+}
+
+// drawn lists the real ports that NAT may draw, in ascending order.
+func (p pool) drawn() (ports []uint16) {
+	if p.first == 0 {
+		return nil
+	}
+	for n := int(p.first); n <= int(p.last); n++ {
+		if _, ok := p.real[uint16(n)]; ok || !p.permuted() {
+			ports = append(ports, p.port(uint16(n)))
+		}
+	}
+	slices.Sort(ports)
+	return ports
+}
+
+// add counts a connection if it is of the line.
+func (u *Usage) add(c *connection) {
+	if c.zoned || protocolNames[c.protocol] == "" {
+		return
+	}
+	as, n := c.replyDst, c.replyDst.Port()
+	switch {
+	case u.Address.Contains(as.Addr()) && u.pool.first <= n && n <= u.pool.last:
+		use := usedPort{c.protocol, netip.AddrPortFrom(as.Addr(), u.pool.port(n))}
+		if u.cell(use.address.Port()) == nil {
+			return
+		}
+		u.used[use] = true
+		u.hosts[hostPort{c.src.Addr(), use}] = true
+		to := destination{c.protocol, c.replySrc}
+		if c.protocol == protoICMP {
+			to.address = netip.AddrPortFrom(c.replySrc.Addr(), 0)
+		}
+		u.to[to]++ // To one destination every connection has a port of its own.
+	case u.Address.Contains(c.dst.Addr()) && c.protocol != protoICMP:
+		u.addInbound(c)
+	}
+}
+
+// addInbound counts a connection that began outside: a forward's, or one that was let in.
+func (u *Usage) addInbound(c *connection) {
+	port := u.pool.port(c.dst.Port())
+	for i, f := range u.Forwards {
+		if f.Protocol != "both" && f.Protocol != protocolNames[c.protocol] {
+			continue
+		}
+		if slices.ContainsFunc(f.ranges, func(r schema.PortRange) bool { return r.First <= port && port <= r.Last }) {
+			u.Forwards[i].Connections++
+			return
+		}
+	}
+	if u.cell(port) != nil {
+		u.used[usedPort{c.protocol, netip.AddrPortFrom(c.dst.Addr(), port)}] = true
+	}
+}
+
+// sum makes of what was counted what is shown.
+func (u *Usage) sum() {
+	index := map[uint8]int{}
+	u.Protocols = nil
+	for i, protocol := range natProtocols {
+		index[protocol] = i
+		u.Protocols = append(u.Protocols, ProtocolUsage{Protocol: protocolNames[protocol]})
+	}
+	for use := range u.used {
+		u.Protocols[index[use.protocol]].Used++
+		u.cell(use.address.Port()).Used[protocolNames[use.protocol]]++
+	}
+	busier := func(a, b Destination) int {
+		return cmp.Or(cmp.Compare(a.Ports, b.Ports), b.Address.Compare(a.Address), cmp.Compare(b.Port, a.Port))
+	}
+	for to, n := range u.to {
+		p, d := &u.Protocols[index[to.protocol]], Destination{to.address.Addr(), to.address.Port(), n}
+		p.Connections += n
+		if p.Busiest == nil || busier(d, *p.Busiest) > 0 {
+			p.Busiest = &d
+		}
+	}
+	hosts := map[netip.Addr]map[string]int{}
+	for use := range u.hosts {
+		if hosts[use.host] == nil {
+			hosts[use.host] = perProtocol()
+		}
+		hosts[use.host][protocolNames[use.protocol]]++
+	}
+	u.Hosts = []HostUsage{}
+	for host, used := range hosts {
+		u.Hosts = append(u.Hosts, HostUsage{host, used})
+	}
+	slices.SortFunc(u.Hosts, func(a, b HostUsage) int {
+		return cmp.Or(cmp.Compare(b.all(), a.all()), a.Address.Compare(b.Address))
+	})
+}
+
+// perProtocol is none of each.
+func perProtocol() map[string]int {
+	none := map[string]int{}
+	for _, protocol := range natProtocols {
+		none[protocolNames[protocol]] = 0
+	}
+	return none
+}
+
+func (h HostUsage) all() (n int) {
+	for used := range maps.Values(h.Used) {
+		n += used
+	}
+	return n
+}
