@@ -23,6 +23,9 @@ func (n nat) dstnat() nft.Chain {
 	if !n.accept {
 		c.Rules = append(c.Rules, nft.NewRule(nft.Is(nft.IIfName, n.tun), nft.Drop))
 	}
+	// A protocol without ports cannot be shared. It never leaves, and here the sender can still be told.
+	c.Rules = append(c.Rules, nft.NewRule(nft.Not(nft.L4Proto, []byte{6}), nft.Not(nft.L4Proto, []byte{17}), nft.Not(nft.L4Proto, []byte{1}),
+		nft.Is(nft.RouteOIfName, n.tun), nft.RejectProtocol))
 	return c
 }
 
@@ -96,6 +99,6 @@ func (n nat) hairpin() nft.Chain {
 func (n nat) restore() nft.Chain {
 	c := nft.Chain{Name: "restore", Type: nftables.ChainTypeFilter, Hook: *nftables.ChainHookPrerouting, Priority: -150}
 	c.Rules = []nft.Rule{nft.NewRule(nft.Not(nft.IIfName, n.tun), nft.Accept), nft.NewRule(known, nft.Accept)}
-	c.Rules = append(c.Rules, n.ports(nft.TCPDport, nft.UDPDport, toReal)...)
+	c.Rules = append(c.Rules, n.ports(nft.TCPDport, nft.UDPDport, toReal, nil)...)
 	return c
 }

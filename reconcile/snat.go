@@ -19,7 +19,6 @@ const (
 
 // Regular chains: what happens to packets of the tunnel.
 const (
-	arrived  = "arrived"
 	errorIn  = "error-in"
 	errorOut = "error-out"
 	forwards = "forwards"
@@ -37,7 +36,7 @@ func natTable(g *Gateway) nft.Table {
 		accept: g.Inbound == "accept",
 	}
 	t := nft.Table{Name: tableName, Timeouts: timeouts(g.Conntrack), Chains: []nft.Chain{
-		n.prerouting(), n.dstnat(), n.input(), n.forward(), n.srcnat(), n.postrouting(), n.arrived(),
+		n.prerouting(), n.dstnat(), n.input(), n.srcnat(), n.postrouting(),
 	}}
 	if n.permuted() {
 		t.Sets = []nft.Set{nft.PortMap(toReal, n.real), nft.PortMap(toPool, inverse(n.real))}
@@ -85,8 +84,10 @@ var (
 	// translated are packets of connections whose destination NAT has changed: those of a forward.
 	translated = nft.Has(nft.CtStatus, binaryutil.NativeEndian.PutUint32(1<<5)) // IPS_DST_NAT
 	// confirmed are packets of connections that are entered already: all but the first.
-	confirmed = nft.Has(nft.CtStatus, binaryutil.NativeEndian.PutUint32(1<<3)) // IPS_CONFIRMED
-	syn       = nft.Has(nft.TCPFlags, []byte{2})
+	confirmed    = nft.Has(nft.CtStatus, confirmedBit)
+	confirmedBit = binaryutil.NativeEndian.PutUint32(1 << 3) // IPS_CONFIRMED
+
+	synFlag = []byte{2}
 )
 
 func ctState(bits uint32) []expr.Any {
@@ -115,8 +116,7 @@ func (n nat) prerouting() nft.Chain {
 	c.Rules = append(c.Rules,
 		nft.NewRule(nft.Not(nft.IIfName, n.tun), nft.Accept),
 		nft.NewRule(nft.Outside(nft.IPDaddr, n.address), nft.Drop))
-	c.Rules = append(c.Rules, n.clamp(nil)...)
-	c.Rules = append(c.Rules, n.ports(nft.TCPDport, nft.UDPDport, toPool)...)
+	c.Rules = append(c.Rules, n.ports(nft.TCPDport, nft.UDPDport, toPool, nil)...)
 	c.Rules = append(c.Rules, nft.NewRule(icmpType(echoReply), n.match(nft.ICMPID, toPool), nft.Accept))
 	for _, e := range icmpErrors {
 		// Connection tracking knows the errors that quote a packet of a connection; it calls the others invalid.
@@ -131,20 +131,20 @@ func (n nat) prerouting() nft.Chain {
 }
 
 // postrouting meets what leaves through the tunnel after source NAT (100), our own packets included. Only what carries
-// the shared address and a port of the set passes, translated by whatever path it came: packets without a connection
-// (invalid, untracked) and those that another table's NAT took first have the wrong source.
+// the shared address and a port of the set passes, translated by whatever path it came: those that another table's NAT
+// took first have the wrong source, and so have packets without a connection (invalid, untracked), unless somebody on
+// the LAN forged it.
 func (n nat) postrouting() nft.Chain {
 	c := nft.Chain{Name: "postrouting", Type: nftables.ChainTypeFilter, Hook: *nftables.ChainHookPostrouting, Priority: 300}
 	c.Rules = append(c.Rules,
 		nft.NewRule(nft.Not(nft.OIfName, n.tun), nft.Accept),
-		nft.NewRule(nft.Outside(nft.IPSaddr, n.address), nft.Drop))
+		nft.NewRule(nft.Outside(nft.IPSaddr, n.address), nft.Drop),
+		nft.NewRule(stray, nft.Drop))
+	var first []expr.Any
 	if n.parted() {
-		c.Rules = append(c.Rules, n.clamp(nft.Jump(opened))...)
-		c.Rules = append(c.Rules, nft.NewRule(udp, nft.HasNone(nft.CtStatus, binaryutil.NativeEndian.PutUint32(1<<3)), nft.Jump(opened)))
-	} else {
-		c.Rules = append(c.Rules, n.clamp(nil)...)
+		first = nft.Jump(opened)
 	}
-	c.Rules = append(c.Rules, n.ports(nft.TCPSport, nft.UDPSport, toReal)...)
+	c.Rules = append(c.Rules, n.ports(nft.TCPSport, nft.UDPSport, toReal, first)...)
 	c.Rules = append(c.Rules, nft.NewRule(icmpType(echoRequest), n.match(nft.ICMPID, toReal), nft.Accept))
 	for _, e := range icmpErrors {
 		verdict := nft.Accept
@@ -157,21 +157,21 @@ func (n nat) postrouting() nft.Chain {
 	return c
 }
 
-// clamp lowers the segment size that a SYN announces, and does more with it.
-func (n nat) clamp(more []expr.Any) []nft.Rule {
+// ports lets TCP and UDP of the set through, TCP's data first, because it is most of what there is. A SYN's segment size
+// is lowered to what the tunnel carries. What opens a connection passes through first, if that is given.
+func (n nat) ports(tcpPort, udpPort nft.Field, by string, first []expr.Any) []nft.Rule {
 	var size []expr.Any
 	if n.mtu > 40 {
 		size = nft.MaxSegmentSize(uint16(min(n.mtu, 65535) - 40))
 	}
-	if size == nil && more == nil {
-		return nil
+	rules := []nft.Rule{nft.NewRule(tcp, nft.HasNone(nft.TCPFlags, synFlag), n.match(tcpPort, by), nft.Accept)}
+	if first != nil || size != nil {
+		rules = append(rules, nft.NewRule(tcp, size, first))
 	}
-	return []nft.Rule{nft.NewRule(tcp, syn, size, more)}
-}
-
-// ports lets TCP and UDP of the set through.
-func (n nat) ports(tcpPort, udpPort nft.Field, by string) []nft.Rule {
-	rules := []nft.Rule{nft.NewRule(tcp, n.match(tcpPort, by), nft.Accept)}
+	rules = append(rules, nft.NewRule(tcp, n.match(tcpPort, by), nft.Accept))
+	if first != nil {
+		rules = append(rules, nft.NewRule(udp, nft.HasNone(nft.CtStatus, confirmedBit), first))
+	}
 	if !n.permuted() {
 		return append(rules, nft.NewRule(udp, n.match(udpPort, by), nft.Accept))
 	}
@@ -189,31 +189,15 @@ func (n nat) match(f nft.Field, by string) []expr.Any {
 	return nft.In(f, nft.Port(n.set.First), nft.Port(n.set.Last))
 }
 
-// input and forward end what has no connection at all, which dstnat does not see.
+// input lets in what belongs to a connection, and the first packet of one that was forwarded to the gateway itself. Its
+// own services have no other way to be reached.
+//
+// There is no such chain for what is forwarded, because every packet would pay for it. A packet with a new connection
+// ends in dstnat, and one without any, invalid or untracked, is not translated: coming from the line it is still for the
+// shared address, which leads back into the tunnel, and like one from the LAN it ends in postrouting by its source.
 func (n nat) input() nft.Chain {
-	return nft.Chain{
-		Name: "input", Type: nftables.ChainTypeFilter, Hook: *nftables.ChainHookInput,
-		Rules: []nft.Rule{nft.NewRule(nft.Is(nft.IIfName, n.tun), nft.Goto(arrived))},
-	}
-}
-
-func (n nat) forward() nft.Chain {
-	return nft.Chain{
-		Name: "forward", Type: nftables.ChainTypeFilter, Hook: *nftables.ChainHookForward,
-		Rules: []nft.Rule{
-			nft.NewRule(nft.Is(nft.IIfName, n.tun), nft.Goto(arrived)),
-			nft.NewRule(nft.Not(nft.OIfName, n.tun), nft.Accept),
-			nft.NewRule(stray, nft.Drop),
-			nft.NewRule(tcp, nft.Accept), nft.NewRule(udp, nft.Accept), nft.NewRule(icmp, nft.Accept),
-			nft.NewRule(nft.RejectProtocol),
-		},
-	}
-}
-
-// arrived lets in what belongs to a connection, and the first packet of one that was forwarded, to the gateway itself as
-// well. Its own services have no other way to be reached.
-func (n nat) arrived() nft.Chain {
-	c := nft.Chain{Name: arrived, Rules: []nft.Rule{nft.NewRule(nft.Is(nft.OIfName, n.tun), nft.Drop), nft.NewRule(known, nft.Accept)}}
+	c := nft.Chain{Name: "input", Type: nftables.ChainTypeFilter, Hook: *nftables.ChainHookInput}
+	c.Rules = []nft.Rule{nft.NewRule(nft.Not(nft.IIfName, n.tun), nft.Accept), nft.NewRule(known, nft.Accept)}
 	if len(n.forwards) > 0 || n.accept {
 		c.Rules = append(c.Rules, nft.NewRule(translated, nft.Accept))
 	}

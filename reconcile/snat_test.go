@@ -38,11 +38,27 @@ var natKinds = map[string]softwire.Softwire{
 	"prefix":        {IPv4: netip.MustParsePrefix("192.0.2.16/28")},
 }
 
+// gatewayKinds has a gateway for each shape that a table can have: each kind of softwire, and what forwards make of it.
+func gatewayKinds() map[string]*Gateway {
+	kinds := map[string]*Gateway{}
+	for name, sw := range natKinds {
+		kinds[name] = gatewayOf(sw, 1460)
+	}
+	for _, name := range forwardKinds {
+		for _, inbound := range []string{"drop", "accept"} {
+			g := gatewayOf(natKinds[name], 1460)
+			g.Forwards, g.Inbound = forwardsOf(g.Softwire), inbound
+			kinds[name+"-forwards-"+inbound] = g
+		}
+	}
+	return kinds
+}
+
 // TestNATTable compares whole tables. MAPE_UPDATE=1 writes what is compared.
 func TestNATTable(t *testing.T) {
-	for name, sw := range natKinds {
+	for name, g := range gatewayKinds() {
 		file := filepath.Join("testdata", "nat", name+".nft")
-		got := natTable(gatewayOf(sw, 1460)).Text()
+		got := natTable(g).Text()
 		if os.Getenv("MAPE_UPDATE") == "1" {
 			if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
 				t.Fatal(err)
@@ -67,6 +83,60 @@ func softwires(f func(softwire.Softwire)) {
 			}
 		}
 	}
+}
+
+// edges forwards a port at each end of a set, one of another number.
+func edges(sw softwire.Softwire) []schema.Forward {
+	set := sw.Ports()
+	first, last := set[0].First, set[len(set)-1].Last
+	all := []schema.Forward{{Protocol: "both", Ports: []schema.PortRange{{First: first, Last: first}}, To: netip.MustParseAddrPort("192.168.1.10:0")}}
+	if last > first {
+		all = append(all, schema.Forward{Protocol: "udp", Ports: []schema.PortRange{{First: last, Last: last}}, To: netip.MustParseAddrPort("192.168.1.10:22")})
+	}
+	return all
+}
+
+// TestPoolWithForwards: no forwarded port can be drawn, all others can, and a forwarded one stands for itself.
+func TestPoolWithForwards(t *testing.T) {
+	softwires(func(sw softwire.Softwire) {
+		where := fmt.Sprintf("offset %d, length %d, psid %d", sw.PSIDOffset, sw.PSIDLen, sw.PSID)
+		g := gatewayOf(sw, 1460)
+		g.Forwards = edges(sw)
+		middle := sw.Ports()[len(sw.Ports())/2]
+		if half := middle.First + (middle.Last-middle.First)/2; half > middle.First && half < middle.Last {
+			g.Forwards = append(g.Forwards, schema.Forward{Ports: []schema.PortRange{{First: half, Last: half}}})
+		}
+		p := g.pool()
+		taken, drawn := map[uint16]bool{}, map[uint16]bool{}
+		for _, f := range g.Forwards {
+			for n := int(f.Ports[0].First); n <= int(f.Ports[0].Last); n++ {
+				taken[uint16(n)] = true
+			}
+		}
+		for n := int(p.first); n <= int(p.last) && n > 0; n++ {
+			port := p.port(uint16(n))
+			if taken[uint16(n)] || taken[port] || drawn[port] || !sw.HasPort(port) || port < firstPort {
+				t.Fatalf("%s: the pool has %d for %d", where, n, port)
+			}
+			drawn[port] = true
+		}
+		free := 0
+		for _, r := range sw.Ports() {
+			for n := int(r.First); n <= int(r.Last); n++ {
+				if n >= firstPort && !taken[uint16(n)] {
+					free++
+				}
+			}
+		}
+		if len(drawn) != free && free <= mostMapped || len(drawn) < free/2 {
+			t.Errorf("%s: %d of %d ports can be drawn", where, len(drawn), free)
+		}
+		for n := range taken {
+			if p.permuted() && p.real[n] != n {
+				t.Errorf("%s: %d stands for %d", where, n, p.real[n])
+			}
+		}
+	})
 }
 
 func TestPool(t *testing.T) {
@@ -105,14 +175,19 @@ func TestPool(t *testing.T) {
 func TestTableLaw(t *testing.T) {
 	n := newNS(t)
 	conn := nft.OpenNS(n.fd())
-	want := slices.Collect(maps.Values(natKinds))
+	want := slices.Collect(maps.Values(gatewayKinds()))
+	kinds := len(want)
 	softwires(func(sw softwire.Softwire) {
 		if n := sw.PortCount(); sw.PSID == 1 && n < 4096 || sw.PSIDOffset == 15 {
-			want = append(want, sw)
+			g := gatewayOf(sw, 1280+len(want))
+			f := gatewayOf(sw, 1280+len(want))
+			f.Forwards, f.Inbound = edges(sw), []string{"drop", "accept"}[len(want)/2%2]
+			want = append(want, g, f)
 		}
 	})
-	for i, sw := range want {
-		table := natTable(gatewayOf(sw, 1280+i))
+	for i, g := range want {
+		sw := g.Softwire
+		table := natTable(g)
 		if err := table.Write(conn); err != nil {
 			t.Fatalf("%+v: %v", sw, err)
 		}
@@ -124,7 +199,7 @@ func TestTableLaw(t *testing.T) {
 			t.Fatalf("%+v: read:\n%s\nwritten:\n%s", sw, live.Text(), table.Text())
 		}
 		// nft(8) has to be able to show it.
-		if i < len(natKinds) {
+		if i < kinds {
 			n.run(t, "nft", "list", "table", "ip", tableName)
 		}
 	}
@@ -137,11 +212,11 @@ func TestTableDrift(t *testing.T) {
 	table := natTable(gatewayOf(natKinds["ocn"], 1460))
 	for _, command := range []string{
 		"flush ruleset", "delete table ip mape", "flush table ip mape", "flush chain ip mape postrouting",
-		"insert rule ip mape postrouting accept", "add rule ip mape forward meta mark set 1",
+		"insert rule ip mape postrouting accept", "add rule ip mape input meta mark set 1",
 		"insert rule ip mape srcnat masquerade", "add chain ip mape mine", "add set ip mape mine { type ipv4_addr; }",
 		"delete element ip mape real { 1872 : 1856 }",
 		"delete element ip mape real { 1872 : 1856 }; add element ip mape real { 1872 : 1857 }",
-		"chain ip mape forward { policy drop; }", "table ip mape { flags dormant; }",
+		"chain ip mape input { policy drop; }", "table ip mape { flags dormant; }",
 	} {
 		if err := table.Write(conn); err != nil {
 			t.Fatal(err)

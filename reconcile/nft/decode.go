@@ -45,6 +45,8 @@ func newExpression(name string, data []byte) expr.Any {
 		if len(a) == 0 {
 			return &expr.Masq{}
 		}
+	case "fib":
+		return &expr.Fib{}
 	case "numgen":
 		return &expr.Numgen{}
 	case "dynset":

@@ -21,9 +21,12 @@ type Field struct {
 
 // What rules speak of. Names are nft's.
 var (
-	IIfName         = Field{Name: "iifname", load: meta(expr.MetaKeyIIFNAME), text: ifname}
-	OIfName         = Field{Name: "oifname", load: meta(expr.MetaKeyOIFNAME), text: ifname}
-	L4Proto         = Field{Name: "meta l4proto", load: meta(expr.MetaKeyL4PROTO), text: names(protocols)}
+	IIfName = Field{Name: "iifname", load: meta(expr.MetaKeyIIFNAME), text: ifname}
+	OIfName = Field{Name: "oifname", load: meta(expr.MetaKeyOIFNAME), text: ifname}
+	L4Proto = Field{Name: "meta l4proto", load: meta(expr.MetaKeyL4PROTO), text: names(protocols)}
+	// RouteOIfName is where the packet would leave, before that is decided.
+	RouteOIfName = Field{Name: "fib daddr oifname", load: &expr.Fib{Register: reg, ResultOIFNAME: true, FlagDADDR: true}, text: ifname}
+
 	CtStatus        = Field{Name: "ct status", load: &expr.Ct{Key: expr.CtKeySTATUS, Register: reg}, text: flags(binaryutil.NativeEndian, ctStatuses)}
 	CtOriginalDaddr = Field{Name: "ct original ip daddr", load: &expr.Ct{Key: expr.CtKeyDSTIP, Register: reg}, text: addressText}
 	CtState         = Field{Name: "ct state", load: &expr.Ct{Key: expr.CtKeySTATE, Register: reg}, text: flags(binaryutil.NativeEndian, ctStates)}
@@ -47,7 +50,7 @@ var (
 	THSport = Field{Name: "th sport", load: transport(0, 2), text: portText}
 	THDport = Field{Name: "th dport", load: transport(2, 2), text: portText}
 
-	fields = []Field{IIfName, OIfName, L4Proto, CtState, CtStatus, CtOriginalDaddr, IPSaddr, IPDaddr, IPProtocol, TCPSport, TCPDport, TCPFlags, UDPSport,
+	fields = []Field{IIfName, OIfName, L4Proto, CtState, CtStatus, CtOriginalDaddr, RouteOIfName, IPSaddr, IPDaddr, IPProtocol, TCPSport, TCPDport, TCPFlags, UDPSport,
 		UDPDport, UDPChecksum, ICMPType, ICMPID, THSport, THDport}
 )
 
@@ -93,6 +96,8 @@ func loadKey(load expr.Any) string {
 		return fmt.Sprintf("meta %d", e.Key)
 	case *expr.Ct:
 		return strings.TrimSuffix(fmt.Sprintf("ct %d %d", e.Key, e.Direction), " 0")
+	case *expr.Fib:
+		return fmt.Sprintf("fib %v", *e)
 	case *expr.Payload:
 		if base, ok := bases[e.Base]; ok {
 			return fmt.Sprintf("@%s,%d,%d", base, e.Offset*8, e.Len*8)

@@ -62,6 +62,7 @@ func sample() Table {
 			{Name: "dstnat", Type: nftables.ChainTypeNAT, Hook: *nftables.ChainHookPrerouting, Priority: -101, Rules: []Rule{
 				NewRule(tcp, Is(TCPDport, Port(5184)), DNAT(netip.MustParseAddrPort("192.168.1.10:22"))),
 				NewRule(Has(CtStatus, binaryutil.NativeEndian.PutUint32(32)), DNAT(netip.MustParseAddrPort("192.168.1.10:0"))),
+				NewRule(Is(RouteOIfName, name), RejectProtocol),
 				NewRule(Jump("errors")),
 			}},
 		},
@@ -120,6 +121,7 @@ const sampleText = `table ip t {
 		type nat hook prerouting priority -101; policy accept;
 		meta l4proto tcp tcp dport 5184 dnat to 192.168.1.10:22
 		ct status dnat dnat to 192.168.1.10
+		fib daddr oifname "mape0" reject with icmp prot-unreachable
 		jump errors
 	}
 

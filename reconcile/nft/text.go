@@ -92,6 +92,8 @@ func (d *decompiler) expression(e expr.Any) {
 		d.say("%s%s %s-%s", o.text, operator(e.Op), o.value(e.FromData), o.value(e.ToData))
 	case *expr.Lookup:
 		d.lookup(e)
+	case *expr.Fib:
+		d.load(e, e.Register, false)
 	case *expr.Numgen:
 		d.numgen(e)
 	default:
@@ -189,6 +191,8 @@ func (d *decompiler) cmp(e *expr.Cmp) {
 		if (o.text == L4Proto.Name || o.text == IPProtocol.Name) && e.Op == expr.CmpOpEq && len(e.Data) == 1 {
 			d.proto = e.Data[0]
 		}
+	case zero(e.Data) && e.Op == expr.CmpOpEq && !prefix:
+		d.say("%s ! %s", o.text, o.value(o.mask))
 	case zero(e.Data) && e.Op == expr.CmpOpNeq && !prefix:
 		d.say("%s %s", o.text, o.value(o.mask))
 	case prefix:
