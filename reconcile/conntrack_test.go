@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"mape-netplan/reconcile/softwire"
 	"mape-netplan/schema"
 )
 
@@ -52,7 +53,7 @@ func TestFlowsOfMany(t *testing.T) {
 	n.track(t, entries...)
 	now := []Translation{{Address: netip.MustParsePrefix("192.0.2.18/32"), First: 1024, Last: 65535}}
 	n.do(func() {
-		for what, f := range map[string]Flows{"none stale": {Now: now}, "all stale": {Was: now}} {
+		for what, f := range map[string]Flows{"none stale": {Now: now, Guard: pool{set: softwire.PortRange{First: 1, Last: 65535}}}, "all stale": {Was: now}} {
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
 			start := time.Now()
@@ -113,7 +114,7 @@ func TestFlowsOfForward(t *testing.T) {
 	if !calls() {
 		t.Fatal("the forward does not work")
 	}
-	f := Flows{Was: translations(l.table()), Now: translations(l.table()), Closed: true}
+	f := Flows{Was: translations(l.table()), Now: translations(l.table()), Guard: l.gateway().pool(), Closed: true}
 	check := func(found string) {
 		t.Helper()
 		l.gw.do(func() {
@@ -131,7 +132,7 @@ func TestFlowsOfForward(t *testing.T) {
 		t.Error("what is forwarded was cut off")
 	}
 	l.forwards = nil
-	f.Now = translations(l.table())
+	f.Now, f.Guard = translations(l.table()), l.gateway().pool()
 	if err := l.table().Write(l.conn); err != nil {
 		t.Fatal(err)
 	}

@@ -49,16 +49,6 @@ func (t Translation) forwarded(c *connection) bool {
 	return false
 }
 
-// forwards says whether a port is forwarded, wherever to.
-func (t Translation) forwards(protocol uint8, port uint16) bool {
-	for _, f := range t.Forwards {
-		if f.has(protocol, port) {
-			return true
-		}
-	}
-	return false
-}
-
 func (f Forwarded) has(protocol uint8, port uint16) bool {
 	return f.Protocol == protocol && f.First <= port && port <= f.Last
 }

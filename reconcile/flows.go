@@ -19,6 +19,8 @@ import (
 type Flows struct {
 	// Was is what the table translated before this run, Now what it does after it.
 	Was, Now []Translation
+	// Guard is the pool of Now, which the guard lets through.
+	Guard pool
 	// Closed says that only forwards let new connections in.
 	Closed bool
 	found  map[staleFlow]int
@@ -36,7 +38,7 @@ func flows(g *Gateway, t Table, f Facts) Flows {
 	if g == nil {
 		return Flows{Was: f.Owned.Translations}
 	}
-	return Flows{Was: f.Owned.Translations, Now: translations(t.Table), Closed: g.Inbound == "drop"}
+	return Flows{Was: f.Owned.Translations, Now: translations(t.Table), Guard: g.pool(), Closed: g.Inbound == "drop"}
 }
 
 func (Flows) Name() string { return "conntrack" }
@@ -60,7 +62,8 @@ func (f Flows) Text() string {
 
 // Read counts them. A kernel that cannot list its connections shows none.
 func (f Flows) Read(_ context.Context, h *Host) (Resource, error) {
-	live := Flows{Was: f.Was, Now: f.Now, Closed: f.Closed, found: map[staleFlow]int{}}
+	live := f
+	live.found = map[staleFlow]int{}
 	if len(f.Now)+len(f.Was) == 0 {
 		return live, nil
 	}
@@ -97,32 +100,55 @@ func (f Flows) Write(_ context.Context, _ *Host) error {
 	return t.forget(all)
 }
 
-// stale says whether a connection is one of them.
-//
-// Of what is nowhere noted, as after the table was deleted by hand, only the present address tells: nothing but the
-// table translates to it on the way to the internet or lets connections to it in from there. Connections of the LAN with
-// itself are left alone then: somebody's table may redirect those that are meant for the shared address.
+// stale says whether a connection is one of them. One that still works is not, nor is one that the table could not have
+// made: a connection of the LAN with itself, which somebody's table may redirect by the shared address, or what passed
+// another way.
 func (f Flows) stale(c *connection) (staleFlow, bool) {
 	if c.zoned || protocolNames[c.protocol] == "" {
 		return staleFlow{}, false
 	}
-	translates := func(t Translation) bool { return t.translates(c) }
-	if c.snat && !slices.ContainsFunc(f.Now, translates) {
-		foreign := func(t Translation) bool {
-			return t.Address.Contains(c.replyDst.Addr()) && !t.forwards(c.protocol, c.replyDst.Port()) && !c.replySrc.Addr().IsPrivate()
-		}
-		if slices.ContainsFunc(f.Was, translates) || slices.ContainsFunc(f.Now, foreign) {
-			return staleFlow{protocol: c.protocol, address: c.replyDst.Addr()}, true
-		}
+	if c.snat && f.cutOff(c) {
+		return staleFlow{protocol: c.protocol, address: c.replyDst.Addr()}, true
 	}
-	forwarded := func(t Translation) bool { return t.forwarded(c) }
-	if c.dnat && !slices.ContainsFunc(f.Now, forwarded) {
-		foreign := func(t Translation) bool {
-			return f.Closed && t.Address.Contains(c.dst.Addr()) && !c.src.Addr().IsPrivate()
-		}
-		if slices.ContainsFunc(f.Was, forwarded) || slices.ContainsFunc(f.Now, foreign) {
-			return staleFlow{c.protocol, c.dst.Addr(), true}, true
-		}
+	if c.dnat && f.uninvited(c) {
+		return staleFlow{c.protocol, c.dst.Addr(), true}, true
 	}
 	return staleFlow{}, false
+}
+
+// cutOff says whether a connection to the internet has an address that was ours, or a port of the present one that the
+// guard drops. No memory is needed of the latter: the guard lets none come about.
+func (f Flows) cutOff(c *connection) bool {
+	if slices.ContainsFunc(f.Now, func(t Translation) bool { return t.Address.Contains(c.replyDst.Addr()) }) {
+		return !f.Guard.passes(c.replyDst.Port()) && !isLocal(c.replySrc.Addr())
+	}
+	return slices.ContainsFunc(f.Was, func(t Translation) bool { return t.translates(c) })
+}
+
+// uninvited says whether a connection came in by a forward that there is no more. When nothing is known of what there
+// was, as after the table was deleted by hand, every one from the internet that no present forward explains did.
+func (f Flows) uninvited(c *connection) bool {
+	forwarded := func(t Translation) bool { return t.forwarded(c) }
+	if slices.ContainsFunc(f.Now, forwarded) {
+		return false
+	}
+	if len(f.Was) > 0 || !f.Closed {
+		return slices.ContainsFunc(f.Was, forwarded)
+	}
+	return slices.ContainsFunc(f.Now, func(t Translation) bool { return t.Address.Contains(c.dst.Addr()) }) && !isLocal(c.src.Addr())
+}
+
+// passes says whether the guard lets out what has the number as its source port.
+func (p pool) passes(n uint16) bool {
+	if p.permuted() {
+		_, ok := p.real[n]
+		return ok
+	}
+	return p.set.First <= n && n <= p.set.Last
+}
+
+// isLocal says whether an address is of no host on the internet.
+func isLocal(a netip.Addr) bool {
+	shared := netip.MustParsePrefix("100.64.0.0/10") // RFC 6598; overlay networks use it
+	return a.IsPrivate() || a.IsLoopback() || a.IsLinkLocalUnicast() || shared.Contains(a)
 }

@@ -79,51 +79,61 @@ func TestStale(t *testing.T) {
 	}
 	hairpin := out(protoTCP, "192.0.2.18:9")
 	hairpin.replySrc = a("192.168.1.20:443")
+	overlay := out(protoTCP, "192.0.2.18:9")
+	overlay.replySrc = a("100.100.1.20:443")
 	zoned := out(protoUDP, "192.0.2.99:1900")
 	zoned.zoned = true
 	plain := out(protoUDP, "192.0.2.99:1900")
 	plain.snat = false
 
-	now := []Translation{{netip.MustParsePrefix("192.0.2.18/32"), 1872, 2879, []Forwarded{{protoTCP, 1856, 1857, a("192.168.1.10:22")}}}}
-	was := []Translation{{netip.MustParsePrefix("192.0.2.99/32"), 1872, 2879, []Forwarded{{protoUDP, 1860, 1863, a("192.168.1.11:0")}}}}
+	g := gatewayOf(natKinds["ocn"], 1460)
+	g.Forwards = []schema.Forward{{Protocol: "tcp", Ports: []schema.PortRange{{First: 1856, Last: 1857}}, To: a("192.168.1.10:22")}}
+	now, guard := translations(natTable(g)), g.pool() // 1872-2877
+	was := []Translation{{netip.MustParsePrefix("192.0.2.99/32"), 1872, 2879, []Forwarded{{protoUDP, 1860, 1863, a("192.168.1.11:0")}}},
+		{netip.MustParsePrefix("192.0.2.18/32"), 1872, 2877, []Forwarded{{protoUDP, 1870, 1870, a("192.168.1.11:0")}}}}
 	const peer = "203.0.113.5:700"
 	for _, test := range []struct {
 		what                    string
 		c                       *connection
 		stale, without, removed bool // with memory, without it, when nothing is wanted
 	}{
-		{"ours", out(protoTCP, "192.0.2.18:1872"), false, false, false},
-		{"last of the pool", out(protoICMP, "192.0.2.18:2879"), false, false, false},
-		{"outside the pool", out(protoUDP, "192.0.2.18:2880"), true, true, false},
+		{"ours", out(protoTCP, "192.0.2.18:1872"), false, false, true},
+		{"last of the pool", out(protoICMP, "192.0.2.18:2877"), false, false, true},
+		{"outside the pool", out(protoUDP, "192.0.2.18:2878"), true, true, false},
 		{"a forwarded port", out(protoTCP, "192.0.2.18:1856"), false, false, false},
-		{"a port forwarded of another protocol", out(protoUDP, "192.0.2.18:1856"), true, true, false},
+		{"a port forwarded of another protocol", out(protoUDP, "192.0.2.18:1856"), false, false, false},
 		{"former address", out(protoUDP, "192.0.2.99:1900"), true, false, true},
 		{"former address, other port", out(protoUDP, "192.0.2.99:80"), false, false, false},
 		{"neighbouring address", out(protoUDP, "192.0.2.19:1900"), false, false, false},
 		{"Docker, another uplink", out(protoTCP, "203.0.113.9:1900"), false, false, false},
 		{"other protocol", out(47, "192.0.2.99:1900"), false, false, false},
+		{"in an overlay", overlay, false, false, false},
 		{"in the LAN", hairpin, false, false, false},
 		{"zone", zoned, false, false, false},
 		{"not translated", plain, false, false, false},
 		{"forward", in(protoTCP, peer, "192.0.2.18:1857", "192.168.1.10:23"), false, false, false},
-		{"forward to elsewhere", in(protoTCP, peer, "192.0.2.18:1857", "192.168.1.11:23"), true, true, false},
-		{"forward of another protocol", in(protoUDP, peer, "192.0.2.18:1857", "192.168.1.10:23"), true, true, false},
-		{"no forward", in(protoTCP, peer, "192.0.2.18:1858", "192.168.1.10:24"), true, true, false},
+		{"forward to elsewhere", in(protoTCP, peer, "192.0.2.18:1857", "192.168.1.11:23"), false, true, false},
+		{"forward of another protocol", in(protoUDP, peer, "192.0.2.18:1857", "192.168.1.10:23"), false, true, false},
+		{"no forward", in(protoTCP, peer, "192.0.2.18:1858", "192.168.1.10:24"), false, true, false},
 		{"no forward, from the LAN", in(protoTCP, "192.168.1.7:700", "192.0.2.18:1858", "192.168.1.10:24"), false, false, false},
 		{"former forward", in(protoUDP, peer, "192.0.2.99:1861", "192.168.1.11:1861"), true, false, true},
 		{"former forward, from the LAN", in(protoUDP, "192.168.1.7:700", "192.0.2.99:1861", "192.168.1.11:1861"), true, false, true},
+		{"former forward of the address that stays", in(protoUDP, peer, "192.0.2.18:1870", "192.168.1.11:1870"), true, true, true},
 		{"another table's forward", in(protoUDP, peer, "192.0.2.99:1864", "192.168.1.11:1864"), false, false, false},
 		{"Docker's published port", in(protoTCP, peer, "203.0.113.9:8080", "172.17.0.2:80"), false, false, false},
 	} {
 		for _, f := range []struct {
 			Flows
 			want bool
-		}{{Flows{Was: was, Now: now, Closed: true}, test.stale}, {Flows{Now: now, Closed: true}, test.without}, {Flows{Was: was}, test.removed}, {Flows{}, false}} {
+		}{
+			{Flows{Was: was, Now: now, Guard: guard, Closed: true}, test.stale}, {Flows{Now: now, Guard: guard, Closed: true}, test.without},
+			{Flows{Was: was}, test.removed}, {Flows{}, false},
+		} {
 			if _, got := f.stale(test.c); got != f.want {
 				t.Errorf("%s, was %d, now %d: %v", test.what, len(f.Was), len(f.Now), got)
 			}
 		}
-		if _, got := (Flows{Now: now}).stale(test.c); got && test.c.dnat {
+		if _, got := (Flows{Now: now, Guard: guard}).stale(test.c); got && test.c.dnat {
 			t.Errorf("%s: is another table's while inbound connections are accepted", test.what)
 		}
 	}
@@ -238,7 +248,7 @@ func TestFlowsAfterChange(t *testing.T) {
 			l.mu.Lock()
 			l.sw = next
 			l.mu.Unlock()
-			f.Now = translations(l.table())
+			f.Now, f.Guard = translations(l.table()), l.gateway().pool()
 			if err := l.table().Write(l.conn); err != nil {
 				t.Fatal(err)
 			}
@@ -264,5 +274,21 @@ func TestFlowsAfterChange(t *testing.T) {
 				t.Errorf("afterwards the server saw %v, after %v, %v", saw, time.Since(start), err)
 			}
 		})
+	}
+}
+
+// TestStaleInOnePiece: a forward cuts the pool short, and what has a port of the rest goes on.
+func TestStaleInOnePiece(t *testing.T) {
+	g := gatewayOf(natKinds["address"], 1460)
+	was := translations(natTable(g))
+	g.Forwards = []schema.Forward{{Protocol: "tcp", Ports: []schema.PortRange{{First: 20000, Last: 20000}}, To: netip.MustParseAddrPort("192.168.1.10:0")}}
+	f := flows(g, Table{natTable(g)}, Facts{Owned: Owned{Translations: was}})
+	if f.Now[0].First != 20001 {
+		t.Fatalf("the pool is not cut: %+v", f.Now)
+	}
+	far := netip.MustParseAddrPort("198.51.100.1:443")
+	c := &connection{protocol: protoUDP, snat: true, replySrc: far, replyDst: netip.MustParseAddrPort("192.0.2.18:1024")}
+	if _, stale := f.stale(c); stale {
+		t.Error("a connection that works is deleted")
 	}
 }
