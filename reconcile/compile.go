@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 
 	"mape-netplan/reconcile/nft"
@@ -84,7 +85,7 @@ func files(g *Gateway, f Facts) []File {
 	}
 	if g != nil {
 		// First, because it notes the former value.
-		add(sysctlPath, public, sysctlText(g.Tunnel, f.IPForward))
+		add(sysctlPath, public, sysctlText(g, f.IPForward))
 	} else {
 		add(sysctlPath, public, "")
 	}
@@ -140,11 +141,15 @@ func live(g *Gateway, f Facts) []Resource {
 	if f.Networkd {
 		all = append(all, managed(g, f)...)
 	}
-	return append(all,
+	all = append(all,
 		Sysctl{filterKey(g.Tunnel), "2"},
 		defaultRoute(g.Tunnel),
 		Sysctl{forwardKey, "1"},
 	)
+	if g.Conntrack.Max > 0 {
+		all = append(all, Sysctl{conntrackMaxKey, strconv.Itoa(g.Conntrack.Max)})
+	}
+	return all
 }
 
 // generated lists what netplan's generator must have told networkd, or with no

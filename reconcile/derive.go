@@ -146,8 +146,11 @@ func Check(c *schema.Config) error {
 		return all
 	}
 	if c.Softwire != nil || c.Prefix.IsValid() {
-		_, err := Derive(c, Facts{})
-		return err
+		line, err := Derive(c, Facts{})
+		if err != nil {
+			return err
+		}
+		return checkForwards(c, line.Softwire)
 	}
 	return nil
 }

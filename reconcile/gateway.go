@@ -50,6 +50,9 @@ func Resolve(c *schema.Config, f Facts) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := checkForwards(c, line.Softwire); err != nil {
+		return nil, err
+	}
 	wan, err := wan(c, f)
 	if err != nil {
 		return nil, err
@@ -244,9 +247,10 @@ func (g *Gateway) warn(c *schema.Config, wan Link, f Facts) {
 	if c.Prefix.IsValid() && !onLine(wan, g.Softwire.CE) && slices.ContainsFunc(wan.Addresses, Inet.ofLine) {
 		g.Warnings = append(g.Warnings, fmt.Sprintf("no address of %s is in %s, the line that mape.prefix says", wan.Name, homeOf(g.Softwire.CE)))
 	}
-	if ports := g.Softwire.Ports(); ports[len(ports)-1].Last < 1024 {
-		g.Warnings = append(g.Warnings, "the port set has no port above 1023, and the NAT draws from none below: nothing will get out")
+	if g.pool().first == 0 {
+		g.Warnings = append(g.Warnings, "the port set has no port above 1023 that is not forwarded, and the NAT draws from none below: nothing will get out")
 	}
+	g.unreachable(f)
 }
 
 // LikelyWAN is the WAN where it can be known; otherwise, as on a machine that is

@@ -8,7 +8,9 @@ import (
 const (
 	sysctlPath = "/etc/sysctl.d/99-mape-gw.conf"
 	forwardKey = "net/ipv4/ip_forward"
-	former     = "# Before, net.ipv4.ip_forward was "
+	// How many connections the machine remembers, of all kinds. Only the first network namespace has it writable.
+	conntrackMaxKey = "net/netfilter/nf_conntrack_max"
+	former          = "# Before, net.ipv4.ip_forward was "
 )
 
 // filterKey is the reverse-path filter of an interface. The kernel takes the
@@ -18,14 +20,20 @@ func filterKey(link string) string { return "net/ipv4/conf/" + link + "/rp_filte
 // sysctlText renders /etc/sysctl.d/99-mape-gw.conf. At boot the tunnel does not
 // exist yet when it is read: udev has it read again for each new interface, and
 // the dash keeps the first time quiet.
-func sysctlText(tunnel, formerly string) string {
+//
+// The third line is there when the section asks for it: the module that has the
+// parameter may not be loaded yet either.
+func sysctlText(g *Gateway, formerly string) string {
 	var b strings.Builder
 	b.WriteString(heading)
 	if formerly != "" {
 		fmt.Fprintf(&b, "%s%s.\n", former, formerly)
 	}
 	// Slashes, because an interface's name may have dots.
-	fmt.Fprintf(&b, "%s = 1\n-%s = 2\n", forwardKey, filterKey(tunnel))
+	fmt.Fprintf(&b, "%s = 1\n-%s = 2\n", forwardKey, filterKey(g.Tunnel))
+	if g.Conntrack.Max > 0 {
+		fmt.Fprintf(&b, "-%s = %d\n", conntrackMaxKey, g.Conntrack.Max)
+	}
 	return b.String()
 }
 

@@ -1,0 +1,89 @@
+package reconcile
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"mape-netplan/reconcile/softwire"
+	"mape-netplan/schema"
+)
+
+// checkForwards says of every forwarded port that is not of the set which are near it. The error is of type
+// schema.Problems.
+func checkForwards(c *schema.Config, sw softwire.Softwire) error {
+	taken := map[uint16]bool{}
+	for _, f := range c.Forwards {
+		for _, r := range f.Ports {
+			for p := int(r.First); p <= int(r.Last); p++ {
+				taken[uint16(p)] = true
+			}
+		}
+	}
+	var all schema.Problems
+	for i, f := range c.Forwards {
+		for j, r := range f.Ports {
+			outside, ok := firstOutside(sw, r)
+			if !ok {
+				continue
+			}
+			is := fmt.Sprintf("%d is not in the port set of %s", outside, sw.IPv4.Addr())
+			if r.Last > r.First {
+				is = fmt.Sprintf("%d-%d is not all in the port set of %s: %d is not", r.First, r.Last, sw.IPv4.Addr(), outside)
+			}
+			path := fmt.Sprintf("forwards[%d].port", i)
+			if len(f.Ports) > 1 {
+				path += fmt.Sprintf("[%d]", j)
+			}
+			all = append(all, c.Problem(path, "%s; the nearest that are: %s", is, nearest(sw, outside, taken)))
+		}
+	}
+	if len(all) > 0 {
+		return all
+	}
+	return nil
+}
+
+func firstOutside(sw softwire.Softwire, r schema.PortRange) (uint16, bool) {
+	for p := int(r.First); p <= int(r.Last); p++ {
+		if !sw.HasPort(uint16(p)) {
+			return uint16(p), true
+		}
+	}
+	return 0, false
+}
+
+// nearest lists the ports of the set that are nearest to one, in ascending order, without those that are taken.
+func nearest(sw softwire.Softwire, to uint16, taken map[uint16]bool) string {
+	const enough = 4
+	var found []int
+	for d := 1; d < 1<<16 && len(found) < enough; d++ {
+		for _, p := range []int{int(to) - d, int(to) + d} {
+			if p > 0 && p < 1<<16 && sw.HasPort(uint16(p)) && !taken[uint16(p)] && len(found) < enough {
+				found = append(found, p)
+			}
+		}
+	}
+	slices.SortFunc(found, cmp.Compare)
+	return strings.Trim(strings.ReplaceAll(fmt.Sprint(found), " ", ", "), "[]")
+}
+
+// unreachable warns of forwards to hosts that are in no network of this machine.
+func (g *Gateway) unreachable(f Facts) {
+	if !f.Live {
+		return
+	}
+	warned := map[netip.Addr]bool{}
+	for i, forward := range g.Forwards {
+		to := forward.To.Addr()
+		near := slices.ContainsFunc(f.Links, func(l Link) bool {
+			return l.Name != g.Tunnel && slices.ContainsFunc(l.Addresses, func(a Inet) bool { return a.Prefix.Contains(to) })
+		})
+		if !near && !warned[to] {
+			warned[to] = true
+			g.Warnings = append(g.Warnings, fmt.Sprintf("forwards[%d]: %s is in no network of this machine; it gets the packets only if there is a route, and must send its answers back through here", i, to))
+		}
+	}
+}
