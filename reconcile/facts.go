@@ -31,6 +31,8 @@ type Facts struct {
 	// IPForward is net.ipv4.ip_forward as it was before the first run; "" is
 	// not known.
 	IPForward string `json:"ip_forward,omitempty"`
+	// Foreign is what other programs have in nf_tables.
+	Foreign Foreign `json:"foreign,omitzero"`
 }
 
 // A Link is a network interface.
@@ -83,7 +85,10 @@ func Gather(h *Host) (Facts, error) {
 	if f.Owned, err = h.owned(f); err != nil {
 		return f, err
 	}
-	f.IPForward, err = h.ipForward(f.Owned)
+	if f.IPForward, err = h.ipForward(f.Owned); err != nil {
+		return f, err
+	}
+	f.Foreign, err = h.foreign()
 	return f, err
 }
 

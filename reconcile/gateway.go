@@ -75,6 +75,7 @@ func Resolve(c *schema.Config, f Facts) (*Gateway, error) {
 		return nil, err
 	}
 	g.warn(c, wan, f)
+	g.Warnings = append(g.Warnings, g.foreignWarnings(f)...)
 	return g, nil
 }
 

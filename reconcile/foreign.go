@@ -1,0 +1,162 @@
+package reconcile
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"mape-netplan/reconcile/nft"
+)
+
+// Foreign is what other programs on the machine do to packets: Docker, libvirt, ufw, firewalld, /etc/nftables.conf.
+// It is looked at for warnings only.
+type Foreign struct {
+	nft.Ruleset
+	// Legacy are the tables of iptables-legacy, whose rules nf_tables does not show.
+	Legacy []string `json:"legacy,omitempty"`
+}
+
+const (
+	// natPriority is where our source NAT is. Of several the first that translates a connection wins.
+	natPriority = 99
+	// conntrackPriority is where connection tracking begins.
+	conntrackPriority = -200
+	// legacyTables is of the network namespace of the thread that asks.
+	legacyTables = "proc/thread-self/net/ip_tables_names"
+)
+
+// foreign reads what other programs have in the kernel. Who may not look, and a kernel without nf_tables, is told when
+// our own table is read.
+func (h *Host) foreign() (Foreign, error) {
+	var f Foreign
+	if h.NFT == nil {
+		return f, nil
+	}
+	var err error
+	if f.Ruleset, err = nft.ReadRuleset(h.NFT, tableName, meetsUs); err != nil {
+		return Foreign{}, nil
+	}
+	data, err := h.Root.ReadFile(legacyTables)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
+		return f, err
+	}
+	f.Legacy = strings.Fields(string(data))
+	slices.Sort(f.Legacy)
+	return f, nil
+}
+
+// meetsUs chooses the base chains that matter: those that can drop a packet on its way, that take it from connection
+// tracking, or that translate it before we do.
+func meetsUs(c nft.ForeignChain) bool {
+	if c.Type == "nat" {
+		return c.Family != "ip6" && c.Hook == "postrouting" && c.Priority <= natPriority
+	}
+	return c.Family != "ip6" || c.Hook == "input" || c.Hook == "output"
+}
+
+// foreignWarnings says what of the others is in the way, and what to do about it.
+func (g *Gateway) foreignWarnings(f Facts) []string {
+	var all []string
+	flows := g.flows(f)
+	for i := range f.Foreign.Chains {
+		if c := &f.Foreign.Chains[i]; c.Type != "" {
+			all = append(all, f.Foreign.warnings(c, flows)...)
+		}
+	}
+	if len(f.Foreign.Legacy) > 0 {
+		all = append(all, fmt.Sprintf("iptables-legacy is in use (table %s), and its rules cannot be looked at from here: see in iptables-legacy-save that none drops or translates what goes through %s",
+			strings.Join(f.Foreign.Legacy, ", "), g.Tunnel))
+	}
+	return all
+}
+
+// warnings is about one base chain: every packet that meets it walks through it.
+func (f Foreign) warnings(c *nft.ForeignChain, flows []flow) []string {
+	var all []string
+	var hits []hit
+	for _, flow := range flows {
+		var drops []drop
+		var spared []string
+		for _, p := range flow.packets {
+			if !p.meets(*c) {
+				continue
+			}
+			w := walk{all: f.Chains, packet: p.at(*c), tunnel: flow.tunnel}
+			if d, ok := w.base(c); ok {
+				drops = append(drops, d)
+			} else {
+				spared = append(spared, p.what)
+			}
+			hits = append(hits, w.hits...)
+		}
+		// Where TCP gets through and UDP does not, or the other way round, somebody has decided that.
+		drops = slices.DeleteFunc(drops, func(d drop) bool { return slices.Contains(spared, d.packet.what) })
+		if len(drops) > 0 && c.Type != "nat" {
+			all = append(all, f.dropWarning(*c, flow, drops))
+		}
+	}
+	slices.SortStableFunc(hits, func(a, b hit) int { return cmp.Compare(a.rule.Handle, b.rule.Handle) })
+	for i, h := range hits {
+		same := func(o hit) bool { return o.rule == h.rule && o.do == h.do }
+		if slices.IndexFunc(hits, same) == i {
+			h.sure = slices.ContainsFunc(hits, func(o hit) bool { return same(o) && o.sure })
+			if text := f.hitWarning(*c, flows, h); text != "" {
+				all = append(all, text)
+			}
+		}
+	}
+	return all
+}
+
+// hitWarning is about a rule that does something else to a packet than drop it; "" where that does not matter there.
+func (f Foreign) hitWarning(c nft.ForeignChain, flows []flow, h hit) string {
+	tunnel := flows[0].tunnel
+	does := func(what, object string) string {
+		if h.sure {
+			what += "s"
+		} else {
+			what = "may " + what
+		}
+		in := ""
+		if h.in.Name != c.Name {
+			in = ", by chain " + h.in.Name
+		}
+		return fmt.Sprintf("%s%s: rule handle %d (%s) %s %s", chainText(c), in, h.rule.Handle, ruleText(*h.rule), what, object)
+	}
+	switch h.do {
+	case nft.DoMasquerade, nft.DoSNAT:
+		if c.Type != "nat" {
+			return ""
+		}
+		return does("translate", fmt.Sprintf("what leaves through %s before table ip %s does, and the guard drops it then; begin the rule with oifname != %q, or give its chain the priority srcnat",
+			tunnel, tableName, tunnel))
+	case nft.DoNoTrack:
+		if c.Priority >= conntrackPriority {
+			return "" // Too late to do anything.
+		}
+		return does("take", fmt.Sprintf("packets on their way through %s from connection tracking, and what is not tracked cannot be translated; restrict the rule by interface or address", tunnel))
+	case nft.DoFlow:
+		i := slices.IndexFunc(f.Flowtables, func(t nft.Flowtable) bool {
+			return t.Family == c.Family && t.Table == c.Table && t.Name == h.to
+		})
+		if i < 0 || !slices.ContainsFunc(f.Flowtables[i].Devices, func(name string) bool { return enters(flows, name) }) {
+			return ""
+		}
+		return does("offload", fmt.Sprintf("connections through %s to flowtable %s, and their packets then pass by the NAT and its guard; begin the rule with iifname != %q oifname != %q",
+			tunnel, h.to, tunnel, tunnel))
+	}
+	return ""
+}
+
+// enters says whether packets that are forwarded come in through an interface of that name; "eth*" is all that begin so.
+func enters(flows []flow, name string) bool {
+	prefix, wild := strings.CutSuffix(name, "*")
+	return slices.ContainsFunc(flows, func(f flow) bool {
+		return slices.ContainsFunc(f.packets, func(p packet) bool {
+			return slices.Contains(p.hooks, "forward") && (p.in.Name == name || wild && strings.HasPrefix(p.in.Name, prefix))
+		})
+	})
+}

@@ -1,0 +1,156 @@
+package reconcile
+
+import (
+	"net/netip"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"mape-netplan/reconcile/nft"
+)
+
+// A flow is what has to get through the rules of others for one of our purposes.
+type flow struct {
+	tunnel  string
+	packets []packet
+}
+
+// A packet is what is known of a kind of packets before one is seen.
+type packet struct {
+	what    string   // in a warning: "drops ‹what›"
+	hooks   []string // on its way
+	family  byte     // 4 or 6
+	in, out Link     // without a name: none
+	anyIn   bool     // comes in somewhere, not through the tunnel
+	state   uint32   // of its connection; 0 is not known
+	proto   byte
+	src     []netip.Prefix // nil is somewhere on the internet
+	dst     []netip.Prefix // likewise
+	local   bool           // the destination is this machine
+	dnat    bool           // the destination was translated
+}
+
+// anywhere is an address that is not known.
+var anywhere = []netip.Prefix{netip.PrefixFrom(netip.IPv4Unspecified(), 0)}
+
+// States of a connection, as nf_tables has them.
+const (
+	established = 1 << 1
+	isNew       = 1 << 3
+)
+
+const protoIPIP = 4
+
+var (
+	throughForward = []string{"prerouting", "forward", "postrouting"}
+	throughInput   = []string{"prerouting", "input"}
+	throughOutput  = []string{"output", "postrouting"}
+)
+
+// flows lists what must get through: connections from each LAN and their answers, those of this machine itself, and
+// between this machine and the border relay the IPv6 packets that carry them all.
+func (g *Gateway) flows(f Facts) []flow {
+	tunnel, ok := f.Link(g.Tunnel)
+	if !ok {
+		tunnel = Link{Name: g.Tunnel}
+	}
+	var all []flow
+	for _, name := range g.LAN {
+		lan, _ := f.Link(name)
+		lan.Name = name
+		if to := g.forwardedTo(lan); to != nil {
+			all = append(all, flow{g.Tunnel, transports(
+				packet{what: "forwarded ports from " + g.Tunnel + " to " + name, hooks: throughForward, in: tunnel, out: lan, state: isNew, dst: to, dnat: true})})
+		}
+		all = append(all, flow{g.Tunnel, transports(
+			packet{what: "new connections from " + name + " to " + g.Tunnel, hooks: throughForward, in: lan, out: tunnel, state: isNew, src: lan.inet4()},
+			packet{what: "the answers from " + g.Tunnel + " to " + name, hooks: throughForward, in: tunnel, out: lan, state: established, dst: lan.inet4()},
+		)})
+	}
+	if len(g.LAN) == 0 {
+		all = append(all, flow{g.Tunnel, transports(
+			packet{what: "what is forwarded to " + g.Tunnel, hooks: throughForward, anyIn: true, out: tunnel, state: isNew, src: anywhere})})
+	}
+	var own []netip.Prefix
+	for _, l := range f.Links {
+		for _, p := range l.inet4() {
+			if !l.Loopback {
+				own = append(own, netip.PrefixFrom(p.Addr(), 32))
+			}
+		}
+	}
+	all = append(all, flow{g.Tunnel, transports(
+		packet{what: "this machine's own connections through " + g.Tunnel, hooks: throughOutput, out: tunnel, state: isNew, src: own},
+		packet{what: "the answers from " + g.Tunnel + " to this machine", hooks: throughInput, in: tunnel, state: established, local: true},
+	)})
+	wan, _ := f.Link(g.WAN)
+	wan.Name = g.WAN
+	ce, br := netip.PrefixFrom(g.Softwire.CE, 128), netip.PrefixFrom(g.Softwire.BR, 128)
+	return append(all, flow{g.Tunnel, []packet{
+		{what: "the tunnel's packets from the border relay " + g.Softwire.BR.String(), hooks: []string{"input"}, family: 6, in: wan,
+			state: established, proto: protoIPIP, src: []netip.Prefix{br}, dst: []netip.Prefix{ce}, local: true},
+		{what: "the tunnel's packets to the border relay " + g.Softwire.BR.String(), hooks: []string{"output"}, family: 6, out: wan,
+			state: isNew, proto: protoIPIP, src: []netip.Prefix{ce}, dst: []netip.Prefix{br}},
+	}})
+}
+
+// transports makes a TCP and a UDP packet of each.
+func transports(packets ...packet) []packet {
+	var all []packet
+	for _, p := range packets {
+		for _, p.proto = range []byte{unix.IPPROTO_TCP, unix.IPPROTO_UDP} {
+			p.family = 4
+			all = append(all, p)
+		}
+	}
+	return all
+}
+
+func (l Link) inet4() []netip.Prefix {
+	var all []netip.Prefix
+	for _, a := range l.Addresses {
+		if a.Prefix.Addr().Is4() {
+			all = append(all, a.Prefix)
+		}
+	}
+	return all
+}
+
+// forwardedTo lists the hosts on a LAN that ports are forwarded to.
+func (g *Gateway) forwardedTo(lan Link) []netip.Prefix {
+	var all []netip.Prefix
+	for _, forward := range g.Forwards {
+		to := forward.To.Addr()
+		if slices.ContainsFunc(lan.inet4(), func(p netip.Prefix) bool { return p.Contains(to) }) {
+			all = append(all, netip.PrefixFrom(to, 32))
+		}
+	}
+	return all
+}
+
+func (p packet) meets(c nft.ForeignChain) bool {
+	family := map[string]byte{"ip": 4, "ip6": 6}[c.Family]
+	return slices.Contains(p.hooks, c.Hook) && (family == 0 || family == p.family) &&
+		// Network address translation sees the first packet of a connection only.
+		(c.Type != "nat" || p.state == isNew)
+}
+
+// at is the packet as a base chain sees it.
+func (p packet) at(c nft.ForeignChain) packet {
+	switch c.Hook {
+	case "prerouting":
+		p.out = Link{}
+		if c.Priority <= conntrackPriority {
+			p.state = 0
+		}
+		// What comes from the line is for the shared address until it is translated.
+		if p.in.Name != "" && p.src == nil {
+			p.dst = nil
+		}
+	case "postrouting":
+		if c.Priority >= natPriority && c.Type != "nat" {
+			p.src = anywhere // translated or not
+		}
+	}
+	return p
+}

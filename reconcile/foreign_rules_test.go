@@ -1,0 +1,135 @@
+package reconcile
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+
+	"mape-netplan/reconcile/nft"
+	"mape-netplan/schema"
+)
+
+const (
+	snatFirst     = " before table ip mape does, and the guard drops it then; begin the rule with oifname != \"mape0\", or give its chain the priority srcnat"
+	untrackedText = " packets on their way through mape0 from connection tracking, and what is not tracked cannot be translated; restrict the rule by interface or address"
+)
+
+// TestForeignRules: single rules, and what can be decided about them. Chains are of table inet t; "want" leaves that out.
+func TestForeignRules(t *testing.T) {
+	const (
+		post = "chain c { type nat hook postrouting priority 0; "
+		raw  = "chain c { type filter hook prerouting priority raw; "
+		drop = "chain c { type filter hook forward priority 0; policy drop; "
+		in   = "chain c { type filter hook input priority 0; policy drop; "
+	)
+	masquerades := func(does, rule string) string {
+		return "rule handle N (" + rule + ") " + does + " what leaves through mape0" + snatFirst
+	}
+	both := "new connections from eth0 to mape0 and the answers from mape0 to eth0; to let that through: nft insert rule inet t c iifname eth0 oifname mape0 accept; " +
+		"nft insert rule inet t c iifname mape0 oifname eth0 ct state established,related accept"
+	out := "new connections from eth0 to mape0; to let that through: nft insert rule inet t c iifname eth0 oifname mape0 accept"
+	for _, test := range []struct{ rules, want string }{
+		// Translation of the source: only what comes before ours and can meet what leaves through the tunnel.
+		{post + "masquerade; }", masquerades("translates", "masquerade")},
+		{post + "oifname mape0 snat ip to 192.0.2.1; }", masquerades("translates", `oifname "mape0" snat`)},
+		{post + "ip saddr 192.168.0.0/16 oifname != eth0 masquerade; }", masquerades("translates", `ip saddr 192.168.0.0/16 oifname != "eth0" masquerade`)},
+		{post + "meta mark 1 masquerade; }", masquerades("may translate", "meta mark … masquerade")},
+		{post + "oifname eth1 masquerade; }", ""},
+		{post + "ip saddr 172.17.0.0/16 masquerade; }", ""},
+		{post + "ip saddr { 10.0.0.0/8, 172.16.0.0/12 } masquerade; }", ""},
+		{post + "ip daddr 10.8.0.0/24 masquerade; }", ""},
+		{post + "meta nfproto ipv6 masquerade; }", ""},
+		{post + "oifname mape0 accept; masquerade; }", ""},
+		{"chain c { type nat hook postrouting priority srcnat; masquerade; }", ""},
+		// Connection tracking.
+		{raw + "udp dport 53 notrack; }", "rule handle N (l4proto udp dport … notrack) may take" + untrackedText},
+		{raw + "iifname eth1 notrack; }", ""},
+		{raw + "ip daddr 192.168.1.1 udp dport 53 notrack; }", ""},
+		{raw + "iif eth0 notrack; }", "rule handle N (iif N notrack) takes" + untrackedText},
+		{"chain c { type filter hook prerouting priority 0; notrack; }", ""},
+		// Forwarding: what surely ends, what may, and what somebody has decided.
+		{drop + "}", "the policy drops " + both},
+		{drop + "ct state established,related accept; }", "the policy drops " + out},
+		{drop + "ct state vmap { established : accept, related : accept, invalid : drop }; iifname eth0 accept; }", ""},
+		{drop + "ct state { established, related } accept; meta mark 1 accept; }", "the policy may drop " + out},
+		{drop + "ct state established accept; iifname eth0 oifname mape0 tcp dport { 80, 443 } accept; }", ""},
+		{drop + "ct state established accept; iifname . oifname { eth0 . mape0 } accept; }", ""},
+		{drop + "ct state established accept; iifname . oifname vmap { eth0 . eth1 : accept, eth0 . mape0 : goto d }; } chain d { accept; }", ""},
+		{drop + "ct state established accept; iifname eth* oifname mape* ip saddr 192.168.0.0-192.168.255.255 accept; }", ""},
+		{drop + "ct state established accept; ip saddr 192.168.1.128/25 accept; }", "the policy may drop " + out},
+		{drop + "ct state established accept; ip saddr != 10.0.0.0/8 jump d; } chain d { oif eth1 return; accept; }", ""},
+		{"chain c { type filter hook forward priority 0; ct state established accept; oifname vmap { eth1 : accept, * : drop }; }", "rule handle N (oifname vmap) drops " + out},
+		{"chain c { type filter hook forward priority 0; meta l4proto tcp limit rate 5/second drop; ip saddr @bad drop; } set bad { type ipv4_addr\n elements = { 192.168.1.7 }\n}", ""},
+		{"chain c { type filter hook forward priority 0; iifname wg0 drop; oifname != { eth0, mape0, eth1 } reject; }", ""},
+		{"chain c { type filter hook forward priority 0; policy accept; jump d; } chain d { ct state new reject; }", ", by chain d: rule handle N (ct state new reject) drops " + out},
+		// This machine's own connections, and the packets that carry everything.
+		{in + "ct state established,related accept; }", ""},
+		{in + "iifname { lo, eth0, mape0 } accept; }", "the policy drops the tunnel's packets from the border relay 2001:db8:ffff::1; to let that through: nft insert rule inet t c iifname eth1 ip6 saddr 2001:db8:ffff::1 meta l4proto 4 accept"},
+		{in + "iifname { lo, eth0, mape0 } accept; ip6 saddr 2001:db8:ffff::/48 accept; }", ""},
+		{in + "iifname mape0 accept; meta l4proto 4 accept; }", ""},
+		{"chain c { type filter hook output priority 0; policy drop; oifname { lo, eth0, eth1 } accept; }", "the policy drops this machine's own connections through mape0; to let that through: nft insert rule inet t c oifname mape0 accept"},
+	} {
+		t.Run(test.rules, func(t *testing.T) {
+			n := bystander(t)
+			table(t, n, test.rules)
+			var want []string
+			if test.want != "" {
+				want = []string{"table inet t, chain c: " + test.want}
+				if strings.HasPrefix(test.want, ", by") {
+					want = []string{"table inet t, chain c" + test.want}
+				}
+			}
+			wantForeign(t, n, want)
+		})
+	}
+}
+
+// TestForeignForward: ports that are forwarded to a host have to get through too.
+func TestForeignForward(t *testing.T) {
+	n := bystander(t)
+	table(t, n, "chain c { type filter hook forward priority 0; policy drop; ct state established accept; iifname eth0 accept; }")
+	g, f := foreignFacts(t, n)
+	g.Forwards = []schema.Forward{{Protocol: "tcp", To: netip.MustParseAddrPort("192.168.1.20:80")}}
+	want := "table inet t, chain c: the policy drops forwarded ports from mape0 to eth0; to let that through: nft insert rule inet t c iifname mape0 oifname eth0 ct status dnat accept"
+	if got := g.foreignWarnings(f); len(got) != 1 || got[0] != want {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+	n.run(t, "nft", "insert rule inet t c iifname mape0 oifname eth0 ct status dnat accept")
+	if _, f = foreignFacts(t, n); len(g.foreignWarnings(f)) > 0 {
+		t.Errorf("after that: %q", g.foreignWarnings(f))
+	}
+}
+
+// TestFlowtable is made by hand, for not every kernel has flowtables: only one with an interface that packets of the
+// tunnel's connections come in through matters.
+func TestFlowtable(t *testing.T) {
+	rule := nft.ForeignRule{Handle: 7, Steps: []nft.Step{{Do: nft.DoFlow, To: "f"}}}
+	chain := nft.ForeignChain{Family: "inet", Table: "t", Name: "c", Type: "filter", Hook: "forward", Rules: []nft.ForeignRule{rule}}
+	g := &Gateway{WAN: "eth1", LAN: []string{"eth0"}, Tunnel: "mape0"}
+	want := `table inet t, chain c: rule handle 7 (flow add @f) offloads connections through mape0 to flowtable f, and their packets then pass by the NAT and its guard; begin the rule with iifname != "mape0" oifname != "mape0"`
+	for devices, warns := range map[string]bool{"eth0 eth1": true, "mape0": true, "eth*": true, "eth1": false, "wg*": false} {
+		f := Facts{Foreign: Foreign{Ruleset: nft.Ruleset{
+			Chains: []nft.ForeignChain{chain}, Flowtables: []nft.Flowtable{{Family: "inet", Table: "t", Name: "f", Devices: strings.Fields(devices)}},
+		}}}
+		if got := g.foreignWarnings(f); warns != (len(got) == 1 && got[0] == want) || !warns && len(got) > 0 {
+			t.Errorf("%s: %q", devices, got)
+		}
+	}
+}
+
+// TestLegacy: rules of iptables-legacy are not in nf_tables.
+func TestLegacy(t *testing.T) {
+	n := bystander(t)
+	h, _ := hostOf(t, "-- proc/thread-self/net/ip_tables_names --\nnat\nfilter\n")
+	h.NFT = nft.OpenNS(n.fd())
+	foreign, err := h.foreign()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := lines(inet("2400:4050:5c71:af00:be24:11ff:fe00:2/64"))
+	f.Foreign = foreign
+	want := "iptables-legacy is in use (table filter, nat), and its rules cannot be looked at from here: see in iptables-legacy-save that none drops or translates what goes through mape0"
+	if g := mustResolve(t, "{}", f); len(g.Warnings) != 1 || g.Warnings[0] != want {
+		t.Errorf("got  %q\nwant %q", g.Warnings, want)
+	}
+}

@@ -1,0 +1,170 @@
+package reconcile
+
+import (
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"mape-netplan/reconcile/nft"
+	"mape-netplan/reconcile/softwire"
+)
+
+// foreignFacts is a gateway between eth0 and eth1 as it sees the rules in a namespace.
+func foreignFacts(t testing.TB, n *ns) (*Gateway, Facts) {
+	t.Helper()
+	root, err := os.OpenRoot("/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	h := &Host{Root: root, NFT: nft.OpenNS(n.fd())}
+	f := Facts{Live: true, Links: []Link{
+		{Name: "eth0", Index: index(t, n, "eth0"), Addresses: []Inet{inet("192.168.1.1/24")}},
+		{Name: "eth1", Index: 1000}, {Name: "mape0", Index: index(t, n, "mape0")},
+	}}
+	n.do(func() { f.Foreign, err = h.foreign() })
+	if err != nil {
+		t.Fatal(err)
+	}
+	sw := softwire.Softwire{CE: netip.MustParseAddr("2001:db8::1"), BR: netip.MustParseAddr("2001:db8:ffff::1")}
+	return &Gateway{Line: Line{Softwire: sw}, WAN: "eth1", LAN: []string{"eth0"}, Tunnel: "mape0"}, f
+}
+
+func foreignWarnings(t testing.TB, n *ns) []string {
+	g, f := foreignFacts(t, n)
+	return g.foreignWarnings(f)
+}
+
+func index(t testing.TB, n *ns, name string) int {
+	t.Helper()
+	i := 0
+	n.do(func() {
+		data, err := os.ReadFile("/proc/thread-self/net/dev_snmp6/" + name)
+		if err == nil {
+			_, rest, _ := strings.Cut(string(data), "ifIndex")
+			for _, c := range strings.Fields(rest)[0] {
+				i = i*10 + int(c-'0')
+			}
+		}
+	})
+	return i
+}
+
+// install puts a file of rules into a namespace, with the program that it is for.
+func install(t testing.TB, n *ns, file string) {
+	t.Helper()
+	name := filepath.Join("testdata/foreign", file)
+	data, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	program := []string{"nft", "-f", "-"}
+	switch filepath.Ext(file) {
+	case ".rules":
+		program = []string{"iptables-nft-restore", "--noflush"}
+	case ".rules6":
+		program = []string{"ip6tables-nft-restore", "--noflush"}
+	}
+	feed(t, n, string(data), program...)
+}
+
+func feed(t testing.TB, n *ns, rules string, program ...string) {
+	t.Helper()
+	needTool(t, program[0])
+	n.do(func() {
+		cmd := exec.Command(program[0], program[1:]...)
+		cmd.Stdin = strings.NewReader(rules)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v\n%s", program[0], err, out)
+		}
+	})
+}
+
+// table feeds a table inet t to nft, which wants lines where people write none.
+func table(t testing.TB, n *ns, chains string) {
+	t.Helper()
+	feed(t, n, "table inet t {}\ndelete table inet t\ntable inet t {\n"+strings.ReplaceAll(chains, "; }", "\n}\n")+"\n}\n", "nft", "-f", "-")
+}
+
+// bystander is a namespace with the interfaces that others make.
+func bystander(t testing.TB) *ns {
+	t.Helper()
+	n, other := newNS(t), newNS(t)
+	for _, name := range []string{"eth0", "eth1", "mape0", "docker0", "virbr0"} {
+		veth(t, n, name, "", other, name, "")
+	}
+	return n
+}
+
+// Advice that several programs' rules lead to.
+const (
+	dockerUser = "table ip filter, chain FORWARD: the policy drops new connections from eth0 to mape0 and the answers from mape0 to eth0; to let that through: " +
+		"iptables -I DOCKER-USER -i eth0 -o mape0 -j ACCEPT; iptables -I DOCKER-USER -i mape0 -o eth0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"
+	ufwRoute = "table ip filter, chain FORWARD: the policy drops new connections from eth0 to mape0; to let that through: ufw route allow in on eth0 out on mape0"
+	plain    = "table inet filter, chain forward: the policy drops new connections from eth0 to mape0 and the answers from mape0 to eth0; to let that through: " +
+		"nft insert rule inet filter forward iifname eth0 oifname mape0 accept; nft insert rule inet filter forward iifname mape0 oifname eth0 ct state established,related accept"
+	firewallCmd = "table inet firewalld, chain filter_FORWARD, by chain filter_FWD_internal: rule handle N (reject) drops new connections from eth0 to mape0; to let that through: " +
+		"firewall-cmd --permanent --zone=trusted --change-interface=eth0 && firewall-cmd --reload, or a firewalld policy that accepts what its zone sends"
+	dockerJSON = "table ip docker-bridges, chain filter-FORWARD: the policy drops new connections from eth0 to mape0 and the answers from mape0 to eth0; to let that through: " +
+		`set "ip-forward-no-drop": true in /etc/docker/daemon.json and restart Docker`
+)
+
+// programs are what each program installs, in testdata/foreign, and what is said about it.
+var programs = []struct {
+	files string
+	want  []string
+}{
+	{"docker.rules", []string{dockerUser}},
+	{"docker-forwarding.rules", nil},
+	{"docker20.rules", []string{dockerUser}},
+	{"docker-nftables.nft", []string{dockerJSON}},
+	{"docker-nftables-forwarding.nft", nil},
+	{"libvirt.rules", nil},
+	{"libvirt-nftables.nft", nil},
+	{"ufw.rules ufw.rules6", []string{ufwRoute}},
+	{"ufw-route.rules ufw.rules6", nil},
+	{"firewalld.nft", []string{firewallCmd}},
+	{"firewalld-policy.nft", nil},
+	{"firewalld-trusted.nft", nil},
+	{"nftables-workstation.nft", nil},
+	{"nftables-server.nft", []string{plain}},
+	{"nftables-router.nft", nil},
+	{"docker-forwarding.rules libvirt.rules nftables-router.nft", nil},
+}
+
+// TestForeign: the programs' rules, alone.
+func TestForeign(t *testing.T) {
+	n := bystander(t)
+	for _, test := range programs {
+		t.Run(test.files, func(t *testing.T) {
+			n.run(t, "nft", "flush", "ruleset")
+			for _, f := range strings.Fields(test.files) {
+				install(t, n, f)
+			}
+			wantForeign(t, n, test.want)
+		})
+	}
+}
+
+var anyNumber = regexp.MustCompile(`(handle|iif) \d+`)
+
+// wantForeign compares the warnings, and makes sure that looking changes nothing.
+func wantForeign(t *testing.T, n *ns, want []string) {
+	t.Helper()
+	before := n.run(t, "nft", "-s", "-a", "list", "ruleset")
+	got := foreignWarnings(t, n)
+	for i := range got {
+		got[i] = anyNumber.ReplaceAllString(got[i], "$1 N")
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	if after := n.run(t, "nft", "-s", "-a", "list", "ruleset"); after != before {
+		t.Errorf("the ruleset was changed:\n%s\nbefore:\n%s", after, before)
+	}
+}

@@ -1,0 +1,183 @@
+package reconcile
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"mape-netplan/reconcile/nft"
+)
+
+func chainText(c nft.ForeignChain) string {
+	return fmt.Sprintf("table %s %s, chain %s", c.Family, c.Table, c.Name)
+}
+
+// dropWarning says where packets end, whose, and what lets them through.
+func (f Foreign) dropWarning(c nft.ForeignChain, flow flow, drops []drop) string {
+	var what, let []string
+	verb, d := "drops", drops[0]
+	for _, e := range drops {
+		if !slices.Contains(what, e.packet.what) {
+			what = append(what, e.packet.what)
+			let = append(let, f.remedy(c, flow, e.packet))
+		}
+		if !e.sure {
+			verb = "may drop"
+		}
+	}
+	by := "the policy"
+	if d.rule != nil {
+		by = fmt.Sprintf("rule handle %d (%s)", d.rule.Handle, ruleText(*d.rule))
+	}
+	in := ""
+	if d.in != nil && d.in.Name != c.Name {
+		in = ", by chain " + d.in.Name
+	}
+	return fmt.Sprintf("%s%s: %s %s %s; to let that through: %s", chainText(c), in, by, verb, strings.Join(what, " and "), strings.Join(slices.Compact(let), "; "))
+}
+
+// remedy is a command in the words of whoever made the chain.
+func (f Foreign) remedy(c nft.ForeignChain, flow flow, p packet) string {
+	beside := func(begin string) bool {
+		return slices.ContainsFunc(f.Chains, func(o nft.ForeignChain) bool {
+			return o.Family == c.Family && o.Table == c.Table && strings.HasPrefix(o.Name, begin)
+		})
+	}
+	forward := c.Hook == "forward" && p.in.Name != ""
+	switch {
+	case c.Table == "docker-bridges":
+		return `set "ip-forward-no-drop": true in /etc/docker/daemon.json and restart Docker`
+	case c.Table == "firewalld" && forward:
+		lan := p.in.Name
+		if lan == flow.tunnel {
+			lan = p.out.Name
+		}
+		return fmt.Sprintf("firewall-cmd --permanent --zone=trusted --change-interface=%s && firewall-cmd --reload, or a firewalld policy that accepts what its zone sends", lan)
+	case beside("DOCKER-USER") && forward:
+		return "iptables -I DOCKER-USER" + iptablesMatch(p)
+	case beside("ufw-") && forward && p.state == isNew:
+		return fmt.Sprintf("ufw route allow in on %s out on %s", p.in.Name, p.out.Name)
+	case c.Table == "filter" && c.Name == strings.ToUpper(c.Hook) && c.Family != "inet":
+		return map[string]string{"ip": "iptables", "ip6": "ip6tables"}[c.Family] + " -I " + c.Name + iptablesMatch(p)
+	}
+	return fmt.Sprintf("nft insert rule %s %s %s%s", c.Family, c.Table, c.Name, nftMatch(p))
+}
+
+func iptablesMatch(p packet) string {
+	s := ""
+	if p.in.Name != "" {
+		s += " -i " + p.in.Name
+	}
+	if p.out.Name != "" {
+		s += " -o " + p.out.Name
+	}
+	if p.proto == protoIPIP {
+		return s + fmt.Sprintf(" -s %s -p %d -j ACCEPT", p.src[0].Addr(), p.proto)
+	}
+	switch {
+	case p.dnat:
+		s += " -m conntrack --ctstate DNAT"
+	case p.state == established:
+		s += " -m conntrack --ctstate RELATED,ESTABLISHED"
+	}
+	return s + " -j ACCEPT"
+}
+
+func nftMatch(p packet) string {
+	s := ""
+	if p.in.Name != "" {
+		s += " iifname " + p.in.Name
+	}
+	if p.out.Name != "" {
+		s += " oifname " + p.out.Name
+	}
+	if p.proto == protoIPIP {
+		return s + fmt.Sprintf(" ip6 saddr %s meta l4proto %d accept", p.src[0].Addr(), p.proto)
+	}
+	switch {
+	case p.dnat:
+		s += " ct status dnat"
+	case p.state == established:
+		s += " ct state established,related"
+	}
+	return s + " accept"
+}
+
+// ruleText is a rule in about nft's words.
+func ruleText(r nft.ForeignRule) string {
+	var words []string
+	for _, s := range r.Steps {
+		switch {
+		case s.Do == nft.DoLookup:
+			words = append(words, strings.Join(s.Fields, " . ")+" vmap")
+		case s.Do == nft.DoFlow:
+			words = append(words, s.Do+" @"+s.To)
+		case s.Do != "":
+			words = append(words, strings.TrimSpace(s.Do+" "+s.To))
+		case slices.Equal(s.Fields, []string{nft.FieldNFProto}) && !s.Not:
+			// nft puts it in front of every address by itself.
+		default:
+			words = append(words, testText(s))
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+func testText(s nft.Step) string {
+	text := strings.Join(s.Fields, " . ")
+	if s.Unknown {
+		return text + " …"
+	}
+	if s.Not {
+		text += " !="
+	}
+	var values []string
+	for _, c := range s.Any {
+		var parts []string
+		for i, v := range c.Intervals {
+			parts = append(parts, valueText(s.Fields[min(i, len(s.Fields)-1)], v))
+		}
+		values = append(values, strings.Join(parts, " . "))
+	}
+	return text + " " + strings.Join(values, ",")
+}
+
+var stateNames = map[uint32]string{1: "invalid", established: "established", 4: "related", isNew: "new", 64: "untracked"}
+
+// valueText is an interval of a field: a name, an address or prefix, a number.
+func valueText(field string, v nft.Interval) string {
+	if field == nft.FieldIIfName || field == nft.FieldOIfName {
+		name := strings.TrimRight(string(v.From), "\x00")
+		if len(name) < len(v.To) && v.To[len(name)] == 0xff {
+			name += "*"
+		}
+		return fmt.Sprintf("%q", name)
+	}
+	if from, ok := netip.AddrFromSlice(v.From); ok && strings.HasSuffix(field, "addr") {
+		to, _ := netip.AddrFromSlice(v.To)
+		for n := 0; n <= from.BitLen(); n++ {
+			if p := netip.PrefixFrom(from, n); p.Masked().Addr() == from && last(p) == to {
+				return strings.TrimSuffix(p.String(), fmt.Sprintf("/%d", from.BitLen()))
+			}
+		}
+		return from.String() + "-" + to.String()
+	}
+	text := func(b []byte) string {
+		n := binary.BigEndian.Uint32(append(make([]byte, 4-min(4, len(b))), b...))
+		switch name := stateNames[n]; {
+		case field == nft.FieldState && name != "":
+			return name
+		case field == nft.FieldL4Proto && foreignProtocols[n] != "":
+			return foreignProtocols[n]
+		}
+		return fmt.Sprint(n)
+	}
+	if string(v.From) == string(v.To) {
+		return text(v.From)
+	}
+	return text(v.From) + "-" + text(v.To)
+}
+
+var foreignProtocols = map[uint32]string{1: "icmp", 6: "tcp", 17: "udp", 58: "ipv6-icmp"}
