@@ -17,6 +17,8 @@ type Foreign struct {
 	nft.Ruleset
 	// Legacy are the tables of iptables-legacy, whose rules nf_tables does not show.
 	Legacy []string `json:"legacy,omitempty"`
+	// Unread is why the rest of this is not known.
+	Unread string `json:"unread,omitempty"`
 }
 
 const (
@@ -28,8 +30,8 @@ const (
 	legacyTables = "proc/thread-self/net/ip_tables_names"
 )
 
-// foreign reads what other programs have in the kernel. Who may not look, and a kernel without nf_tables, is told when
-// our own table is read.
+// foreign reads what other programs have in the kernel. Nothing depends on it, so that an error is something to warn
+// of; who may not look is told so when our own table is read.
 func (h *Host) foreign() (Foreign, error) {
 	var f Foreign
 	if h.NFT == nil {
@@ -37,7 +39,10 @@ func (h *Host) foreign() (Foreign, error) {
 	}
 	var err error
 	if f.Ruleset, err = nft.ReadRuleset(h.NFT, tableName, meetsUs); err != nil {
-		return Foreign{}, nil
+		if !errors.Is(err, fs.ErrPermission) {
+			f.Unread = err.Error()
+		}
+		return f, nil
 	}
 	data, err := h.Root.ReadFile(legacyTables)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
@@ -65,6 +70,9 @@ func (g *Gateway) foreignWarnings(f Facts) []string {
 		if c := &f.Foreign.Chains[i]; c.Type != "" {
 			all = append(all, f.Foreign.warnings(c, flows)...)
 		}
+	}
+	if f.Foreign.Unread != "" {
+		all = append(all, "what other programs do to packets is not known: "+f.Foreign.Unread)
 	}
 	if len(f.Foreign.Legacy) > 0 {
 		all = append(all, fmt.Sprintf("iptables-legacy is in use (table %s), and its rules cannot be looked at from here: see in iptables-legacy-save that none drops or translates what goes through %s",

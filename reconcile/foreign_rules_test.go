@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -131,5 +132,34 @@ func TestLegacy(t *testing.T) {
 	want := "iptables-legacy is in use (table filter, nat), and its rules cannot be looked at from here: see in iptables-legacy-save that none drops or translates what goes through mape0"
 	if g := mustResolve(t, "{}", f); len(g.Warnings) != 1 || g.Warnings[0] != want {
 		t.Errorf("got  %q\nwant %q", g.Warnings, want)
+	}
+}
+
+// TestForeignUnread: that rules cannot be read is said, and stops nothing.
+func TestForeignUnread(t *testing.T) {
+	h, _ := hostOf(t, "-- etc/hostname --\ngw\n")
+	h.NFT = nft.OpenNS(1 << 20)
+	f, err := h.foreign()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := (&Gateway{Tunnel: "mape0"}).foreignWarnings(Facts{Foreign: f})
+	if len(got) != 1 || !strings.HasPrefix(got[0], "what other programs do to packets is not known: reading nftables: ") {
+		t.Errorf("%q", got)
+	}
+}
+
+// TestForeignMaze: rules that lead everywhere many times over end a walk without an opinion.
+func TestForeignMaze(t *testing.T) {
+	rs := nft.Ruleset{Chains: []nft.ForeignChain{{Name: "0", Type: "filter", Hook: "forward", Drop: true}}}
+	for i := range 15 {
+		rs.Chains = append(rs.Chains, nft.ForeignChain{Name: fmt.Sprint(i + 1)})
+		for range 10 {
+			rs.Chains[i].Rules = append(rs.Chains[i].Rules, nft.ForeignRule{Steps: []nft.Step{{Do: nft.DoJump, To: fmt.Sprint(i + 1)}}})
+		}
+	}
+	g := &Gateway{WAN: "eth1", LAN: []string{"eth0"}, Tunnel: "mape0"}
+	if got := g.foreignWarnings(Facts{Foreign: Foreign{Ruleset: rs}}); len(got) > 0 {
+		t.Errorf("%q", got)
 	}
 }

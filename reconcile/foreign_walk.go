@@ -16,6 +16,7 @@ type walk struct {
 	rule *nft.ForeignRule // where the walk is
 	in   *nft.ForeignChain
 	deep int
+	far  int // rules so far
 
 	let    bool // a rule may have accepted the packet
 	chosen bool // and that rule names the tunnel
@@ -65,6 +66,10 @@ func (w *walk) base(c *nft.ForeignChain) (drop, bool) {
 	return d, !w.chosen
 }
 
+// farthest is how many rules a packet meets before there is no opinion about it: chains that go to others many times
+// over, each of which does the same, could keep a walk busy for ever.
+const farthest = 100_000
+
 // chain walks through the rules of one; sure says whether the packet gets there at all.
 func (w *walk) chain(c *nft.ForeignChain, sure tri) end {
 	if w.deep++; w.deep > 16 { // the kernel's limit
@@ -72,6 +77,9 @@ func (w *walk) chain(c *nft.ForeignChain, sure tri) end {
 	}
 	defer func() { w.deep-- }()
 	for i := range c.Rules {
+		if w.far++; w.far > farthest {
+			return accepted
+		}
 		w.rule, w.in = &c.Rules[i], c
 		switch e := w.one(&c.Rules[i], c, sure); e {
 		case on:
