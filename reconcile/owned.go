@@ -88,7 +88,7 @@ func (h *Host) translations() []Translation {
 	if h.NFT == nil {
 		return nil
 	}
-	live, err := nft.Read(h.NFT, tableName)
+	live, err := nft.ReadRules(h.NFT, tableName)
 	if err != nil {
 		return nil
 	}

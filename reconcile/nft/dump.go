@@ -186,7 +186,7 @@ func datatype(magic, length uint64) nftables.SetDatatype {
 }
 
 func (r reader) elements(set string) ([]Element, error) {
-	if r.outline {
+	if r.outline || r.rulesOnly {
 		return nil, nil
 	}
 	answers, err := r.get(unix.NFT_MSG_GETSETELEM, netlink.Dump, r.name, set)

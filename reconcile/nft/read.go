@@ -20,8 +20,15 @@ func Open() (*Conn, error) { return &Conn{}, nil }
 func OpenNS(fd int) *Conn { return &Conn{fd} }
 
 // Read returns what the kernel has under that name in family ip; an absent table when it has nothing.
-func Read(c *Conn, name string) (Table, error) {
-	t, err := c.read(name)
+func Read(c *Conn, name string) (Table, error) { return c.explained(reader{name: name}) }
+
+// ReadRules is Read without the elements of sets, which are most of a table.
+func ReadRules(c *Conn, name string) (Table, error) {
+	return c.explained(reader{name: name, rulesOnly: true})
+}
+
+func (c *Conn) explained(r reader) (Table, error) {
+	t, err := c.read(r)
 	if err != nil {
 		return Table{}, fmt.Errorf("reading nftables: %w", explain(err))
 	}
@@ -31,13 +38,13 @@ func Read(c *Conn, name string) (Table, error) {
 // tries is how often a table is read again because the ruleset changed meanwhile.
 const tries = 50
 
-func (c *Conn) read(name string) (Table, error) {
+func (c *Conn) read(r reader) (Table, error) {
 	conn, err := netlink.Dial(unix.NETLINK_NETFILTER, &netlink.Config{NetNS: c.netns})
 	if err != nil {
 		return Table{}, err
 	}
 	defer conn.Close()
-	r := reader{conn: conn, name: name}
+	r.conn = conn
 	// A table takes several dumps, and between two of them the ruleset may be replaced. The generation number changes
 	// with every transaction: the same before and after means that all dumps saw one ruleset.
 	for try := range tries {
@@ -87,9 +94,10 @@ func explain(err error) error {
 
 // A reader asks about one table.
 type reader struct {
-	conn    *netlink.Conn
-	name    string
-	outline bool // leave rules and elements out
+	conn      *netlink.Conn
+	name      string
+	outline   bool // leave rules and elements out
+	rulesOnly bool // leave elements out
 }
 
 // attributes are those of a message, by type.
