@@ -24,7 +24,7 @@ var (
 		{"table flushed", "nft flush table ip mape", "table ip mape"},
 		{"rule added", "nft add rule ip mape input accept", "table ip mape"},
 		{"rule inserted", "nft insert rule ip mape input counter accept", "table ip mape"},
-		{"first rule deleted", "nft delete rule ip mape input handle $(nft -a list chain ip mape forward | sed -n '/chain\\|hook/d; s/.*# handle //p' | sed q)", "table ip mape"},
+		{"first rule deleted", "nft delete rule ip mape input handle $(nft -a list chain ip mape input | sed -n '/chain\\|hook/d; s/.*# handle //p' | sed q)", "table ip mape"},
 		{"chain added", "nft add chain ip mape more", "table ip mape"},
 		{"element deleted", "nft delete element ip mape real { $(nft list map ip mape real | sed -n 's/.*elements = { \\([^,]*\\).*/\\1/p') }", "table ip mape"},
 	}
