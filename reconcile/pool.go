@@ -62,14 +62,32 @@ func newPool(set []softwire.PortRange, forwarded []schema.PortRange) pool {
 		}
 		return p
 	}
+	whole := newPortSet(set, nil)
+	if first, ok := whole.gap(len(whole.drawn)); ok {
+		return s.inGap(first, whole.drawn)
+	}
+	return s.among()
+}
+
+// inGap makes a pool from first on that stands for as many of the ports as may be drawn. Each number keeps the port that
+// it has when nothing is forwarded, for living connections know it. The last ones of the pool give theirs to those whose
+// ports are forwarded, and are gone.
+func (s *portSet) inGap(first int, ports []uint16) pool {
+	p := s.empty(first, len(s.drawn))
+	kept, rest := ports[:len(s.drawn)], ports[len(s.drawn):]
+	for i, port := range kept {
+		for s.kind[port] != drawable {
+			port, rest = rest[0], rest[1:]
+		}
+		p.real[uint16(first+i)] = port
+	}
+	return p
+}
+
+// among makes a pool where it has to have ports of the set among its numbers.
+func (s *portSet) among() pool {
 	first, n := s.place()
-	p := pool{real: make(map[uint16]uint16, n)}
-	if n > 0 {
-		p.first, p.last = uint16(first), uint16(first+n-1)
-	}
-	for _, port := range s.forwarded {
-		p.real[port] = port
-	}
+	p := s.empty(first, n)
 	free := first
 	for _, port := range s.drawn {
 		if int(port) >= first && int(port) < first+n {
@@ -83,6 +101,18 @@ func newPool(set []softwire.PortRange, forwarded []schema.PortRange) pool {
 			p.real[uint16(free)] = port
 			free++
 		}
+	}
+	return p
+}
+
+// empty is a pool of n numbers that stand for nothing yet. Forwarded ports stand for themselves.
+func (s *portSet) empty(first, n int) pool {
+	p := pool{real: make(map[uint16]uint16, n+len(s.forwarded))}
+	if n > 0 {
+		p.first, p.last = uint16(first), uint16(first+n-1)
+	}
+	for _, port := range s.forwarded {
+		p.real[port] = port
 	}
 	return p
 }
@@ -137,19 +167,24 @@ func (s *portSet) pieces() int {
 	return n
 }
 
-// place finds where the pool is to be and how long it can be.
-func (s *portSet) place() (first, n int) {
-	n = len(s.drawn)
+// gap finds the lowest n numbers that follow each other and are not of the set.
+func (s *portSet) gap(n int) (first int, ok bool) {
 	length := 0
 	for p := firstPort; p < len(s.kind); p++ {
 		if length++; s.kind[p] != outside {
 			length = 0
 		}
 		if length == n {
-			return p - n + 1, n
+			return p - n + 1, true
 		}
 	}
-	length = 0
+	return 0, false
+}
+
+// place finds where a pool is to be that fits into no gap, and how long it can be.
+func (s *portSet) place() (first, n int) {
+	n = len(s.drawn)
+	length := 0
 	for p := len(s.kind) - 1; p >= firstPort; p-- {
 		if length++; s.kind[p] == reserved {
 			length = 0

@@ -139,6 +139,30 @@ func TestPoolWithForwards(t *testing.T) {
 	})
 }
 
+// TestForwardMovesFew: where the pool lies in a gap, a forward changes no more numbers than it has ports. A number that
+// came to stand for another port would break the connections that have it.
+func TestForwardMovesFew(t *testing.T) {
+	softwires(func(sw softwire.Softwire) {
+		before := newPool(sw.Ports(), nil)
+		among := slices.ContainsFunc(sw.Ports(), func(r softwire.PortRange) bool { return r.First <= before.last && r.Last >= before.first })
+		if !before.permuted() || among {
+			return
+		}
+		g := gatewayOf(sw, 1460)
+		g.Forwards = edges(sw)
+		after, moved := g.pool(), 0
+		for n := int(after.first); n <= int(after.last) && n > 0; n++ {
+			if after.port(uint16(n)) != before.port(uint16(n)) {
+				moved++
+			}
+		}
+		if after.first != before.first && after.first != 0 || moved > 2 {
+			t.Errorf("offset %d, length %d, psid %d: %d numbers of %d-%d stand for another port in %d-%d",
+				sw.PSIDOffset, sw.PSIDLen, sw.PSID, moved, before.first, before.last, after.first, after.last)
+		}
+	})
+}
+
 func TestPool(t *testing.T) {
 	softwires(func(sw softwire.Softwire) {
 		where := fmt.Sprintf("offset %d, length %d, psid %d", sw.PSIDOffset, sw.PSIDLen, sw.PSID)
