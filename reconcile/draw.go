@@ -73,9 +73,8 @@ const (
 	partSize  = 128
 	mostParts = 16 // a pool that would have more is never used up by one destination
 
-	// stay is how long a destination's connections are still drawn from parts when it has no more than most: counts
-	// of parts are right only if all of them are.
-	stay = time.Minute
+	// stay is how long a destination is noted as full: as long as its first packet takes from srcnat to opened, and some.
+	stay = 2 * time.Second
 
 	full    = "full"
 	crowded = "crowded"
@@ -102,8 +101,9 @@ func (n nat) parts() []softwire.PortRange {
 func (n nat) busy() string { return fmt.Sprintf("busy-%d-%d", n.first, n.last) }
 func (n nat) part() string { return fmt.Sprintf("part-%d-%d", n.first, n.last) }
 
-// most is how many connections a destination has before the pool is used in parts.
-func (n nat) most() uint32 { return uint32(n.size() * 80 / 100) }
+// most is how many connections a destination has before the pool is used in parts: simulated, the kernel's search over
+// all of it fails before that once in a thousand times.
+func (n nat) most() uint32 { return uint32(n.size() * 85 / 100) }
 
 // destination is a key: the far end of a connection.
 func (n nat) destination() []nft.Part {
@@ -120,16 +120,21 @@ func (n nat) count(p softwire.PortRange) []expr.Any {
 	return nft.AtMost(n.part(), uint32(p.Last-p.First)+1, append(n.destination(), nft.Fixed(p.First))...)
 }
 
-// crowded draws from a part that has room. First every other part is passed over, at random: where closed connections
-// hold the rest of one, the next SYN shall not try the same one again.
+// crowded draws from a part that has room, each as likely as any other: they fill evenly, and where closed connections
+// hold the rest of one, the next SYN will not try the same one again.
 func (n nat) crowded() nft.Chain {
 	c := nft.Chain{Name: crowded}
-	for _, chance := range [][]expr.Any{nft.OneIn(2), nil} {
-		for _, p := range n.parts() {
-			for _, protocol := range [][]expr.Any{tcp, udp} {
-				c.Rules = append(c.Rules, nft.NewRule(protocol, chance, n.count(p), nft.SNAT(n.address, p.First, p.Last)))
-			}
+	draw := func(p softwire.PortRange, chance []expr.Any) {
+		for _, protocol := range [][]expr.Any{tcp, udp} {
+			c.Rules = append(c.Rules, nft.NewRule(protocol, chance, n.count(p), nft.SNAT(n.address, p.First, p.Last)))
 		}
+	}
+	parts := n.parts()
+	for i, p := range parts[:len(parts)-1] {
+		draw(p, nft.OneIn(uint32(len(parts)-i)))
+	}
+	for i := range parts {
+		draw(parts[(i+len(parts)-1)%len(parts)], nil)
 	}
 	// No part has room, as far as is known.
 	for _, protocol := range [][]expr.Any{tcp, udp} {

@@ -66,7 +66,12 @@ func firstSilence(t *testing.T, sw softwire.Softwire, _ bool) int {
 // once, three thousand times. The ports of those that were closed are taken back from connection tracking then, which
 // kernels before 6.5 do not do.
 func TestChurn(t *testing.T) {
-	l := newLine(t, natKinds["ocn"])
+	for _, name := range []string{"ocn", "v6plus"} {
+		t.Run(name, func(t *testing.T) { replaceAll(t, newLine(t, natKinds[name])) })
+	}
+}
+
+func replaceAll(t *testing.T, l *line) {
 	l.serveTCP(t)
 	var open []net.Conn
 	for range l.sw.PortCount() * 7 / 10 {
@@ -79,6 +84,8 @@ func TestChurn(t *testing.T) {
 	late := 0
 	for i := range 3000 {
 		k := i * 7919 % len(open)
+		open[k].(*net.TCPConn).CloseWrite()
+		open[k].Read(make([]byte, 1)) // the server has closed its side, too
 		open[k].Close()
 		start := time.Now()
 		c, err := dial(l.lan, server+":80", 8*time.Second)
