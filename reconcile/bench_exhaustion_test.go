@@ -101,7 +101,11 @@ func BenchmarkExhaustion(b *testing.B) {
 		}
 		for _, m := range methods {
 			row := ""
-			b.Run(kind+"/"+strings.ReplaceAll(m.name, " ", "-"), func(b *testing.B) { row = m.measure(b, sw, runs) })
+			b.Run(kind+"/"+strings.ReplaceAll(m.name, " ", "-"), func(b *testing.B) {
+				if row == "" { // Once is enough, though it took less than the time that a benchmark is given.
+					row = m.measure(b, sw, runs)
+				}
+			})
 			if row != "" {
 				rows = append(rows, row)
 			}
