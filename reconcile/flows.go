@@ -41,6 +41,15 @@ func flows(g *Gateway, t Table, f Facts) Flows {
 	return Flows{Was: f.Owned.Translations, Now: translations(t.Table), Guard: g.pool(), Closed: g.Inbound == "drop"}
 }
 
+// madeMeanwhile are the connections that a table made which is taken back.
+func madeMeanwhile(c Change) Flows {
+	of := func(r Resource) []Translation {
+		t, _ := r.(Table)
+		return translations(t.Table)
+	}
+	return Flows{Was: of(c.After), Now: of(c.Before)}
+}
+
 func (Flows) Name() string { return "conntrack" }
 
 // Text has one line for each protocol, address and direction.

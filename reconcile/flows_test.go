@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"reflect"
@@ -206,6 +207,26 @@ func (g *gatewayNS) compileLive(t testing.TB, section string) (want []Resource) 
 }
 
 // TestFlowsStay: deleting them is nothing that a rollback takes back, or tries to.
+// TestFlowsOfRollback: a connection that began while the new table was there goes with it.
+func TestFlowsOfRollback(t *testing.T) {
+	g := newGateway(t)
+	want := g.standIn(t)
+	var now []Translation
+	for _, r := range want {
+		if table, ok := r.(Table); ok {
+			now = translations(table.Table)
+		}
+	}
+	g.track(t, fmt.Sprintf("-p udp -s 192.168.1.10 -d 198.51.100.1 --sport 2001 --dport 53 --src-nat %s:%d", now[0].Address.Addr(), now[0].First))
+	g.track(t, "-p udp -s 192.168.1.10 -d 198.51.100.1 --sport 2002 --dport 53 --src-nat 203.0.113.9:2002")
+	b := newBench(map[string]string{})
+	b.broken["last=1"] = errors.New("no space left")
+	g.do(func() { Converge(t.Context(), g.h, append(want, b.want("last=1")...)) })
+	if left := g.tracked(t); strings.Count(left, "\n") != 1 || !strings.Contains(left, "203.0.113.9") {
+		t.Errorf("left:\n%s", left)
+	}
+}
+
 func TestFlowsStay(t *testing.T) {
 	g := newGateway(t)
 	want := g.standIn(t)

@@ -129,12 +129,14 @@ func rollback(h *Host, done []Change) error {
 	ctx, cancel := context.WithTimeout(context.Background(), rollbackTime)
 	defer cancel()
 	var files, rest, guard []Resource
+	var made []Flows
 	for _, c := range slices.Backward(done) {
 		switch c.Before.(type) {
 		case File:
 			files = append(files, c.Before)
 		case Table:
 			guard = append(guard, c.Before)
+			made = append(made, madeMeanwhile(c))
 		case Flows: // What was deleted cannot be brought back, and nobody wants it.
 		default:
 			rest = append(rest, c.Before)
@@ -143,6 +145,9 @@ func rollback(h *Host, done []Change) error {
 	err := restore(ctx, h, append(files, rest...))
 	if left := restore(ctx, h, guard); left != nil {
 		err = errors.Join(err, left)
+	}
+	for _, f := range made {
+		err = errors.Join(err, f.Write(ctx, h))
 	}
 	return err
 }
