@@ -23,9 +23,10 @@ func (n nat) dstnat() nft.Chain {
 	if !n.accept {
 		c.Rules = append(c.Rules, nft.NewRule(nft.Is(nft.IIfName, n.tun), nft.Drop))
 	}
-	// A protocol without ports cannot be shared. It never leaves, and here the sender can still be told.
+	// A protocol without ports cannot be shared. It never leaves, and here the sender can still be told. Multicast and
+	// broadcast have a route into the tunnel as well, and are for the gateway.
 	c.Rules = append(c.Rules, nft.NewRule(nft.Not(nft.L4Proto, []byte{6}), nft.Not(nft.L4Proto, []byte{17}), nft.Not(nft.L4Proto, []byte{1}),
-		nft.Is(nft.RouteOIfName, n.tun), nft.RejectProtocol))
+		nft.Outside(nft.IPDaddr, netip.MustParsePrefix("224.0.0.0/3")), nft.Is(nft.RouteOIfName, n.tun), nft.RejectProtocol))
 	return c
 }
 
@@ -95,7 +96,8 @@ func (n nat) hairpin() nft.Chain {
 }
 
 // restore gives new connections from the line their real port back, behind connection tracking (-200) and before other
-// tables' destination NAT (-100), which shall see it. What none of them translates ends in arrived.
+// tables' destination NAT (-100), which shall see it. What none of them translates is still for the shared address, and
+// ends in srcnat on its way back into the tunnel, or in input.
 func (n nat) restore() nft.Chain {
 	c := nft.Chain{Name: "restore", Type: nftables.ChainTypeFilter, Hook: *nftables.ChainHookPrerouting, Priority: -150}
 	c.Rules = []nft.Rule{nft.NewRule(nft.Not(nft.IIfName, n.tun), nft.Accept), nft.NewRule(known, nft.Accept)}

@@ -40,7 +40,12 @@ func (n nat) srcnat() nft.Chain {
 	if len(n.forwards) > 0 {
 		elsewhere = nft.Goto(hairpin)
 	}
-	c.Rules = []nft.Rule{nft.NewRule(nft.Not(nft.OIfName, n.tun), elsewhere)}
+	c.Rules = []nft.Rule{
+		nft.NewRule(nft.Not(nft.OIfName, n.tun), elsewhere),
+		// What came out of the tunnel never goes back into it, as where the host that a port is forwarded to has no
+		// route of its own: with the shared address it would pass the guard, and go round until its TTL ends.
+		nft.NewRule(nft.Is(nft.IIfName, n.tun), nft.Drop),
+	}
 	if n.first == 0 {
 		return c
 	}
@@ -51,11 +56,7 @@ func (n nat) srcnat() nft.Chain {
 		nft.NewRule(udp, nft.SetTimeout(udpTimeouts)),
 		nft.NewRule(udp, nft.Is(nft.UDPDport, nft.Port(53)), nft.SetTimeout(dnsTimeouts)))
 	if n.parted() {
-		for _, protocol := range [][]expr.Any{tcp, udp} {
-			c.Rules = append(c.Rules,
-				nft.NewRule(protocol, nft.Over(n.busy(), n.most(), n.destination()...), nft.Note(full, n.destination()...)),
-				nft.NewRule(protocol, nft.Noted(full, n.destination()...), nft.Goto(crowded)))
-		}
+		c.Rules = append(c.Rules, nft.NewRule(nft.Rate(countRate, countBurst), nft.Jump(counted)))
 	}
 	c.Rules = append(c.Rules, nft.NewRule(tcp, snat), nft.NewRule(udp, snat))
 	return c
@@ -76,7 +77,13 @@ const (
 	// stay is how long a destination is noted as full: as long as its first packet takes from srcnat to opened, and some.
 	stay = 2 * time.Second
 
+	// Connections are counted at this rate, in connections per second, after a burst. Kernels before 6.19 take no more
+	// than eight closed ones out of a count in each tick of the clock, 100 to 1000 times a second: a host on the LAN that
+	// floods somebody would fill the memory.
+	countRate, countBurst = 1000, 2000
+
 	full    = "full"
+	counted = "counted"
 	crowded = "crowded"
 	opened  = "opened"
 )
@@ -120,6 +127,17 @@ func (n nat) count(p softwire.PortRange) []expr.Any {
 	return nft.AtMost(n.part(), uint32(p.Last-p.First)+1, append(n.destination(), nft.Fixed(p.First))...)
 }
 
+// counted counts a connection, and leaves a destination that has many to crowded.
+func (n nat) counted() nft.Chain {
+	c := nft.Chain{Name: counted}
+	for _, protocol := range [][]expr.Any{tcp, udp} {
+		c.Rules = append(c.Rules,
+			nft.NewRule(protocol, nft.Over(n.busy(), n.most(), n.destination()...), nft.Note(full, n.destination()...)),
+			nft.NewRule(protocol, nft.Noted(full, n.destination()...), nft.Goto(crowded)))
+	}
+	return c
+}
+
 // crowded draws from a part that has room, each as likely as any other: they fill evenly, and where closed connections
 // hold the rest of one, the next SYN will not try the same one again.
 func (n nat) crowded() nft.Chain {
@@ -150,6 +168,7 @@ func (n nat) opened() nft.Chain {
 	c := nft.Chain{Name: opened, Rules: []nft.Rule{
 		nft.NewRule(confirmed, nft.Return),
 		nft.NewRule(nft.Noted(full, n.destination()...), nft.Return),
+		nft.NewRule(nft.RateOver(countRate, countBurst), nft.Return),
 	}}
 	for _, p := range n.parts() {
 		c.Rules = append(c.Rules, nft.NewRule(nft.In(nft.THSport, nft.Port(p.First), nft.Port(p.Last)), n.count(p), nft.Return))

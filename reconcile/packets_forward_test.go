@@ -217,3 +217,72 @@ func TestInboundAccept(t *testing.T) {
 		})
 	}
 }
+
+// TestNoWayBack: what came out of the tunnel never goes back into it: not where a forward leads to a host that only the
+// tunnel has a route to, and not where a new connection is accepted that nobody translates.
+func TestNoWayBack(t *testing.T) {
+	for _, name := range forwardKinds {
+		for _, inbound := range []string{"drop", "accept"} {
+			l := bareLine(t, natKinds[name])
+			l.forwards, l.inbound = forwardsOf(l.sw), inbound
+			first := l.forwards[0].Ports[0].First
+			for i, to := range []string{"10.99.99.99:22", "192.0.2.18:22"} {
+				port := first + 6 + uint16(i)
+				l.forwards = append(l.forwards, schema.Forward{Protocol: "both", Ports: []schema.PortRange{{First: port, Last: port}}, To: netip.MustParseAddrPort(to)})
+			}
+			if err := l.table().Write(l.conn); err != nil {
+				t.Fatal(err)
+			}
+			l.gw.run(t, "ip", "link", "set", "eth0", "down")
+			for port := first; port < first+10; port++ {
+				if port == first+4 {
+					continue // the gateway's own, which answers that nobody listens
+				}
+				l.inject(t, udpTo(server, 53, "192.0.2.18", port, "x"))
+				l.inject(t, tcpTo(server, 80, "192.0.2.18", port, 2))
+				l.inject(t, tcpTo(server, 81, "192.0.2.18", port, 0x10))
+			}
+			if n := l.quiet(); n != 0 {
+				t.Errorf("%s, inbound %s: %d packets went back", name, inbound, n)
+			}
+		}
+	}
+}
+
+// TestOtherProtocolsOfNeighbours: a protocol without ports reaches the gateway from its LAN, multicast and broadcast
+// included, though the default route would take those into the tunnel.
+func TestOtherProtocolsOfNeighbours(t *testing.T) {
+	l := newLine(t, natKinds["ocn"])
+	l.lan.run(t, "ip", "route", "add", "224.0.0.0/4", "dev", "eth0")
+	for _, protocol := range []int{2, 89, 112} { // IGMP, OSPF, VRRP
+		for _, to := range []string{"224.0.0.18", "255.255.255.255", "192.168.1.255", "192.168.1.1"} {
+			if !arrives(t, l, protocol, to) {
+				t.Errorf("protocol %d to %s does not arrive", protocol, to)
+			}
+		}
+	}
+}
+
+// arrives sends a packet of a protocol from the LAN host and says whether the gateway gets it.
+func arrives(t *testing.T, l *line, protocol int, to string) (ok bool) {
+	t.Helper()
+	raw := func(n *ns) (fd int) {
+		var err error
+		n.do(func() { fd, err = unix.Socket(unix.AF_INET, unix.SOCK_RAW, protocol) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fd
+	}
+	there, here := raw(l.gw), raw(l.lan)
+	defer unix.Close(there)
+	defer unix.Close(here)
+	unix.SetsockoptIPMreqn(there, unix.IPPROTO_IP, unix.IP_ADD_MEMBERSHIP, &unix.IPMreqn{Multiaddr: [4]byte{224, 0, 0, 18}, Address: [4]byte{192, 168, 1, 1}})
+	unix.SetsockoptTimeval(there, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Usec: 500000})
+	unix.SetsockoptInt(here, unix.SOL_SOCKET, unix.SO_BROADCAST, 1)
+	if err := unix.Sendto(here, make([]byte, 30), 0, &unix.SockaddrInet4{Addr: netip.MustParseAddr(to).As4()}); err != nil {
+		t.Fatal(err)
+	}
+	_, _, err := unix.Recvfrom(there, make([]byte, 100), 0)
+	return err == nil
+}

@@ -50,7 +50,7 @@ func natTable(g *Gateway) nft.Table {
 	}
 	if n.parted() {
 		t.Sets = append(t.Sets, n.counts()...)
-		t.Chains = append(t.Chains, n.crowded(), n.opened())
+		t.Chains = append(t.Chains, n.counted(), n.crowded(), n.opened())
 	}
 	return t
 }

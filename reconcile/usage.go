@@ -155,6 +155,9 @@ func (u *Usage) add(c *connection) {
 	}
 	as, n := c.replyDst, c.replyDst.Port()
 	switch {
+	// First, because who is connected to a forward may have the same address, with a port of another set.
+	case c.dnat && u.Address.Contains(c.dst.Addr()) && c.protocol != protoICMP:
+		u.addInbound(c)
 	case u.Address.Contains(as.Addr()) && u.pool.first <= n && n <= u.pool.last:
 		use := usedPort{c.protocol, netip.AddrPortFrom(as.Addr(), u.pool.port(n))}
 		if u.cell(use.address.Port()) == nil {
@@ -167,8 +170,6 @@ func (u *Usage) add(c *connection) {
 			to.address = netip.AddrPortFrom(c.replySrc.Addr(), 0)
 		}
 		u.to[to]++ // To one destination every connection has a port of its own.
-	case u.Address.Contains(c.dst.Addr()) && c.protocol != protoICMP:
-		u.addInbound(c)
 	}
 }
 

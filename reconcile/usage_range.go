@@ -57,14 +57,27 @@ func Ports(ranges []schema.PortRange) string {
 // Suggest names n ports for forwards: of the set, above the system's, not forwarded and without any connection now. It
 // takes one run of ports that follow each other, from an even one on, the lowest that there is; where no run is as long,
 // the longest ones.
-func (u Usage) Suggest(n int) ([]schema.PortRange, error) {
-	var runs []schema.PortRange
-	free := 0
+func (u Usage) Suggest(n int) (ports []schema.PortRange, idle bool, err error) {
 	taken := map[uint16]bool{}
 	for use := range u.used {
 		taken[use.address.Port()] = true
 	}
-	for _, port := range u.pool.drawn() {
+	drawn := u.pool.drawn()
+	if n > len(drawn) {
+		return nil, false, fmt.Errorf("there are only %d that NAT draws from", len(drawn))
+	}
+	runs, free := runsOf(drawn, taken)
+	if n <= free {
+		return choose(runs, n), true, nil
+	}
+	// A port in use can be forwarded as well: the connections that have it keep it until they end.
+	runs, _ = runsOf(drawn, nil)
+	return choose(runs, n), false, nil
+}
+
+// runsOf puts the ports that are not taken together where they follow each other, and counts them.
+func runsOf(ports []uint16, taken map[uint16]bool) (runs []schema.PortRange, free int) {
+	for _, port := range ports {
 		if taken[port] {
 			continue
 		}
@@ -75,15 +88,16 @@ func (u Usage) Suggest(n int) ([]schema.PortRange, error) {
 			runs = append(runs, schema.PortRange{First: port, Last: port})
 		}
 	}
-	if n > free {
-		drawn := len(u.pool.drawn())
-		return nil, fmt.Errorf("there are only %d: NAT draws from %d ports, and %d of these are in use now", free, drawn, drawn-free)
-	}
+	return runs, free
+}
+
+// choose takes n ports of runs that have so many: of one run if that is possible, beginning with an even one if that is.
+func choose(runs []schema.PortRange, n int) []schema.PortRange {
 	for _, step := range []int{2, 1} {
 		for _, r := range runs {
 			first := (int(r.First) + step - 1) / step * step
 			if last := first + n - 1; last <= int(r.Last) {
-				return []schema.PortRange{{First: uint16(first), Last: uint16(last)}}, nil
+				return []schema.PortRange{{First: uint16(first), Last: uint16(last)}}
 			}
 		}
 	}
@@ -97,5 +111,5 @@ func (u Usage) Suggest(n int) ([]schema.PortRange, error) {
 		}
 	}
 	slices.SortFunc(all, func(a, b schema.PortRange) int { return cmp.Compare(a.First, b.First) })
-	return all, nil
+	return all
 }

@@ -80,7 +80,7 @@ func TestUsage(t *testing.T) {
 			if sum != 40 {
 				t.Errorf("%d in all ranges", sum)
 			}
-			free, err := u.Suggest(u.free())
+			free, _, err := u.Suggest(u.free())
 			for _, r := range free {
 				for port := int(r.First); port <= int(r.Last); port++ {
 					if err != nil || seen[uint16(port)] || uint16(port) == last {
@@ -154,14 +154,14 @@ func TestUsageOfAll(t *testing.T) {
 		if drawn := u.pool.drawn(); sum != len(drawn) || sum != u.Ports || forwarded != 1 {
 			t.Fatalf("%s: %d of %d ports in the ranges, %d forwarded", where, sum, len(drawn), forwarded)
 		}
-		if _, err := u.Suggest(sum + 1); err == nil {
+		if _, _, err := u.Suggest(sum + 1); err == nil {
 			t.Fatalf("%s: more than there are", where)
 		}
 		for _, n := range []int{1, 2, 7, sum} {
 			if n == 0 || n > sum {
 				continue
 			}
-			list, err := u.Suggest(n)
+			list, _, err := u.Suggest(n)
 			if err != nil {
 				t.Fatal(where, err)
 			}

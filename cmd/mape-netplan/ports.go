@@ -100,7 +100,7 @@ func (o *options) showPorts(cmd *cobra.Command, ascii bool) error {
 }
 
 func (o *options) suggestPorts(cmd *cobra.Command, n int) error {
-	if n < 1 || n > 1<<16 {
+	if n < 1 || n > 1<<16-1 {
 		return exit{exitBad, fmt.Errorf("--suggest %d: must be from 1 to 65535", n)}
 	}
 	h, c, line, err := o.lineOf(cmd)
@@ -119,9 +119,12 @@ func (o *options) suggestPorts(cmd *cobra.Command, n int) error {
 			cmd.PrintErrf("warning: which ports are in use now is not known: %v\n", err)
 		}
 	}
-	ports, err := u.Suggest(n)
+	ports, idle, err := u.Suggest(n)
 	if err != nil {
 		return fmt.Errorf("--suggest %d: %w", n, err)
+	}
+	if !idle {
+		cmd.PrintErrf("warning: not so many ports are idle now; connections that have one of these are cut off when it is forwarded\n")
 	}
 	if o.json {
 		views := []portsView{}

@@ -121,6 +121,27 @@ func (d *decompiler) key(first uint32) string {
 	return strings.Join(key, " . ")
 }
 
+// Rate matches packets up to so many per second, after a burst.
+func Rate(perSecond uint64, burst uint32) []expr.Any { return limit(perSecond, burst, false) }
+
+// RateOver matches those beyond.
+func RateOver(perSecond uint64, burst uint32) []expr.Any { return limit(perSecond, burst, true) }
+
+func limit(rate uint64, burst uint32, over bool) []expr.Any {
+	return []expr.Any{&expr.Limit{Type: expr.LimitTypePkts, Rate: rate, Unit: expr.LimitTimeSecond, Burst: burst, Over: over}}
+}
+
+func (d *decompiler) limit(e *expr.Limit) {
+	over, kind := "", "packets"
+	if e.Over {
+		over = "over "
+	}
+	if e.Type != expr.LimitTypePkts {
+		kind = "bytes"
+	}
+	d.say("limit rate %s%d/%s burst %d %s", over, e.Rate, time.Duration(e.Unit)*time.Second, e.Burst, kind)
+}
+
 func (d *decompiler) dynset(e *expr.Dynset) {
 	text := fmt.Sprintf("%s @%s { %s", map[uint32]string{0: "add", 1: "update", 2: "delete"}[e.Operation], e.SetName, d.key(e.SrcRegKey))
 	for _, inner := range e.Exprs {

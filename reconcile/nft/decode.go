@@ -47,6 +47,8 @@ func newExpression(name string, data []byte) expr.Any {
 		}
 	case "fib":
 		return &expr.Fib{}
+	case "limit":
+		return &expr.Limit{}
 	case "numgen":
 		return &expr.Numgen{}
 	case "dynset":

@@ -56,6 +56,8 @@ func sample() Table {
 				NewRule(tcp, Over("busy", 7, IPDaddr.Value(), L4Proto.Value(), THDport.Value(), Fixed(5)), Goto("errors")),
 				NewRule(OneIn(2), AtMost("busy", 7, IPDaddr.Value(), L4Proto.Value(), THDport.Value(), THSport.Value()), Drop),
 				NewRule(Note("full", IPDaddr.Value(), THDport.Value())),
+				NewRule(Rate(10, 20), Jump("errors")),
+				NewRule(RateOver(10, 20), Return),
 				NewRule(Noted("full", IPDaddr.Value(), THDport.Value()), Return),
 				NewRule(udp, SNAT(netip.MustParsePrefix("192.0.2.16/28"), 1024, 65535)),
 			}},
@@ -138,6 +140,8 @@ const sampleText = `table ip t {
 		meta l4proto tcp add @busy { ip daddr . meta l4proto . tcp dport . 5 ct count over 7 } goto errors
 		numgen random mod 2 offset 0 0 add @busy { ip daddr . meta l4proto . th dport . th sport ct count 7 } drop
 		update @full { ip daddr . th dport }
+		limit rate 10/1s burst 20 packets jump errors
+		limit rate over 10/1s burst 20 packets return
 		ip daddr . th dport @full return
 		meta l4proto udp snat prefix to 192.0.2.16-192.0.2.31:1024-65535
 	}

@@ -113,6 +113,8 @@ func (d *decompiler) statement(e expr.Any) {
 		d.nat(e)
 	case *expr.Masq:
 		d.say("masquerade")
+	case *expr.Limit:
+		d.limit(e)
 	case *expr.Objref:
 		d.objref(e)
 	case *expr.Dynset:
