@@ -79,6 +79,9 @@ func (p packet) field(name string, v nft.Interval) tri {
 		if p.state == 0 {
 			return maybe
 		}
+		if isNumber(nft.StateDNAT, v) == yes {
+			return is(p.dnat)
+		}
 		return isNumber(p.state, v)
 	case nft.FieldStatus:
 		const destinationNAT = 1 << 5

@@ -43,13 +43,9 @@ func TestForeignTruth(t *testing.T) {
 				flowTCP(t, l.gw)
 				return
 			}
-			_, advice, _ := strings.Cut(foreignWarnings(t, l.gw)[0], "to let that through: ")
-			if !strings.HasPrefix(advice, "nft ") && !strings.HasPrefix(advice, "iptables ") {
+			advice := foreignWarnings(t, l.gw)[0]
+			if !obey(t, l.gw, advice) {
 				return
-			}
-			for _, command := range strings.Split(advice, "; ") {
-				words := strings.Fields(strings.Replace(command, "iptables ", "iptables-nft ", 1))
-				l.gw.run(t, words[0], words[1:]...)
 			}
 			if got := foreignWarnings(t, l.gw); len(got) > 0 || !l.gets() {
 				t.Errorf("after %s: %q", advice, got)

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -98,6 +99,43 @@ func TestForeignForward(t *testing.T) {
 	n.run(t, "nft", "insert rule inet t c iifname mape0 oifname eth0 ct status dnat accept")
 	if _, f = foreignFacts(t, n); len(g.foreignWarnings(f)) > 0 {
 		t.Errorf("after that: %q", g.foreignWarnings(f))
+	}
+}
+
+// TestForeignAdvice: the commands that a warning prints silence it, those of nft and those of iptables-nft.
+func TestForeignAdvice(t *testing.T) {
+	const tail = " { type filter hook %s priority 0; policy drop\n}\n"
+	for name, rules := range map[string]func(n *ns){
+		"nft": func(n *ns) {
+			table(t, n, "chain i"+fmt.Sprintf(tail, "input")+"chain f"+fmt.Sprintf(tail, "forward")+"chain o"+fmt.Sprintf(tail, "output"))
+		},
+		"iptables": func(n *ns) {
+			feed(t, n, "*filter\n:INPUT DROP\n:FORWARD DROP\n:OUTPUT DROP\nCOMMIT\n", "iptables-nft-restore")
+			feed(t, n, "*filter\n:INPUT DROP\n:OUTPUT DROP\nCOMMIT\n", "ip6tables-nft-restore")
+		},
+		"docker": func(n *ns) { install(t, n, "docker.rules") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := bystander(t)
+			rules(n)
+			g, f := foreignFacts(t, n)
+			g.Forwards = []schema.Forward{{Protocol: "tcp", To: netip.MustParseAddrPort("192.168.1.20:80")}}
+			warnings := g.foreignWarnings(f)
+			if len(warnings) == 0 {
+				t.Fatal("no warning")
+			}
+			for _, w := range warnings {
+				if !obey(t, n, w) {
+					t.Errorf("cannot be run: %s", w)
+				}
+				if _, f = foreignFacts(t, n); slices.Contains(g.foreignWarnings(f), w) {
+					t.Errorf("not silenced: %s", w)
+				}
+			}
+			if got := g.foreignWarnings(f); len(got) > 0 {
+				t.Errorf("after all: %q", got)
+			}
+		})
 	}
 }
 

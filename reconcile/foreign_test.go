@@ -40,6 +40,21 @@ func foreignWarnings(t testing.TB, n *ns) []string {
 	return g.foreignWarnings(f)
 }
 
+// obey runs the commands that a warning prints, and says whether they were any that can be run here.
+func obey(t testing.TB, n *ns, warning string) bool {
+	t.Helper()
+	_, advice, _ := strings.Cut(warning, "to let that through: ")
+	advice = strings.TrimSuffix(advice, " (until the next boot)")
+	for _, command := range strings.Split(advice, "; ") {
+		words := strings.Fields(strings.Replace(command, "tables ", "tables-nft ", 1))
+		if !slices.Contains([]string{"nft", "iptables-nft", "ip6tables-nft"}, words[0]) {
+			return false
+		}
+		n.run(t, words[0], words[1:]...)
+	}
+	return true
+}
+
 func index(t testing.TB, n *ns, name string) int {
 	t.Helper()
 	i := 0

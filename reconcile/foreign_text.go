@@ -144,7 +144,7 @@ func testText(s nft.Step) string {
 	return text + " " + strings.Join(values, ",")
 }
 
-var stateNames = map[uint32]string{1: "invalid", established: "established", 4: "related", isNew: "new", 64: "untracked"}
+var stateNames = map[uint32]string{1: "invalid", established: "established", 4: "related", isNew: "new", 64: "untracked", nft.StateDNAT: "dnat"}
 
 // valueText is an interval of a field: a name, an address or prefix, a number.
 func valueText(field string, v nft.Interval) string {

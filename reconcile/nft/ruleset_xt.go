@@ -31,18 +31,19 @@ func (d *tracer) extension(kind string, a attrs) {
 	}
 }
 
-// conntrack decodes the states that struct xt_conntrack_mtinfo2 and 3 ask for. That a destination was translated,
-// iptables calls a state.
+// StateDNAT is what iptables calls a state of a connection whose destination was translated. nf_tables has no such state.
+const StateDNAT = 1 << 7
+
+// conntrack decodes the states that struct xt_conntrack_mtinfo2 and 3 ask for.
 func (d *tracer) conntrack(info []byte) {
 	const (
 		state        = 1 << 0
 		alias        = 1 << 13
-		destination  = 1 << 7
 		statesOfBoth = 0xf
 	)
 	asked, inverted := binary.NativeEndian.Uint16(info[146:]), binary.NativeEndian.Uint16(info[148:])
 	mask := uint32(binary.NativeEndian.Uint16(info[150:]))
-	if asked&^alias != state || mask&^(statesOfBoth|destination) != 0 {
+	if asked&^alias != state || mask&^(statesOfBoth|StateDNAT) != 0 {
 		d.unknown("match conntrack")
 		return
 	}
