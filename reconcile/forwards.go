@@ -14,11 +14,11 @@ import (
 // checkForwards says of every forwarded port that is not of the set which are near it. The error is of type
 // schema.Problems.
 func checkForwards(c *schema.Config, sw softwire.Softwire) error {
-	taken := map[uint16]bool{}
+	taken := map[uint16]schema.PortRange{}
 	for _, f := range c.Forwards {
 		for _, r := range f.Ports {
 			for p := int(r.First); p <= int(r.Last); p++ {
-				taken[uint16(p)] = true
+				taken[uint16(p)] = r
 			}
 		}
 	}
@@ -37,7 +37,10 @@ func checkForwards(c *schema.Config, sw softwire.Softwire) error {
 			if len(f.Ports) > 1 {
 				path += fmt.Sprintf("[%d]", j)
 			}
-			all = append(all, c.Problem(path, "%s; the nearest that are: %s", is, nearest(sw, outside, taken)))
+			all = append(all, c.Problem(path, "%s; the nearest that are: %s", is, nearest(sw, outside, func(p uint16) bool {
+				by, ok := taken[p]
+				return ok && by != r
+			})))
 		}
 	}
 	if len(all) > 0 {
@@ -56,12 +59,12 @@ func firstOutside(sw softwire.Softwire, r schema.PortRange) (uint16, bool) {
 }
 
 // nearest lists the ports of the set that are nearest to one, in ascending order, without those that are taken.
-func nearest(sw softwire.Softwire, to uint16, taken map[uint16]bool) string {
+func nearest(sw softwire.Softwire, to uint16, taken func(uint16) bool) string {
 	const enough = 4
 	var found []int
 	for d := 1; d < 1<<16 && len(found) < enough; d++ {
 		for _, p := range []int{int(to) - d, int(to) + d} {
-			if p > 0 && p < 1<<16 && sw.HasPort(uint16(p)) && !taken[uint16(p)] && len(found) < enough {
+			if p > 0 && p < 1<<16 && sw.HasPort(uint16(p)) && !taken(uint16(p)) && len(found) < enough {
 				found = append(found, p)
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -56,9 +57,9 @@ func speaksUTF8(getenv func(string) string) bool {
 }
 
 // lineOf derives the section's line, looking at the machine only for what the section leaves to it.
-func (o *options) lineOf(cmd *cobra.Command) (*reconcile.Host, *schema.Config, reconcile.Line, error) {
+func (o *options) lineOf(cmd *cobra.Command, suggest bool) (*reconcile.Host, *schema.Config, reconcile.Line, error) {
 	c, err := o.section(cmd)
-	if err != nil {
+	if err != nil && !(suggest && c != nil && onlyForwards(err)) {
 		return nil, nil, reconcile.Line{}, err
 	}
 	h, err := o.open()
@@ -74,11 +75,19 @@ func (o *options) lineOf(cmd *cobra.Command) (*reconcile.Host, *schema.Config, r
 	return h, c, line, o.blame(err)
 }
 
+// onlyForwards says whether nothing is wrong but which ports are forwarded: others may be what is asked for.
+func onlyForwards(err error) bool {
+	var problems schema.Problems
+	return errors.As(err, &problems) && !slices.ContainsFunc(problems, func(p schema.Problem) bool {
+		return !strings.HasPrefix(p.Path, "mape.forwards[")
+	})
+}
+
 func (o *options) showPorts(cmd *cobra.Command, ascii bool) error {
 	if o.rootDir != "" {
 		return exit{exitBad, errors.New("ports: --root-dir leaves the running system out, and its connections are what is shown; only --suggest works without")}
 	}
-	h, c, line, err := o.lineOf(cmd)
+	h, c, line, err := o.lineOf(cmd, false)
 	if err != nil {
 		return err
 	}
@@ -103,7 +112,7 @@ func (o *options) suggestPorts(cmd *cobra.Command, n int) error {
 	if n < 1 || n > 1<<16-1 {
 		return exit{exitBad, fmt.Errorf("--suggest %d: must be from 1 to 65535", n)}
 	}
-	h, c, line, err := o.lineOf(cmd)
+	h, c, line, err := o.lineOf(cmd, true)
 	if err != nil {
 		return err
 	}
