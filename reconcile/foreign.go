@@ -26,6 +26,8 @@ const (
 	natPriority = 99
 	// conntrackPriority is where connection tracking begins.
 	conntrackPriority = -200
+	// dnatPriority is where the kernel translates destinations, whatever the priority of the chain that says so.
+	dnatPriority = -100
 	// legacyTables is of the network namespace of the thread that asks.
 	legacyTables = "proc/thread-self/net/ip_tables_names"
 )
@@ -96,12 +98,12 @@ func (f Foreign) warnings(c *nft.ForeignChain, flows []flow) []string {
 			if d, ok := w.base(c); ok {
 				drops = append(drops, d)
 			} else {
-				spared = append(spared, p.what)
+				spared = append(spared, p.what+p.detail)
 			}
-			hits = append(hits, w.hits...)
+			hits = append(hits, w.harm(p)...)
 		}
 		// Where TCP gets through and UDP does not, or the other way round, somebody has decided that.
-		drops = slices.DeleteFunc(drops, func(d drop) bool { return slices.Contains(spared, d.packet.what) })
+		drops = slices.DeleteFunc(drops, func(d drop) bool { return slices.Contains(spared, d.packet.what+d.packet.detail) })
 		if len(drops) > 0 && c.Type != "nat" {
 			all = append(all, f.dropWarning(*c, flow, drops))
 		}
@@ -117,6 +119,17 @@ func (f Foreign) warnings(c *nft.ForeignChain, flows []flow) []string {
 		}
 	}
 	return all
+}
+
+// harm is which of the hits matter for a packet: what is not on its way through the tunnel, our translation does not need.
+func (w walk) harm(p packet) []hit {
+	out := p.out.Name == w.tunnel
+	return slices.DeleteFunc(w.hits, func(h hit) bool {
+		if h.do == nft.DoMasquerade || h.do == nft.DoSNAT {
+			return !out
+		}
+		return !out && p.in.Name != w.tunnel && p.family == 4
+	})
 }
 
 // hitWarning is about a rule that does something else to a packet than drop it; "" where that does not matter there.

@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"mape-netplan/reconcile/nft"
+	"mape-netplan/schema"
 )
 
 // A flow is what has to get through the rules of others for one of our purposes.
@@ -18,16 +19,18 @@ type flow struct {
 // A packet is what is known of a kind of packets before one is seen.
 type packet struct {
 	what    string   // in a warning: "drops ‹what›"
+	detail  string   // of which: "tcp 192.168.1.20:80"
 	hooks   []string // on its way
 	family  byte     // 4 or 6
 	in, out Link     // without a name: none
 	anyIn   bool     // comes in somewhere, not through the tunnel
 	state   uint32   // of its connection; 0 is not known
 	proto   byte
-	src     []netip.Prefix // nil is somewhere on the internet
-	dst     []netip.Prefix // likewise
-	local   bool           // the destination is this machine
-	dnat    bool           // the destination was translated
+	src     []netip.Prefix   // nil is somewhere on the internet
+	dst     []netip.Prefix   // likewise
+	local   bool             // the destination is this machine
+	dnat    bool             // the destination was translated
+	dports  schema.PortRange // without any: not known
 }
 
 // anywhere is an address that is not known.
@@ -55,13 +58,17 @@ func (g *Gateway) flows(f Facts) []flow {
 		tunnel = Link{Name: g.Tunnel}
 	}
 	var all []flow
+	for _, t := range g.targets(f) {
+		all = append(all, t.flows(tunnel)...)
+		for _, name := range g.LAN {
+			lan, _ := f.Link(name)
+			lan.Name = name
+			all = append(all, t.hairpins(g.Tunnel, lan)...)
+		}
+	}
 	for _, name := range g.LAN {
 		lan, _ := f.Link(name)
 		lan.Name = name
-		if to := g.forwardedTo(lan); to != nil {
-			all = append(all, flow{g.Tunnel, transports(
-				packet{what: "forwarded ports from " + g.Tunnel + " to " + name, hooks: throughForward, in: tunnel, out: lan, state: isNew, dst: to, dnat: true})})
-		}
 		all = append(all, flow{g.Tunnel, transports(
 			packet{what: "new connections from " + name + " to " + g.Tunnel, hooks: throughForward, in: lan, out: tunnel, state: isNew, src: lan.inet4()},
 			packet{what: "the answers from " + g.Tunnel + " to " + name, hooks: throughForward, in: tunnel, out: lan, state: established, dst: lan.inet4()},
@@ -116,18 +123,6 @@ func (l Link) inet4() []netip.Prefix {
 	return all
 }
 
-// forwardedTo lists the hosts on a LAN that ports are forwarded to.
-func (g *Gateway) forwardedTo(lan Link) []netip.Prefix {
-	var all []netip.Prefix
-	for _, forward := range g.Forwards {
-		to := forward.To.Addr()
-		if slices.ContainsFunc(lan.inet4(), func(p netip.Prefix) bool { return p.Contains(to) }) {
-			all = append(all, netip.PrefixFrom(to, 32))
-		}
-	}
-	return all
-}
-
 func (p packet) meets(c nft.ForeignChain) bool {
 	family := map[string]byte{"ip": 4, "ip6": 6}[c.Family]
 	return slices.Contains(p.hooks, c.Hook) && (family == 0 || family == p.family) &&
@@ -140,12 +135,15 @@ func (p packet) at(c nft.ForeignChain) packet {
 	switch c.Hook {
 	case "prerouting":
 		p.out = Link{}
+		if c.Priority <= dnatPriority {
+			// What comes from the line, and what is forwarded, is for the shared address until it is translated.
+			if forwarded := p.dnat && p.state == isNew; forwarded || p.in.Name != "" && p.src == nil {
+				p.dst, p.dports, p.local = nil, schema.PortRange{}, p.local && !forwarded
+				p.dnat = p.dnat && !forwarded
+			}
+		}
 		if c.Priority <= conntrackPriority {
 			p.state = 0
-		}
-		// What comes from the line is for the shared address until it is translated.
-		if p.in.Name != "" && p.src == nil {
-			p.dst = nil
 		}
 	case "postrouting":
 		if c.Priority >= natPriority && c.Type != "nat" {

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"mape-netplan/reconcile/nft"
+	"mape-netplan/schema"
 )
 
 // A verdict of somebody who does not know all.
@@ -90,6 +91,8 @@ func (p packet) field(name string, v nft.Interval) tri {
 		}
 	case nft.FieldDestType:
 		return isNumber(map[bool]uint32{true: unix.RTN_LOCAL, false: unix.RTN_UNICAST}[p.local], v)
+	case nft.FieldDport:
+		return portsWithin(p.dports, v)
 	case nft.FieldSaddr, nft.FieldSaddr6:
 		return addresses(p.src, v)
 	case nft.FieldDaddr, nft.FieldDaddr6:
@@ -101,6 +104,20 @@ func (p packet) field(name string, v nft.Interval) tri {
 // An interval's ends are as long as its field.
 func within(b []byte, v nft.Interval) tri {
 	return is(len(b) == len(v.From) && bytes.Compare(v.From, b) <= 0 && bytes.Compare(b, v.To) <= 0)
+}
+
+// portsWithin says whether some ports, of which one is the packet's, are in an interval.
+func portsWithin(r schema.PortRange, v nft.Interval) tri {
+	if r.First == 0 || len(v.From) != 2 || len(v.To) != 2 {
+		return maybe
+	}
+	switch from, to := binary.BigEndian.Uint16(v.From), binary.BigEndian.Uint16(v.To); {
+	case from <= r.First && r.Last <= to:
+		return yes
+	case r.Last < from || to < r.First:
+		return no
+	}
+	return maybe
 }
 
 func isNumber(n uint32, v nft.Interval) tri { return within(binary.BigEndian.AppendUint32(nil, n), v) }

@@ -1,6 +1,9 @@
 package reconcile
 
 import (
+	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -68,6 +71,60 @@ func TestForeignTranslation(t *testing.T) {
 				if got, said := l.gets(), foreignWarnings(t, l.gw); works != got || works != (len(said) == 0) {
 					t.Errorf("%s: the flow gets through: %v; said is %q", rule, got, said)
 				}
+			}
+		})
+	}
+}
+
+// TestForeignForwardTruth: each forward, from the internet and from the LAN, gets through or is warned of; after the
+// commands of all warnings, all get through without one.
+func TestForeignForwardTruth(t *testing.T) {
+	for _, files := range []string{
+		"docker.rules", "docker-forwarding.rules", "docker-nftables-forwarding.nft", "libvirt.rules", "ufw-route.rules",
+		"firewalld.nft", "nftables-server.nft", "nftables-router.nft", "nftables-workstation.nft",
+	} {
+		t.Run(files, func(t *testing.T) {
+			l, container := bareLine(t, natKinds["ocn"]), newNS(t)
+			first := forwardsOf(l.sw)[0].Ports[0].First
+			l.forwards = forwardTargets(first)
+			if err := l.table().Write(l.conn); err != nil {
+				t.Fatal(err)
+			}
+			veth(t, l.gw, "docker0", "172.17.0.1/16", container, "eth0", "172.17.0.2/16")
+			container.run(t, "ip", "route", "add", "default", "via", "172.17.0.1")
+			veth(t, l.gw, "eth1", "", l.inet, "eth1", "")
+			veth(t, l.gw, "virbr0", "", l.inet, "virbr0", "")
+			say(t, l.lan, "lan", 22)
+			say(t, l.gw, "gw", 2222)
+			say(t, container, "container", 80)
+			install(t, l.gw, files)
+			check := func() (warnings []string) {
+				warnings = withForwards(t, l.gw, l.forwards)
+				for i, text := range []string{"tcp 192.168.1.10:22", "udp 2222", "tcp 172.17.0.2:80"} {
+					for from, n := range map[string]*ns{"mape0": l.inet, "eth0": l.lan} {
+						heard := hear(t, n, l.forwards[i].Protocol, fmt.Sprintf("192.0.2.18:%d", int(first)+i)) != ""
+						warned := slices.ContainsFunc(warnings, func(w string) bool {
+							about := "forwarded ports from mape0 to|what is forwarded to this machine"
+							if from == "eth0" {
+								about = "connections from eth0 to forwarded ports"
+							}
+							return regexp.MustCompile("(" + about + ")[^(]*\\([^)]*" + text).MatchString(w)
+						})
+						if heard == warned {
+							t.Errorf("%s from %s: gets through: %v; said is\n%s", text, from, heard, strings.Join(warnings, "\n"))
+						}
+					}
+				}
+				return warnings
+			}
+			warnings := check()
+			for _, w := range warnings {
+				if !obey(t, l.gw, w) {
+					return
+				}
+			}
+			if got := check(); len(got) > 0 {
+				t.Errorf("after all: %s", strings.Join(got, "\n"))
 			}
 		})
 	}

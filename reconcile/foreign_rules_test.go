@@ -44,7 +44,7 @@ func TestForeignRules(t *testing.T) {
 		{post + "oifname mape0 accept; masquerade; }", ""},
 		{"chain c { type nat hook postrouting priority srcnat; masquerade; }", ""},
 		// Connection tracking.
-		{raw + "udp dport 53 notrack; }", "rule handle N (l4proto udp dport … notrack) may take" + untrackedText},
+		{raw + "udp dport 53 notrack; }", "rule handle N (l4proto udp dport 53 notrack) may take" + untrackedText},
 		{raw + "iifname eth1 notrack; }", ""},
 		{raw + "ip daddr 192.168.1.1 udp dport 53 notrack; }", ""},
 		{raw + "iif eth0 notrack; }", "rule handle N (iif N notrack) takes" + untrackedText},
@@ -92,13 +92,87 @@ func TestForeignForward(t *testing.T) {
 	table(t, n, "chain c { type filter hook forward priority 0; policy drop; ct state established accept; iifname eth0 accept; }")
 	g, f := foreignFacts(t, n)
 	g.Forwards = []schema.Forward{{Protocol: "tcp", To: netip.MustParseAddrPort("192.168.1.20:80")}}
-	want := "table inet t, chain c: the policy drops forwarded ports from mape0 to eth0; to let that through: nft insert rule inet t c iifname mape0 oifname eth0 ct status dnat accept"
+	want := "table inet t, chain c: the policy drops forwarded ports from mape0 to eth0 (tcp 192.168.1.20:80); to let that through: nft insert rule inet t c iifname mape0 oifname eth0 ct status dnat accept"
 	if got := g.foreignWarnings(f); len(got) != 1 || got[0] != want {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
 	n.run(t, "nft", "insert rule inet t c iifname mape0 oifname eth0 ct status dnat accept")
 	if _, f = foreignFacts(t, n); len(g.foreignWarnings(f)) > 0 {
 		t.Errorf("after that: %q", g.foreignWarnings(f))
+	}
+}
+
+// TestForeignTargets: where a forward leads decides what it meets, and its address, port and protocol what lets it pass.
+func TestForeignTargets(t *testing.T) {
+	const (
+		in      = "chain c { type filter hook input priority 0; policy drop; ip6 saddr 2001:db8:ffff::/48 accept; ct state established,related accept; iifname eth0 accept; "
+		forward = "chain c { type filter hook forward priority 0; policy drop; ct state established accept; iifname eth0 accept; "
+		does    = "table inet t, chain c: the policy drops "
+		itself  = does + "what is forwarded to this machine (udp 2222); to let that through: nft insert rule inet t c iifname mape0 ct status dnat accept"
+		host    = does + "forwarded ports from mape0 to eth0 (tcp 192.168.1.10:22); to let that through: nft insert rule inet t c iifname mape0 oifname eth0 ct status dnat accept"
+		guest   = does + "forwarded ports from mape0 to docker0 (tcp 172.17.0.2:80); to let that through: nft insert rule inet t c iifname mape0 oifname docker0 ct status dnat accept"
+		loop    = does + "connections from eth0 to forwarded ports on eth0 (tcp 192.168.1.10:22) and the answers of forwarded ports from eth0 to eth0; " +
+			"to let that through: nft insert rule inet t c iifname eth0 oifname eth0 ct status dnat accept"
+		strict = "chain c { type filter hook forward priority 0; policy drop; iifname eth0 oifname { mape0, docker0 } accept; iifname { mape0, docker0 } accept; "
+	)
+	for _, test := range []struct {
+		name, rules string
+		which       []int
+		want        []string
+	}{
+		{"itself", in + "}", []int{1}, []string{itself}},
+		{"itself, forward", forward + "}", []int{1}, nil},
+		{"itself, allowed", in + "iifname mape0 udp dport 2222 accept; }", []int{1}, nil},
+		{"itself, another port", in + "iifname mape0 udp dport 2223 accept; }", []int{1}, []string{itself}},
+		{"host and container", forward + "oifname mape0 accept; }", []int{0, 2}, []string{host, guest}},
+		{"container", forward + "oifname mape0 accept; iifname mape0 oifname eth0 accept; }", []int{0, 2}, []string{guest}},
+		{"hairpin", strict + "}", []int{0}, []string{loop}},
+		{"hairpin, allowed", strict + "iifname eth0 oifname eth0 ct status dnat accept; }", []int{0}, nil},
+		{"narrow", forward + "ip daddr 192.168.1.10 tcp dport 22 accept; }", []int{0}, nil},
+		{"narrow set", forward + "ip daddr . tcp dport { 192.168.1.10 . 22, 192.168.1.10 . 80 } accept; }", []int{0}, nil},
+		{"another protocol", forward + "ip daddr 192.168.1.10 udp dport 22 accept; }", []int{0}, []string{host}},
+		{"another host", forward + "ip daddr 192.168.1.11 tcp dport 22 accept; }", []int{0}, []string{host}},
+		{"before the translation", "chain c { type filter hook prerouting priority raw; policy drop; iifname mape0 ip daddr 192.168.1.10 drop; accept; }", []int{0}, nil},
+		{"behind the translation", "chain c { type filter hook prerouting priority 0; iifname mape0 tcp dport 22 drop; }", []int{0}, []string{
+			"table inet t, chain c: rule handle N (iifname \"mape0\" l4proto tcp dport 22 drop) drops forwarded ports from mape0 to eth0 (tcp 192.168.1.10:22); to let that through: nft insert rule inet t c iifname mape0 ct status dnat accept"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			n := bystander(t)
+			table(t, n, test.rules)
+			var forwards []schema.Forward
+			for _, i := range test.which {
+				forwards = append(forwards, forwardTargets(1000)[i])
+			}
+			if got := withForwards(t, n, forwards); !slices.Equal(got, test.want) {
+				t.Errorf("got:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(test.want, "\n"))
+			}
+		})
+	}
+}
+
+// TestForeignUFW: what ufw has for exactly one host, port and protocol is enough, written as iptables of any version does.
+func TestForeignUFW(t *testing.T) {
+	n := bystander(t)
+	install(t, n, "ufw-route.rules")
+	feed(t, n, "*filter\n:INPUT ACCEPT\nCOMMIT\n", "ip6tables-nft-restore")
+	n.run(t, "iptables-nft", "-A", "ufw-user-forward", "-i", "eth0", "-j", "ACCEPT")
+	forwards := forwardTargets(1000)
+	want := []string{
+		"table ip filter, chain INPUT: the policy drops what is forwarded to this machine (udp 2222); to let that through: ufw allow in on mape0 to any port 2222 proto udp",
+		"table ip filter, chain INPUT: the policy drops connections from eth0 to forwarded ports of this machine (udp 2222); to let that through: ufw allow in on eth0 to any port 2222 proto udp",
+		"table ip filter, chain FORWARD: the policy drops forwarded ports from mape0 to eth0 (tcp 192.168.1.10:22); to let that through: ufw route allow in on mape0 out on eth0",
+	}
+	if got := withForwards(t, n, forwards[:2]); !slices.Equal(got, want) {
+		t.Errorf("got:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	for _, rule := range []string{
+		"ufw-user-forward -p tcp -d 192.168.1.10 --dport 22 -j ACCEPT",
+		"ufw-user-input -p udp -m multiport --dports 80,2000:3000 -j ACCEPT",
+	} {
+		n.run(t, "iptables-nft", append([]string{"-A"}, strings.Fields(rule)...)...)
+	}
+	if got := withForwards(t, n, forwards[:2]); len(got) > 0 {
+		t.Errorf("after that:\n%s", strings.Join(got, "\n"))
 	}
 }
 

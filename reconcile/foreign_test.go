@@ -12,6 +12,7 @@ import (
 
 	"mape-netplan/reconcile/nft"
 	"mape-netplan/reconcile/softwire"
+	"mape-netplan/schema"
 )
 
 // foreignFacts is a gateway between eth0 and eth1 as it sees the rules in a namespace.
@@ -53,6 +54,27 @@ func obey(t testing.TB, n *ns, warning string) bool {
 		n.run(t, words[0], words[1:]...)
 	}
 	return true
+}
+
+// forwardTargets are a LAN host, this machine itself and a container; the ports are the first ones of the line's set.
+func forwardTargets(first uint16) []schema.Forward {
+	one := func(protocol string, port uint16, to string) schema.Forward {
+		return schema.Forward{Protocol: protocol, Ports: []schema.PortRange{{First: port, Last: port}}, To: netip.MustParseAddrPort(to)}
+	}
+	return []schema.Forward{one("tcp", first, "192.168.1.10:22"), one("udp", first+1, "192.168.1.1:2222"), one("tcp", first+2, "172.17.0.2:80")}
+}
+
+// withForwards are the warnings of a gateway that forwards, with a network of containers behind docker0.
+func withForwards(t testing.TB, n *ns, forwards []schema.Forward) []string {
+	t.Helper()
+	g, f := foreignFacts(t, n)
+	g.Forwards = forwards
+	f.Links = append(f.Links, Link{Name: "docker0", Index: index(t, n, "docker0"), Addresses: []Inet{inet("172.17.0.1/16")}})
+	got := g.foreignWarnings(f)
+	for i := range got {
+		got[i] = anyNumber.ReplaceAllString(got[i], "$1 N")
+	}
+	return got
 }
 
 func index(t testing.TB, n *ns, name string) int {

@@ -14,17 +14,33 @@ func chainText(c nft.ForeignChain) string {
 	return fmt.Sprintf("table %s %s, chain %s", c.Family, c.Table, c.Name)
 }
 
+// mostDetails is how many forwards a warning names.
+const mostDetails = 4
+
 // dropWarning says where packets end, whose, and what lets them through.
 func (f Foreign) dropWarning(c nft.ForeignChain, flow flow, drops []drop) string {
 	var what, let []string
+	of := map[string][]string{}
 	verb, d := "drops", drops[0]
 	for _, e := range drops {
 		if !slices.Contains(what, e.packet.what) {
 			what = append(what, e.packet.what)
-			let = append(let, f.remedy(c, flow, e.packet))
+		}
+		if with := of[e.packet.what]; e.packet.detail != "" && !slices.Contains(with, e.packet.detail) {
+			of[e.packet.what] = append(with, e.packet.detail)
+		}
+		if r := f.remedy(c, flow, e); !slices.Contains(let, r) {
+			let = append(let, r)
 		}
 		if !e.sure {
 			verb = "may drop"
+		}
+	}
+	for i, w := range what {
+		if with := of[w]; len(with) > mostDetails {
+			what[i] += fmt.Sprintf(" (%s and %d more)", strings.Join(with[:mostDetails], ", "), len(with)-mostDetails)
+		} else if len(with) > 0 {
+			what[i] += " (" + strings.Join(with, ", ") + ")"
 		}
 	}
 	by := "the policy"
@@ -35,11 +51,12 @@ func (f Foreign) dropWarning(c nft.ForeignChain, flow flow, drops []drop) string
 	if d.in != nil && d.in.Name != c.Name {
 		in = ", by chain " + d.in.Name
 	}
-	return fmt.Sprintf("%s%s: %s %s %s; to let that through: %s", chainText(c), in, by, verb, strings.Join(what, " and "), strings.Join(slices.Compact(let), "; "))
+	return fmt.Sprintf("%s%s: %s %s %s; to let that through: %s", chainText(c), in, by, verb, strings.Join(what, " and "), strings.Join(let, "; "))
 }
 
 // remedy is a command in the words of whoever made the chain.
-func (f Foreign) remedy(c nft.ForeignChain, flow flow, p packet) string {
+func (f Foreign) remedy(c nft.ForeignChain, flow flow, d drop) string {
+	p := d.packet
 	beside := func(begin string) bool {
 		return slices.ContainsFunc(f.Chains, func(o nft.ForeignChain) bool {
 			return o.Family == c.Family && o.Table == c.Table && strings.HasPrefix(o.Name, begin)
@@ -47,6 +64,8 @@ func (f Foreign) remedy(c nft.ForeignChain, flow flow, p packet) string {
 	}
 	forward := c.Hook == "forward" && p.in.Name != ""
 	switch {
+	case c.Table == "docker-bridges" && p.dnat && d.rule != nil:
+		return "publish the port with Docker too (docker run -p)"
 	case c.Table == "docker-bridges":
 		return `set "ip-forward-no-drop": true in /etc/docker/daemon.json and restart Docker`
 	case c.Table == "firewalld" && forward:
@@ -59,6 +78,12 @@ func (f Foreign) remedy(c nft.ForeignChain, flow flow, p packet) string {
 		return "iptables -I DOCKER-USER" + iptablesMatch(p)
 	case beside("ufw-") && forward && p.state == isNew:
 		return fmt.Sprintf("ufw route allow in on %s out on %s", p.in.Name, p.out.Name)
+	case beside("ufw-") && p.dnat && p.local:
+		ports := fmt.Sprint(p.dports.First)
+		if p.dports.Last > p.dports.First {
+			ports += fmt.Sprintf(":%d", p.dports.Last)
+		}
+		return fmt.Sprintf("ufw allow in on %s to any port %s proto %s", p.in.Name, ports, foreignProtocols[uint32(p.proto)])
 	case c.Table == "filter" && c.Name == strings.ToUpper(c.Hook) && c.Family != "inet":
 		return map[string]string{"ip": "iptables", "ip6": "ip6tables"}[c.Family] + " -I " + c.Name + iptablesMatch(p)
 	}

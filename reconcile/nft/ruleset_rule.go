@@ -22,12 +22,15 @@ const (
 	FieldDaddr    = "ip daddr"
 	FieldSaddr6   = "ip6 saddr"
 	FieldDaddr6   = "ip6 daddr"
+	FieldSport    = "sport"
+	FieldDport    = "dport"
 	FieldDestType = "fib daddr type"
 )
 
 var fieldSizes = map[string]int{
 	FieldIIfName: 16, FieldOIfName: 16, FieldIIf: 4, FieldOIf: 4, FieldNFProto: 1, FieldL4Proto: 1, FieldState: 4, FieldStatus: 4,
 	FieldSaddr: 4, FieldDaddr: 4, FieldSaddr6: 16, FieldDaddr6: 16, FieldDestType: 4,
+	FieldSport: 2, FieldDport: 2,
 }
 
 // rules reads a chain's.
@@ -216,7 +219,7 @@ func ctField(key uint64) string {
 func (d *tracer) payload(a attrs) []string {
 	base, offset, length := a.get(2).number(), a.get(3).number(), a.get(4).number()
 	if expr.PayloadBase(base) != expr.PayloadBaseNetworkHeader {
-		return []string{otherHeader(base, offset)}
+		return otherHeader(base, offset, length)
 	}
 	type place struct{ offset, length uint64 }
 	p := place{offset, length}
@@ -245,17 +248,22 @@ func (d *tracer) payload(a attrs) []string {
 	return []string{"header"}
 }
 
-// otherHeader names what only a reader of the rule is told.
-func otherHeader(base, offset uint64) string {
-	switch {
-	case expr.PayloadBase(base) == expr.PayloadBaseLLHeader:
-		return "ether"
-	case expr.PayloadBase(base) == expr.PayloadBaseTransportHeader && offset == 0:
-		return "sport"
-	case expr.PayloadBase(base) == expr.PayloadBaseTransportHeader && offset == 2:
-		return "dport"
+// otherHeader names the ports, and for a reader of the rule the link layer.
+func otherHeader(base, offset, length uint64) []string {
+	if expr.PayloadBase(base) == expr.PayloadBaseLLHeader {
+		return []string{"ether"}
 	}
-	return "header"
+	if expr.PayloadBase(base) == expr.PayloadBaseTransportHeader {
+		switch [2]uint64{offset, length} {
+		case [2]uint64{0, 2}:
+			return []string{FieldSport}
+		case [2]uint64{2, 2}:
+			return []string{FieldDport}
+		case [2]uint64{0, 4}:
+			return []string{FieldSport, FieldDport}
+		}
+	}
+	return []string{"header"}
 }
 
 // is6 says whether the rule has matched IPv6.

@@ -26,6 +26,10 @@ func (d *tracer) extension(kind string, a attrs) {
 		}
 		b := []byte{0, 0, 0, unix.RTN_LOCAL}
 		d.steps = append(d.steps, Step{Fields: []string{FieldDestType}, Any: []Case{{Intervals: []Interval{{b, b}}}}, Not: flags&2 != 0})
+	case (name == "tcp" || name == "udp") && revision == 0 && len(info) >= 9:
+		d.portMatch(name, info)
+	case name == "multiport" && revision == 1 && len(info) >= 48:
+		d.multiport(info)
 	default:
 		d.unknown("match " + name)
 	}
@@ -48,6 +52,49 @@ func (d *tracer) conntrack(info []byte) {
 		return
 	}
 	d.steps = append(d.steps, Step{Fields: []string{FieldState}, Any: bitCases(mask), Not: inverted&state != 0})
+}
+
+// portMatch decodes struct xt_tcp and xt_udp, of which iptables before 1.8.8 makes no expressions of nf_tables. The rule
+// has matched the protocol already.
+func (d *tracer) portMatch(name string, info []byte) {
+	flags := info[8]
+	if name == "tcp" {
+		if len(info) < 12 || info[8] != 0 || info[9] != 0 || info[11]&^3 != 0 { // an option, or flags
+			d.unknown("match tcp")
+			return
+		}
+		flags = info[11]
+	}
+	for i, field := range []string{FieldSport, FieldDport} {
+		from, to := binary.NativeEndian.Uint16(info[4*i:]), binary.NativeEndian.Uint16(info[4*i+2:])
+		if not := flags&(1<<i) != 0; from > 0 || to < 0xffff || not {
+			d.steps = append(d.steps, Step{Fields: []string{field}, Any: []Case{portCase(from, to)}, Not: not})
+		}
+	}
+}
+
+func portCase(from, to uint16) Case {
+	return Case{Intervals: []Interval{{binary.BigEndian.AppendUint16(nil, from), binary.BigEndian.AppendUint16(nil, to)}}}
+}
+
+// multiport decodes struct xt_multiport_v1.
+func (d *tracer) multiport(info []byte) {
+	const most = 15
+	field, count := map[byte]string{0: FieldSport, 1: FieldDport}[info[0]], int(info[1])
+	if field == "" || count > most {
+		d.unknown("match multiport")
+		return
+	}
+	s := Step{Fields: []string{field}, Any: []Case{}, Not: info[2+2*most+most] != 0}
+	for i := 0; i < count; i++ {
+		port := func(i int) uint16 { return binary.NativeEndian.Uint16(info[2+2*i:]) }
+		from := port(i)
+		if info[2+2*most+i] != 0 && i+1 < count { // a range to the next one
+			i++
+		}
+		s.Any = append(s.Any, portCase(from, port(i)))
+	}
+	d.steps = append(d.steps, s)
 }
 
 // target decodes iptables' targets that are more than a verdict. All others let the packet go on.
