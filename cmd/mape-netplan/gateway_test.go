@@ -26,6 +26,13 @@ func TestGateway(t *testing.T) {
 			g.step("apply", (*gateway).applied)
 			g.step("traffic", (*gateway).traffic)
 			g.step("again", (*gateway).again)
+			g.step("icmp", (*gateway).icmp)
+			g.step("mapping", (*gateway).mapping)
+			g.step("exhaustion", (*gateway).exhaustion)
+			g.step("forwards", (*gateway).forwards)
+			g.step("inbound", (*gateway).inbound)
+			g.step("load", (*gateway).load)
+			g.step("closed", (*gateway).closed)
 			g.step("unsolicited", (*gateway).unsolicited)
 			g.step("drift", (*gateway).drift)
 			g.step("netplan apply", (*gateway).netplanApply)
@@ -96,6 +103,11 @@ func (g *gateway) resources() {
 	if exit != 0 || !strings.Contains(out, "--- PASS: TestTunnel") || strings.Contains(out, "--- SKIP") {
 		g.Errorf("exit %d\n%s", exit, out)
 	}
+	for line := range strings.Lines(out) {
+		if strings.HasPrefix(line, "--- PASS") {
+			g.Log(strings.TrimSpace(line))
+		}
+	}
 }
 
 // drift: plan names exactly what somebody changed, and apply mends exactly it.
@@ -117,7 +129,7 @@ func (g *gateway) drift() {
 		{"sed -i 's/= 1/= 0/' /etc/sysctl.d/99-mape-gw.conf", []string{"file /etc/sysctl.d/99-mape-gw.conf"}},
 		{"nft flush table ip mape", []string{"table ip mape"}},
 		{"nft delete table ip mape", []string{"table ip mape"}},
-		{"nft add rule ip mape forward accept", []string{"table ip mape"}},
+		{"nft add rule ip mape input accept", []string{"table ip mape"}},
 		{"sysctl -q net.ipv4.ip_forward=0", []string{"sysctl net/ipv4/ip_forward"}},
 		{"sysctl -q net.ipv4.conf.mape0.rp_filter=1", []string{"sysctl net/ipv4/conf/mape0/rp_filter"}},
 	} {

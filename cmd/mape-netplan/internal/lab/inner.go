@@ -37,6 +37,31 @@ func parseIP4(p []byte) (h ip4, total int, ok bool) {
 	}, total, true
 }
 
+// A flow is what TCP or UDP packets of a socket to a destination have in common.
+type flow struct {
+	network string // "tcp" or "udp"
+	port    uint16
+	to      netip.AddrPort
+}
+
+// flowOf is the flow that an IPv4 packet belongs to, unless it is a fragment.
+func flowOf(p []byte) (f flow, ok bool) {
+	h, _, ok := parseIP4(p)
+	switch {
+	case !ok || h.offset > 0 || h.more || len(h.payload) < 8:
+		return flow{}, false
+	case h.proto == protoTCP:
+		f.network = "tcp"
+	case h.proto == protoUDP:
+		f.network = "udp"
+	default:
+		return flow{}, false
+	}
+	f.port = binary.BigEndian.Uint16(h.payload)
+	f.to = netip.AddrPortFrom(h.dst, binary.BigEndian.Uint16(h.payload[2:]))
+	return f, true
+}
+
 // inner judges the IPv4 packet inside and notes where it goes. A reason found
 // outside stands: it is the cause, what follows from it is not.
 func (j Judge) inner(v *Verdict, p []byte) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"runtime"
@@ -103,6 +104,15 @@ func (ns *Namespace) Dial(ctx context.Context, network, address string) (conn ne
 	return conn, err
 }
 
+// ListenUDP opens a UDP socket in the namespace.
+func (ns *Namespace) ListenUDP(address netip.AddrPort) (conn *net.UDPConn, err error) {
+	err = ns.Do(func() error {
+		conn, err = net.ListenUDP("udp4", net.UDPAddrFromAddrPort(address))
+		return err
+	})
+	return conn, err
+}
+
 // sysctl sets a value under /proc/sys, which shows the namespace of the thread that looks.
 func (ns *Namespace) sysctl(path, value string) error {
 	return ns.Do(func() error { return os.WriteFile("/proc/sys/"+path, []byte(value), 0) })
@@ -141,6 +151,11 @@ func (ns *Namespace) address(name, prefix string) error {
 
 // route sends a prefix to a link, through a gateway unless that is "".
 func (ns *Namespace) route(prefix, name, gateway string) error {
+	return ns.routeMTU(prefix, name, gateway, 0)
+}
+
+// routeMTU is route with an MTU, unless that is 0.
+func (ns *Namespace) routeMTU(prefix, name, gateway string, mtu int) error {
 	link, err := ns.links.LinkByName(name)
 	if err != nil {
 		return fmt.Errorf("link %s: %w", name, err)
@@ -149,7 +164,7 @@ func (ns *Namespace) route(prefix, name, gateway string) error {
 	if err != nil {
 		return err
 	}
-	r := &netlink.Route{LinkIndex: link.Attrs().Index, Dst: dst, Gw: net.ParseIP(gateway)}
+	r := &netlink.Route{LinkIndex: link.Attrs().Index, Dst: dst, Gw: net.ParseIP(gateway), MTU: mtu}
 	if err := ns.links.RouteReplace(r); err != nil {
 		return fmt.Errorf("route %s dev %s: %w", prefix, name, err)
 	}

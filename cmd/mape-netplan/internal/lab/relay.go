@@ -28,11 +28,12 @@ type Relay struct {
 	judge  Judge
 	send   int // raw socket bound to the BR, -1 for none
 	report Report
+	ports  map[flow]struct{}
 }
 
 // newRelay starts a relay on the tap "line" of the wan namespace.
 func newRelay(wan *Namespace, judge Judge) (r *Relay, err error) {
-	r = &Relay{wan: wan, send: -1}
+	r = &Relay{wan: wan, send: -1, ports: map[flow]struct{}{}}
 	defer func() {
 		if err != nil {
 			r.Close()

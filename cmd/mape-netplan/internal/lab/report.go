@@ -2,6 +2,8 @@ package lab
 
 import (
 	"encoding/hex"
+	"net/netip"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -48,6 +50,19 @@ func (r *Relay) countMissed() {
 	})
 }
 
+// Ports are the source ports that good packets of a protocol ("tcp", "udp") to a destination ever had, in ascending order.
+func (r *Relay) Ports(network string, to netip.AddrPort) (ports []uint16) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for f := range r.ports {
+		if f.network == network && f.to == to {
+			ports = append(ports, f.port)
+		}
+	}
+	slices.Sort(ports)
+	return ports
+}
+
 func (r *Relay) count(frame []byte) Verdict {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -66,6 +81,9 @@ func (r *Relay) count(frame []byte) Verdict {
 	r.report.DstOpt += one(v.DstOpt)
 	r.report.SentBack += one(v.SentBack)
 	r.report.Answered += one(v.To == Stranger)
+	if f, ok := flowOf(v.Inner); ok && v.Reason == "" {
+		r.ports[f] = struct{}{}
+	}
 	if v.Reason != "" && len(r.report.Examples) < 5 {
 		r.report.Examples = append(r.report.Examples, v.Reason+"\n"+hex.Dump(frame[:min(len(frame), 160)]))
 	}
