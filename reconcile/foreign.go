@@ -77,7 +77,7 @@ func (g *Gateway) foreignWarnings(f Facts) []string {
 		all = append(all, "what other programs do to packets is not known: "+f.Foreign.Unread)
 	}
 	if len(f.Foreign.Legacy) > 0 {
-		all = append(all, fmt.Sprintf("iptables-legacy is in use (table %s), and its rules cannot be looked at from here: see in iptables-legacy-save that none drops or translates what goes through %s",
+		all = append(all, fmt.Sprintf("iptables-legacy has been loaded (table %s), and what is in it cannot be looked at from here: if iptables-legacy-save shows no rules, ignore this; else see that none drops or translates what goes through %s",
 			strings.Join(f.Foreign.Legacy, ", "), g.Tunnel))
 	}
 	return all

@@ -13,6 +13,7 @@ import (
 // A flow is what has to get through the rules of others for one of our purposes.
 type flow struct {
 	tunnel  string
+	note    string // in every warning about it
 	packets []packet
 }
 
@@ -24,6 +25,7 @@ type packet struct {
 	family  byte     // 4 or 6
 	in, out Link     // without a name: none
 	anyIn   bool     // comes in somewhere, not through the tunnel
+	anyOut  bool     // leaves somewhere, not through the tunnel
 	state   uint32   // of its connection; 0 is not known
 	proto   byte
 	src     []netip.Prefix   // nil is somewhere on the internet
@@ -69,14 +71,16 @@ func (g *Gateway) flows(f Facts) []flow {
 	for _, name := range g.LAN {
 		lan, _ := f.Link(name)
 		lan.Name = name
-		all = append(all, flow{g.Tunnel, transports(
+		all = append(all, flow{tunnel: g.Tunnel, packets: transports(
 			packet{what: "new connections from " + name + " to " + g.Tunnel, hooks: throughForward, in: lan, out: tunnel, state: isNew, src: lan.inet4()},
 			packet{what: "the answers from " + g.Tunnel + " to " + name, hooks: throughForward, in: tunnel, out: lan, state: established, dst: lan.inet4()},
 		)})
 	}
 	if len(g.LAN) == 0 {
-		all = append(all, flow{g.Tunnel, transports(
-			packet{what: "what is forwarded to " + g.Tunnel, hooks: throughForward, anyIn: true, out: tunnel, state: isNew, src: anywhere})})
+		all = append(all, flow{tunnel: g.Tunnel, note: "; as mape.lan does not say what the LAN is, this is about every interface", packets: transports(
+			packet{what: "what is forwarded to " + g.Tunnel, hooks: throughForward, anyIn: true, out: tunnel, state: isNew, src: anywhere},
+			packet{what: "the answers from " + g.Tunnel + " to what is forwarded there", hooks: throughForward, in: tunnel, anyOut: true, state: established, dst: anywhere},
+		)})
 	}
 	var own []netip.Prefix
 	for _, l := range f.Links {
@@ -86,14 +90,14 @@ func (g *Gateway) flows(f Facts) []flow {
 			}
 		}
 	}
-	all = append(all, flow{g.Tunnel, transports(
+	all = append(all, flow{tunnel: g.Tunnel, packets: transports(
 		packet{what: "this machine's own connections through " + g.Tunnel, hooks: throughOutput, out: tunnel, state: isNew, src: own},
 		packet{what: "the answers from " + g.Tunnel + " to this machine", hooks: throughInput, in: tunnel, state: established, local: true},
 	)})
 	wan, _ := f.Link(g.WAN)
 	wan.Name = g.WAN
 	ce, br := netip.PrefixFrom(g.Softwire.CE, 128), netip.PrefixFrom(g.Softwire.BR, 128)
-	return append(all, flow{g.Tunnel, []packet{
+	return append(all, flow{tunnel: g.Tunnel, packets: []packet{
 		{what: "the tunnel's packets from the border relay " + g.Softwire.BR.String(), hooks: []string{"input"}, family: 6, in: wan,
 			state: established, proto: protoIPIP, src: []netip.Prefix{br}, dst: []netip.Prefix{ce}, local: true},
 		{what: "the tunnel's packets to the border relay " + g.Softwire.BR.String(), hooks: []string{"output"}, family: 6, out: wan,
@@ -134,7 +138,7 @@ func (p packet) meets(c nft.ForeignChain) bool {
 func (p packet) at(c nft.ForeignChain) packet {
 	switch c.Hook {
 	case "prerouting":
-		p.out = Link{}
+		p.out, p.anyOut = Link{}, false
 		if c.Priority <= dnatPriority {
 			// What comes from the line, and what is forwarded, is for the shared address until it is translated.
 			if forwarded := p.dnat && p.state == isNew; forwarded || p.in.Name != "" && p.src == nil {

@@ -121,9 +121,9 @@ func (t target) hosts() []netip.Prefix {
 // flows is what has to get through to a target.
 func (t target) flows(tunnel Link) []flow {
 	if t.link.Name == "" {
-		return []flow{{tunnel.Name, t.packets(packet{what: "what is forwarded to this machine", in: tunnel, state: isNew})}}
+		return []flow{{tunnel: tunnel.Name, packets: t.packets(packet{what: "what is forwarded to this machine", in: tunnel, state: isNew})}}
 	}
-	return []flow{{tunnel.Name, append(
+	return []flow{{tunnel: tunnel.Name, packets: append(
 		t.packets(packet{what: "forwarded ports from " + tunnel.Name + " to " + t.link.Name, in: tunnel, state: isNew}),
 		transports(packet{what: "the answers of forwarded ports from " + t.link.Name + " to " + tunnel.Name, hooks: throughForward,
 			in: t.link, out: tunnel, state: established, src: t.hosts(), dnat: true})...)}}
@@ -133,9 +133,9 @@ func (t target) flows(tunnel Link) []flow {
 func (t target) hairpins(tunnel string, lan Link) []flow {
 	what := "connections from " + lan.Name + " to forwarded ports "
 	if t.link.Name == "" {
-		return []flow{{tunnel, t.packets(packet{what: what + "of this machine", in: lan, state: isNew, src: lan.inet4()})}}
+		return []flow{{tunnel: tunnel, packets: t.packets(packet{what: what + "of this machine", in: lan, state: isNew, src: lan.inet4()})}}
 	}
-	return []flow{{tunnel, append(
+	return []flow{{tunnel: tunnel, packets: append(
 		t.packets(packet{what: what + "on " + t.link.Name, in: lan, state: isNew, src: lan.inet4()}),
 		transports(packet{what: "the answers of forwarded ports from " + t.link.Name + " to " + lan.Name, hooks: throughForward,
 			in: t.link, out: lan, state: established, src: t.hosts(), dst: lan.inet4(), dnat: true})...)}}

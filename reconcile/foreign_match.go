@@ -60,10 +60,13 @@ func (p packet) field(name string, v nft.Interval) tri {
 	switch name {
 	case nft.FieldIIfName:
 		if p.anyIn {
-			return maybe
+			return anyBut(p.out.Name, v)
 		}
 		return is(hasName(v, p.in.Name))
 	case nft.FieldOIfName:
+		if p.anyOut {
+			return anyBut(p.in.Name, v)
+		}
 		return is(hasName(v, p.out.Name))
 	case nft.FieldIIf:
 		if p.anyIn {
@@ -71,6 +74,9 @@ func (p packet) field(name string, v nft.Interval) tri {
 		}
 		return isNumber(uint32(p.in.Index), v)
 	case nft.FieldOIf:
+		if p.anyOut {
+			return maybe
+		}
 		return isNumber(uint32(p.out.Index), v)
 	case nft.FieldNFProto:
 		return within([]byte{map[byte]byte{4: unix.NFPROTO_IPV4, 6: unix.NFPROTO_IPV6}[p.family]}, v)
@@ -126,6 +132,14 @@ func isNumber(n uint32, v nft.Interval) tri { return within(binary.BigEndian.App
 // every comparison fail.
 func hasName(v nft.Interval, name string) bool {
 	return name != "" && within(ifname(name), v) == yes
+}
+
+// anyBut says whether an interface that is any but this one is in an interval of names.
+func anyBut(name string, v nft.Interval) tri {
+	if hasName(v, name) && bytes.Equal(v.From, v.To) {
+		return no
+	}
+	return maybe
 }
 
 // special are the addresses that nobody on the internet has.

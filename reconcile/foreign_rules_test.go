@@ -28,8 +28,8 @@ func TestForeignRules(t *testing.T) {
 		return "rule handle N (" + rule + ") " + does + " what leaves through mape0" + snatFirst
 	}
 	both := "new connections from eth0 to mape0 and the answers from mape0 to eth0; to let that through: nft insert rule inet t c iifname eth0 oifname mape0 accept; " +
-		"nft insert rule inet t c iifname mape0 oifname eth0 ct state established,related accept"
-	out := "new connections from eth0 to mape0; to let that through: nft insert rule inet t c iifname eth0 oifname mape0 accept"
+		"nft insert rule inet t c iifname mape0 oifname eth0 ct state established,related accept (until the next boot)"
+	out := "new connections from eth0 to mape0; to let that through: nft insert rule inet t c iifname eth0 oifname mape0 accept (until the next boot)"
 	for _, test := range []struct{ rules, want string }{
 		// Translation of the source: only what comes before ours and can meet what leaves through the tunnel.
 		{post + "masquerade; }", masquerades("translates", "masquerade")},
@@ -66,10 +66,10 @@ func TestForeignRules(t *testing.T) {
 		{"chain c { type filter hook forward priority 0; policy accept; jump d; } chain d { ct state new reject; }", ", by chain d: rule handle N (ct state new reject) drops " + out},
 		// This machine's own connections, and the packets that carry everything.
 		{in + "ct state established,related accept; }", ""},
-		{in + "iifname { lo, eth0, mape0 } accept; }", "the policy drops the tunnel's packets from the border relay 2001:db8:ffff::1; to let that through: nft insert rule inet t c iifname eth1 ip6 saddr 2001:db8:ffff::1 meta l4proto 4 accept"},
+		{in + "iifname { lo, eth0, mape0 } accept; }", "the policy drops the tunnel's packets from the border relay 2001:db8:ffff::1; to let that through: nft insert rule inet t c iifname eth1 ip6 saddr 2001:db8:ffff::1 meta l4proto 4 accept (until the next boot)"},
 		{in + "iifname { lo, eth0, mape0 } accept; ip6 saddr 2001:db8:ffff::/48 accept; }", ""},
 		{in + "iifname mape0 accept; meta l4proto 4 accept; }", ""},
-		{"chain c { type filter hook output priority 0; policy drop; oifname { lo, eth0, eth1 } accept; }", "the policy drops this machine's own connections through mape0; to let that through: nft insert rule inet t c oifname mape0 accept"},
+		{"chain c { type filter hook output priority 0; policy drop; oifname { lo, eth0, eth1 } accept; }", "the policy drops this machine's own connections through mape0; to let that through: nft insert rule inet t c oifname mape0 accept (until the next boot)"},
 	} {
 		t.Run(test.rules, func(t *testing.T) {
 			n := bystander(t)
@@ -92,7 +92,7 @@ func TestForeignForward(t *testing.T) {
 	table(t, n, "chain c { type filter hook forward priority 0; policy drop; ct state established accept; iifname eth0 accept; }")
 	g, f := foreignFacts(t, n)
 	g.Forwards = []schema.Forward{{Protocol: "tcp", To: netip.MustParseAddrPort("192.168.1.20:80")}}
-	want := "table inet t, chain c: the policy drops forwarded ports from mape0 to eth0 (tcp 192.168.1.20:80); to let that through: nft insert rule inet t c iifname mape0 oifname eth0 ct status dnat accept"
+	want := "table inet t, chain c: the policy drops forwarded ports from mape0 to eth0 (tcp 192.168.1.20:80); to let that through: nft insert rule inet t c iifname mape0 oifname eth0 ct status dnat accept (until the next boot)"
 	if got := g.foreignWarnings(f); len(got) != 1 || got[0] != want {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
@@ -108,11 +108,11 @@ func TestForeignTargets(t *testing.T) {
 		in      = "chain c { type filter hook input priority 0; policy drop; ip6 saddr 2001:db8:ffff::/48 accept; ct state established,related accept; iifname eth0 accept; "
 		forward = "chain c { type filter hook forward priority 0; policy drop; ct state established accept; iifname eth0 accept; "
 		does    = "table inet t, chain c: the policy drops "
-		itself  = does + "what is forwarded to this machine (udp 2222); to let that through: nft insert rule inet t c iifname mape0 ct status dnat accept"
-		host    = does + "forwarded ports from mape0 to eth0 (tcp 192.168.1.10:22); to let that through: nft insert rule inet t c iifname mape0 oifname eth0 ct status dnat accept"
-		guest   = does + "forwarded ports from mape0 to docker0 (tcp 172.17.0.2:80); to let that through: nft insert rule inet t c iifname mape0 oifname docker0 ct status dnat accept"
+		itself  = does + "what is forwarded to this machine (udp 2222); to let that through: nft insert rule inet t c iifname mape0 ct status dnat accept (until the next boot)"
+		host    = does + "forwarded ports from mape0 to eth0 (tcp 192.168.1.10:22); to let that through: nft insert rule inet t c iifname mape0 oifname eth0 ct status dnat accept (until the next boot)"
+		guest   = does + "forwarded ports from mape0 to docker0 (tcp 172.17.0.2:80); to let that through: nft insert rule inet t c iifname mape0 oifname docker0 ct status dnat accept (until the next boot)"
 		loop    = does + "connections from eth0 to forwarded ports on eth0 (tcp 192.168.1.10:22) and the answers of forwarded ports from eth0 to eth0; " +
-			"to let that through: nft insert rule inet t c iifname eth0 oifname eth0 ct status dnat accept"
+			"to let that through: nft insert rule inet t c iifname eth0 oifname eth0 ct status dnat accept (until the next boot)"
 		strict = "chain c { type filter hook forward priority 0; policy drop; iifname eth0 oifname { mape0, docker0 } accept; iifname { mape0, docker0 } accept; "
 	)
 	for _, test := range []struct {
@@ -134,7 +134,7 @@ func TestForeignTargets(t *testing.T) {
 		{"another host", forward + "ip daddr 192.168.1.11 tcp dport 22 accept; }", []int{0}, []string{host}},
 		{"before the translation", "chain c { type filter hook prerouting priority raw; policy drop; iifname mape0 ip daddr 192.168.1.10 drop; accept; }", []int{0}, nil},
 		{"behind the translation", "chain c { type filter hook prerouting priority 0; iifname mape0 tcp dport 22 drop; }", []int{0}, []string{
-			"table inet t, chain c: rule handle N (iifname \"mape0\" l4proto tcp dport 22 drop) drops forwarded ports from mape0 to eth0 (tcp 192.168.1.10:22); to let that through: nft insert rule inet t c iifname mape0 ct status dnat accept"}},
+			"table inet t, chain c: rule handle N (iifname \"mape0\" l4proto tcp dport 22 drop) drops forwarded ports from mape0 to eth0 (tcp 192.168.1.10:22); to let that through: nft insert rule inet t c iifname mape0 ct status dnat accept (until the next boot)"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			n := bystander(t)
@@ -174,6 +174,41 @@ func TestForeignUFW(t *testing.T) {
 	if got := withForwards(t, n, forwards[:2]); len(got) > 0 {
 		t.Errorf("after that:\n%s", strings.Join(got, "\n"))
 	}
+}
+
+// TestForeignNoLAN: without a LAN that is known, the way out and the way back are still looked at, and said to be general.
+func TestForeignNoLAN(t *testing.T) {
+	n := bystander(t)
+	check := func(want ...string) {
+		t.Helper()
+		g, f := foreignFacts(t, n)
+		g.LAN = nil
+		got := g.foreignWarnings(f)
+		if !slices.Equal(got, want) {
+			t.Errorf("got:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+		}
+		for _, w := range got {
+			obey(t, n, w)
+		}
+		if _, f = foreignFacts(t, n); len(g.foreignWarnings(f)) > 0 && strings.Contains(want[0], "boot") {
+			t.Errorf("after that: %q", g.foreignWarnings(f))
+		}
+		n.run(t, "nft", "flush", "ruleset")
+	}
+	const note = "; as mape.lan does not say what the LAN is, this is about every interface; to let that through: "
+	table(t, n, "chain c { type filter hook forward priority 0; policy drop; }")
+	check("table inet t, chain c: the policy drops what is forwarded to mape0 and the answers from mape0 to what is forwarded there" + note +
+		"nft insert rule inet t c oifname mape0 accept; nft insert rule inet t c iifname mape0 ct state established,related accept (until the next boot)")
+	table(t, n, "chain c { type filter hook forward priority 0; policy drop; oifname mape0 accept; }")
+	check("table inet t, chain c: the policy drops the answers from mape0 to what is forwarded there" + note +
+		"nft insert rule inet t c iifname mape0 ct state established,related accept (until the next boot)")
+	table(t, n, "chain c { type filter hook forward priority 0; policy drop; ct state established accept; oifname mape0 accept; }")
+	check()
+	install(t, n, "docker.rules")
+	check("table ip filter, chain FORWARD: the policy may drop what is forwarded to mape0 and the answers from mape0 to what is forwarded there" + note +
+		"iptables -I DOCKER-USER -o mape0 -j ACCEPT; iptables -I DOCKER-USER -i mape0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT (until the next boot)")
+	install(t, n, "ufw.rules")
+	check("table ip filter, chain FORWARD: the policy drops what is forwarded to mape0" + note + "ufw route allow out on mape0")
 }
 
 // TestForeignAdvice: the commands that a warning prints silence it, those of nft and those of iptables-nft.
@@ -241,7 +276,7 @@ func TestLegacy(t *testing.T) {
 	}
 	f := lines(inet("2400:4050:5c71:af00:be24:11ff:fe00:2/64"))
 	f.Foreign = foreign
-	want := "iptables-legacy is in use (table filter, nat), and its rules cannot be looked at from here: see in iptables-legacy-save that none drops or translates what goes through mape0"
+	want := "iptables-legacy has been loaded (table filter, nat), and what is in it cannot be looked at from here: if iptables-legacy-save shows no rules, ignore this; else see that none drops or translates what goes through mape0"
 	if g := mustResolve(t, "{}", f); len(g.Warnings) != 1 || g.Warnings[0] != want {
 		t.Errorf("got  %q\nwant %q", g.Warnings, want)
 	}

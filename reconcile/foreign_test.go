@@ -141,10 +141,10 @@ func bystander(t testing.TB) *ns {
 // Advice that several programs' rules lead to.
 const (
 	dockerUser = "table ip filter, chain FORWARD: the policy drops new connections from eth0 to mape0 and the answers from mape0 to eth0; to let that through: " +
-		"iptables -I DOCKER-USER -i eth0 -o mape0 -j ACCEPT; iptables -I DOCKER-USER -i mape0 -o eth0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"
+		"iptables -I DOCKER-USER -i eth0 -o mape0 -j ACCEPT; iptables -I DOCKER-USER -i mape0 -o eth0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT (until the next boot)"
 	ufwRoute = "table ip filter, chain FORWARD: the policy drops new connections from eth0 to mape0; to let that through: ufw route allow in on eth0 out on mape0"
 	plain    = "table inet filter, chain forward: the policy drops new connections from eth0 to mape0 and the answers from mape0 to eth0; to let that through: " +
-		"nft insert rule inet filter forward iifname eth0 oifname mape0 accept; nft insert rule inet filter forward iifname mape0 oifname eth0 ct state established,related accept"
+		"nft insert rule inet filter forward iifname eth0 oifname mape0 accept; nft insert rule inet filter forward iifname mape0 oifname eth0 ct state established,related accept (until the next boot)"
 	firewallCmd = "table inet firewalld, chain filter_FORWARD, by chain filter_FWD_internal: rule handle N (reject) drops new connections from eth0 to mape0; to let that through: " +
 		"firewall-cmd --permanent --zone=trusted --change-interface=eth0 && firewall-cmd --reload, or a firewalld policy that accepts what its zone sends"
 	dockerJSON = "table ip docker-bridges, chain filter-FORWARD: the policy drops new connections from eth0 to mape0 and the answers from mape0 to eth0; to let that through: " +

@@ -51,7 +51,17 @@ func (f Foreign) dropWarning(c nft.ForeignChain, flow flow, drops []drop) string
 	if d.in != nil && d.in.Name != c.Name {
 		in = ", by chain " + d.in.Name
 	}
-	return fmt.Sprintf("%s%s: %s %s %s; to let that through: %s", chainText(c), in, by, verb, strings.Join(what, " and "), strings.Join(let, "; "))
+	advice := strings.Join(let, "; ")
+	if slices.ContainsFunc(let, passing) {
+		advice += " (until the next boot)"
+	}
+	return fmt.Sprintf("%s%s: %s %s %s%s; to let that through: %s", chainText(c), in, by, verb, strings.Join(what, " and "), flow.note, advice)
+}
+
+// passing says whether what a command does is gone when the machine starts again.
+func passing(command string) bool {
+	program, _, _ := strings.Cut(command, " ")
+	return program == "nft" || program == "iptables" || program == "ip6tables"
 }
 
 // remedy is a command in the words of whoever made the chain.
@@ -62,13 +72,13 @@ func (f Foreign) remedy(c nft.ForeignChain, flow flow, d drop) string {
 			return o.Family == c.Family && o.Table == c.Table && strings.HasPrefix(o.Name, begin)
 		})
 	}
-	forward := c.Hook == "forward" && p.in.Name != ""
+	forward := c.Hook == "forward"
 	switch {
 	case c.Table == "docker-bridges" && p.dnat && d.rule != nil:
 		return "publish the port with Docker too (docker run -p)"
 	case c.Table == "docker-bridges":
 		return `set "ip-forward-no-drop": true in /etc/docker/daemon.json and restart Docker`
-	case c.Table == "firewalld" && forward:
+	case c.Table == "firewalld" && forward && !p.anyIn && !p.anyOut:
 		lan := p.in.Name
 		if lan == flow.tunnel {
 			lan = p.out.Name
@@ -77,6 +87,9 @@ func (f Foreign) remedy(c nft.ForeignChain, flow flow, d drop) string {
 	case beside("DOCKER-USER") && forward:
 		return "iptables -I DOCKER-USER" + iptablesMatch(p)
 	case beside("ufw-") && forward && p.state == isNew:
+		if p.anyIn {
+			return "ufw route allow out on " + p.out.Name
+		}
 		return fmt.Sprintf("ufw route allow in on %s out on %s", p.in.Name, p.out.Name)
 	case beside("ufw-") && p.dnat && p.local:
 		ports := fmt.Sprint(p.dports.First)
