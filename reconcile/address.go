@@ -47,7 +47,7 @@ func (a Address) Read(_ context.Context, h *Host) (Resource, error) {
 	if link == nil {
 		return live, err
 	}
-	all, err := h.Net.AddrList(link, netlink.FAMILY_V6)
+	all, err := whole(func() ([]netlink.Addr, error) { return h.Net.AddrList(link, netlink.FAMILY_V6) })
 	if err != nil {
 		return nil, err
 	}

@@ -118,7 +118,7 @@ func (f Facts) names() string {
 
 // links reads the kernel's interfaces.
 func (h *Host) links() ([]Link, error) {
-	all, err := h.Net.LinkList()
+	all, err := whole(h.Net.LinkList)
 	if err != nil {
 		return nil, fmt.Errorf("links: %w", err)
 	}
@@ -140,7 +140,7 @@ func (h *Host) links() ([]Link, error) {
 }
 
 func (h *Host) addresses(links []Link) error {
-	all, err := h.Net.AddrList(nil, netlink.FAMILY_ALL)
+	all, err := whole(func() ([]netlink.Addr, error) { return h.Net.AddrList(nil, netlink.FAMILY_ALL) })
 	if err != nil {
 		return err
 	}
@@ -168,7 +168,9 @@ func (h *Host) addresses(links []Link) error {
 func (h *Host) routes(links []Link) error {
 	for _, family := range []int{netlink.FAMILY_V4, netlink.FAMILY_V6} {
 		filter := &netlink.Route{Table: unix.RT_TABLE_MAIN, Dst: nil}
-		all, err := h.Net.RouteListFiltered(family, filter, netlink.RT_FILTER_TABLE|netlink.RT_FILTER_DST)
+		all, err := whole(func() ([]netlink.Route, error) {
+			return h.Net.RouteListFiltered(family, filter, netlink.RT_FILTER_TABLE|netlink.RT_FILTER_DST)
+		})
 		if err != nil {
 			return err
 		}

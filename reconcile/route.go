@@ -106,9 +106,11 @@ func (r Route) Write(_ context.Context, h *Host) error {
 
 // defaultRoutes lists the IPv4 default routes of the main table on a link.
 func (h *Host) defaultRoutes(link netlink.Link) ([]netlink.Route, error) {
-	all, err := h.Net.RouteListFiltered(netlink.FAMILY_V4,
-		&netlink.Route{LinkIndex: link.Attrs().Index, Table: unix.RT_TABLE_MAIN},
-		netlink.RT_FILTER_OIF|netlink.RT_FILTER_TABLE)
+	all, err := whole(func() ([]netlink.Route, error) {
+		return h.Net.RouteListFiltered(netlink.FAMILY_V4,
+			&netlink.Route{LinkIndex: link.Attrs().Index, Table: unix.RT_TABLE_MAIN},
+			netlink.RT_FILTER_OIF|netlink.RT_FILTER_TABLE)
+	})
 	if err != nil {
 		return nil, err
 	}
