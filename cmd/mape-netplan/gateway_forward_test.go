@@ -119,7 +119,7 @@ func (g *gateway) inbound() {
 	g.hears(g.network.Inet, "203.0.113.10:", []forwarding{{"tcp", 1780, "lan:7000"}, {"udp", 1780, "lan:7000"}, {"tcp", 22, ""}, {"tcp", 1776, "lan:8022"}})
 	g.sh("nft delete table ip other; ip address del " + shared.String() + "/32 dev lo")
 	// They were that table's, and would be taken for ours when ours is lost.
-	g.sh("for p in tcp udp; do conntrack -D -p $p --orig-port-dst 1780; done; true")
+	g.sh("conntrack -D -d " + shared.String())
 	g.judged()
 }
 
