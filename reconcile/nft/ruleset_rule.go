@@ -293,14 +293,3 @@ func (d *tracer) load(to, from attrs, fields ...string) {
 	}
 	d.regs[register(to)] = operands{fields: fields}
 }
-
-func (d *tracer) bitwise(a attrs) {
-	o := d.regs[register(a.get(1))]
-	mask, xor := a.get(4).get(unix.NFTA_DATA_VALUE), a.get(5).get(unix.NFTA_DATA_VALUE)
-	if a.get(nftaBitwiseOp).number() != 0 || len(o.fields) != 1 || o.mask != nil || !zero(xor) {
-		d.regs[register(a.get(2))] = operands{fields: []string{"bits"}}
-		return
-	}
-	o.mask = mask
-	d.regs[register(a.get(2))] = o
-}
