@@ -130,7 +130,11 @@ func (g *gateway) closed() {
 	if err != nil {
 		g.Fatal(err)
 	}
-	defer conn.Close()
+	defer func() {
+		// Or its data would be sent again while the next step has no guard.
+		conn.(*net.TCPConn).SetLinger(0)
+		conn.Close()
+	}()
 	lines := bufio.NewReader(conn)
 	conn.SetDeadline(time.Now().Add(10 * time.Second))
 	if _, err = lines.ReadString('\n'); err == nil {
