@@ -67,7 +67,8 @@ func (g *gateway) applied() {
 
 // again: a second apply changes nothing, not even a counter.
 func (g *gateway) again() {
-	const state = "ip -s link show mape0; cat /proc/net/dev | grep mape0; nft -a list table ip mape; ls -li --full-time /etc/netplan /etc/sysctl.d /etc/systemd/network/* 2>/dev/null; true"
+	// Without what the counted sets hold at the moment.
+	const state = "ip -s link show mape0; cat /proc/net/dev | grep mape0; nft -t -a list table ip mape; nft list map ip mape real; nft list map ip mape pool; ls -li --full-time /etc/netplan /etc/sysctl.d /etc/systemd/network/* 2>/dev/null; true"
 	before := g.sh(state)
 	if out := g.sh("mape-netplan apply"); out != "unchanged\n" {
 		g.Errorf("the second apply: %s", out)
