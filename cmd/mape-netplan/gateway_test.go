@@ -152,7 +152,22 @@ func (g *gateway) drift() {
 func (g *gateway) netplanApply() {
 	g.sh("netplan apply")
 	g.settled()
+	g.reached()
 	g.traffic()
+}
+
+// reached waits until the LAN host gets through again: networkd may take the
+// links down once more after everything was as it should be.
+func (g *gateway) reached() {
+	g.Helper()
+	for end, enough := time.Now().Add(time.Minute), 0; enough < 3; {
+		if _, err := g.network.LAN.Output(g.ctx, "ping", "-c", "1", "-W", "1", lab.Servers[0]); err == nil {
+			enough++
+		} else if enough = 0; time.Now().After(end) {
+			g.Fatal("the LAN host does not get through")
+		}
+		time.Sleep(time.Second)
+	}
 }
 
 // settled waits until status is content: networkd acts after it has answered.
