@@ -63,7 +63,7 @@ func (n nat) srcnat() nft.Chain {
 }
 
 // The kernel looks for a free number among 128 in a row from a random one, then among 64, 32, 16 and 8 from others: of a
-// larger pool it never sees all, and gives up when a destination has about 95 % of it, in bad luck 82 %. Of 128 or fewer
+// larger pool it never sees all, and gives up when a destination has about 95 % of it, in bad luck 84 %. Of 128 or fewer
 // it sees each. So towards a destination that has most of the pool, the pool is used in parts of that size, of which one
 // with room is known from counts.
 //
@@ -77,9 +77,9 @@ const (
 	// stay is how long a destination is noted as full: as long as its first packet takes from srcnat to opened, and some.
 	stay = 2 * time.Second
 
-	// Connections are counted at this rate, in connections per second, after a burst. Kernels before 6.19 take no more
-	// than eight closed ones out of a count in each tick of the clock, 100 to 1000 times a second: a host on the LAN that
-	// floods somebody would fill the memory.
+	// Connections are counted at this rate, in connections per second, after a burst. A kernel
+	// takes few closed ones out of a count in each tick of the clock, eight before that was raised: a host on the LAN that
+	// floods somebody could fill the memory.
 	countRate, countBurst = 1000, 2000
 
 	full    = "full"
@@ -108,8 +108,8 @@ func (n nat) parts() []softwire.PortRange {
 func (n nat) busy() string { return fmt.Sprintf("busy-%d-%d", n.first, n.last) }
 func (n nat) part() string { return fmt.Sprintf("part-%d-%d", n.first, n.last) }
 
-// most is how many connections a destination has before the pool is used in parts: simulated, the kernel's search over
-// all of it fails before that once in a thousand times.
+// most is how many connections a destination has before the pool is used in parts: the kernel's search over all of
+// it hardly ever fails before that (TestSearch simulates it).
 func (n nat) most() uint32 { return uint32(n.size() * 85 / 100) }
 
 // destination is a key: the far end of a connection.
