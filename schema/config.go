@@ -24,6 +24,7 @@ type Config struct {
 	WAN         string       // "" is the interface with the IPv6 default route
 	LAN         []string     // nil is every one that serves a private network; empty is none
 	Prefix      netip.Prefix // invalid is what the WAN has; an address is a /128
+	WANPrefix   string       // how the WAN comes to one: "auto", "ra" or "pd"
 	Tunnel      string
 	MTU         int    // 0 is the WAN's minus 40
 	InterfaceID string // "map-03" or "rfc7597"; "" is the provider's, rfc7597 for own rules

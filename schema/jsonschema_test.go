@@ -100,7 +100,7 @@ func TestJSONSchemaDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	section := root.Defs["section"].Properties
-	got := map[string]any{"provider": c.Provider, "prefix": "auto", "tunnel": c.Tunnel, "backend": c.Backend, "inbound": c.Inbound}
+	got := map[string]any{"provider": c.Provider, "prefix": "auto", "wan-prefix": c.WANPrefix, "tunnel": c.Tunnel, "backend": c.Backend, "inbound": c.Inbound}
 	for name, property := range section {
 		if property.Default != got[name] {
 			t.Errorf("%s: default %v, the parser's is %v", name, property.Default, got[name])

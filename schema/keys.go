@@ -19,6 +19,7 @@ func (c *Config) keys() []key {
 		{name: "wan", value: name{&c.WAN}},
 		{name: "lan", value: names{&c.LAN}},
 		{name: "prefix", value: linePrefix{&c.Prefix}},
+		{name: "wan-prefix", value: word{&c.WANPrefix, []string{"auto", "ra", "pd"}}},
 		{name: "tunnel", value: name{&c.Tunnel}},
 		// Every IPv6 link carries 1280 bytes and the tunnel's header takes
 		// 40 of them. The upper bound is jumbo Ethernet's: it catches a digit

@@ -23,7 +23,7 @@ const maxProblems = 100
 func Parse(name string, data []byte) (*Config, error) {
 	text, bad := decodeText(data)
 	p := &parser{source: newSource(name, text)}
-	c := &Config{source: p.source, Tunnel: "mape0", Backend: "auto", Inbound: "drop", Conntrack: DefaultConntrack}
+	c := &Config{source: p.source, Tunnel: "mape0", WANPrefix: "auto", Backend: "auto", Inbound: "drop", Conntrack: DefaultConntrack}
 	if bad != nil {
 		p.report(bad.at, "", "%s", bad.message)
 	} else if docs := p.documents(text); docs != nil {

@@ -44,6 +44,8 @@ var foreignWords = map[string]string{
 	"any": "both", "all": "both", "tcp+udp": "both", "udp+tcp": "both", "tcp/udp": "both", "tcpudp": "both",
 	"tcp,udp": "both", "tcp, udp": "both", "tcp udp": "both", "tcp-udp": "both", "tcp_udp": "both", "tcp & udp": "both",
 	"deny": "drop", "block": "drop", "reject": "drop", "allow": "accept", "pass": "accept", "open": "accept",
+	"slaac": "ra", "ndisc": "ra", "router-advertisement": "ra", "dhcp": "pd", "dhcpv6": "pd", "dhcp6": "pd", "dhcpv6-pd": "pd",
+	"dhcp-pd": "pd", "ia_pd": "pd", "ia-pd": "pd", "delegation": "pd", "prefix-delegation": "pd", "delegated": "pd",
 }
 
 // unknownKey says what is wrong with a key that is not in the table, and which
