@@ -11,7 +11,7 @@ import (
 
 // Await fits a section to the machine as soon as the line has what it needs: at
 // boot a router advertisement may be later than we are. waiting is told once
-// what is missing.
+// what is missing, and a delegation that the section wants is asked for.
 func Await(ctx context.Context, h *Host, c *schema.Config, waiting func(error)) (*Gateway, Facts, error) {
 	told := false
 	for {
@@ -26,6 +26,9 @@ func Await(ctx context.Context, h *Host, c *schema.Config, waiting func(error)) 
 		if !told {
 			waiting(err)
 			told = true
+		}
+		if err := Ask(ctx, h, c, facts); err != nil {
+			return nil, facts, err
 		}
 		if ended := wait(ctx, 250*time.Millisecond); ended != nil {
 			return nil, facts, fmt.Errorf("%w: %w", ended, err)

@@ -70,45 +70,50 @@ func obsolete(g *Gateway, f Facts) []Resource {
 	return all
 }
 
+// The modes of our files. That of netplan's is what netplan wants.
+const (
+	publicMode fs.FileMode = 0o644
+	secretMode fs.FileMode = 0o600
+)
+
 // files lists our files, and after them those of earlier runs that are not
 // wanted any more.
 func files(g *Gateway, f Facts) []File {
-	const public, secret = 0o644, 0o600
 	want := map[string]File{}
 	var order []string
-	add := func(path string, mode uint32, text string) {
+	add := func(path string, mode fs.FileMode, text string) {
 		order = append(order, path)
 		want[path] = File{Path: path}
 		if text != "" {
-			want[path] = File{path, fs.FileMode(mode), text}
+			want[path] = File{path, mode, text}
 		}
 	}
 	if g != nil {
 		// First, because it notes the former value.
-		add(sysctlPath, public, sysctlText(g, f.IPForward))
+		add(sysctlPath, publicMode, sysctlText(g, f.IPForward))
 	} else {
-		add(sysctlPath, public, "")
+		add(sysctlPath, publicMode, "")
 	}
 	if g != nil && g.Netplan {
-		add(limitPath(g.Tunnel), public, limitText)
-		add(netplanPath, secret, netplanText(g))
+		add(limitPath(g.Tunnel), publicMode, limitText)
+		add(netplanPath, secretMode, netplanText(g))
 	} else {
-		add(netplanPath, secret, "")
+		add(netplanPath, secretMode, "")
 	}
 	if g != nil && !g.Netplan {
-		add(netdevPath, public, netdevText(g.Tunnel, g.Softwire.CE, g.Softwire.BR, g.MTU))
-		add(networkPath, public, networkText(g.Tunnel))
+		add(netdevPath, publicMode, netdevText(g.Tunnel, g.Softwire.CE, g.Softwire.BR, g.MTU))
+		add(networkPath, publicMode, networkText(g.Tunnel))
 	}
 	if g != nil {
 		for _, p := range g.Persist {
-			if p.Definition == nil {
-				add(dropInPath(p.File), public, linkText(p))
+			if path, text := p.dropIn(); text != "" {
+				add(path, publicMode, text)
 			}
 		}
 	}
 	for _, p := range f.Owned.Files {
 		if _, ok := want[p]; !ok {
-			add(p, public, "")
+			add(p, publicMode, "")
 		}
 	}
 	var all []File
@@ -175,7 +180,7 @@ func generated(g *Gateway, f Facts) []Setting {
 		if p.Definition == nil {
 			continue
 		}
-		file := "10-netplan-" + p.Definition.ID + ".network"
+		file := p.Definition.network()
 		if p.CE.IsValid() {
 			all = append(all, Setting{file, "Address", p.CE.String()})
 		}
@@ -190,11 +195,11 @@ func generated(g *Gateway, f Facts) []Setting {
 func managed(g *Gateway, f Facts) []Resource {
 	var all []Resource
 	if !g.Netplan {
-		all = append(all, Managed{g.Tunnel, networkPath, true})
+		all = append(all, Managed{g.Tunnel, networkPath, "", true})
 	}
 	for _, p := range g.Persist {
-		if p.Definition == nil {
-			all = append(all, Managed{p.Link, dropInPath(p.File), true})
+		if path, text := p.dropIn(); text != "" {
+			all = append(all, Managed{p.Link, path, text, true})
 		}
 	}
 	return all
@@ -209,7 +214,8 @@ func released(g *Gateway, f Facts) []Resource {
 		if !slices.Contains(f.Owned.Files, file) {
 			continue
 		}
-		if g == nil || !slices.ContainsFunc(g.Persist, func(p Persist) bool { return p.Link == l.Name && p.Definition == nil }) {
+		wanted := func(p Persist) bool { path, _ := p.dropIn(); return path == file }
+		if g == nil || !slices.ContainsFunc(g.Persist, wanted) {
 			all = append(all, Managed{Link: l.Name, File: file})
 		}
 	}

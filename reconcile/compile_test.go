@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
@@ -16,7 +17,7 @@ import (
 )
 
 // TestCompile compares the whole list of what the program may own. An archive holds the value of mape: (none: remove),
-// the kernel's interfaces (none: a directory that stands for a machine), the machine's files, and the list.
+// the kernel's interfaces (none: a directory that stands for a machine), delegated prefixes, the machine's files, and the list.
 func TestCompile(t *testing.T) {
 	files, err := filepath.Glob("testdata/compile/*.txtar")
 	if err != nil || len(files) == 0 {
@@ -50,6 +51,7 @@ func TestCompile(t *testing.T) {
 func compileArchive(t *testing.T, archive *txtar.Archive) string {
 	var section string
 	var links []Link
+	var delegations []Delegation
 	var machine txtar.Archive
 	for _, f := range archive.Files {
 		switch {
@@ -57,11 +59,16 @@ func compileArchive(t *testing.T, archive *txtar.Archive) string {
 			section = string(f.Data)
 		case f.Name == "links":
 			links = linksOf(t, string(f.Data))
+		case f.Name == "delegations":
+			if err := json.Unmarshal(f.Data, &delegations); err != nil {
+				t.Fatal(err)
+			}
 		case strings.HasPrefix(f.Name, "/"):
 			machine.Files = append(machine.Files, f)
 		}
 	}
 	f := factsOf(t, string(txtar.Format(&machine)), links)
+	f.Delegations = delegations
 	if links != nil {
 		f.Netplan = true
 		f.IPForward = cmp.Or(f.IPForward, "0")
@@ -117,7 +124,7 @@ func randomFacts(r *rand.Rand) Facts {
 		return slices.DeleteFunc(names, func(string) bool { return maybe() })
 	}
 	f.Owned.Files = some(netplanPath, sysctlPath, netdevPath, networkPath, limitPath("mape0"), limitPath("old"),
-		dropInPath("eth0.network"), dropInPath("eth1.network"), dropInPath("gone.network"))
+		dropInPath("eth0.network"), dropInPath("eth1.network"), dropInPath("gone.network"), dropInPath("10-netplan-eth1.network"))
 	f.Owned.Tunnels = some("mape0", "old")
 	for _, link := range some("eth0", "eth1", "gone") {
 		f.Owned.Addresses = append(f.Owned.Addresses, OwnedAddress{link, ces[r.IntN(2)]})
@@ -133,6 +140,8 @@ func TestCompileProperties(t *testing.T) {
 		"{prefix: '2400:4050:5c71:af00::/56', wan: eth1, lan: [], tunnel: old}",
 		"{prefix: '2400:4050:5c71:af00::/56', wan: eth1, backend: networkd}",
 		"{prefix: '2400:4050:5c71:af00::/56', wan: eth0, lan: eth1, backend: netplan, mtu: 1400}",
+		"{prefix: '2400:4050:5c71:af00::/56', wan: eth1, wan-prefix: pd}",
+		"{prefix: '2400:4050:5c71:af00::/56', wan: eth1, wan-prefix: pd, backend: networkd}",
 	}
 	for seed := range uint64(100) {
 		r := rand.New(rand.NewPCG(seed, 0))

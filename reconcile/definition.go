@@ -21,6 +21,10 @@ type Definition struct {
 	Addresses  []netip.Prefix `json:"addresses,omitempty"`
 }
 
+// network is the name of the file that netplan's generator makes of it for
+// networkd.
+func (d Definition) network() string { return "10-netplan-" + d.ID + ".network" }
+
 // definitionOf returns the definition that configures an interface.
 func (f Facts) definitionOf(link string) (Definition, bool) {
 	i := slices.IndexFunc(f.Definitions, func(d Definition) bool { return slices.Contains(d.Interfaces, link) })

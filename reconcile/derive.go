@@ -43,31 +43,11 @@ func Derive(c *schema.Config, f Facts) (Line, error) {
 	if err != nil {
 		return Line{}, err
 	}
-	var first error
-	for _, a := range wan.Addresses {
-		if !a.ofLine() {
-			continue
-		}
-		line, err := derive(c, netip.PrefixFrom(a.Prefix.Addr(), 128))
-		if err == nil {
-			return line, nil
-		}
-		if first == nil {
-			first = fmt.Errorf("%s has %s: %w", wan.Name, a.Prefix, err)
-		}
+	all := candidates(c, wan, f)
+	if len(all) > 0 && all[0].Reason == "" {
+		return all[0].Line, nil
 	}
-	if first != nil {
-		// Before the provider's prefix NTT's own may come.
-		return Line{}, notYet{first}
-	}
-	return Line{}, notYet{fmt.Errorf("%s has no global IPv6 address yet, so the line's prefix is not known; wait for a router advertisement, or set mape.prefix", wan.Name)}
-}
-
-// ofLine says whether an address tells the prefix of the line. The CE address
-// itself does not: it is deprecated, and may be the previous line's.
-func (i Inet) ofLine() bool {
-	global := netip.MustParsePrefix("2000::/3") // IANA: global unicast
-	return global.Contains(i.Prefix.Addr()) && !i.Temporary && !i.Deprecated
+	return Line{}, notYet{missing(c, wan, all)}
 }
 
 func given(c *schema.Config) (Line, error) {

@@ -21,6 +21,9 @@ type Facts struct {
 	// Links are the interfaces: the kernel's, or without a kernel those that
 	// netplan and networkd's files name.
 	Links []Link `json:"links"`
+	// Delegations are the prefixes that DHCPv6 has delegated to the machine,
+	// the surest knowledge first.
+	Delegations []Delegation `json:"delegations,omitempty"`
 	// Netplan says that netplan is there, Networkd that systemd-networkd is.
 	Netplan  bool `json:"netplan"`
 	Networkd bool `json:"networkd"`
@@ -52,13 +55,6 @@ type Link struct {
 	NetworkFile string `json:"network_file,omitempty"`
 }
 
-// An Inet is an address on a link.
-type Inet struct {
-	Prefix     netip.Prefix `json:"prefix"` // the address and its length
-	Temporary  bool         `json:"temporary,omitempty"`
-	Deprecated bool         `json:"deprecated,omitempty"`
-}
-
 // Gather looks at the machine.
 func Gather(h *Host) (Facts, error) {
 	f := Facts{
@@ -70,8 +66,9 @@ func Gather(h *Host) (Facts, error) {
 	if err != nil {
 		return f, err
 	}
+	var kept []netip.Prefix
 	if h.Live() {
-		f.Links, err = h.links()
+		f.Links, kept, err = h.links()
 	} else {
 		f.Links, err = h.definedLinks(files)
 	}
@@ -82,6 +79,7 @@ func Gather(h *Host) (Facts, error) {
 	if err := h.networkFiles(f.Links); err != nil {
 		return f, err
 	}
+	f.Delegations = h.delegations(f.Links, kept)
 	if f.Owned, err = h.owned(f); err != nil {
 		return f, err
 	}
@@ -116,13 +114,13 @@ func (f Facts) names() string {
 	return strings.Join(names, ", ")
 }
 
-// links reads the kernel's interfaces.
-func (h *Host) links() ([]Link, error) {
+// links reads the kernel's interfaces, and the prefixes that are kept for a
+// delegation.
+func (h *Host) links() (links []Link, kept []netip.Prefix, err error) {
 	all, err := whole(h.Net.LinkList)
 	if err != nil {
-		return nil, fmt.Errorf("links: %w", err)
+		return nil, nil, fmt.Errorf("links: %w", err)
 	}
-	var links []Link
 	for _, l := range all {
 		a := l.Attrs()
 		links = append(links, Link{
@@ -131,50 +129,35 @@ func (h *Host) links() ([]Link, error) {
 		})
 	}
 	if err := h.addresses(links); err != nil {
-		return nil, fmt.Errorf("addresses: %w", err)
+		return nil, nil, fmt.Errorf("addresses: %w", err)
 	}
-	if err := h.routes(links); err != nil {
-		return nil, fmt.Errorf("routes: %w", err)
+	if kept, err = h.routes(links); err != nil {
+		return nil, nil, fmt.Errorf("routes: %w", err)
 	}
-	return links, nil
+	return links, kept, nil
 }
 
-func (h *Host) addresses(links []Link) error {
-	all, err := whole(func() ([]netlink.Addr, error) { return h.Net.AddrList(nil, netlink.FAMILY_ALL) })
-	if err != nil {
-		return err
-	}
-	for _, a := range all {
-		ip, ok := netip.AddrFromSlice(a.IP)
-		if !ok {
-			continue
-		}
-		bits, _ := a.Mask.Size()
-		for i := range links {
-			if links[i].Index == a.LinkIndex {
-				links[i].Addresses = append(links[i].Addresses, Inet{
-					Prefix:     netip.PrefixFrom(ip.Unmap(), bits),
-					Temporary:  a.Flags&unix.IFA_F_TEMPORARY != 0 && ip.Is6() && a.Flags&unix.IFA_F_SECONDARY != 0,
-					Deprecated: a.Flags&unix.IFA_F_DEPRECATED != 0,
-				})
-			}
-		}
-	}
-	return nil
-}
-
-// routes marks the links that default routes of the main table leave by. Only
-// those are asked of the kernel: it may have hundreds of thousands.
-func (h *Host) routes(links []Link) error {
+// routes marks the links that default routes of the main table leave by, and
+// returns the prefixes that are kept for a delegation. Of others the kernel
+// may have hundreds of thousands.
+func (h *Host) routes(links []Link) (kept []netip.Prefix, err error) {
 	for _, family := range []int{netlink.FAMILY_V4, netlink.FAMILY_V6} {
-		filter := &netlink.Route{Table: unix.RT_TABLE_MAIN, Dst: nil}
-		all, err := whole(func() ([]netlink.Route, error) {
-			return h.Net.RouteListFiltered(family, filter, netlink.RT_FILTER_TABLE|netlink.RT_FILTER_DST)
+		all, err := whole(func() (some []netlink.Route, err error) {
+			err = h.Net.RouteListFilteredIter(family, &netlink.Route{Table: unix.RT_TABLE_MAIN}, netlink.RT_FILTER_TABLE, func(r netlink.Route) bool {
+				if towards(r).Bits() == 0 || keepsDelegation(r) {
+					some = append(some, r)
+				}
+				return true
+			})
+			return some, err
 		})
 		if err != nil {
-			return err
+			return nil, err
 		}
 		for _, r := range all {
+			if keepsDelegation(r) {
+				kept = append(kept, towards(r))
+			}
 			if r.Type != unix.RTN_UNICAST { // An unreachable default leaves nowhere.
 				continue
 			}
@@ -189,7 +172,17 @@ func (h *Host) routes(links []Link) error {
 			}
 		}
 	}
-	return nil
+	return kept, nil
+}
+
+// towards is where a route leads; that of a default route has length 0.
+func towards(r netlink.Route) netip.Prefix {
+	if r.Dst == nil {
+		return netip.PrefixFrom(netip.IPv6Unspecified(), 0)
+	}
+	ip, _ := netip.AddrFromSlice(r.Dst.IP)
+	bits, _ := r.Dst.Mask.Size()
+	return netip.PrefixFrom(ip, bits)
 }
 
 func (l *Link) leads(family, metric int) {

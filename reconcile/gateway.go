@@ -21,6 +21,7 @@ type Gateway struct {
 	Tunnel  string
 	MTU     int // of the tunnel, bytes
 	Netplan bool
+	Ask     bool // DHCPv6 for a prefix, on the WAN
 	// Forwards, Inbound and Conntrack are the section's, every forwarded port
 	// in the set.
 	Forwards  []schema.Forward
@@ -37,6 +38,7 @@ type Persist struct {
 	Link string
 	CE   netip.Prefix // to be added; invalid for none
 	NoRA bool         // router advertisements are to be refused
+	Ask  bool         // DHCPv6 is to be asked for a prefix
 	// Definition is netplan's for the link. Where that is nil, File is
 	// networkd's .network file. Where both are missing nothing persists.
 	Definition *Definition
@@ -64,7 +66,7 @@ func Resolve(c *schema.Config, f Facts) (*Gateway, error) {
 	g := &Gateway{
 		Line: line, WAN: wan.Name, LAN: lan, Tunnel: c.Tunnel, MTU: TunnelMTU(c, wan),
 		Forwards: c.Forwards, Inbound: c.Inbound, Conntrack: c.Conntrack,
-		Netplan:  c.Backend == "netplan" || c.Backend == "auto" && f.Netplan,
+		Netplan: usesNetplan(c, f), Ask: c.WANPrefix == "pd",
 		Warnings: slices.Clone(line.Softwire.Warnings),
 	}
 	if err := g.conflict(f); err != nil {
@@ -77,6 +79,10 @@ func Resolve(c *schema.Config, f Facts) (*Gateway, error) {
 	g.warn(c, wan, f)
 	g.Warnings = append(g.Warnings, g.foreignWarnings(f)...)
 	return g, nil
+}
+
+func usesNetplan(c *schema.Config, f Facts) bool {
+	return c.Backend == "netplan" || c.Backend == "auto" && f.Netplan
 }
 
 // TunnelMTU is the MTU of the tunnel in bytes; 0 when neither the section nor
@@ -188,22 +194,21 @@ func foreign(wan Link, f Facts, ce netip.Addr) bool {
 // persist finds the file for each link that needs one.
 func (g *Gateway) persist(f Facts) error {
 	var all []Persist
-	if !g.Foreign {
-		all = append(all, Persist{Link: g.WAN, CE: netip.PrefixFrom(g.Softwire.CE, 128)})
+	if wan := (Persist{Link: g.WAN, Ask: g.Ask}); !g.Foreign || g.Ask {
+		if !g.Foreign {
+			wan.CE = netip.PrefixFrom(g.Softwire.CE, 128)
+		}
+		all = append(all, wan)
 	}
 	for _, name := range g.LAN {
 		all = append(all, Persist{Link: name, NoRA: true})
 	}
 	for _, p := range all {
-		if err := p.find(g, f); err != nil {
+		if err := p.find(g.Netplan, f); err != nil {
 			return err
 		}
 		if p.Definition == nil && p.File == "" {
-			what := "refuses router advertisements"
-			if p.CE.IsValid() {
-				what = fmt.Sprintf("has the address %s", p.CE)
-			}
-			g.Warnings = append(g.Warnings, fmt.Sprintf("neither netplan nor networkd configures %s, so no file can say that it %s", p.Link, what))
+			g.Warnings = append(g.Warnings, fmt.Sprintf("neither netplan nor networkd configures %s, so no file can say that it %s", p.Link, p.what()))
 			continue
 		}
 		g.Persist = append(g.Persist, p)
@@ -211,11 +216,27 @@ func (g *Gateway) persist(f Facts) error {
 	return nil
 }
 
-func (p *Persist) find(g *Gateway, f Facts) error {
+// what says what the link shall do.
+func (p Persist) what() string {
+	var all []string
+	if p.NoRA {
+		all = append(all, "refuses router advertisements")
+	}
+	if p.Ask {
+		all = append(all, "asks for a prefix")
+	}
+	if p.CE.IsValid() {
+		all = append(all, fmt.Sprintf("has the address %s", p.CE))
+	}
+	return strings.Join(all, " and ")
+}
+
+// find finds the file. netplan says that the machine has it and it is used.
+func (p *Persist) find(netplan bool, f Facts) error {
 	d, defined := f.definitionOf(p.Link)
 	l, _ := f.Link(p.Link)
 	switch {
-	case g.Netplan && defined:
+	case netplan && defined:
 		if len(d.Interfaces) > 1 {
 			return fmt.Errorf("netplan's definition %s configures %s together, and what %s needs must not reach the others; give %s a definition of its own",
 				d.ID, strings.Join(d.Interfaces, ", "), p.Link, p.Link)
@@ -229,7 +250,7 @@ func (p *Persist) find(g *Gateway, f Facts) error {
 					l.NetworkFile, l.Name, other.Name, l.Name)
 			}
 		}
-	case g.Netplan && !f.Live:
+	case netplan && !f.Live:
 		p.Definition = &Definition{Section: "ethernets", ID: p.Link, Interfaces: []string{p.Link}}
 	}
 	return nil

@@ -79,6 +79,7 @@ func (g Generated) Write(ctx context.Context, h *Host) error {
 type Managed struct {
 	Link    string
 	File    string // a .network file, or a drop-in for one
+	Data    string // what File says; "" is not looked at
 	Present bool
 }
 
@@ -91,8 +92,14 @@ func (m Managed) Text() string {
 	return "configured by " + m.File + "\n"
 }
 
+// An outdated Managed link is configured by a file that has been, or is going
+// to be, written anew.
+type outdated struct{ Managed }
+
+func (o outdated) Text() string { return "configured by an earlier " + o.File + "\n" }
+
 func (m Managed) Read(_ context.Context, h *Host) (Resource, error) {
-	live := Managed{Link: m.Link, File: m.File}
+	live := Managed{Link: m.Link, File: m.File, Data: m.Data}
 	link, err := h.link(m.Link)
 	if link == nil {
 		return live, err
@@ -104,11 +111,29 @@ func (m Managed) Read(_ context.Context, h *Host) (Resource, error) {
 		// systemd 252 does not tell. Then one reload is due when the file
 		// comes or goes.
 		live.Present = h.isRegular(m.File)
-		return live, nil
+	} else {
+		files := strings.FieldsFunc(dropIns, func(r rune) bool { return r == ':' || r == ' ' })
+		live.Present = slices.Contains(append(files, file), m.File)
 	}
-	files := strings.FieldsFunc(dropIns, func(r rune) bool { return r == ':' || r == ' ' })
-	live.Present = slices.Contains(append(files, file), m.File)
+	if live.Present && m.Present && h.isOutdated(m, index) {
+		return outdated{live}, nil
+	}
 	return live, nil
+}
+
+// isOutdated says whether networkd has to read the file again: it is about to
+// be written anew, or it asks for a delegation and the DHCPv6 client has
+// another identifier than that says.
+func (h *Host) isOutdated(m Managed, index int) bool {
+	if m.Data == "" {
+		return false
+	}
+	data, err := h.Root.ReadFile(local(m.File))
+	if err == nil && string(data) != m.Data {
+		return true
+	}
+	id, told := h.linkState(index, "DHCP6_CLIENT_DUID")
+	return told && strings.Contains(m.Data, askText) && !strings.HasPrefix(id, "DUID-LL:")
 }
 
 // Write has networkd read its files again, which configures the links whose

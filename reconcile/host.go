@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strconv"
 	"time"
 
 	"github.com/godbus/dbus/v5"
@@ -27,13 +28,17 @@ type Host struct {
 	// Plan then takes for absent. nil: that is an error.
 	Hidden func(name string, err error)
 
-	madeRun bool // the lock's directory was made for it
+	madeRun bool     // the lock's directory was made for it
+	asked   []Change // that make networkd ask for a prefix, in this run
 }
 
 // A Bus is what the program asks of the daemons.
 type Bus interface {
 	// Reload makes networkd read its files again (networkctl reload).
 	Reload(context.Context) error
+	// Describe is what networkd knows of a link, as JSON (networkctl --json
+	// status). Its size grows with the routes of the link.
+	Describe(ctx context.Context, index int) ([]byte, error)
 }
 
 // Open opens this machine (root "") or a directory that stands for one, whose
@@ -139,6 +144,22 @@ func (n networkd) call(ctx context.Context, method string, args ...any) error {
 const patience = 5 * time.Second
 
 func (n networkd) Reload(ctx context.Context) error { return n.call(ctx, "Reload") }
+
+func (n networkd) Describe(ctx context.Context, index int) ([]byte, error) {
+	soon, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	var text string
+	// A digit cannot begin a D-Bus path element: networkd escapes the first as
+	// "_" and its code.
+	name := strconv.Itoa(index)
+	path := fmt.Sprintf("%s/link/_%02x%s", network1Path, name[0], name[1:])
+	err := n.conn.Object(network1, dbus.ObjectPath(path)).
+		CallWithContext(soon, network1+".Link.Describe", 0).Store(&text)
+	if err != nil {
+		return nil, fmt.Errorf("networkd: Describe: %w", err)
+	}
+	return []byte(text), nil
+}
 
 // Privileged says what the caller lacks to change the machine.
 func (h *Host) Privileged() error {

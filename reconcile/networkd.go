@@ -60,14 +60,41 @@ Scope=link
 `, tunnel)
 }
 
-// linkText renders the drop-in for the .network file of a WAN or LAN.
-func linkText(p Persist) string {
-	text := heading
-	if p.NoRA {
+// dropIn is what a drop-in has to say of the link, and for which file; no text
+// is none. What netplan has keys for is in its file.
+func (p Persist) dropIn() (path, text string) {
+	file := p.File
+	if p.Definition != nil {
+		file = p.Definition.network()
+	}
+	if p.Ask {
+		text += askText
+	}
+	if p.NoRA && p.Definition == nil {
 		text += "[Network]\nIPv6AcceptRA=no\n"
 	}
-	if p.CE.IsValid() {
+	if p.CE.IsValid() && p.Definition == nil {
 		text += fmt.Sprintf("[Address]\nAddress=%s\nPreferredLifetime=0\n", p.CE)
 	}
-	return text
+	if text == "" || file == "" {
+		return "", ""
+	}
+	return dropInPath(file), heading + text
 }
+
+// askText has networkd ask for a delegated prefix. Router advertisements still
+// bring the default route, which DHCPv6 never does, and start the client,
+// whatever their flags say; DHCP= is left alone, for it is about IPv4 as well.
+// The identifier is of the type that NTT's servers want, with the MAC address
+// in it, and no address is asked for: there are home gateways that do not
+// answer who asks for both, and the prefix is enough.
+const askText = `[Network]
+IPv6AcceptRA=yes
+[IPv6AcceptRA]
+DHCPv6Client=always
+[DHCPv6]
+DUIDType=link-layer
+UseAddress=no
+UseHostname=no
+UseDelegatedPrefix=yes
+`

@@ -1,0 +1,201 @@
+package reconcile
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"mape-netplan/schema"
+)
+
+// A Candidate is a prefix that may tell which line this is.
+type Candidate struct {
+	Prefix netip.Prefix // a delegation, or an address with its length
+	Origin Origin
+	Line   Line // what it comes to, where a rule covers it
+	// Reason is why it cannot be the one; "" is that it can, and the first of
+	// those is.
+	Reason string
+	// Err is that no rule covers it.
+	Err error
+
+	announced uint32
+	ours      bool // what it comes to is what the machine has from an earlier run
+}
+
+// Candidates lists the prefixes that the machine has from its line, the one
+// that is taken first, with why the others are not. The error says why the WAN
+// is not known.
+func Candidates(c *schema.Config, f Facts) ([]Candidate, error) {
+	wan, err := wan(c, f)
+	if err != nil {
+		return nil, err
+	}
+	return candidates(c, wan, f), nil
+}
+
+// candidates puts those that can be the line's before those that cannot, and
+// the former in the order of trust.
+//
+// Of addresses, those that a router advertises come first, and of them those
+// that were announced last: a router whose line has moved to another prefix
+// goes on with that one alone. A delegation goes before them, for only what
+// was asked for on the line in person is surely routed here (on FLET'S Cross
+// an advertised address outside of it is of no use); but a home gateway
+// delegates a part of what it advertises, and there the part says nothing new.
+func candidates(c *schema.Config, wan Link, f Facts) []Candidate {
+	var delegated, addresses []Candidate
+	for _, d := range f.Delegations {
+		delegated = append(delegated, delegatedCandidate(c, wan, f, d))
+	}
+	for _, a := range wan.Addresses {
+		if a.Prefix.Addr().Is6() {
+			addresses = append(addresses, addressCandidate(c, wan, f, a))
+		}
+	}
+	slices.SortStableFunc(addresses, byTrust(addresses))
+	all := slices.Concat(delegated, addresses)
+	if part(delegated, addresses) {
+		all = slices.Concat(addresses, delegated)
+	}
+	slices.SortStableFunc(all, func(a, b Candidate) int { return cmp.Compare(rank(a), rank(b)) })
+	return all
+}
+
+// rank puts what no rule covers behind what can be taken, and what tells
+// nothing of the line last.
+func rank(c Candidate) int {
+	switch {
+	case c.Reason == "":
+		return 0
+	case c.Err != nil:
+		return 1
+	}
+	return 2
+}
+
+// byTrust orders addresses, of which some were announced at the same time.
+func byTrust(all []Candidate) func(a, b Candidate) int {
+	// The prefixes of one advertisement are worked off within milliseconds.
+	const moment = 10 // in 1/100 s
+	var newest uint32
+	for _, c := range all {
+		// The kernel's counter begins anew after 497 days.
+		if c.Origin == OriginRA && c.Reason == "" && (newest == 0 || int32(c.announced-newest) > 0) {
+			newest = c.announced
+		}
+	}
+	key := func(c Candidate) int {
+		last := int32(newest-c.announced) <= moment
+		switch {
+		case c.Origin == OriginRA && last && c.ours:
+			return 0
+		case c.Origin == OriginRA && last:
+			return 1
+		case c.Origin == OriginRA:
+			return 2
+		case c.Origin == OriginStatic:
+			return 3
+		}
+		return 4
+	}
+	return func(a, b Candidate) int { return cmp.Compare(key(a), key(b)) }
+}
+
+// part says whether the delegation that would be taken is only a part of the
+// end-user prefix that the address that would be taken says as well.
+func part(delegated, addresses []Candidate) bool {
+	can := func(c Candidate) bool { return c.Reason == "" }
+	d, a := slices.IndexFunc(delegated, can), slices.IndexFunc(addresses, can)
+	if d < 0 || a < 0 {
+		return false
+	}
+	whole := delegated[d].Line.Softwire.EndUserPrefix
+	return whole == addresses[a].Line.Softwire.EndUserPrefix && delegated[d].Prefix.Bits() > whole.Bits()
+}
+
+func delegatedCandidate(c *schema.Config, wan Link, f Facts, d Delegation) Candidate {
+	candidate := Candidate{Prefix: d.Prefix, Origin: OriginPD}
+	switch {
+	case c.WANPrefix == "ra":
+		candidate.Reason = "is delegated, and mape.wan-prefix is ra"
+	case d.Link != "" && d.Link != wan.Name:
+		candidate.Reason = fmt.Sprintf("was delegated by way of %s", d.Link)
+	case !global(d.Prefix.Addr()):
+		candidate.Reason = "is not a global address"
+	default:
+		candidate.derive(c, wan, f, d.Prefix)
+	}
+	return candidate
+}
+
+func addressCandidate(c *schema.Config, wan Link, f Facts, a Inet) Candidate {
+	candidate := Candidate{Prefix: a.Prefix, Origin: a.Origin, announced: a.Announced}
+	if candidate.Reason = a.unfit(); candidate.Reason != "" {
+		return candidate
+	}
+	switch {
+	case f.Owned.has(wan.Name, a.Prefix.Addr()):
+		candidate.Reason = "is the CE address of an earlier run"
+	case c.WANPrefix == "pd":
+		candidate.Reason = "is not delegated, and mape.wan-prefix is pd"
+	default:
+		candidate.derive(c, wan, f, netip.PrefixFrom(a.Prefix.Addr(), 128))
+	}
+	if candidate.Reason == "" && candidate.Line.Softwire.CE == a.Prefix.Addr() {
+		candidate.Reason = "is the CE address itself, which may be an earlier line's"
+	}
+	return candidate
+}
+
+func (c *Candidate) derive(section *schema.Config, wan Link, f Facts, prefix netip.Prefix) {
+	if c.Line, c.Err = derive(section, prefix); c.Err != nil {
+		c.Reason = c.Err.Error()
+		return
+	}
+	c.ours = f.Owned.has(wan.Name, c.Line.Softwire.CE)
+}
+
+// unfit says why an address does not tell the prefix of the line.
+func (i Inet) unfit() string {
+	switch ip := i.Prefix.Addr(); {
+	case ip.Is6() && ip.IsLinkLocalUnicast():
+		return "is link-local"
+	case ip.Is6() && ip.IsPrivate():
+		return "is a unique local address"
+	case !global(ip):
+		return "is not a global address"
+	case i.Temporary:
+		return "is temporary"
+	case i.Deprecated:
+		return "is deprecated"
+	}
+	return ""
+}
+
+// ofLine says whether an address tells the prefix of the line. The CE address
+// itself does not: it is deprecated, and may be the previous line's.
+func (i Inet) ofLine() bool { return i.unfit() == "" }
+
+// global says whether IANA has given an address to the internet (2000::/3).
+func global(ip netip.Addr) bool { return netip.MustParsePrefix("2000::/3").Contains(ip) }
+
+// missing says what a machine lacks that has no candidate to take.
+func missing(c *schema.Config, wan Link, all []Candidate) error {
+	for _, candidate := range all {
+		if candidate.Err == nil {
+			continue
+		}
+		has := "has"
+		if candidate.Origin == OriginPD {
+			has = "was delegated"
+		}
+		// Before the provider's prefix NTT's own may come.
+		return fmt.Errorf("%s %s %s: %w", wan.Name, has, candidate.Prefix, candidate.Err)
+	}
+	if c.WANPrefix == "pd" {
+		return fmt.Errorf("no prefix has been delegated to %s yet, and mape.wan-prefix is pd; wait for the line's DHCPv6 server, which has one for a single router only, or set mape.prefix", wan.Name)
+	}
+	return fmt.Errorf("%s has no global IPv6 address yet, so the line's prefix is not known; wait for a router advertisement, or set mape.prefix", wan.Name)
+}

@@ -1,0 +1,168 @@
+package reconcile
+
+import (
+	"context"
+	"encoding/json"
+	"net/netip"
+	"slices"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// A Delegation is a prefix that DHCPv6 has delegated to the machine (RFC 8415,
+// IA_PD), or a part of one.
+type Delegation struct {
+	Prefix netip.Prefix `json:"prefix"`
+	// Link is the one it came by; "" is not known.
+	Link string `json:"link,omitempty"`
+	// Source is what tells of it: "route", "lease" or "assigned".
+	Source string `json:"source"`
+}
+
+const (
+	// sourceRoute is the kernel's unreachable route, which networkd makes for
+	// every delegation shorter than /64 so that packets to a part that no link
+	// has do not go back to the provider.
+	sourceRoute = "route"
+	// sourceLease is networkd's DHCPv6 lease. systemd 252 does not show it.
+	sourceLease = "lease"
+	// sourceAssigned is a part of a delegation that networkd has assigned to
+	// another link.
+	sourceAssigned = "assigned"
+)
+
+// keepsDelegation says whether a route is the one that networkd keeps for a
+// delegation: "unreachable … dev lo proto dhcp".
+func keepsDelegation(r netlink.Route) bool {
+	return r.Family == unix.AF_INET6 && r.Type == unix.RTN_UNREACHABLE && r.Protocol == unix.RTPROT_DHCP &&
+		towards(r).Bits() > 0
+}
+
+// delegations finds the prefixes that DHCPv6 delegated: those that the kernel
+// keeps a route for, and where there is none, what networkd says of the links
+// that its DHCPv6 client runs on. networkd is only asked then: its answer
+// lists every route of the link, and with a thousand takes it a second on a
+// slow machine.
+func (h *Host) delegations(links []Link, kept []netip.Prefix) []Delegation {
+	var clients []Link
+	if h.Bus != nil {
+		for _, l := range links {
+			if _, runs := h.linkState(l.Index, "DHCP6_CLIENT_IAID"); runs {
+				clients = append(clients, l)
+			}
+		}
+	}
+	var all []Delegation
+	for _, p := range kept {
+		d := Delegation{Prefix: p, Source: sourceRoute}
+		if len(clients) == 1 {
+			d.Link = clients[0].Name
+		}
+		all = append(all, d)
+	}
+	if len(all) == 0 {
+		for _, l := range clients {
+			for _, p := range h.describe(l).leases() {
+				all = append(all, Delegation{p, l.Name, sourceLease})
+			}
+		}
+	}
+	if len(all) == 0 && len(clients) > 0 {
+		all = h.assigned(links)
+	}
+	for i := range links {
+		links[i].mark(all)
+	}
+	return all
+}
+
+// assigned finds the parts of a delegation that networkd gave to links: all
+// that systemd 252 tells of a delegated /64.
+func (h *Host) assigned(links []Link) (all []Delegation) {
+	for _, l := range links {
+		if l.NetworkFile == "" || !slices.ContainsFunc(l.Addresses, func(a Inet) bool { return a.Origin == OriginRA }) {
+			continue
+		}
+		for _, p := range h.describe(l).assigned() {
+			if !slices.ContainsFunc(all, func(d Delegation) bool { return d.Prefix == p }) {
+				all = append(all, Delegation{Prefix: p, Source: sourceAssigned})
+			}
+		}
+	}
+	return all
+}
+
+// mark says of addresses out of a delegation that they are: to the kernel they
+// look as if a router had advertised them.
+func (l *Link) mark(delegations []Delegation) {
+	if l.Default6 != nil {
+		return // On the line itself a router does advertise them.
+	}
+	for i, a := range l.Addresses {
+		out := func(d Delegation) bool { return d.Link != l.Name && d.Prefix.Contains(a.Prefix.Addr()) }
+		if a.Origin == OriginRA && slices.ContainsFunc(delegations, out) {
+			l.Addresses[i].Origin = OriginPD
+		}
+	}
+}
+
+// A description is what the program reads of networkd's JSON. Addresses are
+// arrays of bytes there.
+type description struct {
+	Addresses []struct {
+		Address      bytesAddr
+		PrefixLength int
+		ConfigSource string
+	}
+	DHCPv6Client struct {
+		Prefixes []struct {
+			Prefix       bytesAddr
+			PrefixLength int
+		}
+	}
+}
+
+// describe asks networkd about a link. No answer is no knowledge, as on
+// versions that do not have the method.
+func (h *Host) describe(l Link) (d description) {
+	data, err := h.Bus.Describe(context.Background(), l.Index)
+	if err != nil || json.Unmarshal(data, &d) != nil {
+		return description{}
+	}
+	return d
+}
+
+// leases are the prefixes of the DHCPv6 lease.
+func (d description) leases() (all []netip.Prefix) {
+	for _, p := range d.DHCPv6Client.Prefixes {
+		if prefix := netip.PrefixFrom(p.Prefix.addr(), p.PrefixLength); prefix.IsValid() {
+			all = append(all, prefix)
+		}
+	}
+	return all
+}
+
+// assigned are the prefixes of the addresses that were made of a delegation.
+func (d description) assigned() (all []netip.Prefix) {
+	for _, a := range d.Addresses {
+		if prefix := netip.PrefixFrom(a.Address.addr(), a.PrefixLength); a.ConfigSource == "DHCP-PD" && prefix.IsValid() {
+			all = append(all, prefix.Masked())
+		}
+	}
+	return all
+}
+
+// bytesAddr is an address as JSON numbers: a slice of uint8 would be base64.
+type bytesAddr []uint16
+
+func (b bytesAddr) addr() netip.Addr {
+	if len(b) != 16 {
+		return netip.Addr{}
+	}
+	var ip [16]byte
+	for i, v := range b {
+		ip[i] = byte(v)
+	}
+	return netip.AddrFrom16(ip)
+}
