@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -49,10 +50,14 @@ func (o *options) converge(cmd *cobra.Command, timeout time.Duration, want func(
 	}
 	defer unlock()
 	resources, err := want(ctx, h)
-	if err != nil {
-		return nil, err
+	var changes []reconcile.Change
+	if err == nil {
+		changes, err = reconcile.Converge(ctx, h, resources)
 	}
-	return reconcile.Converge(ctx, h, resources)
+	if err != nil {
+		err = errors.Join(err, h.Unask())
+	}
+	return changes, err
 }
 
 // gateway compiles the section, once the line has what it needs.

@@ -14,7 +14,7 @@ import (
 )
 
 func (o *options) compute() *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "compute",
 		Short: "Print the softwire that the section and the prefix make",
 		Long: `Print the softwire that the section and the prefix make: the CE address, the
@@ -37,16 +37,13 @@ privilege is needed.`,
 			return s.print(cmd.OutOrStdout())
 		},
 	}
+	o.factsFlag(cmd)
+	return cmd
 }
 
 // softwire looks at the machine only for what the section leaves to it.
 func (o *options) softwire(c *schema.Config) (view, error) {
-	h, err := o.open()
-	if err != nil {
-		return view{}, err
-	}
-	h.Hidden = func(string, error) {} // Its links say enough.
-	facts, err := reconcile.Gather(h)
+	facts, err := o.linkFacts()
 	if err != nil {
 		return view{}, err
 	}
@@ -55,6 +52,20 @@ func (o *options) softwire(c *schema.Config) (view, error) {
 		return view{}, err
 	}
 	return viewOf(line, reconcile.TunnelMTU(c, reconcile.LikelyWAN(c, facts))), nil
+}
+
+// linkFacts are those of the machine that is meant, of which its links say
+// enough.
+func (o *options) linkFacts() (reconcile.Facts, error) {
+	if o.factsFile != "" {
+		return o.givenFacts()
+	}
+	h, err := o.open()
+	if err != nil {
+		return reconcile.Facts{}, err
+	}
+	h.Hidden = func(string, error) {}
+	return reconcile.Gather(h)
 }
 
 // A view is a softwire as compute and status print it.

@@ -9,16 +9,19 @@ import (
 )
 
 func (o *options) plan() *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "plan",
 		Short: "Show what apply would do",
 		Long: `Show what apply would do, as one unified diff for each resource, and change
 nothing. Without root, what may not be read counts as absent. A file that is
 given with -c, names no WAN and is for a line that this machine is not on is
-planned for an example gateway on which nothing has been done yet.
+planned for an example gateway on which nothing has been done yet. With --facts
+it is planned for the machine whose facts are given, and everything is shown as
+if nothing had been done there yet: what is in its files and in its kernel is
+not in the facts.
 
 Exit codes: 0 in sync, 3 there are differences.`,
-		Example: "  mape-netplan plan -c examples/ocn.yaml",
+		Example: "  mape-netplan plan -c examples/ocn.yaml\n  mape-netplan plan -c gateway.yaml --facts gateway.json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			changes, err := o.changes(cmd)
 			if o.json {
@@ -40,12 +43,17 @@ Exit codes: 0 in sync, 3 there are differences.`,
 			return nil
 		},
 	}
+	o.factsFlag(cmd)
+	return cmd
 }
 
 func (o *options) changes(cmd *cobra.Command) ([]reconcile.Change, error) {
 	c, err := o.section(cmd)
 	if err != nil {
 		return nil, err
+	}
+	if o.factsFile != "" {
+		return o.planFor(cmd, c)
 	}
 	h, err := o.open()
 	if err != nil {
@@ -77,6 +85,23 @@ func (o *options) examplePlan(cmd *cobra.Command, c *schema.Config) ([]reconcile
 		return nil, o.blame(err)
 	}
 	cmd.PrintErrln("warning: this machine is not on that line: this is the plan for an example gateway (WAN eth1, LAN eth0) that has nothing yet")
+	warn(cmd, g.Warnings)
+	return reconcile.FromNothing(reconcile.Compile(g, facts)), nil
+}
+
+// planFor plans for the machine of --facts.
+func (o *options) planFor(cmd *cobra.Command, c *schema.Config) ([]reconcile.Change, error) {
+	facts, err := o.givenFacts()
+	if err != nil {
+		return nil, err
+	}
+	g, err := reconcile.Resolve(c, facts)
+	if err != nil {
+		return nil, o.blame(err)
+	}
+	if len(facts.Owned.Files) > 0 {
+		cmd.PrintErrf("warning: %s is of a machine where apply has run; what it made there is not in the file, so that everything is shown as new\n", o.factsFile)
+	}
 	warn(cmd, g.Warnings)
 	return reconcile.FromNothing(reconcile.Compile(g, facts)), nil
 }

@@ -17,6 +17,7 @@ import (
 // options are the flags that every verb has.
 type options struct {
 	config, rootDir, prefix string
+	factsFile               string // of plan and compute
 	json                    bool
 	in                      io.Reader
 }
@@ -51,7 +52,7 @@ func newRoot(in io.Reader) *cobra.Command {
 	flags.StringVar(&o.rootDir, "root-dir", "", "work on the files below `DIR` and leave the running system out")
 	flags.StringVar(&o.prefix, "prefix", "", "the line's IPv6 prefix `P`, instead of the section's")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return exit{exitBad, err} })
-	root.AddCommand(o.validate(), o.compute(), o.plan(), o.apply(), o.status(), o.ports(), o.remove(), version())
+	root.AddCommand(o.validate(), o.facts(), o.compute(), o.plan(), o.apply(), o.status(), o.ports(), o.remove(), version())
 	for _, verb := range root.Commands() {
 		verb.Args = noArguments
 	}
