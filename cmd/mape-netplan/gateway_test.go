@@ -39,6 +39,7 @@ func TestGateway(t *testing.T) {
 			g.step("reboot", (*gateway).reboot)
 			g.step("judge", (*gateway).judge)
 			g.step("remove", (*gateway).remove)
+			g.step("delegation", (*gateway).delegation)
 			g.step("networkd", (*gateway).networkd)
 			g.step("resources", (*gateway).resources)
 		})

@@ -24,6 +24,7 @@ type Network struct {
 
 	lanTap, wanTap *os.File
 	router         *router
+	delegator      *delegator
 	closers        []io.Closer // closed last to first
 }
 
@@ -52,7 +53,8 @@ func NewNetwork(announce Announce, judge Judge) (n *Network, err error) {
 	if n.router, err = newRouter(n.WAN); err != nil {
 		return n, err
 	}
-	n.closers = append(n.closers, n.router)
+	n.delegator = &delegator{wan: n.WAN}
+	n.closers = append(n.closers, n.router, n.delegator)
 	return n, n.Announce(announce)
 }
 

@@ -113,6 +113,13 @@ func (r *Relay) SetJudge(j Judge) error {
 	return nil
 }
 
+// ce is the address that the relay sends to.
+func (r *Relay) ce() netip.Addr {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.judge.CE
+}
+
 // Inject sends an IPv4 packet to the CE through the tunnel as if it had come
 // from the internet.
 func (r *Relay) Inject(packet []byte) error {

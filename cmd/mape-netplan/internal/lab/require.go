@@ -16,6 +16,7 @@ var tools = map[string]string{
 	"mke2fs":             "e2fsprogs",
 	"genisoimage":        "genisoimage",
 	"radvd":              "radvd",
+	"kea-dhcp6":          "kea-dhcp6-server",
 	"ssh":                "openssh-client",
 	"ssh-keygen":         "openssh-client",
 	"ping":               "iputils-ping",

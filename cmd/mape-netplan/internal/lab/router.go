@@ -13,6 +13,7 @@ import (
 type Announce struct {
 	Prefix     netip.Prefix // routed to the line, and on-link as /64; invalid for none
 	Autonomous bool         // hosts make addresses from it
+	Managed    bool         // M and O: DHCPv6 has more
 	Silent     bool         // no default route: router lifetime 0
 }
 
@@ -35,9 +36,9 @@ func (a Announce) config() string {
 		lifetime = 0
 	}
 	fmt.Fprintf(&b, "interface line {\n\tAdvSendAdvert on;\n\tMinRtrAdvInterval 3;\n\tMaxRtrAdvInterval 10;\n")
-	fmt.Fprintf(&b, "\tAdvDefaultLifetime %d;\n", lifetime)
+	on := map[bool]string{true: "on", false: "off"}
+	fmt.Fprintf(&b, "\tAdvDefaultLifetime %d;\n\tAdvManagedFlag %s;\n\tAdvOtherConfigFlag %s;\n", lifetime, on[a.Managed], on[a.Managed])
 	if a.Prefix.IsValid() {
-		on := map[bool]string{true: "on", false: "off"}
 		net := netip.PrefixFrom(a.Prefix.Addr(), 64).Masked()
 		fmt.Fprintf(&b, "\tprefix %s {\n\t\tAdvOnLink on;\n\t\tAdvAutonomous %s;\n\t};\n", net, on[a.Autonomous])
 	}
