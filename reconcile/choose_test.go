@@ -169,3 +169,38 @@ func TestCandidatesOrder(t *testing.T) {
 		}
 	}
 }
+
+// TestPrefixOfAnotherLine: a section's prefix that the machine shows no sign of is warned of, and it may be a machine
+// that is not on that line at all.
+func TestPrefixOfAnotherLine(t *testing.T) {
+	c := sectionOf(t, "{prefix: '"+lineB+"::/56'}")
+	for _, test := range []struct {
+		addresses   []Inet
+		delegations []Delegation
+		warns       bool
+	}{
+		{nil, nil, false},
+		{[]Inet{advertised(lineA+"::5/64", 1)}, nil, true},
+		{[]Inet{advertised("2400:4050:5c71:b0f1::5/64", 1)}, nil, false},
+		{nil, []Delegation{delegated(lineA + "::/56")}, true},
+		{nil, []Delegation{delegated(lineB + "::/56")}, false},
+		{[]Inet{advertised(lineA+"::5/64", 1)}, []Delegation{delegated("2400:4050:5c71:b0f0::/60")}, false},
+	} {
+		f := lines(test.addresses...)
+		f.Delegations = test.delegations
+		g, err := Resolve(c, f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := "no address of eth1 is in " + lineB + "::/56, the line that mape.prefix says"
+		if slices.Contains(g.Warnings, want) != test.warns {
+			t.Errorf("%v, %v: warns %q", test.addresses, test.delegations, g.Warnings)
+		}
+		here := slices.ContainsFunc(append(test.delegations, Delegation{}), func(d Delegation) bool {
+			return strings.HasPrefix(d.Prefix.String(), "2400:4050:5c71:b0")
+		}) || len(test.addresses) > 0 && !test.warns && len(test.delegations) == 0
+		if Elsewhere(c, f) == here {
+			t.Errorf("%v, %v: elsewhere is %v", test.addresses, test.delegations, !here)
+		}
+	}
+}

@@ -26,7 +26,7 @@ func ExampleFacts() Facts {
 
 // Elsewhere says whether a section is for a line that the machine is not on:
 // it names the line but no interface, nothing here has an address of that
-// line, and no run has made anything of it.
+// line or a delegation, and no run has made anything of it.
 func Elsewhere(c *schema.Config, f Facts) bool {
 	if c.WAN != "" || len(c.LAN) > 0 || len(f.Owned.Files) > 0 || c.Softwire == nil && !c.Prefix.IsValid() {
 		return false
@@ -35,7 +35,8 @@ func Elsewhere(c *schema.Config, f Facts) bool {
 	if err != nil {
 		return false
 	}
-	return !slices.ContainsFunc(f.Links, func(l Link) bool { return onLine(l, line.Softwire.CE) })
+	ce := line.Softwire.CE
+	return !f.delegatedFrom(ce) && !slices.ContainsFunc(f.Links, func(l Link) bool { return onLine(l, ce) })
 }
 
 // homeOf is the part of the line that one home has. Every rule known makes a
@@ -45,6 +46,11 @@ func homeOf(ce netip.Addr) netip.Prefix { return netip.PrefixFrom(ce, 56).Masked
 
 func onLine(l Link, ce netip.Addr) bool {
 	return slices.ContainsFunc(l.Addresses, func(a Inet) bool { return homeOf(ce).Contains(a.Prefix.Addr()) })
+}
+
+// delegatedFrom says whether a part of the line has been delegated.
+func (f Facts) delegatedFrom(ce netip.Addr) bool {
+	return slices.ContainsFunc(f.Delegations, func(d Delegation) bool { return homeOf(ce).Overlaps(d.Prefix) })
 }
 
 // FromNothing is the plan for a machine that has none of what is wanted.

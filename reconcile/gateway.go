@@ -266,7 +266,8 @@ func (g *Gateway) warn(c *schema.Config, wan Link, f Facts) {
 			g.Warnings = append(g.Warnings, fmt.Sprintf("%s has an IPv4 default route too, of metric %d: the tunnel's, of metric 0, goes before it", l.Name, *l.Default4))
 		}
 	}
-	if c.Prefix.IsValid() && !onLine(wan, g.Softwire.CE) && slices.ContainsFunc(wan.Addresses, Inet.ofLine) {
+	known := len(f.Delegations) > 0 || slices.ContainsFunc(wan.Addresses, Inet.ofLine)
+	if c.Prefix.IsValid() && known && !onLine(wan, g.Softwire.CE) && !f.delegatedFrom(g.Softwire.CE) {
 		g.Warnings = append(g.Warnings, fmt.Sprintf("no address of %s is in %s, the line that mape.prefix says", wan.Name, homeOf(g.Softwire.CE)))
 	}
 	if g.pool().first == 0 {

@@ -19,8 +19,9 @@ import (
 // A gatewayNS is a machine of its own: a namespace with a WAN and a LAN, and a directory for its files.
 type gatewayNS struct {
 	*ns
-	h   *Host
-	dir string
+	h      *Host
+	dir    string
+	others *ns // what its cables lead to: "lan" and "line"
 }
 
 // lineSection is what the tests make of a gatewayNS.
@@ -36,10 +37,9 @@ network: {version: 2, ethernets: {eth0: {addresses: [192.168.1.5/24]}, eth1: {}}
 // newGateway makes a machine before the first run. The other ends of its cables are in a namespace of their own.
 func newGateway(t testing.TB) *gatewayNS {
 	t.Helper()
-	g := &gatewayNS{ns: newNS(t)}
-	others := newNS(t)
-	veth(t, g.ns, "eth0", "192.168.1.5/24", others, "lan", "")
-	veth(t, g.ns, "eth1", "", others, "line", "")
+	g := &gatewayNS{ns: newNS(t), others: newNS(t)}
+	veth(t, g.ns, "eth0", "192.168.1.5/24", g.others, "lan", "")
+	veth(t, g.ns, "eth1", "", g.others, "line", "")
 	// Duplicate address detection takes a second or two each time; TestDetection has it.
 	sysctl(t, g.ns, map[string]string{"ipv6/conf/eth1/accept_dad": "0", "ipv6/conf/all/accept_dad": "0"})
 	g.h, g.dir = hostOf(t, cloudInit)
