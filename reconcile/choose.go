@@ -45,13 +45,14 @@ func Candidates(c *schema.Config, f Facts) ([]Candidate, error) {
 // an advertised address outside of it is of no use); but a home gateway
 // delegates a part of what it advertises, and there the part says nothing new.
 func candidates(c *schema.Config, wan Link, f Facts) []Candidate {
+	m := making{c, wan, f, map[netip.Prefix]made{}}
 	var delegated, addresses []Candidate
 	for _, d := range f.Delegations {
-		delegated = append(delegated, delegatedCandidate(c, wan, f, d))
+		delegated = append(delegated, m.ofDelegation(d))
 	}
 	for _, a := range wan.Addresses {
 		if a.Prefix.Addr().Is6() {
-			addresses = append(addresses, addressCandidate(c, wan, f, a))
+			addresses = append(addresses, m.ofAddress(a))
 		}
 	}
 	slices.SortStableFunc(addresses, byTrust(addresses))
@@ -115,46 +116,67 @@ func part(delegated, addresses []Candidate) bool {
 	return whole == addresses[a].Line.Softwire.EndUserPrefix && delegated[d].Prefix.Bits() > whole.Bits()
 }
 
-func delegatedCandidate(c *schema.Config, wan Link, f Facts, d Delegation) Candidate {
+// A making makes candidates of what the WAN has, one line for all addresses of
+// a subnet: there may be thousands.
+type making struct {
+	c     *schema.Config
+	wan   Link
+	f     Facts
+	known map[netip.Prefix]made
+}
+
+type made struct {
+	line Line
+	err  error
+}
+
+func (m making) ofDelegation(d Delegation) Candidate {
 	candidate := Candidate{Prefix: d.Prefix, Origin: OriginPD}
 	switch {
-	case c.WANPrefix == "ra":
+	case m.c.WANPrefix == "ra":
 		candidate.Reason = "is delegated, and mape.wan-prefix is ra"
-	case d.Link != "" && d.Link != wan.Name:
+	case d.Link != "" && d.Link != m.wan.Name:
 		candidate.Reason = fmt.Sprintf("was delegated by way of %s", d.Link)
 	case !global(d.Prefix.Addr()):
 		candidate.Reason = "is not a global address"
 	default:
-		candidate.derive(c, wan, f, d.Prefix)
+		m.derive(&candidate, d.Prefix)
 	}
 	return candidate
 }
 
-func addressCandidate(c *schema.Config, wan Link, f Facts, a Inet) Candidate {
+func (m making) ofAddress(a Inet) Candidate {
 	candidate := Candidate{Prefix: a.Prefix, Origin: a.Origin, announced: a.Announced}
+	ip := a.Prefix.Addr()
 	if candidate.Reason = a.unfit(); candidate.Reason != "" {
 		return candidate
 	}
 	switch {
-	case f.Owned.has(wan.Name, a.Prefix.Addr()):
+	case m.f.Owned.has(m.wan.Name, ip):
 		candidate.Reason = "is the CE address of an earlier run"
-	case c.WANPrefix == "pd":
+	case m.c.WANPrefix == "pd":
 		candidate.Reason = "is not delegated, and mape.wan-prefix is pd"
 	default:
-		candidate.derive(c, wan, f, netip.PrefixFrom(a.Prefix.Addr(), 128))
+		m.derive(&candidate, netip.PrefixFrom(ip, 64).Masked())
 	}
-	if candidate.Reason == "" && candidate.Line.Softwire.CE == a.Prefix.Addr() {
+	if candidate.Reason == "" && candidate.Line.Softwire.CE == ip {
 		candidate.Reason = "is the CE address itself, which may be an earlier line's"
 	}
 	return candidate
 }
 
-func (c *Candidate) derive(section *schema.Config, wan Link, f Facts, prefix netip.Prefix) {
-	if c.Line, c.Err = derive(section, prefix); c.Err != nil {
-		c.Reason = c.Err.Error()
+func (m making) derive(candidate *Candidate, prefix netip.Prefix) {
+	all, known := m.known[prefix]
+	if !known {
+		all.line, all.err = derive(m.c, prefix)
+		m.known[prefix] = all
+	}
+	candidate.Line, candidate.Err = all.line, all.err
+	if all.err != nil {
+		candidate.Reason = all.err.Error()
 		return
 	}
-	c.ours = f.Owned.has(wan.Name, c.Line.Softwire.CE)
+	candidate.ours = m.f.Owned.has(m.wan.Name, all.line.Softwire.CE)
 }
 
 // unfit says why an address does not tell the prefix of the line.
