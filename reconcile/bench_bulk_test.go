@@ -16,9 +16,11 @@ import (
 )
 
 // A bulk is a TCP connection from the LAN to a server on the internet, through a gateway that is joined to both by veth:
-// nothing but the kernel carries a packet.
+// nothing but the kernel carries a packet. Where the kernel has ip6_tunnel the gateway's tunnel is a real one, and the
+// server's namespace is the border relay as well; otherwise a veth stands in for it.
 //
 //	lan eth0 ── eth0 gw mape0 ── net0 inet
+//	lan eth0 ── eth0 gw mape0 ═ line0 ── line0 ═ net0 inet
 type bulk struct{ client, server *net.TCPConn }
 
 // newBulk connects through a gateway with the table. Without offload every packet passes the gateway by itself and has
@@ -28,29 +30,57 @@ func newBulk(t testing.TB, table nft.Table, mss int, offload bool) bulk {
 	lan, gw, inet := newNS(t), newNS(t), newNS(t)
 	for _, n := range []*ns{lan, gw, inet} {
 		sysctl(t, n, map[string]string{
-			"ipv6/conf/all/disable_ipv6": "1", "ipv4/conf/all/rp_filter": "0", "ipv4/conf/default/rp_filter": "0",
-			"ipv4/ip_forward": "1",
+			"ipv4/conf/all/rp_filter": "0", "ipv4/conf/default/rp_filter": "0", "ipv4/ip_forward": "1",
+			"ipv6/conf/default/accept_dad": "0", "ipv6/conf/default/router_solicitations": "0",
 		})
 	}
 	veth(t, lan, "eth0", rigHost+"/24", gw, "eth0", "192.168.1.1/24")
-	veth(t, gw, "mape0", "", inet, "net0", rigServer+"/32")
-	for _, end := range []struct {
-		n    *ns
-		name string
-	}{{lan, "eth0"}, {gw, "eth0"}, {gw, "mape0"}, {inet, "net0"}} {
-		end.n.do(func() { setOffload(t, end.name, offload) })
+	ends := []linkEnd{{lan, "eth0"}, {gw, "eth0"}}
+	if _, err := tryTunnel(t); err == nil {
+		ends = append(ends, realTunnel(t, gw, inet)...)
+	} else {
+		ends = append(ends, vethTunnel(t, gw, inet)...)
+	}
+	for _, e := range ends {
+		e.n.do(func() { setOffload(t, e.name, offload) })
 	}
 	lan.run(t, "ip", "route", "add", "default", "via", "192.168.1.1", "advmss", fmt.Sprint(mss))
 	gw.run(t, "ip", "route", "add", "default", "dev", "mape0", "scope", "link")
-	// The tunnel has no address: nobody would answer for the shared one.
-	var outer string
-	gw.do(func() { outer = mac(t, "mape0").String() })
 	inet.run(t, "ip", "route", "add", "192.0.2.0/24", "dev", "net0", "advmss", fmt.Sprint(mss))
-	inet.run(t, "ip", "neigh", "add", "192.0.2.18", "lladdr", outer, "dev", "net0", "nud", "permanent")
 	if err := table.Write(nft.OpenNS(gw.fd())); err != nil {
 		t.Fatal(err)
 	}
 	return connect(t, lan, inet)
+}
+
+// A linkEnd is a veth, whose offload can be set.
+type linkEnd struct {
+	n    *ns
+	name string
+}
+
+// vethTunnel has no address on the gateway's side: nobody would answer for the shared one.
+func vethTunnel(t testing.TB, gw, inet *ns) []linkEnd {
+	t.Helper()
+	veth(t, gw, "mape0", "", inet, "net0", rigServer+"/32")
+	var outer string
+	gw.do(func() { outer = mac(t, "mape0").String() })
+	inet.run(t, "ip", "neigh", "add", "192.0.2.18", "lladdr", outer, "dev", "net0", "nud", "permanent")
+	return []linkEnd{{gw, "mape0"}, {inet, "net0"}}
+}
+
+func realTunnel(t testing.TB, gw, inet *ns) []linkEnd {
+	t.Helper()
+	const ce, br = "2001:db8::1", "2001:db8::2"
+	veth(t, gw, "line0", ce+"/64", inet, "line0", br+"/64")
+	tunnel := func(n *ns, name, local, remote string) {
+		n.run(t, "ip", "link", "add", name, "type", "ip6tnl", "mode", "ipip6", "local", local, "remote", remote, "encaplimit", "none")
+		n.run(t, "ip", "link", "set", name, "up")
+	}
+	tunnel(gw, "mape0", ce, br)
+	tunnel(inet, "net0", br, ce)
+	inet.run(t, "ip", "addr", "add", rigServer+"/32", "dev", "net0")
+	return []linkEnd{{gw, "line0"}, {inet, "line0"}}
 }
 
 func connect(t testing.TB, lan, inet *ns) (b bulk) {

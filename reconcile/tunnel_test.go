@@ -15,7 +15,7 @@ import (
 func needTunnel(t testing.TB) {
 	t.Helper()
 	// Once made and deleted, the module is loaded, and a new namespace has its ip6tnl0 from the beginning.
-	out, err := newNS(t).try("ip", "link", "add", "probe0", "type", "ip6tnl", "mode", "ipip6", "local", "2001:db8::1", "remote", "2001:db8::2")
+	out, err := tryTunnel(t)
 	if err == nil {
 		return
 	}
@@ -23,6 +23,11 @@ func needTunnel(t testing.TB) {
 		t.Fatalf("the VM has no ip6_tunnel: %v: %s", err, out)
 	}
 	t.Skip("needs a real ip6_tunnel: the VM tier runs this inside the VM")
+}
+
+// tryTunnel makes a tunnel, which tells whether the kernel has ip6_tunnel.
+func tryTunnel(t testing.TB) (string, error) {
+	return newNS(t).try("ip", "link", "add", "probe0", "type", "ip6tnl", "mode", "ipip6", "local", "2001:db8::1", "remote", "2001:db8::2")
 }
 
 var tunnelDrifts = []drift{
