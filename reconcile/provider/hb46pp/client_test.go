@@ -1,0 +1,176 @@
+package hb46pp
+
+import (
+	"io"
+	"log"
+	"net/http"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/net/dns/dnsmessage"
+)
+
+var (
+	quiet = log.New(io.Discard, "", 0)
+	ports = regexp.MustCompile(`example\.jp:[0-9]+`)
+)
+
+func TestAsk(t *testing.T) {
+	l := newLine(t)
+	l.txt("v=v6mig-1 url=" + l.good(sample) + "/rule.cgi t=b")
+	answer, err := l.ask(Question{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if answer.Reply.Name() != "Highspeed 4over6 (A VNE)" || len(answer.Reply.MAPE.Rules) != 1 || answer.NoStore {
+		t.Errorf("%+v", answer)
+	}
+	asked := l.asked[0]
+	if asked.Path != "/rule.cgi" || asked.RawQuery != "vendorid=020000-mape_netplan&product=mape-netplan&version=1_4_2&capability=map_e,hubspoke" {
+		t.Errorf("asked %s", asked)
+	}
+	// The next question carries the token.
+	if answer.Token.Value != someToken {
+		t.Fatalf("token %+v", answer.Token)
+	}
+	if _, err := l.ask(Question{Token: answer.Token}); err != nil || l.asked[1].Query().Get("token") != someToken {
+		t.Errorf("asked %s, %v", l.asked[1], err)
+	}
+}
+
+// TestAskKinds: each way of section 3.2 that the specification allows.
+func TestAskKinds(t *testing.T) {
+	for name, start := range map[string]func(*line, http.HandlerFunc) string{
+		"http": func(l *line, h http.HandlerFunc) string { return l.serve(nil, h) + "/ t=a" },
+		"self-signed, not checked": func(l *line, h http.HandlerFunc) string {
+			ca, key := authority(t)
+			return l.serve(l.certificateFrom(ca, key, "someone.example", ca.NotAfter), h) + "/ t=a"
+		},
+		"good, not checked": func(l *line, h http.HandlerFunc) string { return l.serve(l.certificate("vne.example.jp"), h) + "/ t=a" },
+		"good, checked":     func(l *line, h http.HandlerFunc) string { return l.serve(l.certificate("vne.example.jp"), h) + "/ t=b" },
+		"an address": func(l *line, h http.HandlerFunc) string {
+			return strings.Replace(l.serve(nil, h), "vne.example.jp", "[::1]", 1) + "/ t=a"
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLine(t)
+			var sni string
+			l.txt("v=v6mig-1 url=" + start(l, func(w http.ResponseWriter, r *http.Request) {
+				if r.TLS != nil {
+					sni = r.TLS.ServerName
+				}
+				w.Header().Set("Cache-Control", "private, No-Store")
+				w.Write([]byte(sample))
+			}))
+			answer, err := l.ask(Question{})
+			if err != nil || !answer.NoStore {
+				t.Errorf("%+v, %v", answer, err)
+			}
+			if strings.Contains(name, "http") == false && name != "an address" && sni != "vne.example.jp" {
+				t.Errorf("SNI %q", sni)
+			}
+		})
+	}
+}
+
+// TestRedirections: 307 is followed, and says all again at the next server.
+func TestRedirections(t *testing.T) {
+	l := newLine(t)
+	end := l.good(sample)
+	other := strings.Replace(end, "vne", "other", 1)
+	// The other server is the same one by another name, so its certificate is for vne: with t=a that is no matter.
+	start := l.serve(l.certificate("vne.example.jp"), func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, other+"/x?y=z", http.StatusTemporaryRedirect)
+	})
+	l.txt("v=v6mig-1 url=" + start + "/ t=a")
+	answer, err := l.ask(Question{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if last := l.asked[1]; last.Path != "/x" || last.Query().Get("y") != "z" || last.Query().Get("capability") != "map_e,hubspoke" {
+		t.Errorf("asked %s", last)
+	}
+	if !slices.Equal(answer.Token.Origins, []string{start, other}) || answer.Token.Verified {
+		t.Errorf("token %+v", answer.Token)
+	}
+}
+
+// TestDNS: which failures take a tunnel down, and which do not.
+func TestDNS(t *testing.T) {
+	l := newLine(t)
+	l.wantFailure(Absent, "the line's resolver (::1) has no TXT record of 4over6.info.: the provider has no HB46PP")
+	l.txt() // NODATA
+	l.wantFailure(Absent, "the line's resolver (::1) has no TXT record of 4over6.info.: the provider has no HB46PP")
+	for rcode, want := range map[dnsmessage.RCode]string{
+		dnsmessage.RCodeServerFailure: "resolver ::1: TXT of 4over6.info.: server misbehaving",
+		dnsmessage.RCodeRefused:       "resolver ::1: TXT of 4over6.info.: server misbehaving",
+		mute:                          "resolver ::1: TXT of 4over6.info.: no answer in 300ms",
+	} {
+		l.fail(rcode)
+		l.wantFailure(Unresolved, want)
+	}
+	l.fail(0)
+	l.txt("v=v6mig-1 url=https://a/ t=b", "v=spf1 -all")
+	l.wantFailure(Unresolved, `resolver ::1: 4over6.info. there are 2 TXT records: it is one record "v=v6mig-1 url=https://… t=a", or t=b`)
+	l.txt("v=v6mig-1 url=http://a/ t=b")
+	l.wantFailure(Unresolved, `resolver ::1: 4over6.info. TXT record "v=v6mig-1 url=http://a/ t=b": t=b wants a certificate, and http has none: it is https with t=b, or t=a`)
+	l.client.Servers = nil
+	l.wantFailure(Unresolved, "no resolver of the line is known")
+}
+
+// TestSeveralResolvers: the first that has the record gives it, and only when none has it there is none.
+func TestSeveralResolvers(t *testing.T) {
+	l, public, broken := newLine(t), newLine(t), newLine(t)
+	broken.fail(dnsmessage.RCodeServerFailure)
+	l.txt("v=v6mig-1 url=" + l.good(sample) + "/ t=b")
+	lines := func(all ...*line) (servers []netip.AddrPort) {
+		for _, x := range all {
+			servers = append(servers, x.client.Servers[0])
+		}
+		return servers
+	}
+	own := lines(l)
+	l.client.Servers = append(lines(public, broken), own...)
+	if _, err := l.ask(Question{}); err != nil {
+		t.Error(err)
+	}
+	l.client.Servers = lines(public, broken)
+	l.wantFailure(Unresolved, "resolver ::1: TXT of 4over6.info.: server misbehaving")
+	l.client.Servers = lines(public, public)
+	l.wantFailure(Absent, "the line's resolver (::1, ::1) has no TXT record of 4over6.info.: the provider has no HB46PP")
+}
+
+// TestTargets: where a server cannot be.
+func TestTargets(t *testing.T) {
+	l := newLine(t)
+	mapped := netip.MustParseAddr("::ffff:192.0.2.1").As16()
+	for name, address := range map[string][16]byte{
+		"mapped.example.jp.": mapped,
+		"local.example.jp.":  netip.MustParseAddr("fe80::1").As16(),
+		"multi.example.jp.":  netip.MustParseAddr("ff02::1").As16(),
+		"none.example.jp.":   {},
+		"self.example.jp.":   netip.IPv6Loopback().As16(),
+	} {
+		l.set(name, &dnsmessage.AAAAResource{AAAA: address})
+	}
+	l.set("ipv4.example.jp.")
+	l.client.Loopback = false
+	for host, want := range map[string]string{
+		"mapped.example.jp":  "resolver ::1: it has no IPv6 address there",
+		"local.example.jp":   "fe80::1 is a link-local address, which no provisioning server has",
+		"multi.example.jp":   "ff02::1 is a multicast address, which no provisioning server has",
+		"none.example.jp":    ":: is the unspecified address, which no provisioning server has",
+		"self.example.jp":    "::1 is a loopback address, which no provisioning server has",
+		"[::1]":              "::1 is a loopback address, which no provisioning server has",
+		"[fe80::1%25eth0]":   "fe80::1%eth0 is a link-local address, which no provisioning server has",
+		"[::ffff:127.0.0.1]": "::ffff:127.0.0.1 is an IPv4-mapped address, which no provisioning server has",
+		"ipv4.example.jp":    "resolver ::1: it has no IPv6 address there",
+		"nobody.example.jp":  "resolver ::1: it has no IPv6 address there",
+	} {
+		l.txt("v=v6mig-1 url=https://" + host + "/ t=b")
+		l.wantFailure(Silent, "https://"+mustURL("https://"+host).Host+"/: "+want)
+	}
+}

@@ -1,0 +1,122 @@
+package hb46pp
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// A Reply is what a server says (section 3.4). As JSON it is of the protocol's own form, and reading it checks all of it
+// again. Methods that this program does not know stay out of it but for their names: a mistake in what nobody uses
+// shall not cost a line.
+type Reply struct {
+	Enabler string `json:"enabler_name"`
+	Service string `json:"service_name,omitempty"`
+	ISP     string `json:"isp_name,omitempty"`
+	// Seconds are how long it holds (ttl), up to 604800; nil is not said.
+	Seconds *int `json:"ttl,omitempty"`
+	// Auth is what came of user and password: "" (nobody asked), "req", "bad" or "ok".
+	Auth string `json:"auth,omitempty"`
+	// Order are the methods that the line has, the best first: "map_e", "dslite".
+	Order []string `json:"order"`
+	MAPE  *MAPE    `json:"map_e,omitempty"` // with map_e in Order only
+
+	token string
+}
+
+// TTL is how long the reply holds; negative is not said.
+func (r *Reply) TTL() time.Duration {
+	if r.Seconds == nil {
+		return -1
+	}
+	return time.Duration(*r.Seconds) * time.Second
+}
+
+// Name is what to call the line's service.
+func (r *Reply) Name() string {
+	if r.Service == "" || r.Service == r.Enabler {
+		return r.Enabler
+	}
+	return fmt.Sprintf("%s (%s)", r.Service, r.Enabler)
+}
+
+// mapE is the method that this program does.
+const mapE = "map_e"
+
+// Offers says whether a line has what this program does. The error says what it has instead.
+func (r *Reply) Offers() error {
+	switch {
+	case r.MAPE != nil:
+		return nil
+	case len(r.Order) > 0:
+		return fmt.Errorf("%s offers this line %s, and only map_e (MAP-E) is supported yet", r.Name(), strings.Join(r.Order, ", "))
+	case r.Auth == "bad":
+		return fmt.Errorf("%s refuses the user or the password, and offers this line nothing without (order: [])", r.Name())
+	case r.Auth == "req":
+		return fmt.Errorf("%s offers this line nothing without a user and a password (order: [])", r.Name())
+	default:
+		return fmt.Errorf("%s offers this line nothing (order: [])", r.Name())
+	}
+}
+
+var (
+	methodName = regexp.MustCompile(`^[0-9A-Za-z_-]{1,32}$`)
+	tokenForm  = regexp.MustCompile(`^[0-9a-f]{64}$`)
+)
+
+// ParseReply reads and checks the body of an answer.
+func ParseReply(data []byte) (*Reply, error) {
+	r := new(Reply)
+	return r, r.UnmarshalJSON(data)
+}
+
+// UnmarshalJSON is [ParseReply].
+func (r *Reply) UnmarshalJSON(data []byte) error {
+	if !json.Valid(data) {
+		return errors.New("the answer is no JSON")
+	}
+	f := object("the answer.", data)
+	f.path = ""
+	*r = Reply{
+		Enabler: f.needText("enabler_name", "the name of the provider"),
+		Service: f.text("service_name"),
+		ISP:     f.text("isp_name"),
+		Auth:    f.text("auth"),
+		token:   f.text("token"),
+	}
+	if raw, ok := f.get("ttl"); ok {
+		seconds := f.number("ttl", raw, 0, int(MostTTL/time.Second))
+		r.Seconds = &seconds
+	}
+	if !slices.Contains([]string{"", "req", "bad", "ok"}, r.Auth) {
+		f.fail("auth", "%s is not known: it is req, bad or ok", quote(r.Auth))
+	}
+	if r.token != "" && !tokenForm.MatchString(r.token) {
+		f.fail("token", "is not of 64 digits and letters a to f")
+	}
+	r.Order = f.order()
+	if slices.Contains(r.Order, mapE) {
+		if raw, ok := f.need(mapE, "what order names"); ok {
+			r.MAPE, f.err = parseMAPE(raw)
+		}
+	}
+	return f.err
+}
+
+// order are the methods. Names that no version of the specification has are passed on: it may get more.
+func (f *fields) order() []string {
+	const most = 32
+	all := []string{}
+	for i, raw := range f.list("order", most, `a list such as ["map_e"]`) {
+		var name string
+		if json.Unmarshal(raw, &name) != nil || !methodName.MatchString(name) {
+			f.fail(fmt.Sprintf("order[%d]", i), "%s is no name of a method such as map_e", quote(string(raw)))
+		}
+		all = append(all, name)
+	}
+	return all
+}

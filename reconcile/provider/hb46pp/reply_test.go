@@ -1,0 +1,224 @@
+package hb46pp
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"mape-netplan/reconcile/softwire"
+)
+
+// sample is a reply in the form of the specification's example, with documentation's prefixes.
+const sample = `{
+  "enabler_name": "A VNE", "service_name": "Highspeed 4over6", "isp_name": "ISP-A", "ttl": 86400,
+  "token": "` + someToken + `", "auth": "ok", "order": ["464xlat", "map_e", "dslite"],
+  "map_e": {"version": 0, "mesh": true, "br": "2001:db8:1::1",
+    "rules": [{"ipv6": "2001:db8:1:2000::/52", "ipv4": "203.0.113.0/24", "ea_length": 12, "psid_offset": 4}]},
+  "dslite": {"aftr": "aftr.example.net"}, "ipip": "whatever", "464xlat": {"nat64prefix": "2001:db8:6::/96"}, "new": 1
+}`
+
+func TestParseReply(t *testing.T) {
+	r, err := ParseReply([]byte(sample))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ttl := 86400
+	want := &Reply{Enabler: "A VNE", Service: "Highspeed 4over6", ISP: "ISP-A", Seconds: &ttl, Auth: "ok",
+		Order: []string{"464xlat", "map_e", "dslite"}, token: someToken,
+		MAPE: &MAPE{Mesh: true, BR: netip.MustParseAddr("2001:db8:1::1"),
+			Rules: []Rule{{netip.MustParsePrefix("2001:db8:1:2000::/52"), netip.MustParsePrefix("203.0.113.0/24"), 12, 4}}}}
+	if !reflect.DeepEqual(r, want) {
+		t.Errorf("%+v\nwant %+v", r, want)
+	}
+	if r.TTL() != 24*time.Hour || r.Name() != "Highspeed 4over6 (A VNE)" || r.Offers() != nil {
+		t.Errorf("ttl %v, name %s, %v", r.TTL(), r.Name(), r.Offers())
+	}
+	if r.MAPE.InterfaceID() != softwire.MAP03 {
+		t.Errorf("interface identifier %v", r.MAPE.InterfaceID())
+	}
+	// As JSON it says the same, but for the token.
+	text, err := json.Marshal(r)
+	if err != nil || strings.Contains(string(text), someToken) {
+		t.Errorf("%s, %v", text, err)
+	}
+	again := new(Reply)
+	if err := json.Unmarshal(text, again); err != nil {
+		t.Fatal(err)
+	}
+	want.token = ""
+	if !reflect.DeepEqual(again, want) {
+		t.Errorf("%+v\nwant %+v", again, want)
+	}
+}
+
+// TestParseReplyForms: what may be left out, or be written in two ways.
+func TestParseReplyForms(t *testing.T) {
+	for change, look := range map[[2]string]func(*Reply) bool{
+		{`"version": 0, `, ``}:                            func(r *Reply) bool { return r.MAPE.InterfaceID() == softwire.MAP03 },
+		{`"version": 0`, `"version": 1`}:                  func(r *Reply) bool { return r.MAPE.InterfaceID() == softwire.RFC7597 },
+		{`"mesh": true, `, ``}:                            func(r *Reply) bool { return !r.MAPE.Mesh },
+		{`"mesh": true`, `"mesh": 1`}:                     func(r *Reply) bool { return r.MAPE.Mesh },
+		{`"mesh": true`, `"mesh": 0`}:                     func(r *Reply) bool { return !r.MAPE.Mesh },
+		{`"mesh": true`, `"mesh": null`}:                  func(r *Reply) bool { return !r.MAPE.Mesh },
+		{`"ttl": 86400,`, ``}:                             func(r *Reply) bool { return r.TTL() < 0 },
+		{`"ttl": 86400`, `"ttl": 604800`}:                 func(r *Reply) bool { return r.TTL() == MostTTL },
+		{`"auth": "ok", `, ``}:                            func(r *Reply) bool { return r.Auth == "" },
+		{`"service_name": "Highspeed 4over6", `, ``}:      func(r *Reply) bool { return r.Name() == "A VNE" },
+		{`"token": "` + someToken + `", `, ``}:            func(r *Reply) bool { return r.token == "" },
+		{`"464xlat", "map_e"`, `"a_new_method", "map_e"`}: func(r *Reply) bool { return r.Order[0] == "a_new_method" && r.Offers() == nil },
+	} {
+		r, err := ParseReply([]byte(replaced(t, change[0], change[1])))
+		if err != nil || !look(r) {
+			t.Errorf("%s to %s: %+v, %v", change[0], change[1], r, err)
+		}
+	}
+}
+
+func replaced(t *testing.T, from, to string) string {
+	t.Helper()
+	if !strings.Contains(sample, from) {
+		t.Fatalf("%s is not in the sample", from)
+	}
+	return strings.Replace(sample, from, to, 1)
+}
+
+// TestParseReplyRefuses has a lie for every field.
+func TestParseReplyRefuses(t *testing.T) {
+	const rule = `{"ipv6": "2001:db8:1:2000::/52", "ipv4": "203.0.113.0/24", "ea_length": 12, "psid_offset": 4}`
+	long := strings.Repeat("x", 255)
+	for _, test := range []struct{ from, to, want string }{
+		{`"enabler_name": "A VNE", `, ``, `enabler_name: is missing: it is the name of the provider`},
+		{`"enabler_name": "A VNE"`, `"enabler_name": null`, `enabler_name: is missing: it is the name of the provider`},
+		{`"enabler_name": "A VNE"`, `"Enabler_Name": "A VNE"`, `enabler_name: is missing: it is the name of the provider`},
+		{`"A VNE"`, `7`, `enabler_name: "7" is no string`},
+		{`"A VNE"`, `"` + long + `"`, `enabler_name: is of 257 bytes: with its quotes it has at most 256`},
+		{`"ISP-A"`, `"ISP\u001b[2J"`, `isp_name: "ISP\x1b[2J" has a character that does not print`},
+		{`"Highspeed 4over6"`, `{}`, `service_name: "{}" is no string`},
+		{`86400`, `604801`, `ttl: 604801 is outside 0 to 604800`},
+		{`86400`, `-1`, `ttl: -1 is outside 0 to 604800`},
+		{`86400`, `1e5`, `ttl: "1e5" is no whole number`},
+		{`86400`, `"86400"`, `ttl: "\"86400\"" is no whole number`},
+		{`86400`, `9999999999999999999999999`, `ttl: 99999999999999999999… is outside 0 to 604800`},
+		{someToken, someToken[1:], `token: is not of 64 digits and letters a to f`},
+		{someToken, strings.ToUpper(someToken), `token: is not of 64 digits and letters a to f`},
+		{`"auth": "ok"`, `"auth": "maybe"`, `auth: "maybe" is not known: it is req, bad or ok`},
+		{`"order": ["464xlat", "map_e", "dslite"]`, `"orders": []`, `order: is missing: it is a list such as ["map_e"]`},
+		{`["464xlat", "map_e", "dslite"]`, `"map_e"`, `order: "\"map_e\"" is no list: it is a list such as ["map_e"]`},
+		{`"464xlat", `, `464, `, `order[0]: "464" is no name of a method such as map_e`},
+		{`"464xlat", `, `"a b", `, `order[0]: "\"a b\"" is no name of a method such as map_e`},
+		{`"464xlat", `, strings.Repeat(`"dslite",`, 31), `order: has 33 entries: more than 32 are nobody's`},
+		{`"map_e": {`, `"mape": {`, `map_e: is missing: it is what order names`},
+		{`"map_e": {`, `"map_e": 1, "x": {`, `map_e: is no JSON object`},
+		{`"version": 0`, `"version": 2`, `map_e.version: 2 is outside 0 to 1`},
+		{`"mesh": true`, `"mesh": "yes"`, `map_e.mesh: "\"yes\"" is neither true nor false`},
+		{`"br": "2001:db8:1::1",`, ``, `map_e.br: is missing: it is the IPv6 address of the border relay`},
+		{`"br": "2001:db8:1::1"`, `"br": "br.example.net"`, `map_e.br: "br.example.net" is no IPv6 address`},
+		{`"br": "2001:db8:1::1"`, `"br": "192.0.2.1"`, `map_e.rules[0]: br 192.0.2.1 is an IPv4 address: it must be a unicast IPv6 address that the line routes, such as 2001:db8:ffff::1`},
+		{`"br": "2001:db8:1::1"`, `"br": "fe80::1"`, `map_e.rules[0]: br fe80::1 is a link-local address: it must be a unicast IPv6 address that the line routes, such as 2001:db8:ffff::1`},
+		{`"rules": [` + rule + `]`, `"rule": 1`, `map_e.rules: is missing: it is a list of rules`},
+		{`[` + rule + `]`, `{}`, `map_e.rules: "{}" is no list: it is a list of rules`},
+		{`[` + rule + `]`, `[]`, `map_e.rules: is empty: it has a rule for this line at least`},
+		{`[` + rule + `]`, `[7]`, `map_e.rules[0]: is no JSON object`},
+		{`"ipv6": "2001:db8:1:2000::/52", `, ``, `map_e.rules[0].ipv6: is missing: it is a prefix such as 2001:db8::/40`},
+		{`"2001:db8:1:2000::/52"`, `"2001:db8:1:2000::"`, `map_e.rules[0].ipv6: "2001:db8:1:2000::" is no prefix such as 2001:db8::/40`},
+		{`"2001:db8:1:2000::/52"`, `"2001:db8:1:2fff::/52"`, `map_e.rules[0]: ipv6 2001:db8:1:2fff::/52 has bits set after its first 52: write 2001:db8:1:2000::/52, or correct the length`},
+		{`"2001:db8:1:2000::/52"`, `"203.0.113.0/24"`, `map_e.rules[0]: ipv6 203.0.113.0/24 is no prefix of a line, 203.0.113.0 being an IPv4 address: it is the global IPv6 prefix that the provider hands out, such as 2001:db8:12:3400::/56`},
+		{`"ipv4": "203.0.113.0/24", `, ``, `map_e.rules[0].ipv4: is missing: it is a prefix such as 192.0.2.0/24`},
+		{`"203.0.113.0/24"`, `"203.0.113.0/33"`, `map_e.rules[0].ipv4: "203.0.113.0/33" is no prefix such as 192.0.2.0/24`},
+		{`"ea_length": 12, `, ``, `map_e.rules[0].ea_length: is missing: it is a whole number from 0 to 48`},
+		{`"ea_length": 12`, `"ea_length": 49`, `map_e.rules[0].ea_length: 49 is outside 0 to 48`},
+		{`"ea_length": 12`, `"ea_length": 13`, `map_e.rules[0]: ea-bits 13 after 2001:db8:1:2000::/52 reach to bit 65, past bit 64 where the interface identifier begins: at most 12 fit`},
+		{`, "psid_offset": 4`, ``, `map_e.rules[0].psid_offset: is missing: it is a whole number from 0 to 15`},
+		{`"psid_offset": 4`, `"psid_offset": 16`, `map_e.rules[0].psid_offset: 16 is outside 0 to 15`},
+		{`"psid_offset": 4`, `"psid_offset": 13`, `map_e.rules[0]: psid-offset 13 and a PSID of 4 bits need 17 bits, a port has 16: with this PSID the offset is at most 12, with this offset the PSID has at most 3 bits`},
+		{rule, rule + "," + rule, `map_e.rules: rule 2: ipv6 2001:db8:1:2000::/52 overlaps rule 1, 2001:db8:1:2000::/52: a prefix must lie in one rule only, so remove or correct one of the two`},
+	} {
+		_, err := ParseReply([]byte(replaced(t, test.from, test.to)))
+		wantError(t, err, test.want)
+	}
+	for _, bad := range []string{"", "{", "<html>", sample + sample, "\ufeff" + sample, sample[:len(sample)-2]} {
+		_, err := ParseReply([]byte(bad))
+		wantError(t, err, "the answer is no JSON")
+	}
+	for _, bad := range []string{"7", "null", "[]", `"x"`} {
+		_, err := ParseReply([]byte(bad))
+		wantError(t, err, "the answer: is no JSON object")
+	}
+}
+
+func TestOffers(t *testing.T) {
+	for _, test := range []struct{ rest, want string }{
+		{`"order": ["dslite"], "dslite": {"aftr": "gw.example.net"}`, "S (E) offers this line dslite, and only map_e (MAP-E) is supported yet"},
+		{`"order": ["lw4o6", "map_t", "ipip", "464xlat"], "map_e": {}`, "S (E) offers this line lw4o6, map_t, ipip, 464xlat, and only map_e (MAP-E) is supported yet"},
+		{`"order": []`, "S (E) offers this line nothing (order: [])"},
+		{`"order": [], "auth": "ok"`, "S (E) offers this line nothing (order: [])"},
+		{`"order": [], "auth": "req"`, "S (E) offers this line nothing without a user and a password (order: [])"},
+		{`"order": [], "auth": "bad"`, "S (E) refuses the user or the password, and offers this line nothing without (order: [])"},
+	} {
+		r, err := ParseReply([]byte(`{"enabler_name": "E", "service_name": "S", ` + test.rest + `}`))
+		if err != nil {
+			t.Errorf("%s: %v", test.rest, err)
+			continue
+		}
+		wantError(t, r.Offers(), test.want)
+	}
+}
+
+// manyRules is a reply with so many.
+func manyRules(n int) string {
+	var rules []string
+	for i := range n {
+		rules = append(rules, fmt.Sprintf(`{"ipv6": "2001:db8:%x::/48", "ipv4": "10.%d.%d.0/24", "ea_length": 16, "psid_offset": 4}`, i, i/256, i%256))
+	}
+	return fmt.Sprintf(`{"enabler_name": "E", "order": ["map_e"], "map_e": {"br": "2001:db8:ffff::1", "rules": [%s]}}`, strings.Join(rules, ","))
+}
+
+// TestManyRules: 256 is what every CPE must take, and no bound of what a server may send.
+func TestManyRules(t *testing.T) {
+	for _, n := range []int{1, 256, 258, 300, MostRules} {
+		r, err := ParseReply([]byte(manyRules(n)))
+		if err != nil || len(r.MAPE.Rules) != n {
+			t.Fatalf("%d rules: %v", n, err)
+		}
+		// The last one is as good as the first.
+		prefix := netip.MustParsePrefix(fmt.Sprintf("2001:db8:%x:3400::/64", n-1))
+		if s, err := softwire.Compute(r.MAPE.Softwire(), prefix, r.MAPE.InterfaceID()); err != nil || s.Rule.IPv6 != r.MAPE.Rules[n-1].IPv6 {
+			t.Errorf("%d rules: %+v, %v", n, s, err)
+		}
+	}
+	_, err := ParseReply([]byte(manyRules(MostRules + 1)))
+	wantError(t, err, "map_e.rules: has 1025 entries: more than 1024 are nobody's")
+	if size := int64(len(manyRules(MostRules))); size*5 > DefaultLimits.Body {
+		t.Errorf("%d rules have %d bytes: the limit leaves no room", MostRules, size)
+	}
+}
+
+func FuzzParseReply(f *testing.F) {
+	f.Add([]byte(sample))
+	f.Add([]byte(manyRules(3)))
+	f.Add([]byte(`{"enabler_name":"","order":[]}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		r, err := ParseReply(data)
+		if err != nil {
+			return
+		}
+		text, err := json.Marshal(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ParseReply(text); err != nil {
+			t.Errorf("%s is good, and %s is not: %v", data, text, err)
+		}
+		if r.Offers() == nil {
+			for _, rule := range r.MAPE.Softwire() {
+				if err := rule.Check(); err != nil {
+					t.Errorf("%s: %v", data, err)
+				}
+			}
+		}
+	})
+}
