@@ -9,6 +9,7 @@ import (
 // reconcile/softwire.
 func (p *parser) check(c *Config) {
 	p.checkOrigin()
+	p.checkDiscover(c)
 	for i, r := range c.Rules {
 		p.checkRule(fmt.Sprintf("mape.rules[%d]", i), r)
 	}
@@ -38,6 +39,22 @@ func (p *parser) checkOrigin() {
 	p.checkBR()
 	if path := "mape.interface-id"; p.has("mape.softwire") && p.has(path) {
 		p.report(p.key(path), path, `has no effect: the ce of "softwire" is the whole address`).Warning = true
+	}
+}
+
+// checkDiscover lets nobody believe that a user is told where nobody is asked.
+func (p *parser) checkDiscover(c *Config) {
+	const path = "mape.discover"
+	bad := c.Provider == "" && p.has("mape.provider") // it was reported
+	if !p.has(path) || c.Provider == "discover" || c.Provider == "auto" || bad {
+		return
+	}
+	for _, origin := range []string{"provider", "rules", "softwire"} {
+		if p.has("mape." + origin) {
+			rival := p.key("mape." + origin)
+			p.reportRival(p.key(path), rival, path, `is for "provider: discover", and %q on line %d says where the rules come from`, origin, rival.line)
+			return
+		}
 	}
 }
 

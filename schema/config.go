@@ -16,7 +16,8 @@ import (
 type Config struct {
 	// Where the softwire comes from: built-in rules, own rules or values
 	// that someone else calculated. Exactly one is set.
-	Provider string     // "auto", "ocn", "v6plus", "biglobe" or "nuro"; "" with Rules or Softwire
+	Provider string     // "auto", "ocn", "v6plus", "biglobe", "nuro" or "discover"; "" with Rules or Softwire
+	Discover *Discover  // with the providers "discover" and "auto" only; nil is without a user
 	BR       netip.Addr // with Rules: the border relay of those that name none
 	Rules    []Rule
 	Softwire *Softwire
@@ -48,6 +49,14 @@ type Rule struct {
 	PSID       *int // nil is part of the EA bits; else provisioned beside them (RFC 7597, example 5)
 	PSIDLen    int  // with PSID only
 	BR         netip.Addr
+}
+
+// A Discover is what the user of a line proves to its provisioning server
+// (HB46PP) to be. It goes to that server only.
+type Discover struct {
+	User     string // up to 32 of [A-Za-z0-9_-]
+	Password string `json:"-"` // likewise; it is printed nowhere
+	Server   string // a name
 }
 
 // A Softwire is the outcome of a calculation made elsewhere.

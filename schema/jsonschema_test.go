@@ -29,7 +29,7 @@ func TestJSONSchema(t *testing.T) {
 	}
 	tables := map[string][]key{
 		"section": new(Config).keys(), "rule": new(Rule).keys(), "softwire": new(Softwire).keys(),
-		"forward": new(forward).keys(), "conntrack": new(Conntrack).keys(),
+		"discover": new(Discover).keys(), "forward": new(forward).keys(), "conntrack": new(Conntrack).keys(),
 	}
 	for name, keys := range tables {
 		def := root.Defs[name]

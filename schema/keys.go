@@ -12,7 +12,8 @@ type key struct {
 
 func (c *Config) keys() []key {
 	return []key{
-		{name: "provider", value: word{&c.Provider, []string{"auto", "ocn", "v6plus", "biglobe", "nuro"}}},
+		{name: "provider", value: word{&c.Provider, []string{"auto", "ocn", "v6plus", "biglobe", "nuro", "discover"}}},
+		{name: "discover", value: discover{c}},
 		{name: "br", value: address{&c.BR}},
 		{name: "rules", value: rules{c}},
 		{name: "softwire", value: softwire{c}},
@@ -55,6 +56,15 @@ func (s *Softwire) keys() []key {
 		{name: "psid", value: number{func(n int) { s.PSID = n }, 0, 0xffff, "0x34"}},
 		{name: "psid-len", value: number{func(n int) { s.PSIDLen = n }, 0, 16, "6"}},
 		{name: "psid-offset", value: number{func(n int) { s.PSIDOffset = n }, 0, 15, "6"}},
+	}
+}
+
+// The forms are those of v6mig-prov 1.1, section 3.3.
+func (d *Discover) keys() []key {
+	return []key{
+		{name: "user", value: credential{&d.User, false}, required: true},
+		{name: "password", value: credential{&d.Password, true}, required: true},
+		{name: "server", value: serverName{&d.Server}, required: true},
 	}
 }
 

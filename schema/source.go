@@ -9,6 +9,7 @@ import (
 type source struct {
 	name   string
 	lines  []string
+	shown  []string         // the lines without passwords
 	places map[string]place // by path: "mape.rules[0].ipv4"
 }
 
@@ -20,7 +21,8 @@ type spot struct{ line, col int }
 type place struct{ key, value spot }
 
 func newSource(name, text string) *source {
-	return &source{name: name, lines: splitLines(text), places: map[string]place{}}
+	lines := splitLines(text)
+	return &source{name: name, lines: lines, shown: masked(lines), places: map[string]place{}}
 }
 
 // splitLines splits a text where YAML does: besides \n and \r\n at a lone \r
@@ -39,7 +41,7 @@ func splitLines(text string) []string {
 // was when it missed something, becomes the last line.
 func (s *source) problem(at spot, path, message string) Problem {
 	line := min(max(at.line, 1), len(s.lines))
-	return Problem{File: s.name, Line: line, Col: at.col, Path: path, Message: message, Source: s.lines[line-1]}
+	return Problem{File: s.name, Line: line, Col: at.col, Path: path, Message: message, Source: s.shown[line-1]}
 }
 
 // find returns the spot of a path, or of the nearest thing around it that the

@@ -30,6 +30,8 @@ var foreign = map[string]string{
 	"host": "to", "address": "to", "ip": "to",
 	"proto": "protocol",
 
+	"username": "user", "pass": "password", "host-name": "server", "url": "server", "hb46pp": "discover", "credentials": "discover",
+
 	"timeouts": "conntrack", "timeout": "conntrack", "nf_conntrack": "conntrack",
 	"established": "tcp-established", "nf_conntrack_tcp_timeout_established": "tcp-established",
 	"transitory": "tcp-transitory", "time-wait": "tcp-time-wait", "nf_conntrack_tcp_timeout_time_wait": "tcp-time-wait",
@@ -43,6 +45,7 @@ var targetPorts = []string{"to-port", "to_port", "dest-port", "dest_port", "targ
 var foreignWords = map[string]string{
 	"any": "both", "all": "both", "tcp+udp": "both", "udp+tcp": "both", "tcp/udp": "both", "tcpudp": "both",
 	"tcp,udp": "both", "tcp, udp": "both", "tcp udp": "both", "tcp-udp": "both", "tcp_udp": "both", "tcp & udp": "both",
+	"hb46pp": "discover", "v6mig": "discover", "v6mig-prov": "discover",
 	"deny": "drop", "block": "drop", "reject": "drop", "allow": "accept", "pass": "accept", "open": "accept",
 	"slaac": "ra", "ndisc": "ra", "router-advertisement": "ra", "dhcp": "pd", "dhcpv6": "pd", "dhcp6": "pd", "dhcpv6-pd": "pd",
 	"dhcp-pd": "pd", "ia_pd": "pd", "ia-pd": "pd", "delegation": "pd", "prefix-delegation": "pd", "delegated": "pd",
@@ -78,6 +81,9 @@ func unknownKey(word string, keys []key) (message, meant string) {
 	}
 	if lookup(new(forward).keys(), word) != nil {
 		homes = append(homes, `in an entry of "forwards"`)
+	}
+	if lookup(new(Discover).keys(), word) != nil {
+		homes = append(homes, `in "discover"`)
 	}
 	if lookup(new(Conntrack).keys(), word) != nil {
 		homes = append(homes, `in "conntrack", about idle connections`)
