@@ -16,6 +16,9 @@ func Await(ctx context.Context, h *Host, c *schema.Config, waiting func(error)) 
 	told := false
 	for {
 		facts, err := Gather(h)
+		if err == nil {
+			facts, err = h.inform(ctx, c, facts)
+		}
 		if err != nil {
 			return nil, facts, err
 		}

@@ -168,7 +168,7 @@ func (m making) ofAddress(a Inet) Candidate {
 func (m making) derive(candidate *Candidate, prefix netip.Prefix) {
 	all, known := m.known[prefix]
 	if !known {
-		all.line, all.err = derive(m.c, prefix)
+		all.line, all.err = derive(m.c, m.f, prefix)
 		m.known[prefix] = all
 	}
 	candidate.Line, candidate.Err = all.line, all.err

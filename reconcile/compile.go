@@ -41,10 +41,22 @@ func Compile(g *Gateway, f Facts) []Resource {
 		}
 		all = append(all, table)
 	}
+	if f.Discovered != nil && (g == nil || g.Provider != discover) {
+		all = append(all, Cache{})
+	}
 	if !f.Live {
-		all = slices.DeleteFunc(all, func(r Resource) bool { _, ok := r.(File); return !ok })
+		all = slices.DeleteFunc(all, isLive)
 	}
 	return all
+}
+
+// isLive says whether a resource is of a running machine.
+func isLive(r Resource) bool {
+	switch r.(type) {
+	case File, Cache:
+		return false
+	}
+	return true
 }
 
 // isMemory says whether a file tells of an earlier run and nothing else hangs on

@@ -19,10 +19,14 @@ type notYet struct{ error }
 
 func (notYet) Is(target error) bool { return target == ErrNotYet }
 
+func (n notYet) Unwrap() error { return n.error }
+
 // A Line is what a section means on a line: its softwire, and the provider
-// whose built-in rule made it, if one did.
+// whose built-in rule made it, if one did, or "discover" with what the line's
+// server calls the service.
 type Line struct {
 	Provider string
+	Service  string
 	Softwire softwire.Softwire
 }
 
@@ -33,7 +37,10 @@ func Derive(c *schema.Config, f Facts) (Line, error) {
 		return given(c)
 	}
 	if c.Prefix.IsValid() {
-		line, err := derive(c, c.Prefix)
+		line, err := derive(c, f, c.Prefix)
+		if errors.Is(err, ErrNotYet) || errors.Is(err, ErrWithdrawn) {
+			return Line{}, err // The prefix is not to blame.
+		}
 		if err != nil {
 			return Line{}, problem(c, "prefix", err)
 		}
@@ -62,17 +69,27 @@ func given(c *schema.Config) (Line, error) {
 	return Line{Softwire: sw}, nil
 }
 
-func derive(c *schema.Config, prefix netip.Prefix) (Line, error) {
+func derive(c *schema.Config, f Facts, prefix netip.Prefix) (Line, error) {
 	if len(c.Rules) > 0 {
 		sw, err := softwire.Compute(rules(c), prefix, interfaceID(c, softwire.RFC7597))
 		return Line{Softwire: sw}, err
 	}
+	if c.Provider == discover {
+		return discovered(c, f, prefix)
+	}
 	rule, err := provider.Find(c.Provider, prefix)
+	if err != nil && c.Provider == provider.Auto && f.Discovered != nil {
+		line, asked := discovered(c, f, prefix)
+		if asked != nil {
+			asked = undiscovered(err, asked)
+		}
+		return line, asked
+	}
 	if err != nil {
 		return Line{}, err
 	}
 	sw, err := softwire.Compute([]softwire.Rule{rule.Rule}, prefix, interfaceID(c, rule.InterfaceID))
-	return Line{rule.Provider, sw}, err
+	return Line{Provider: rule.Provider, Softwire: sw}, err
 }
 
 func rules(c *schema.Config) []softwire.Rule {
@@ -127,6 +144,9 @@ func Check(c *schema.Config) error {
 	}
 	if c.Softwire != nil || c.Prefix.IsValid() {
 		line, err := Derive(c, Facts{})
+		if errors.Is(err, ErrNotYet) { // Its rules are the line's to say.
+			return nil
+		}
 		if err != nil {
 			return err
 		}

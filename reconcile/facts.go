@@ -36,6 +36,9 @@ type Facts struct {
 	IPForward string `json:"ip_forward,omitempty"`
 	// Foreign is what other programs have in nf_tables.
 	Foreign Foreign `json:"foreign,omitzero"`
+	// Discovered is what the line said when it was asked for its rules; nil is
+	// that it was not.
+	Discovered *Discovery `json:"discovered,omitempty"`
 }
 
 // A Link is a network interface.
@@ -61,6 +64,8 @@ func Gather(h *Host) (Facts, error) {
 		Live:     h.Live(),
 		Netplan:  h.netplanInstalled(),
 		Networkd: h.Bus != nil,
+
+		Discovered: h.discovery(),
 	}
 	files, err := h.netplanFiles()
 	if err != nil {

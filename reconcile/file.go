@@ -76,6 +76,12 @@ func (f File) Write(_ context.Context, h *Host) error {
 		}
 		return nil
 	}
+	return h.replace(f)
+}
+
+// replace writes a file that is not absent.
+func (h *Host) replace(f File) error {
+	name := local(f.Path)
 	if err := h.Root.MkdirAll(path.Dir(name), 0o755); err != nil {
 		return err
 	}

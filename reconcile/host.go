@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/godbus/dbus/v5"
@@ -14,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"mape-netplan/reconcile/nft"
+	"mape-netplan/reconcile/provider/hb46pp"
 )
 
 // A Host is the machine: whoever holds one can read and change it.
@@ -28,8 +30,13 @@ type Host struct {
 	// Plan then takes for absent. nil: that is an error.
 	Hidden func(name string, err error)
 
-	madeRun bool     // the lock's directory was made for it
-	asked   []Change // that make networkd ask for a prefix, in this run
+	// HB46PP is how a line is asked for its rules; what it leaves open is found
+	// out.
+	HB46PP hb46pp.Client
+
+	madeRun bool                      // the lock's directory was made for it
+	asked   []Change                  // that make networkd ask for a prefix, in this run
+	learnt  atomic.Pointer[Discovery] // from the line, by this process
 }
 
 // A Bus is what the program asks of the daemons.

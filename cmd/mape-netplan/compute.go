@@ -72,6 +72,7 @@ func (o *options) linkFacts() (reconcile.Facts, error) {
 type view struct {
 	Mode          string      `json:"mode"`
 	Provider      string      `json:"provider"`
+	Service       string      `json:"service,omitempty"`
 	Rule          *ruleView   `json:"rule,omitempty"`
 	EndUserPrefix string      `json:"end_user_prefix"`
 	CE            netip.Addr  `json:"ce"`
@@ -102,7 +103,7 @@ type portsView struct {
 func viewOf(line reconcile.Line, mtu int) view {
 	sw := line.Softwire
 	v := view{
-		Mode: "map-e", Provider: line.Provider, CE: sw.CE, BR: sw.BR, IPv4: address(sw.IPv4),
+		Mode: "map-e", Provider: line.Provider, Service: line.Service, CE: sw.CE, BR: sw.BR, IPv4: address(sw.IPv4),
 		PSID: sw.PSID, PSIDLen: sw.PSIDLen, PSIDOffset: sw.PSIDOffset,
 		PortCount: sw.PortCount(), MTU: mtu, Warnings: append([]string{}, sw.Warnings...), ranges: sw.Ports(),
 	}
@@ -129,7 +130,10 @@ func address(p netip.Prefix) string {
 func (v view) print(out io.Writer) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	row := func(name, format string, args ...any) { fmt.Fprintf(w, name+"\t"+format+"\n", args...) }
-	if v.Provider != "" {
+	switch {
+	case v.Service != "":
+		row("provider", "%s: %s", v.Provider, v.Service)
+	case v.Provider != "":
 		row("provider", "%s", v.Provider)
 	}
 	if v.Rule != nil {

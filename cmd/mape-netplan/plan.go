@@ -1,6 +1,8 @@
 package main
 
 import (
+	"time"
+
 	"github.com/rogpeppe/go-internal/diff"
 	"github.com/spf13/cobra"
 
@@ -74,6 +76,7 @@ func (o *options) changes(cmd *cobra.Command) ([]reconcile.Change, error) {
 		return nil, o.blame(err)
 	}
 	warn(cmd, g.Warnings)
+	warn(cmd, reconcile.Overdue(c, facts, time.Now()))
 	return reconcile.Plan(cmd.Context(), h, reconcile.Compile(g, facts))
 }
 

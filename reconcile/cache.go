@@ -1,0 +1,112 @@
+package reconcile
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"path"
+
+	"mape-netplan/reconcile/provider/hb46pp"
+)
+
+// cachePath is what the line said of its rules, for when its server is down
+// (v6mig-prov 1.1, section 3.5). It has a token in it and no password.
+const cachePath = "/var/lib/mape-netplan/hb46pp.json"
+
+// A Cache is that file. Without Data it is absent.
+type Cache struct{ Data string }
+
+func (Cache) Name() string { return "file " + cachePath }
+
+func (c Cache) Text() string { return c.Data }
+
+func (Cache) Read(_ context.Context, h *Host) (Resource, error) {
+	data, err := h.Root.ReadFile(local(cachePath))
+	if errors.Is(err, fs.ErrNotExist) {
+		return Cache{}, nil
+	}
+	return Cache{string(data)}, err
+}
+
+// Write replaces the file atomically, or removes it and its directory.
+func (c Cache) Write(_ context.Context, h *Host) error {
+	if c.Data == "" {
+		h.learnt.Store(nil)
+		if err := h.Root.Remove(local(cachePath)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		_ = h.Root.Remove(local(path.Dir(cachePath))) // Fails when it is not empty: then it is not ours to remove.
+		return nil
+	}
+	return h.replace(File{Path: cachePath, Mode: 0o600, Data: c.Data})
+}
+
+// cached is how a Discovery is kept.
+type cached struct {
+	*Discovery
+	Token *hb46pp.Token `json:"token,omitempty"`
+}
+
+// remember keeps what the line said: here for as long as this process lives,
+// and a good reply in the file.
+func (h *Host) remember(d *Discovery) (*Discovery, error) {
+	h.learnt.Store(d)
+	kept, file := *d, Cache{}
+	switch {
+	case d.Problem != "" && !d.Withdrawn:
+		return d, nil // Nothing new was learnt.
+	case d.Reply == nil:
+		return d, file.Write(context.Background(), h)
+	case d.Unstored:
+		kept.Reply, kept.token = nil, hb46pp.Token{}
+	}
+	c := cached{Discovery: &kept}
+	if kept.token.Value != "" {
+		c.Token = &kept.token
+	}
+	data, err := json.MarshalIndent(c, "", "  ")
+	if err != nil {
+		return nil, err
+	}
+	file.Data = string(data) + "\n"
+	return d, file.Write(context.Background(), h)
+}
+
+// discovery is what is known of the line's rules: what this process learnt, or
+// what another one did later.
+func (h *Host) discovery() *Discovery {
+	kept, learnt := h.cached(), h.learnt.Load()
+	if learnt != nil && (kept == nil || !kept.Asked.After(learnt.Asked)) {
+		return learnt
+	}
+	return kept
+}
+
+// cached reads the file; nil is that there is none. One that is damaged is as
+// one that has run out.
+func (h *Host) cached() *Discovery {
+	data, err := h.Root.ReadFile(local(cachePath))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	c := cached{Discovery: new(Discovery)}
+	if err == nil {
+		err = json.Unmarshal(data, &c)
+	}
+	d := c.Discovery
+	if err != nil {
+		if errors.Is(err, fs.ErrPermission) && h.Hidden != nil {
+			h.Hidden("file "+cachePath, err)
+			return nil
+		}
+		return &Discovery{Problem: "what it said before cannot be read: " + cachePath + ": " + err.Error()}
+	}
+	if c.Token != nil {
+		d.token = *c.Token
+	}
+	if !d.offers() {
+		d.Next = d.Asked // Whoever starts anew asks anew.
+	}
+	return d
+}

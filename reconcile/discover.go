@@ -1,0 +1,147 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"net/netip"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+
+	"mape-netplan/reconcile/provider/hb46pp"
+	"mape-netplan/schema"
+)
+
+// Discover asks the line for its rules, whether that is due or not, keeps what
+// it says and returns it. It takes up to half a minute. That the line does not
+// answer is no error but in what is returned; an error is one of this machine,
+// or that ctx ended.
+func (h *Host) Discover(ctx context.Context, c *schema.Config, f Facts) (*Discovery, error) {
+	wan, err := wan(c, f)
+	if err != nil {
+		return nil, err
+	}
+	now := time.Now()
+	client := h.client(wan)
+	if len(client.Servers) == 0 {
+		return h.remember(f.Discovered.unasked(c, f, wan, now))
+	}
+	question := hb46pp.Question{Identity: hb46pp.Self(programVersion()), Credentials: credentials(c)}
+	if f.Discovered != nil {
+		question.Token = f.Discovered.token
+	}
+	answer, err := client.Ask(ctx, question)
+	var failure *hb46pp.Failure
+	switch {
+	case ctx.Err() != nil: // Who gives up has learnt nothing of the line.
+		return nil, context.Cause(ctx)
+	case err != nil && !errors.As(err, &failure):
+		return nil, err
+	}
+	d := f.Discovered.after(answer, failure, now, rand.Float64)
+	d.Prefixes, d.User, d.Server = linePrefixes(wan, f), question.User, question.Server
+	return h.remember(d)
+}
+
+// unasked is what is known where there is nobody to ask: the resolver comes
+// with a router advertisement, or a moment later.
+func (d *Discovery) unasked(c *schema.Config, f Facts, wan Link, now time.Time) *Discovery {
+	next := new(Discovery)
+	if d != nil {
+		*next = *d
+	}
+	next.Problem = "no IPv6 resolver of " + wan.Name + " is known, neither to networkd nor in /etc/resolv.conf: only the line's own one knows its rules"
+	next.Asked, next.Next, next.Prefixes = now, now.Add(5*time.Second), linePrefixes(wan, f)
+	next.User, next.Server = credentials(c).User, credentials(c).Server
+	return next
+}
+
+// inform asks the line where that is due, and returns the facts with what it
+// says.
+func (h *Host) inform(ctx context.Context, c *schema.Config, f Facts) (Facts, error) {
+	now := time.Now()
+	if next := NextAsk(c, f, now); next.IsZero() || next.After(now) {
+		return f, nil
+	}
+	d, err := h.Discover(ctx, c, f)
+	if err == nil {
+		f.Discovered = d
+	}
+	return f, err
+}
+
+// client is the host's, with what it leaves to be found out.
+func (h *Host) client(wan Link) hb46pp.Client {
+	c := h.HB46PP
+	if c.Servers == nil {
+		c.Servers = h.resolvers(wan)
+	}
+	if c.Interface == "" {
+		c.Interface = wan.Name
+	}
+	if c.Limits == (hb46pp.Limits{}) {
+		c.Limits = hb46pp.DefaultLimits
+	}
+	return c
+}
+
+// mostResolvers bounds how long an outage of all of them is looked at.
+const mostResolvers = 4
+
+// resolvers are the line's own: those that networkd has for the WAN, or where
+// it has none, those of resolv.conf. systemd-resolved's is not among them: it
+// may ask another link's.
+func (h *Host) resolvers(wan Link) []netip.AddrPort {
+	told, _ := h.linkState(wan.Index, "DNS")
+	all := resolversOf(strings.Fields(told), wan.Name)
+	for _, file := range []string{"/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"} {
+		if len(all) > 0 {
+			break
+		}
+		data, _ := h.readFile(file)
+		for line := range strings.Lines(string(data)) {
+			if fields := strings.Fields(line); len(fields) > 1 && fields[0] == "nameserver" {
+				all = append(all, resolversOf(fields[1:2], wan.Name)...)
+			}
+		}
+	}
+	return all[:min(len(all), mostResolvers)]
+}
+
+// resolversOf reads addresses as networkd and resolv.conf have them:
+// "2001:db8::1", "fe80::1%2", "[2001:db8::1]:53#name". Only IPv6 ones are the
+// line's, and none of this machine.
+func resolversOf(words []string, link string) []netip.AddrPort {
+	var all []netip.AddrPort
+	for _, word := range words {
+		word, _, _ = strings.Cut(word, "#")
+		server, err := netip.ParseAddrPort(word)
+		if err != nil {
+			address, err := netip.ParseAddr(word)
+			if err != nil {
+				continue
+			}
+			server = netip.AddrPortFrom(address, 53)
+		}
+		a := server.Addr()
+		if !a.Is6() || a.Is4In6() || a.IsLoopback() || a.IsUnspecified() || a.IsMulticast() {
+			continue
+		}
+		if a.IsLinkLocalUnicast() {
+			server = netip.AddrPortFrom(a.WithZone(link), server.Port())
+		}
+		if !slices.Contains(all, server) {
+			all = append(all, server)
+		}
+	}
+	return all
+}
+
+func programVersion() string {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		return info.Main.Version
+	}
+	return ""
+}
