@@ -1,8 +1,6 @@
 package hb46pp
 
 import (
-	"io"
-	"log"
 	"net/http"
 	"net/netip"
 	"regexp"
@@ -11,16 +9,15 @@ import (
 	"testing"
 
 	"golang.org/x/net/dns/dnsmessage"
+
+	"mape-netplan/reconcile/provider/hb46pp/hb46pptest"
 )
 
-var (
-	quiet = log.New(io.Discard, "", 0)
-	ports = regexp.MustCompile(`example\.jp:[0-9]+`)
-)
+var ports = regexp.MustCompile(`example\.jp:[0-9]+`)
 
 func TestAsk(t *testing.T) {
 	l := newLine(t)
-	l.txt("v=v6mig-1 url=" + l.good(sample) + "/rule.cgi t=b")
+	l.TXT("v=v6mig-1 url=" + l.Good(sample) + "/rule.cgi t=b")
 	answer, err := l.ask(Question{})
 	if err != nil {
 		t.Fatal(err)
@@ -28,7 +25,7 @@ func TestAsk(t *testing.T) {
 	if answer.Reply.Name() != "Highspeed 4over6 (A VNE)" || len(answer.Reply.MAPE.Rules) != 1 || answer.NoStore {
 		t.Errorf("%+v", answer)
 	}
-	asked := l.asked[0]
+	asked := l.Asked()[0]
 	if asked.Path != "/rule.cgi" || asked.RawQuery != "vendorid=020000-mape_netplan&product=mape-netplan&version=1_4_2&capability=map_e,hubspoke" {
 		t.Errorf("asked %s", asked)
 	}
@@ -36,29 +33,29 @@ func TestAsk(t *testing.T) {
 	if answer.Token.Value != someToken {
 		t.Fatalf("token %+v", answer.Token)
 	}
-	if _, err := l.ask(Question{Token: answer.Token}); err != nil || l.asked[1].Query().Get("token") != someToken {
-		t.Errorf("asked %s, %v", l.asked[1], err)
+	if _, err := l.ask(Question{Token: answer.Token}); err != nil || l.Asked()[1].Query().Get("token") != someToken {
+		t.Errorf("asked %s, %v", l.Asked()[1], err)
 	}
 }
 
 // TestAskKinds: each way of section 3.2 that the specification allows.
 func TestAskKinds(t *testing.T) {
 	for name, start := range map[string]func(*line, http.HandlerFunc) string{
-		"http": func(l *line, h http.HandlerFunc) string { return l.serve(nil, h) + "/ t=a" },
+		"http": func(l *line, h http.HandlerFunc) string { return l.Serve(nil, h) + "/ t=a" },
 		"self-signed, not checked": func(l *line, h http.HandlerFunc) string {
-			ca, key := authority(t)
-			return l.serve(l.certificateFrom(ca, key, "someone.example", ca.NotAfter), h) + "/ t=a"
+			ca, key := hb46pptest.Authority(t)
+			return l.Serve(l.CertificateFrom(ca, key, "someone.example", ca.NotAfter), h) + "/ t=a"
 		},
-		"good, not checked": func(l *line, h http.HandlerFunc) string { return l.serve(l.certificate("vne.example.jp"), h) + "/ t=a" },
-		"good, checked":     func(l *line, h http.HandlerFunc) string { return l.serve(l.certificate("vne.example.jp"), h) + "/ t=b" },
+		"good, not checked": func(l *line, h http.HandlerFunc) string { return l.Serve(l.Certificate("vne.example.jp"), h) + "/ t=a" },
+		"good, checked":     func(l *line, h http.HandlerFunc) string { return l.Serve(l.Certificate("vne.example.jp"), h) + "/ t=b" },
 		"an address": func(l *line, h http.HandlerFunc) string {
-			return strings.Replace(l.serve(nil, h), "vne.example.jp", "[::1]", 1) + "/ t=a"
+			return strings.Replace(l.Serve(nil, h), "vne.example.jp", "[::1]", 1) + "/ t=a"
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newLine(t)
 			var sni string
-			l.txt("v=v6mig-1 url=" + start(l, func(w http.ResponseWriter, r *http.Request) {
+			l.TXT("v=v6mig-1 url=" + start(l, func(w http.ResponseWriter, r *http.Request) {
 				if r.TLS != nil {
 					sni = r.TLS.ServerName
 				}
@@ -79,18 +76,18 @@ func TestAskKinds(t *testing.T) {
 // TestRedirections: 307 is followed, and says all again at the next server.
 func TestRedirections(t *testing.T) {
 	l := newLine(t)
-	end := l.good(sample)
+	end := l.Good(sample)
 	other := strings.Replace(end, "vne", "other", 1)
 	// The other server is the same one by another name, so its certificate is for vne: with t=a that is no matter.
-	start := l.serve(l.certificate("vne.example.jp"), func(w http.ResponseWriter, r *http.Request) {
+	start := l.Serve(l.Certificate("vne.example.jp"), func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, other+"/x?y=z", http.StatusTemporaryRedirect)
 	})
-	l.txt("v=v6mig-1 url=" + start + "/ t=a")
+	l.TXT("v=v6mig-1 url=" + start + "/ t=a")
 	answer, err := l.ask(Question{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if last := l.asked[1]; last.Path != "/x" || last.Query().Get("y") != "z" || last.Query().Get("capability") != "map_e,hubspoke" {
+	if last := l.Asked()[1]; last.Path != "/x" || last.Query().Get("y") != "z" || last.Query().Get("capability") != "map_e,hubspoke" {
 		t.Errorf("asked %s", last)
 	}
 	if !slices.Equal(answer.Token.Origins, []string{start, other}) || answer.Token.Verified {
@@ -102,20 +99,20 @@ func TestRedirections(t *testing.T) {
 func TestDNS(t *testing.T) {
 	l := newLine(t)
 	l.wantFailure(Absent, "the line's resolver (::1) has no TXT record of 4over6.info.: the provider has no HB46PP")
-	l.txt() // NODATA
+	l.TXT() // NODATA
 	l.wantFailure(Absent, "the line's resolver (::1) has no TXT record of 4over6.info.: the provider has no HB46PP")
 	for rcode, want := range map[dnsmessage.RCode]string{
 		dnsmessage.RCodeServerFailure: "resolver ::1: TXT of 4over6.info.: server misbehaving",
 		dnsmessage.RCodeRefused:       "resolver ::1: TXT of 4over6.info.: server misbehaving",
-		mute:                          "resolver ::1: TXT of 4over6.info.: no answer in 300ms",
+		hb46pptest.Mute:               "resolver ::1: TXT of 4over6.info.: no answer in 300ms",
 	} {
-		l.fail(rcode)
+		l.Fail(rcode)
 		l.wantFailure(Unresolved, want)
 	}
-	l.fail(0)
-	l.txt("v=v6mig-1 url=https://a/ t=b", "v=spf1 -all")
+	l.Fail(0)
+	l.TXT("v=v6mig-1 url=https://a/ t=b", "v=spf1 -all")
 	l.wantFailure(Unresolved, `resolver ::1: 4over6.info. there are 2 TXT records: it is one record "v=v6mig-1 url=https://… t=a", or t=b`)
-	l.txt("v=v6mig-1 url=http://a/ t=b")
+	l.TXT("v=v6mig-1 url=http://a/ t=b")
 	l.wantFailure(Unresolved, `resolver ::1: 4over6.info. TXT record "v=v6mig-1 url=http://a/ t=b": t=b wants a certificate, and http has none: it is https with t=b, or t=a`)
 	l.client.Servers = nil
 	l.wantFailure(Unresolved, "no resolver of the line is known")
@@ -124,8 +121,8 @@ func TestDNS(t *testing.T) {
 // TestSeveralResolvers: the first that has the record gives it, and only when none has it there is none.
 func TestSeveralResolvers(t *testing.T) {
 	l, public, broken := newLine(t), newLine(t), newLine(t)
-	broken.fail(dnsmessage.RCodeServerFailure)
-	l.txt("v=v6mig-1 url=" + l.good(sample) + "/ t=b")
+	broken.Fail(dnsmessage.RCodeServerFailure)
+	l.TXT("v=v6mig-1 url=" + l.Good(sample) + "/ t=b")
 	lines := func(all ...*line) (servers []netip.AddrPort) {
 		for _, x := range all {
 			servers = append(servers, x.client.Servers[0])
@@ -154,9 +151,9 @@ func TestTargets(t *testing.T) {
 		"none.example.jp.":   {},
 		"self.example.jp.":   netip.IPv6Loopback().As16(),
 	} {
-		l.set(name, &dnsmessage.AAAAResource{AAAA: address})
+		l.Set(name, &dnsmessage.AAAAResource{AAAA: address})
 	}
-	l.set("ipv4.example.jp.")
+	l.Set("ipv4.example.jp.")
 	l.client.Loopback = false
 	for host, want := range map[string]string{
 		"mapped.example.jp":  "resolver ::1: it has no IPv6 address there",
@@ -170,7 +167,7 @@ func TestTargets(t *testing.T) {
 		"ipv4.example.jp":    "resolver ::1: it has no IPv6 address there",
 		"nobody.example.jp":  "resolver ::1: it has no IPv6 address there",
 	} {
-		l.txt("v=v6mig-1 url=https://" + host + "/ t=b")
+		l.TXT("v=v6mig-1 url=https://" + host + "/ t=b")
 		l.wantFailure(Silent, "https://"+mustURL("https://"+host).Host+"/: "+want)
 	}
 }

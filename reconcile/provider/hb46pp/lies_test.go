@@ -9,24 +9,26 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"mape-netplan/reconcile/provider/hb46pp/hb46pptest"
 )
 
 // TestCertificates: t=b never falls back.
 func TestCertificates(t *testing.T) {
 	l := newLine(t)
-	stranger, key := authority(t)
+	stranger, key := hb46pptest.Authority(t)
 	for name, test := range map[string]struct {
 		server string
 		want   string
 	}{
-		"another name": {l.serve(l.certificate("other.example.jp"), never(t)),
+		"another name": {l.Serve(l.Certificate("other.example.jp"), never(t)),
 			"tls: failed to verify certificate: x509: certificate is valid for other.example.jp, not vne.example.jp"},
-		"an unknown authority": {l.serve(l.certificateFrom(stranger, key, "vne.example.jp", time.Now().Add(time.Hour)), never(t)),
+		"an unknown authority": {l.Serve(l.CertificateFrom(stranger, key, "vne.example.jp", time.Now().Add(time.Hour)), never(t)),
 			"tls: failed to verify certificate: x509: certificate signed by unknown authority"},
-		"expired": {l.serve(l.certificateFrom(l.ca, l.key, "vne.example.jp", time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)), never(t)),
+		"expired": {l.Serve(l.CertificateFrom(l.CA, l.Key, "vne.example.jp", time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)), never(t)),
 			"tls: failed to verify certificate: x509: certificate has expired or is not yet valid: current time TIME is after 2020-01-01T00:00:00Z"},
 	} {
-		l.txt("v=v6mig-1 url=" + test.server + "/rule.cgi t=b")
+		l.TXT("v=v6mig-1 url=" + test.server + "/rule.cgi t=b")
 		_, err := l.ask(Question{})
 		var failure *Failure
 		if !errors.As(err, &failure) || failure.Event != Silent {
@@ -41,11 +43,11 @@ func TestCertificates(t *testing.T) {
 			`signed by unknown authority (possibly because of "x509: ECDSA verification failure" while trying to verify candidate authority certificate "Test CA")`, 1))
 	}
 	// A server of http where https is said, which answers in the clear.
-	plain := l.serve(nil, never(t))
-	l.txt("v=v6mig-1 url=" + strings.Replace(plain, "http:", "https:", 1) + "/ t=b")
+	plain := l.Serve(nil, never(t))
+	l.TXT("v=v6mig-1 url=" + strings.Replace(plain, "http:", "https:", 1) + "/ t=b")
 	l.wantFailure(Silent, "https://vne.example.jp:PORT/: tls: first record does not look like a TLS handshake")
-	if len(l.asked) > 0 {
-		t.Errorf("asked %v", l.asked)
+	if len(l.Asked()) > 0 {
+		t.Errorf("asked %v", l.Asked())
 	}
 }
 
@@ -57,8 +59,8 @@ func never(t *testing.T) http.HandlerFunc {
 func TestBadAnswers(t *testing.T) {
 	l := newLine(t)
 	var answer http.HandlerFunc
-	server := l.serve(l.certificate("vne.example.jp"), func(w http.ResponseWriter, r *http.Request) { answer(w, r) })
-	l.txt("v=v6mig-1 url=" + server + "/ t=b")
+	server := l.Serve(l.Certificate("vne.example.jp"), func(w http.ResponseWriter, r *http.Request) { answer(w, r) })
+	l.TXT("v=v6mig-1 url=" + server + "/ t=b")
 	send := func(code int, header, value, body string) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set(header, value)
@@ -102,7 +104,7 @@ func TestBadAnswers(t *testing.T) {
 // TestNothing: "order: []" is a good answer, and it says that there is nothing.
 func TestNothing(t *testing.T) {
 	l := newLine(t)
-	l.txt("v=v6mig-1 url=" + l.good(`{"enabler_name": "E", "ttl": 3600, "order": []}`) + "/ t=b")
+	l.TXT("v=v6mig-1 url=" + l.Good(`{"enabler_name": "E", "ttl": 3600, "order": []}`) + "/ t=b")
 	answer, err := l.ask(Question{})
 	if err != nil {
 		t.Fatal(err)
@@ -113,7 +115,7 @@ func TestNothing(t *testing.T) {
 func TestLoops(t *testing.T) {
 	l := newLine(t)
 	hops := 0
-	server := l.serve(l.certificate("vne.example.jp"), func(w http.ResponseWriter, r *http.Request) {
+	server := l.Serve(l.Certificate("vne.example.jp"), func(w http.ResponseWriter, r *http.Request) {
 		if hops++; r.URL.Path == "/away" {
 			w.Header().Set("Location", fmt.Sprintf("/away?n=%d", hops))
 		} else {
@@ -123,13 +125,13 @@ func TestLoops(t *testing.T) {
 	})
 	for _, path := range []string{"/", "/away"} {
 		hops = 0
-		l.txt("v=v6mig-1 url=" + server + path + " t=b")
+		l.TXT("v=v6mig-1 url=" + server + path + " t=b")
 		l.wantFailure(Silent, "https://vne.example.jp:PORT"+path+": more than 5 redirections (307), the last one to https://vne.example.jp:PORT"+path)
 		if hops != 6 {
 			t.Errorf("%s: %d questions, want 6", path, hops)
 		}
 	}
-	for _, u := range l.asked {
+	for _, u := range l.Asked() {
 		if len(u.RawQuery) > 120 {
 			t.Errorf("the question grows: %s", u)
 		}
@@ -142,7 +144,7 @@ func TestLongBody(t *testing.T) {
 	var sent int64
 	for _, said := range []bool{true, false} {
 		done := make(chan bool)
-		server := l.serve(l.certificate("vne.example.jp"), func(w http.ResponseWriter, r *http.Request) {
+		server := l.Serve(l.Certificate("vne.example.jp"), func(w http.ResponseWriter, r *http.Request) {
 			defer close(done)
 			if sent = 0; said {
 				w.Header().Set("Content-Length", "1000000000")
@@ -155,7 +157,7 @@ func TestLongBody(t *testing.T) {
 				}
 			}
 		})
-		l.txt("v=v6mig-1 url=" + server + "/ t=b")
+		l.TXT("v=v6mig-1 url=" + server + "/ t=b")
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
 		l.wantFailure(Silent, "https://vne.example.jp:PORT/: the answer is longer than 1048576 bytes")
@@ -211,7 +213,7 @@ func TestSlow(t *testing.T) {
 			if l.client.Server, l.client.Total = time.Minute, 500*time.Millisecond; strings.HasPrefix(test.want, "no answer") {
 				l.client.Server, l.client.Total = 300*time.Millisecond, time.Minute
 			}
-			l.txt("v=v6mig-1 url=" + l.serve(l.certificate("vne.example.jp"), test.answer) + "/ t=b")
+			l.TXT("v=v6mig-1 url=" + l.Serve(l.Certificate("vne.example.jp"), test.answer) + "/ t=b")
 			begin := time.Now()
 			l.wantFailure(Silent, "https://vne.example.jp:PORT/: "+test.want)
 			if took := time.Since(begin); took > 5*time.Second {
@@ -227,9 +229,9 @@ func TestCredentialsStay(t *testing.T) {
 	user := Credentials{"user1", "secret", "vne.example.jp"}
 	type start func(*line) string
 	reply := func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, sample) }
-	trusted := func(l *line) string { return l.serve(l.certificate("vne.example.jp"), reply) }
+	trusted := func(l *line) string { return l.Serve(l.Certificate("vne.example.jp"), reply) }
 	to := func(l *line, where string) string {
-		return l.serve(l.certificate("vne.example.jp"), func(w http.ResponseWriter, r *http.Request) {
+		return l.Serve(l.Certificate("vne.example.jp"), func(w http.ResponseWriter, r *http.Request) {
 			// The whole question comes back in the Location, password and all.
 			w.Header().Set("Location", where+"?"+r.URL.RawQuery)
 			w.WriteHeader(307)
@@ -242,18 +244,18 @@ func TestCredentialsStay(t *testing.T) {
 	}{
 		"https, checked, equal": {user, func(l *line) string { return trusted(l) + "/ t=b" }, 1},
 		"not checked":           {user, func(l *line) string { return trusted(l) + "/ t=a" }, 0},
-		"http":                  {user, func(l *line) string { return l.serve(nil, reply) + "/ t=a" }, 0},
+		"http":                  {user, func(l *line) string { return l.Serve(nil, reply) + "/ t=a" }, 0},
 		"another server":        {Credentials{"user1", "secret", "vne.example.com"}, func(l *line) string { return trusted(l) + "/ t=b" }, 0},
 		"a bad certificate": {user, func(l *line) string {
-			return l.serve(l.certificate("other.example.jp"), reply) + "/ t=b"
+			return l.Serve(l.Certificate("other.example.jp"), reply) + "/ t=b"
 		}, 0},
 		"307 to another server": {user, func(l *line) string {
-			other := l.serve(l.certificate("other.example.jp"), reply)
+			other := l.Serve(l.Certificate("other.example.jp"), reply)
 			return to(l, strings.Replace(other, "vne", "other", 1)+"/") + "/ t=b"
 		}, 1},
-		"307 to http": {user, func(l *line) string { return to(l, l.serve(nil, reply)+"/") + "/ t=b" }, 1},
+		"307 to http": {user, func(l *line) string { return to(l, l.Serve(nil, reply)+"/") + "/ t=b" }, 1},
 		"307 from another server to the right one": {user, func(l *line) string {
-			first := l.serve(l.certificate("other.example.jp"), func(w http.ResponseWriter, r *http.Request) {
+			first := l.Serve(l.Certificate("other.example.jp"), func(w http.ResponseWriter, r *http.Request) {
 				w.Header().Set("Location", trusted(l)+"/")
 				w.WriteHeader(307)
 			})
@@ -262,10 +264,10 @@ func TestCredentialsStay(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newLine(t)
-			l.txt("v=v6mig-1 url=" + test.record(l))
+			l.TXT("v=v6mig-1 url=" + test.record(l))
 			l.ask(Question{Credentials: test.c})
 			had := 0
-			for _, u := range l.asked {
+			for _, u := range l.Asked() {
 				if strings.Contains(u.String(), "secret") || strings.Contains(u.String(), "user1") {
 					if had++; !strings.HasPrefix(u.Host, "vne.example.jp:") || !u.Query().Has("user") || u.Query().Get("pass") != "secret" {
 						t.Errorf("it went to %s", u)
@@ -273,7 +275,7 @@ func TestCredentialsStay(t *testing.T) {
 				}
 			}
 			if had != test.allowed {
-				t.Errorf("%d questions had it, want %d: %v", had, test.allowed, l.asked)
+				t.Errorf("%d questions had it, want %d: %v", had, test.allowed, l.Asked())
 			}
 		})
 	}
