@@ -23,7 +23,7 @@ func Await(ctx context.Context, h *Host, c *schema.Config, waiting func(error)) 
 			return nil, facts, err
 		}
 		g, err := Resolve(c, facts)
-		if !errors.Is(err, ErrNotYet) || !h.Live() {
+		if !errors.Is(err, ErrNotYet) || errors.Is(err, ErrWithdrawn) || !h.Live() {
 			return g, facts, err
 		}
 		if !told {

@@ -51,7 +51,7 @@ type cached struct {
 // remember keeps what the line said: here for as long as this process lives,
 // and a good reply in the file.
 func (h *Host) remember(d *Discovery) (*Discovery, error) {
-	h.learnt.Store(d)
+	defer h.learnt.Store(d) // Even where the file cannot be written, or has gone.
 	kept, file := *d, Cache{}
 	switch {
 	case d.Problem != "" && !d.Withdrawn:

@@ -111,12 +111,16 @@ func (h *Host) resolvers(wan Link) []netip.AddrPort {
 }
 
 // resolversOf reads addresses as networkd and resolv.conf have them:
-// "2001:db8::1", "fe80::1%2", "[2001:db8::1]:53#name". Only IPv6 ones are the
+// "2001:db8::1", "fe80::1%2", "[2001:db8::1]:53%2#name". Only IPv6 ones are the
 // line's, and none of this machine.
 func resolversOf(words []string, link string) []netip.AddrPort {
 	var all []netip.AddrPort
 	for _, word := range words {
 		word, _, _ = strings.Cut(word, "#")
+		if bracket, port, ok := strings.Cut(word, "]"); ok {
+			port, _, _ = strings.Cut(port, "%")
+			word = bracket + "]" + port
+		}
 		server, err := netip.ParseAddrPort(word)
 		if err != nil {
 			address, err := netip.ParseAddr(word)

@@ -40,6 +40,7 @@ type Line struct {
 	zone  map[string][]dnsmessage.ResourceBody // by rooted name
 	rcode dnsmessage.RCode                     // instead of an answer
 	asked []*url.URL                           // of every server, in order
+	txts  int                                  // questions for the record
 }
 
 // New starts a resolver that knows vne.example.jp and other.example.jp, both at [::1].
@@ -65,6 +66,13 @@ func (l *Line) Asked() []*url.URL {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return slices.Clone(l.asked)
+}
+
+// Questions is how often the record was asked for.
+func (l *Line) Questions() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.txts
 }
 
 // resolver answers over UDP from the zone.
@@ -100,6 +108,9 @@ func (l *Line) resolve(query []byte) []byte {
 		return nil
 	}
 	q := m.Questions[0]
+	if q.Type == dnsmessage.TypeTXT {
+		l.txts++
+	}
 	m.Response, m.RecursionAvailable, m.RCode, m.Additionals = true, true, l.rcode, nil
 	bodies, known := l.zone[strings.ToLower(q.Name.String())]
 	if !known && m.RCode == dnsmessage.RCodeSuccess {

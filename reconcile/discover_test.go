@@ -1,0 +1,325 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/netip"
+	"os"
+	"path"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"mape-netplan/reconcile/provider/hb46pp"
+	"mape-netplan/reconcile/provider/hb46pp/hb46pptest"
+)
+
+// A discovering is a machine in a namespace, whose WAN has an address, and the line's resolver and server.
+type discovering struct {
+	*hb46pptest.Line
+	t    *testing.T
+	ns   *ns
+	root *os.Root
+	h    *Host
+
+	patience time.Duration // of apply
+}
+
+func newDiscovering(t *testing.T) *discovering {
+	root, err := os.OpenRoot(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &discovering{Line: hb46pptest.New(t), t: t, ns: newNS(t), root: root, patience: 20 * time.Second}
+	veth(t, d.ns, "eth1", "", newNS(t), "net0", "")
+	d.ns.run(t, "ip", "addr", "add", "2400:db8:12:3400::1/64", "dev", "eth1", "nodad")
+	d.ns.run(t, "ip", "-6", "route", "add", "default", "dev", "eth1")
+	d.restart()
+	return d
+}
+
+// restart is another process on the same machine.
+func (d *discovering) restart() {
+	d.t.Helper()
+	var handle *netlink.Handle
+	var err error
+	d.ns.do(func() { handle, err = netlink.NewHandle(unix.NETLINK_ROUTE) })
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	d.t.Cleanup(handle.Close)
+	d.h = &Host{Root: d.root, Net: handle, HB46PP: hb46pp.Client{
+		Servers: []netip.AddrPort{d.Resolver}, Interface: "lo", Roots: d.Roots(), Loopback: true,
+		Limits: hb46pp.Limits{DNS: time.Second, Server: time.Second, Total: 5 * time.Second, Body: 1 << 20},
+	}}
+}
+
+// await is what apply does until it knows the line, and returns its service and CE, or the error.
+func (d *discovering) await(section string) string {
+	d.t.Helper()
+	ctx, cancel := context.WithTimeoutCause(d.t.Context(), d.patience, errors.New("too late"))
+	defer cancel()
+	g, _, err := Await(ctx, d.h, sectionOf(d.t, section), func(error) {})
+	if err != nil {
+		return err.Error()
+	}
+	return g.Service + " " + g.Softwire.CE.String()
+}
+
+func (d *discovering) want(what, got, want string) {
+	d.t.Helper()
+	if got != want {
+		d.t.Errorf("%s:\n  %s\nwant\n  %s", what, got, want)
+	}
+}
+
+func (d *discovering) file() string {
+	data, _ := d.root.ReadFile(local(cachePath))
+	return string(data)
+}
+
+const found = "S (E) 2400:db8:12:3400:c0:2:1200:3400"
+
+// TestDiscoverLife: from the first question through an outage and another address to the end.
+func TestDiscoverLife(t *testing.T) {
+	d := newDiscovering(t)
+	const token = "640756965820d3b9025b6941f9590af6802830ba58663fe8f043dc92b576f17a"
+	answer := strings.Replace(offer, `"ttl"`, `"token": "`+token+`", "ttl"`, 1)
+	d.TXT("v=v6mig-1 url=" + d.Serve(d.Certificate("vne.example.jp"), func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, answer) }) + "/c t=b")
+	const section = "{provider: discover, discover: {user: taro, password: hush-hush, server: vne.example.jp}}"
+
+	d.want("first", d.await(section), found)
+	if asked := d.Asked(); len(asked) != 1 || asked[0].Query().Get("user") != "taro" || asked[0].Query().Get("pass") != "hush-hush" {
+		t.Errorf("asked %v", asked)
+	}
+	if info, err := d.root.Stat(local(cachePath)); err != nil || info.Mode() != 0o600 {
+		t.Errorf("%v, %v", info, err)
+	}
+	if !strings.Contains(d.file(), token) || strings.Contains(d.file(), "hush-hush") {
+		t.Errorf("the file is\n%s", d.file())
+	}
+	d.want("again", d.await(section), found)
+	d.restart()
+	d.want("another process", d.await(section), found)
+	if n := len(d.Asked()); n != 1 {
+		t.Errorf("asked %d times within the ttl", n)
+	}
+	// What plan and status know.
+	if facts, err := Gather(d.h); err != nil || !facts.Discovered.offers() {
+		t.Errorf("%+v, %v", facts.Discovered, err)
+	}
+
+	// Its time is over, and the server is down.
+	d.later(time.Hour)
+	d.restart()
+	answer = "<html>"
+	d.want("an outage after a restart", d.await(section), found)
+	if asked := d.Asked(); len(asked) != 2 || asked[1].Query().Get("token") != token {
+		t.Errorf("asked %v", asked)
+	}
+	d.want("during an outage", d.await(section), found)
+	if n := len(d.Asked()); n != 2 {
+		t.Errorf("asked %d times during an outage", n)
+	}
+
+	// The line moves: it is asked at once, as soon as that is not too often.
+	answer = offer
+	d.ns.run(t, "ip", "addr", "add", "2400:db8:12:3500::1/64", "dev", "eth1", "nodad")
+	d.ns.run(t, "ip", "addr", "del", "2400:db8:12:3400::1/64", "dev", "eth1")
+	d.later(askPause)
+	d.want("another address", d.await(section), "S (E) 2400:db8:12:3500:c0:2:1200:3500")
+	if n := len(d.Asked()); n != 3 {
+		t.Errorf("asked %d times", n)
+	}
+
+	// The provider gives it up.
+	d.later(time.Hour)
+	d.restart()
+	d.TXT()
+	d.want("no record any more", d.await(section), "eth1 has 2400:db8:12:3500::1/64: "+noRecord)
+	d.want("once more", d.await(section), "eth1 has 2400:db8:12:3500::1/64: "+noRecord)
+	if n := d.Questions(); n != 4 {
+		t.Errorf("%d questions of DNS, want 4", n)
+	}
+	if d.file() != "" {
+		t.Errorf("the file stays:\n%s", d.file())
+	}
+}
+
+// later lets time pass for what is known.
+func (d *discovering) later(by time.Duration) {
+	d.t.Helper()
+	known := *d.h.discovery()
+	known.Asked, known.Next, known.Problem = known.Asked.Add(-by), known.Next.Add(-by), ""
+	if _, err := d.h.remember(&known); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+// TestDiscoverFailures is what apply prints when the line gives nothing, and that it asks once.
+func TestDiscoverFailures(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		txt  func(*hb46pptest.Line) string
+		want string
+		asks int
+	}{
+		{"no record", func(l *hb46pptest.Line) string { return "" }, noRecord, 0},
+		{"a record that is none", func(l *hb46pptest.Line) string { return "hello" },
+			`too late: eth1 has 2400:db8:12:3400::1/64: resolver ::1: 4over6.info. TXT record "hello": is no list of different keys and values that begins with v: it is one record "v=v6mig-1 url=https://… t=a", or t=b`, 0},
+		{"another method", func(l *hb46pptest.Line) string { return "v=v6mig-1 url=" + l.Good(onlyDSLite) + "/ t=b" },
+			"S (E) offers this line dslite, and only map_e (MAP-E) is supported yet", 1},
+		{"nothing", func(l *hb46pptest.Line) string { return "v=v6mig-1 url=" + l.Good(nothing) + "/ t=b" },
+			"E offers this line nothing (order: [])", 1},
+		{"bad data", func(l *hb46pptest.Line) string {
+			return "v=v6mig-1 url=" + strings.Replace(l.Good(`{"enabler_name": "E"}`), "vne", "vne", 1) + "/ t=b"
+		}, "too late: eth1 has 2400:db8:12:3400::1/64: URL/: order: is missing: it is a list such as [\"map_e\"]", 1},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			d := newDiscovering(t)
+			if strings.HasPrefix(test.want, "too late") {
+				d.patience = time.Second
+			}
+			if txt := test.txt(d.Line); txt != "" {
+				d.TXT(txt)
+			}
+			got := d.await("{provider: discover}")
+			if n := d.Questions(); n != 1 {
+				t.Errorf("%d questions of DNS", n)
+			}
+			if asked := d.Asked(); len(asked) != test.asks {
+				t.Errorf("asked %v", asked)
+			} else if len(asked) > 0 {
+				got = strings.Replace(got, "https://"+asked[0].Host, "URL", 1)
+			}
+			got = strings.TrimPrefix(got, "eth1 has 2400:db8:12:3400::1/64: ")
+			d.want(test.name, got, test.want)
+		})
+	}
+}
+
+// TestDiscoverAuto: where a built-in rule is for the line, nobody is asked.
+func TestDiscoverAuto(t *testing.T) {
+	d := newDiscovering(t)
+	d.TXT("v=v6mig-1 url=" + d.Good(offer) + "/ t=b")
+	d.want("auto, no rule", d.await("{}"), found)
+	d.ns.run(t, "ip", "addr", "add", "2400:4050:5c71:af00::1/64", "dev", "eth1", "nodad")
+	d.ns.run(t, "ip", "addr", "del", "2400:db8:12:3400::1/64", "dev", "eth1")
+	d.restart()
+	d.want("auto, a rule", d.await("{}"), " 2400:4050:5c71:af00:99:f171:c600:2f00")
+	if n := len(d.Asked()); n != 1 {
+		t.Errorf("asked %d times", n)
+	}
+}
+
+// TestDiscoverNoStore: such a reply is nowhere on the disk, and another process asks anew.
+func TestDiscoverNoStore(t *testing.T) {
+	d := newDiscovering(t)
+	d.TXT("v=v6mig-1 url=" + d.Serve(d.Certificate("vne.example.jp"), func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "no-store")
+		io.WriteString(w, offer)
+	}) + "/ t=b")
+	for i := 1; i < 3; i++ {
+		d.restart()
+		d.want("no-store", d.await("{provider: discover}"), found)
+		d.want("no-store, again", d.await("{provider: discover}"), found)
+		if n := len(d.Asked()); n != i {
+			t.Errorf("asked %d times, want %d", n, i)
+		}
+		if strings.Contains(d.file(), "192.0.2") || !strings.Contains(d.file(), `"unstored": true`) {
+			t.Errorf("the file is\n%s", d.file())
+		}
+	}
+}
+
+// TestDiscoverNoResolver: the resolver may come later than the address.
+func TestDiscoverNoResolver(t *testing.T) {
+	d := newDiscovering(t)
+	servers := d.h.HB46PP.Servers
+	d.h.HB46PP.Servers, d.patience = nil, time.Second
+	d.want("none", d.await("{provider: discover}"), "too late: eth1 has 2400:db8:12:3400::1/64: no IPv6 resolver of eth1 is known, "+
+		"neither to networkd nor in /etc/resolv.conf: only the line's own one knows its rules")
+	d.TXT("v=v6mig-1 url=" + d.Good(offer) + "/ t=b")
+	d.h.HB46PP.Servers, d.patience = servers, 20*time.Second
+	d.h.learnt.Load().Next = time.Now()
+	d.want("later", d.await("{provider: discover}"), found)
+}
+
+// TestDiscoverCancelled: a run that ends has learnt nothing of the line.
+func TestDiscoverCancelled(t *testing.T) {
+	d := newDiscovering(t)
+	d.Fail(hb46pptest.Mute)
+	d.h.HB46PP.Limits.DNS, d.patience = time.Minute, 300*time.Millisecond
+	d.want("cancelled", d.await("{provider: discover}"), "too late")
+	if got := d.h.discovery(); got != nil {
+		t.Errorf("%+v", got)
+	}
+}
+
+// TestCache: it goes with everything else, comes back with a rollback, and is no danger when it is damaged.
+func TestCache(t *testing.T) {
+	d := newDiscovering(t)
+	d.TXT("v=v6mig-1 url=" + d.Good(offer) + "/ t=b")
+	d.await("{provider: discover}")
+	whole := d.file()
+	facts, err := Gather(d.h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := Resolve(sectionOf(t, "{provider: discover}"), facts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if caches := cachesOf(Compile(g, facts)); len(caches) != 0 {
+		t.Errorf("%v", caches)
+	}
+	ocn, err := Resolve(sectionOf(t, `{provider: ocn, prefix: "2400:4050:5c71:af00::/56"}`), facts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string][]Resource{"remove": cachesOf(Compile(nil, facts)), "another provider": cachesOf(Compile(ocn, facts))} {
+		changes, err := Converge(t.Context(), d.h, want)
+		if err != nil || len(changes) != 1 || d.file() != "" {
+			t.Fatalf("%s: %v, %v, file %q", name, changes, err, d.file())
+		}
+		if _, err := d.root.Stat(local(path.Dir(cachePath))); err == nil {
+			t.Errorf("%s: its directory stays", name)
+		}
+		if got := d.h.discovery(); got != nil {
+			t.Errorf("%s: %+v is still known", name, got)
+		}
+		if err := rollback(d.h, changes); err != nil || d.file() != whole {
+			t.Errorf("%s: %v, file %q", name, err, d.file())
+		}
+	}
+	for text, want := range map[string]string{
+		"":                   "unexpected end of JSON input",
+		"nonsense":           "invalid character 'o' in literal null (expecting 'u')",
+		whole[:len(whole)/2]: "unexpected end of JSON input",
+		strings.Replace(whole, "2400:db8::/40", "fe80::/40", 1): "map_e.rules[0]: ipv6 fe80::/40 is no prefix of a line, fe80:: being a link-local address: it is the global IPv6 prefix that the provider hands out, such as 2001:db8:12:3400::/56",
+	} {
+		d.restart()
+		if err := d.root.WriteFile(local(cachePath), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		got := d.h.discovery()
+		if got == nil || got.Problem != "what it said before cannot be read: "+cachePath+": "+want {
+			t.Errorf("%q: %+v", text, got)
+		}
+		d.want("damaged", d.await("{provider: discover}"), found)
+	}
+}
+
+func cachesOf(all []Resource) (caches []Resource) {
+	for _, r := range all {
+		if _, ok := r.(Cache); ok {
+			caches = append(caches, r)
+		}
+	}
+	return caches
+}
