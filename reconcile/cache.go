@@ -29,10 +29,10 @@ func (Cache) Read(_ context.Context, h *Host) (Resource, error) {
 	return Cache{string(data)}, err
 }
 
-// Write replaces the file atomically, or removes it and its directory.
+// Write replaces the file atomically, or removes it and its directory. What the
+// process has learnt stays known to it: else it would ask again at once.
 func (c Cache) Write(_ context.Context, h *Host) error {
 	if c.Data == "" {
-		h.learnt.Store(nil)
 		if err := h.Root.Remove(local(cachePath)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
@@ -51,7 +51,7 @@ type cached struct {
 // remember keeps what the line said: here for as long as this process lives,
 // and a good reply in the file.
 func (h *Host) remember(d *Discovery) (*Discovery, error) {
-	defer h.learnt.Store(d) // Even where the file cannot be written, or has gone.
+	h.learnt.Store(d)
 	kept, file := *d, Cache{}
 	switch {
 	case d.Problem != "" && !d.Withdrawn:

@@ -62,7 +62,7 @@ func (d *Discovery) unasked(c *schema.Config, f Facts, wan Link, now time.Time) 
 // says.
 func (h *Host) inform(ctx context.Context, c *schema.Config, f Facts) (Facts, error) {
 	now := time.Now()
-	if next := NextAsk(c, f, now); next.IsZero() || next.After(now) {
+	if next := NextDiscovery(c, f, now); next.IsZero() || next.After(now) {
 		return f, nil
 	}
 	d, err := h.Discover(ctx, c, f)

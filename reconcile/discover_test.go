@@ -131,7 +131,7 @@ func TestDiscoverLife(t *testing.T) {
 	answer = offer
 	d.ns.run(t, "ip", "addr", "add", "2400:db8:12:3500::1/64", "dev", "eth1", "nodad")
 	d.ns.run(t, "ip", "addr", "del", "2400:db8:12:3400::1/64", "dev", "eth1")
-	d.later(askPause)
+	d.later(discoveryPause)
 	d.want("another address", d.await(section), "S (E) 2400:db8:12:3500:c0:2:1200:3500")
 	if n := len(d.Asked()); n != 3 {
 		t.Errorf("asked %d times", n)
@@ -290,6 +290,7 @@ func TestCache(t *testing.T) {
 		if _, err := d.root.Stat(local(path.Dir(cachePath))); err == nil {
 			t.Errorf("%s: its directory stays", name)
 		}
+		d.restart()
 		if got := d.h.discovery(); got != nil {
 			t.Errorf("%s: %+v is still known", name, got)
 		}

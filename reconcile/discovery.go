@@ -114,9 +114,9 @@ func undiscovered(err, asked error) error {
 	return fmt.Errorf("%w; and the line, asked for its rules (HB46PP): %w", err, asked)
 }
 
-// asks says whether a section leaves its rules to the line: with discover it
+// leftToLine says whether a section leaves its rules to the line: with discover it
 // does, with auto when no built-in rule is for what the WAN has.
-func asks(c *schema.Config, f Facts) bool {
+func leftToLine(c *schema.Config, f Facts) bool {
 	if c.Provider != provider.Auto || c.Prefix.IsValid() {
 		return c.Provider == discover
 	}
@@ -126,15 +126,15 @@ func asks(c *schema.Config, f Facts) bool {
 }
 
 // A line that changes all the time is not asked more often than this.
-const askPause = 10 * time.Second
+const discoveryPause = 10 * time.Second
 
-// NextAsk is when the line is to be asked for its rules. The zero time is
+// NextDiscovery is when the line is to be asked for its rules. The zero time is
 // never; one that is not after now is at once. The line is asked when what it
 // said has run out, and when the WAN has other addresses (v6mig-prov 1.1,
 // section 3.6): not before it has one.
-func NextAsk(c *schema.Config, f Facts, now time.Time) time.Time {
+func NextDiscovery(c *schema.Config, f Facts, now time.Time) time.Time {
 	wan, err := wan(c, f)
-	if err != nil || !f.Live || !asks(c, f) {
+	if err != nil || !f.Live || !leftToLine(c, f) {
 		return time.Time{}
 	}
 	prefixes, d := linePrefixes(wan, f), f.Discovered
@@ -144,7 +144,7 @@ func NextAsk(c *schema.Config, f Facts, now time.Time) time.Time {
 	case d == nil || d.Asked.After(now): // The clock was set back.
 		return now
 	case !slices.Equal(prefixes, d.Prefixes) || !d.asked(c):
-		return d.Asked.Add(askPause)
+		return d.Asked.Add(discoveryPause)
 	}
 	return d.Next
 }
@@ -181,7 +181,7 @@ func linePrefixes(wan Link, f Facts) []netip.Prefix {
 // Overdue says that what a plan is made of may have changed: only apply and
 // watch ask the line. None is that it holds.
 func Overdue(c *schema.Config, f Facts, now time.Time) []string {
-	if next := NextAsk(c, f, now); f.Discovered == nil || next.IsZero() || next.After(now) {
+	if next := NextDiscovery(c, f, now); f.Discovered == nil || next.IsZero() || next.After(now) {
 		return nil
 	}
 	return []string{fmt.Sprintf("the rules are those that the line gave at %s, and it is to be asked for them again (HB46PP), which only apply and watch do",

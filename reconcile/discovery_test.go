@@ -162,8 +162,8 @@ func TestDiscoveredMesh(t *testing.T) {
 	}
 }
 
-// TestNextAsk says when the line is asked.
-func TestNextAsk(t *testing.T) {
+// TestNextDiscovery says when the line is asked.
+func TestNextDiscovery(t *testing.T) {
 	const address = "2400:db8:12:3400::1/64"
 	later := evening.Add(time.Hour)
 	asked := &Discovery{Reply: replyOf(t, offer), Asked: evening.Add(-time.Hour), Next: later,
@@ -198,11 +198,11 @@ func TestNextAsk(t *testing.T) {
 	} {
 		f := onLineFacts(test.address)
 		f.Discovered = test.d
-		if got := NextAsk(sectionOf(t, test.section), f, evening); !got.Equal(test.want) {
+		if got := NextDiscovery(sectionOf(t, test.section), f, evening); !got.Equal(test.want) {
 			t.Errorf("%s: %v, want %v", test.name, got, test.want)
 		}
 		f.Live = false
-		if got := NextAsk(sectionOf(t, test.section), f, evening); !got.IsZero() {
+		if got := NextDiscovery(sectionOf(t, test.section), f, evening); !got.IsZero() {
 			t.Errorf("%s, without a kernel: %v", test.name, got)
 		}
 	}

@@ -67,11 +67,24 @@ func (o *options) gateway(cmd *cobra.Command, ctx context.Context, h *reconcile.
 		return nil, err
 	}
 	g, facts, err := reconcile.Await(ctx, h, c, func(missing error) { cmd.PrintErrf("waiting: %v\n", missing) })
+	if errors.Is(err, reconcile.ErrWithdrawn) {
+		err = withdraw(ctx, h, facts, err)
+	}
 	if err != nil {
 		return nil, o.blame(err)
 	}
 	warn(cmd, g.Warnings)
 	return reconcile.Compile(g, facts), nil
+}
+
+// withdraw takes down what earlier runs made of a line that has no MAP-E any
+// more, and returns why.
+func withdraw(ctx context.Context, h *reconcile.Host, facts reconcile.Facts, why error) error {
+	changes, err := reconcile.Converge(ctx, h, reconcile.Compile(nil, facts))
+	if err == nil && len(changes) > 0 {
+		return fmt.Errorf("%w; so the gateway was taken down", why)
+	}
+	return errors.Join(why, err)
 }
 
 // A result is what apply and plan print as JSON.
