@@ -90,9 +90,10 @@ func (h *Host) client(wan Link) hb46pp.Client {
 // mostResolvers bounds how long an outage of all of them is looked at.
 const mostResolvers = 4
 
-// resolvers are the line's own: those that networkd has for the WAN, or where
-// it has none, those of resolv.conf. systemd-resolved's is not among them: it
-// may ask another link's.
+// resolvers are the line's own: those that networkd has for the WAN (DNS= of
+// its state file: configured ones, then DHCP's, then those of router
+// advertisements), or where it has none, those of resolv.conf. systemd-resolved's
+// is not among them: it may ask another link's.
 func (h *Host) resolvers(wan Link) []netip.AddrPort {
 	told, _ := h.linkState(wan.Index, "DNS")
 	all := resolversOf(strings.Fields(told), wan.Name)
