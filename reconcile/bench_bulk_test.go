@@ -15,11 +15,9 @@ import (
 	"mape-netplan/reconcile/nft"
 )
 
-// A bulk is a TCP connection from the LAN to a server on the internet, through a gateway that is joined to both by veth:
-// nothing but the kernel carries a packet. Where the kernel has ip6_tunnel the gateway's tunnel is a real one, and the
-// server's namespace is the border relay as well; otherwise a veth stands in for it.
+// A bulk is a TCP connection from the LAN through a gateway and its tunnel to a server, whose namespace is the border
+// relay as well: nothing but the kernel carries a packet.
 //
-//	lan eth0 ── eth0 gw mape0 ── net0 inet
 //	lan eth0 ── eth0 gw mape0 ═ line0 ── line0 ═ net0 inet
 type bulk struct{ client, server *net.TCPConn }
 
@@ -35,14 +33,12 @@ func newBulk(t testing.TB, table nft.Table, mss int, offload bool) bulk {
 		})
 	}
 	veth(t, lan, "eth0", rigHost+"/24", gw, "eth0", "192.168.1.1/24")
-	ends := []linkEnd{{lan, "eth0"}, {gw, "eth0"}}
-	if _, err := tryTunnel(t); err == nil {
-		ends = append(ends, realTunnel(t, gw, inet)...)
-	} else {
-		ends = append(ends, vethTunnel(t, gw, inet)...)
-	}
-	for _, e := range ends {
-		e.n.do(func() { setOffload(t, e.name, offload) })
+	joinTunnel(t, gw, inet)
+	for _, end := range []struct {
+		n    *ns
+		name string
+	}{{lan, "eth0"}, {gw, "eth0"}, {gw, "line0"}, {gw, "mape0"}, {inet, "line0"}} {
+		end.n.do(func() { setOffload(t, end.name, offload) })
 	}
 	lan.run(t, "ip", "route", "add", "default", "via", "192.168.1.1", "advmss", fmt.Sprint(mss))
 	gw.run(t, "ip", "route", "add", "default", "dev", "mape0", "scope", "link")
@@ -53,23 +49,8 @@ func newBulk(t testing.TB, table nft.Table, mss int, offload bool) bulk {
 	return connect(t, lan, inet)
 }
 
-// A linkEnd is a veth, whose offload can be set.
-type linkEnd struct {
-	n    *ns
-	name string
-}
-
-// vethTunnel has no address on the gateway's side: nobody would answer for the shared one.
-func vethTunnel(t testing.TB, gw, inet *ns) []linkEnd {
-	t.Helper()
-	veth(t, gw, "mape0", "", inet, "net0", rigServer+"/32")
-	var outer string
-	gw.do(func() { outer = mac(t, "mape0").String() })
-	inet.run(t, "ip", "neigh", "add", "192.0.2.18", "lladdr", outer, "dev", "net0", "nud", "permanent")
-	return []linkEnd{{gw, "mape0"}, {inet, "net0"}}
-}
-
-func realTunnel(t testing.TB, gw, inet *ns) []linkEnd {
+// joinTunnel makes both ends of the tunnel, the server's with its address.
+func joinTunnel(t testing.TB, gw, inet *ns) {
 	t.Helper()
 	const ce, br = "2001:db8::1", "2001:db8::2"
 	veth(t, gw, "line0", ce+"/64", inet, "line0", br+"/64")
@@ -80,7 +61,6 @@ func realTunnel(t testing.TB, gw, inet *ns) []linkEnd {
 	tunnel(gw, "mape0", ce, br)
 	tunnel(inet, "net0", br, ce)
 	inet.run(t, "ip", "addr", "add", rigServer+"/32", "dev", "net0")
-	return []linkEnd{{gw, "line0"}, {inet, "line0"}}
 }
 
 func connect(t testing.TB, lan, inet *ns) (b bulk) {
@@ -117,16 +97,14 @@ func (b bulk) transfer(t testing.TB, down bool, n int64) time.Duration {
 	if down {
 		from, to = to, from
 	}
-	started, done := make(chan bool), make(chan error)
+	done := make(chan error)
+	defer pin(t)()
+	start := time.Now()
 	go func() {
 		defer pin(t)()
-		started <- true
 		_, err := io.CopyBuffer(struct{ io.Writer }{from}, io.LimitReader(zero{}, n), make([]byte, 1<<16))
 		done <- err
 	}()
-	defer pin(t)()
-	<-started
-	start := time.Now()
 	buf := make([]byte, 1<<17)
 	for got := int64(0); got < n; {
 		r, err := to.Read(buf)
@@ -182,7 +160,11 @@ func setOffload(t testing.TB, name string, on bool) {
 	}
 	defer unix.Close(fd)
 	const stso, sgso, sgro, stxcsum = 0x1f, 0x24, 0x2c, 0x17
-	for _, command := range []uint32{stxcsum, stso, sgso, sgro} {
+	commands := []uint32{stxcsum, stso, sgso, sgro}
+	if name == "mape0" {
+		commands = []uint32{sgro} // all that a tunnel has of its own
+	}
+	for _, command := range commands {
 		value := struct{ command, data uint32 }{command, 0}
 		if on {
 			value.data = 1

@@ -98,7 +98,8 @@ func sysctl(t testing.TB, n *ns, values map[string]string) {
 	})
 }
 
-// tun makes a TUN device of MTU 1460, up: like a tunnel it is point to point, without addresses of its own.
+// tun makes a TUN device of MTU 1460, up: like a tunnel it is point to point, without addresses of its own, and of the
+// type that the table knows tunnels by.
 func tun(t testing.TB, n *ns, name string) *os.File {
 	t.Helper()
 	var f *os.File
@@ -114,6 +115,9 @@ func tun(t testing.TB, n *ns, name string) *os.File {
 		request.SetUint16(unix.IFF_TUN | unix.IFF_NO_PI)
 		if err := unix.IoctlIfreq(fd, unix.TUNSETIFF, request); err != nil {
 			t.Fatalf("TUN device: %v", err)
+		}
+		if err := unix.IoctlSetInt(fd, unix.TUNSETLINK, unix.ARPHRD_TUNNEL6); err != nil {
+			t.Fatalf("TUN device: link type: %v", err)
 		}
 		f = os.NewFile(uintptr(fd), name)
 	})

@@ -23,6 +23,9 @@ type Field struct {
 var (
 	IIfName = Field{Name: "iifname", load: meta(expr.MetaKeyIIFNAME), text: ifname}
 	OIfName = Field{Name: "oifname", load: meta(expr.MetaKeyOIFNAME), text: ifname}
+	// IIfType and OIfType are the kernel's ARPHRD numbers, two bytes in its order.
+	IIfType = Field{Name: "meta iiftype", load: meta(expr.MetaKeyIIFTYPE), text: linkType}
+	OIfType = Field{Name: "meta oiftype", load: meta(expr.MetaKeyOIFTYPE), text: linkType}
 	L4Proto = Field{Name: "meta l4proto", load: meta(expr.MetaKeyL4PROTO), text: names(protocols)}
 	// RouteOIfName is where the packet would leave, before that is decided.
 	RouteOIfName = Field{Name: "fib daddr oifname", load: &expr.Fib{Register: reg, ResultOIFNAME: true, FlagDADDR: true}, text: ifname}
@@ -50,7 +53,7 @@ var (
 	THSport = Field{Name: "th sport", load: transport(0, 2), text: portText}
 	THDport = Field{Name: "th dport", load: transport(2, 2), text: portText}
 
-	fields = []Field{IIfName, OIfName, L4Proto, CtState, CtStatus, CtOriginalDaddr, RouteOIfName, IPSaddr, IPDaddr, IPProtocol, TCPSport, TCPDport, TCPFlags, UDPSport,
+	fields = []Field{IIfName, OIfName, IIfType, OIfType, L4Proto, CtState, CtStatus, CtOriginalDaddr, RouteOIfName, IPSaddr, IPDaddr, IPProtocol, TCPSport, TCPDport, TCPFlags, UDPSport,
 		UDPDport, UDPChecksum, ICMPType, ICMPID, THSport, THDport}
 )
 

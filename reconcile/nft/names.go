@@ -28,6 +28,21 @@ var (
 	tcpFlags   = []bit{{1, "fin"}, {2, "syn"}, {4, "rst"}, {8, "psh"}, {16, "ack"}, {32, "urg"}, {64, "ecn"}, {128, "cwr"}}
 )
 
+// linkType renders an ARPHRD number; ipip6 is what nft calls that of an ip6tnl.
+func linkType(b []byte) string {
+	if len(b) != 2 {
+		return hex(b)
+	}
+	switch n := binaryutil.NativeEndian.Uint16(b); n {
+	case unix.ARPHRD_TUNNEL6:
+		return "ipip6"
+	case unix.ARPHRD_ETHER:
+		return "ether"
+	default:
+		return fmt.Sprint(n)
+	}
+}
+
 type bit struct {
 	value uint32
 	name  string
