@@ -68,13 +68,17 @@ func (a Address) Read(_ context.Context, h *Host) (Resource, error) {
 	return live, nil
 }
 
+// detectionRuns is of an address of which it is not known yet whether somebody
+// else has it.
+const detectionRuns = "tentative\n"
+
 // detection says why an address cannot be the source of a packet yet, or ever.
 func detection(flags int) string {
 	switch {
 	case flags&unix.IFA_F_DADFAILED != 0:
 		return "dadfailed: another host on the link has this address\n"
 	case flags&unix.IFA_F_TENTATIVE != 0:
-		return "tentative\n"
+		return detectionRuns
 	}
 	return ""
 }

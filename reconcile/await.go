@@ -12,6 +12,7 @@ import (
 // Await fits a section to the machine as soon as the line has what it needs: at
 // boot a router advertisement may be later than we are. waiting is told once
 // what is missing, and a delegation that the section wants is asked for.
+// Meanwhile a guard stands before the tunnel: see Unguard.
 func Await(ctx context.Context, h *Host, c *schema.Config, waiting func(error)) (*Gateway, Facts, error) {
 	told := false
 	for {
@@ -27,6 +28,9 @@ func Await(ctx context.Context, h *Host, c *schema.Config, waiting func(error)) 
 			return g, facts, err
 		}
 		if !told {
+			if _, _, err := PutGuard(ctx, h, c); err != nil {
+				return nil, facts, err
+			}
 			waiting(err)
 			told = true
 		}

@@ -61,6 +61,10 @@ type netplanDefinition struct {
 	SetName   string `yaml:"set-name"`
 	Match     *netplanMatch
 	Addresses []yaml.Node `yaml:"addresses"`
+	// Local and MTU are a tunnel's. Nodes, because a value that is no number
+	// must not hide the rest.
+	Local yaml.Node `yaml:"local"`
+	MTU   yaml.Node `yaml:"mtu"`
 }
 
 // A netplanMatch selects physical links. By driver alone nothing is found: a

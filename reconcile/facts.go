@@ -60,6 +60,17 @@ type Link struct {
 
 // Gather looks at the machine.
 func Gather(h *Host) (Facts, error) {
+	f, err := look(h)
+	if err != nil {
+		return f, err
+	}
+	f.Foreign, err = h.foreign()
+	return f, err
+}
+
+// look is Gather without what other programs have in nf_tables: only warnings
+// depend on that, and there may be much of it.
+func look(h *Host) (Facts, error) {
 	f := Facts{
 		Live:     h.Live(),
 		Netplan:  h.netplanInstalled(),
@@ -88,10 +99,7 @@ func Gather(h *Host) (Facts, error) {
 	if f.Owned, err = h.owned(f); err != nil {
 		return f, err
 	}
-	if f.IPForward, err = h.ipForward(f.Owned); err != nil {
-		return f, err
-	}
-	f.Foreign, err = h.foreign()
+	f.IPForward, err = h.ipForward(f.Owned)
 	return f, err
 }
 

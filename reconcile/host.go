@@ -37,6 +37,8 @@ type Host struct {
 	madeRun bool                      // the lock's directory was made for it
 	asked   []Change                  // that make networkd ask for a prefix, in this run
 	learnt  atomic.Pointer[Discovery] // from the line, by this process
+	guard   *Guard                    // that this run has made
+	connect func() Bus                // asks again for a networkd that did not answer
 }
 
 // A Bus is what the program asks of the daemons.
@@ -55,6 +57,18 @@ func Open(root string) (*Host, error) {
 		r, err := os.OpenRoot(root)
 		return &Host{Root: r}, err
 	}
+	h, err := OpenEarly()
+	if err != nil {
+		return nil, err
+	}
+	h.connect = networkdBus
+	h.reconnect()
+	return h, nil
+}
+
+// OpenEarly opens this machine without its daemons: at boot a bus that is not
+// served yet would be waited for.
+func OpenEarly() (*Host, error) {
 	r, err := os.OpenRoot("/")
 	if err != nil {
 		return nil, err
@@ -73,7 +87,17 @@ func Open(root string) (*Host, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Host{Root: r, Sys: sys, Net: handle, NFT: conn, Bus: networkdBus()}, nil
+	return &Host{Root: r, Sys: sys, Net: handle, NFT: conn}, nil
+}
+
+// reconnect asks for networkd where it did not answer yet, or its bus is gone.
+func (h *Host) reconnect() {
+	if n, ok := h.Bus.(networkd); ok && !n.conn.Connected() {
+		h.Bus = nil
+	}
+	if h.Bus == nil && h.connect != nil {
+		h.Bus = h.connect()
+	}
 }
 
 // Live says whether there is a kernel to look at, not only files.

@@ -18,6 +18,8 @@ import (
 // The kernel frees it however the run ends.
 const lockPath = "/run/mape-netplan.lock"
 
+var errLocked = errors.New("another run is at work")
+
 // Lock waits until no other run holds the machine. who is what the next one
 // will be told. The error of a wait that ctx ended says who holds it.
 func (h *Host) Lock(ctx context.Context, who string) (unlock func(), err error) {
@@ -37,7 +39,7 @@ func (h *Host) Lock(ctx context.Context, who string) (unlock func(), err error) 
 			return func() { h.unlock(f) }, nil
 		}
 		if wait(ctx, 2*settle) != nil {
-			return nil, fmt.Errorf("another run is at work: %s (it holds %s)", holder, lockPath)
+			return nil, fmt.Errorf("%w: %s (it holds %s)", errLocked, holder, lockPath)
 		}
 	}
 }

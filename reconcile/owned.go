@@ -21,6 +21,8 @@ type Owned struct {
 	Files     []string       `json:"files,omitempty"`
 	Tunnels   []string       `json:"tunnels,omitempty"`
 	Addresses []OwnedAddress `json:"addresses,omitempty"`
+	// Memory is the line that the files were made for.
+	Memory *Memory `json:"memory,omitempty"`
 	// Translations are those of the table that the kernel has.
 	Translations []Translation `json:"translations,omitempty"`
 }
@@ -105,6 +107,7 @@ func (o *Owned) fromNetplan(data []byte, f Facts) {
 	file.each(func(section, id string, d netplanDefinition) {
 		if section == "tunnels" {
 			o.Tunnels = append(o.Tunnels, id)
+			o.remember(d.Local.Value, d.MTU.Value)
 			return
 		}
 		links := []string{id}
@@ -132,10 +135,16 @@ func (o *Owned) fromUnit(file, text string, f Facts) {
 	if err != nil {
 		return
 	}
+	var ce, mtu string
+	defer func() { o.remember(ce, mtu) }()
 	for _, option := range options {
 		switch {
 		case option.Section == "NetDev" && option.Name == "Name":
 			o.Tunnels = append(o.Tunnels, option.Value)
+		case option.Section == "NetDev" && option.Name == "MTUBytes":
+			mtu = option.Value
+		case option.Section == "Tunnel" && option.Name == "Local":
+			ce = option.Value
 		case option.Section == "Address" && option.Name == "Address":
 			p, err := netip.ParsePrefix(option.Value)
 			if err != nil {

@@ -19,7 +19,8 @@ func (o *options) apply() *cobra.Command {
 		Short: "Make the machine what the section says",
 		Long: `Make the machine what the section says: change what differs, in an order that
 leaks nothing, look again until nothing differs, and take everything back if it
-does not come to that in time. One run at a time changes a machine; a second one
+does not come to that in time. While the line is not there yet, the guard is, as
+with "mape-netplan guard". One run at a time changes a machine; a second one
 waits.`,
 		Example: "  sudo mape-netplan apply\n  sudo mape-netplan apply -c /etc/mape-netplan.yaml --timeout 1m --json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -55,7 +56,7 @@ func (o *options) converge(cmd *cobra.Command, timeout time.Duration, want func(
 		changes, err = reconcile.Converge(ctx, h, resources)
 	}
 	if err != nil {
-		err = errors.Join(err, h.Unask())
+		err = errors.Join(err, h.Unask(), h.Unguard(context.WithoutCancel(ctx)))
 	}
 	return changes, err
 }

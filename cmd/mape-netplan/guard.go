@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/dbus"
+	"github.com/spf13/cobra"
+
+	"mape-netplan/reconcile"
+	"mape-netplan/schema"
+)
+
+// guardPatience is how long guard waits for another run. That one has a guard
+// of its own before it waits for anything.
+const guardPatience = 10 * time.Second
+
+func (o *options) guard() *cobra.Command {
+	var stop bool
+	cmd := &cobra.Command{
+		Use:   "guard",
+		Short: "Let nothing out untranslated before the network is up",
+		Long: `Install the nftables table alone, before any network is up: nothing may leave by
+the tunnel untranslated while the rest is not there yet. When an earlier run is
+remembered by its files, it is the whole NAT of that line and the gateway works
+as soon as the tunnel does; otherwise it drops all that would pass the tunnel. A
+section that cannot be read does not keep it from that.
+
+With --stop, for the end of a unit: while the machine shuts down, and only then,
+the tunnel is set down, because nftables.service takes the table away.`,
+		Example: "  sudo mape-netplan guard",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if o.rootDir != "" {
+				return exit{exitBad, errors.New("guard is about the running system, so --root-dir has no place here")}
+			}
+			h, err := reconcile.OpenEarly()
+			if err != nil {
+				return err
+			}
+			if err := h.Privileged(); err != nil {
+				return fmt.Errorf("guard: %w", err)
+			}
+			if stop {
+				return o.unguard(cmd, h)
+			}
+			return o.putGuard(cmd, h)
+		},
+	}
+	cmd.Flags().BoolVar(&stop, "stop", false, "if the machine is shutting down, set the tunnel down")
+	return cmd
+}
+
+// A guardView is what guard prints as JSON.
+type guardView struct {
+	Changed bool     `json:"changed"`
+	Tunnels []string `json:"tunnels"`
+	IPv4    string   `json:"ipv4,omitempty"` // the shared address of the remembered line
+	Why     string   `json:"why,omitempty"`  // why there is none
+}
+
+func (o *options) putGuard(cmd *cobra.Command, h *reconcile.Host) error {
+	c := o.anySection(cmd)
+	ctx, cancel := context.WithTimeout(cmd.Context(), guardPatience)
+	defer cancel()
+	unlock, err := h.Lock(ctx, cmd.CommandPath())
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	g, made, err := reconcile.PutGuard(ctx, h, c)
+	if err != nil {
+		return err
+	}
+	v := guardView{Changed: made, Tunnels: g.Tunnels}
+	if g.Line != nil {
+		v.IPv4 = g.Line.Softwire.IPv4.String()
+	}
+	if g.Why != nil {
+		v.Why = g.Why.Error()
+	}
+	if o.json {
+		return printJSON(cmd, v)
+	}
+	if made {
+		fmt.Fprintf(cmd.OutOrStdout(), "guarded %s: %s\n", strings.Join(g.Tunnels, ", "), v.text())
+	} else {
+		fmt.Fprintln(cmd.OutOrStdout(), "unchanged")
+	}
+	return nil
+}
+
+func (v guardView) text() string {
+	if v.Why != "" {
+		return "nothing passes (" + v.Why + ")"
+	}
+	return "the NAT of " + v.IPv4
+}
+
+// anySection is the section, or nil with a warning: a machine whose section is
+// bad must not lose its guard.
+func (o *options) anySection(cmd *cobra.Command) *schema.Config {
+	c, err := o.section(cmd)
+	if err != nil {
+		cmd.PrintErrf("warning: guarding without a section: %s\n", strings.TrimSpace(err.Error()))
+		return nil
+	}
+	return c
+}
+
+// unguard prepares for the end of the table, which comes with that of the
+// machine. Whenever else a unit is stopped, the gateway goes on working.
+func (o *options) unguard(cmd *cobra.Command, h *reconcile.Host) error {
+	ctx, cancel := context.WithTimeout(cmd.Context(), guardPatience)
+	defer cancel()
+	state, err := systemState(ctx)
+	if err != nil {
+		return fmt.Errorf("asking systemd whether the machine is shutting down: %w", err)
+	}
+	if state != "stopping" {
+		fmt.Fprintf(cmd.OutOrStdout(), "unchanged: the machine is not shutting down (systemd says %s)\n", state)
+		return nil
+	}
+	shut, err := reconcile.Shut(h, o.anySection(cmd))
+	for _, tunnel := range shut {
+		fmt.Fprintf(cmd.OutOrStdout(), "set down tunnel %s\n", tunnel)
+	}
+	return err
+}
+
+// systemState is what "systemctl is-system-running" says, asked by the socket
+// that is there as long as systemd is.
+func systemState(ctx context.Context) (string, error) {
+	c, err := dbus.NewSystemdConnectionContext(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer c.Close()
+	state, err := c.GetManagerProperty("SystemState")
+	return strings.Trim(state, `"`), err
+}

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+	"github.com/spf13/cobra"
+
+	"mape-netplan/cloudinit"
+	"mape-netplan/reconcile"
+	"mape-netplan/schema"
+)
+
+func (o *options) watch() *cobra.Command {
+	return &cobra.Command{
+		Use:   "watch",
+		Short: "Keep the machine what the section says, as a service",
+		Long: `Keep the machine what the section says for as long as this runs: follow the line
+when its prefix changes, and mend what somebody else changes. It sleeps until the
+kernel tells of something. When mending does not hold it is tried less and less
+often. A changed section is taken up at once; a bad one is reported, and the last
+good one stays in force. SIGHUP has everything looked at and reported again.
+Stopping it leaves the gateway working.`,
+		Example: "  sudo mape-netplan watch",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if o.rootDir != "" || o.config == "-" {
+				return exit{exitBad, errors.New("watch is about the running system and reads its section again and again, so neither --root-dir nor \"--config -\" has a place here")}
+			}
+			h, err := o.open()
+			if err != nil {
+				return err
+			}
+			if err := h.Privileged(); err != nil {
+				return fmt.Errorf("watch: %w", err)
+			}
+			w, err := o.watcher(cmd, h)
+			if err != nil {
+				return err
+			}
+			return w.Run(cmd.Context())
+		},
+	}
+}
+
+func (o *options) watcher(cmd *cobra.Command, h *reconcile.Host) (*reconcile.Watch, error) {
+	file := o.config
+	if file == "" {
+		file = cloudinit.DefaultPath
+	}
+	file, err := filepath.Abs(file)
+	if err != nil {
+		return nil, err
+	}
+	watchdog, err := daemon.SdWatchdogEnabled(false)
+	if err != nil {
+		return nil, err
+	}
+	// Not the end, as for the other verbs.
+	hangup := make(chan os.Signal, 1)
+	signal.Reset(syscall.SIGHUP)
+	signal.Notify(hangup, syscall.SIGHUP)
+	return &reconcile.Watch{
+		Host: h,
+		Section: func() (*schema.Config, error) {
+			quiet := *cmd
+			quiet.SetErr(io.Discard)
+			return o.section(&quiet)
+		},
+		Files:    []string{file},
+		Log:      journal(cmd.ErrOrStderr(), underJournald()),
+		Notify:   func(state string) { _, _ = daemon.SdNotify(false, state) },
+		Watchdog: watchdog,
+		Reload:   hangup,
+	}, nil
+}
+
+// journal writes one line for each message. journald knows the time and takes
+// the priority from a prefix; it would take each line for a message.
+func journal(w io.Writer, prefix bool) func(reconcile.Priority, string) {
+	return func(p reconcile.Priority, text string) {
+		text = strings.TrimSpace(text)
+		if prefix {
+			mark := fmt.Sprintf("<%d>", p)
+			text = mark + strings.ReplaceAll(text, "\n", "\n"+mark)
+		}
+		fmt.Fprintln(w, text)
+	}
+}
+
+// underJournald says whether stderr is what systemd says it has connected to
+// journald, sd-daemon's $JOURNAL_STREAM.
+func underJournald() bool {
+	var stat syscall.Stat_t
+	if syscall.Fstat(int(os.Stderr.Fd()), &stat) != nil {
+		return false
+	}
+	return os.Getenv("JOURNAL_STREAM") == fmt.Sprintf("%d:%d", stat.Dev, stat.Ino)
+}

@@ -1,0 +1,160 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/google/nftables"
+
+	"mape-netplan/reconcile/nft"
+	"mape-netplan/schema"
+)
+
+// defaultTunnel is the tunnel of a section that names none.
+const defaultTunnel = "mape0"
+
+// errNoMemory is why a guard lets nothing through.
+var errNoMemory = errors.New("no earlier run has left a line to remember")
+
+// A Guard is the table that stands before the tunnel while the line is not
+// known: nothing leaves by the tunnel that is not translated.
+type Guard struct {
+	Table   Table
+	Tunnels []string
+	// Line is the remembered one, whose whole NAT the table is. Where that is
+	// nil nothing passes the tunnels at all, and Why says why.
+	Line *Gateway
+	Why  error
+}
+
+// GuardOf is the guard for a section; nil is one that cannot be read. The table
+// of a remembered line is the very one that a run on that line makes, so that
+// nothing has to be written again when the line is there.
+func GuardOf(c *schema.Config, o Owned) Guard {
+	g := Guard{Tunnels: slices.Clone(o.Tunnels)}
+	add := func(tunnel string) {
+		if !slices.Contains(g.Tunnels, tunnel) {
+			g.Tunnels = append(g.Tunnels, tunnel)
+		}
+	}
+	if c == nil {
+		add(defaultTunnel)
+		g.Why = errors.New("there is no section to know the line from")
+	} else {
+		add(c.Tunnel)
+		g.Line, g.Why = Remembered(c, o)
+	}
+	if g.Why == nil {
+		g.Table = Table{natTable(g.Line)}
+	} else {
+		g.Table = Table{wall(g.Tunnels)}
+	}
+	return g
+}
+
+// wall is a table that lets nothing through the tunnels. Its base chains are
+// those of the NAT, which replaces their rules without unhooking them.
+func wall(tunnels []string) nft.Table {
+	in := nft.Chain{Name: "prerouting", Type: nftables.ChainTypeFilter, Hook: *nftables.ChainHookPrerouting, Priority: -350}
+	out := nft.Chain{Name: "postrouting", Type: nftables.ChainTypeFilter, Hook: *nftables.ChainHookPostrouting, Priority: 300}
+	for _, t := range tunnels {
+		in.Rules = append(in.Rules, nft.NewRule(nft.Is(nft.IIfName, ifname(t)), nft.Drop))
+		out.Rules = append(out.Rules, nft.NewRule(nft.Is(nft.OIfName, ifname(t)), nft.Drop))
+	}
+	return nft.Table{Name: tableName, Chains: []nft.Chain{in, out}}
+}
+
+// Holds says whether a live table is guard enough: any that guards each of the
+// tunnels, as that of a gateway at work does.
+func (g Guard) Holds(live Table) bool {
+	return !slices.ContainsFunc(g.Tunnels, func(tunnel string) bool { return !guards(live, tunnel) })
+}
+
+// guards says whether a table drops what leaves by the tunnel untranslated.
+func guards(t Table, tunnel string) bool {
+	for _, c := range t.Chains {
+		if c.Name != "postrouting" || c.Type != nftables.ChainTypeFilter || len(c.Rules) == 0 {
+			continue
+		}
+		named := slices.ContainsFunc(c.Rules, func(r nft.Rule) bool { return strings.Contains(r.String(), `"`+tunnel+`"`) })
+		return named && strings.HasSuffix(c.Rules[len(c.Rules)-1].String(), "drop")
+	}
+	return false
+}
+
+// PutGuard reads what is remembered and installs the guard where none is. It
+// needs no link, no daemon and no line.
+func PutGuard(ctx context.Context, h *Host, c *schema.Config) (g Guard, made bool, err error) {
+	owned, err := h.owned(Facts{})
+	if err != nil {
+		return g, false, err
+	}
+	g = GuardOf(c, owned)
+	live, err := g.Table.Read(ctx, h)
+	if err == nil && !g.Holds(live.(Table)) {
+		made, err = true, g.Table.Write(ctx, h)
+	}
+	if err != nil {
+		return g, false, fmt.Errorf("%s: %w", g.Table.Name(), err)
+	}
+	if made && live.Text() == "" {
+		h.guard = &g
+	}
+	return g, made, nil
+}
+
+// Unguard takes back a guard that this run has put where there was no table.
+// It stays where one of its tunnels exists, and the error says so.
+func (h *Host) Unguard(ctx context.Context) error {
+	if h.guard == nil {
+		return nil
+	}
+	g := *h.guard
+	h.guard = nil
+	for _, tunnel := range g.Tunnels {
+		if link, err := h.link(tunnel); link != nil || err != nil {
+			return fmt.Errorf("%s stays, so that nothing leaves by the tunnel %s untranslated; \"mape-netplan remove\" takes both away", g.Table.Name(), tunnel)
+		}
+	}
+	return Table{nft.Table{Name: tableName}}.Write(ctx, h)
+}
+
+// Shut sets the tunnels down: without a guard nothing may leave by them. It
+// returns those that were up or down and there.
+func Shut(h *Host, c *schema.Config) (shut []string, err error) {
+	owned, err := h.owned(Facts{})
+	if err != nil {
+		return nil, err
+	}
+	for _, tunnel := range GuardOf(c, owned).Tunnels {
+		link, e := h.link(tunnel)
+		if link != nil && link.Type() == "ip6tnl" {
+			if e = h.Net.LinkSetDown(link); e == nil {
+				shut = append(shut, tunnel)
+			}
+		}
+		if e != nil {
+			err = errors.Join(err, fmt.Errorf("tunnel %s: %w", tunnel, e))
+		}
+	}
+	return shut, err
+}
+
+// standing is a guard as a resource: any table that guards as well is one.
+type standing struct{ Guard }
+
+func (s standing) Name() string { return s.Table.Name() }
+func (s standing) Text() string { return s.Table.Text() }
+
+func (s standing) Read(ctx context.Context, h *Host) (Resource, error) {
+	live, err := s.Table.Read(ctx, h)
+	if err == nil && s.Holds(live.(Table)) {
+		return s, nil
+	}
+	return live, err
+}
+
+func (s standing) Write(ctx context.Context, h *Host) error { return s.Table.Write(ctx, h) }

@@ -1,0 +1,277 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"mape-netplan/schema"
+)
+
+// A Watch keeps the machine what its section says for as long as it runs. It
+// is level-triggered: events only wake it, and then it reads everything.
+type Watch struct {
+	Host *Host
+	// Section reads the section anew, and Files are where it reads it from.
+	Section func() (*schema.Config, error)
+	Files   []string
+	// Log takes what happens, one line each.
+	Log func(Priority, string)
+	// Notify takes what a service manager is told: "READY=1", "STATUS=…".
+	Notify func(string)
+	// Watchdog is how long the service manager waits for "WATCHDOG=1" before it
+	// takes the loop for hung; 0 is for ever.
+	Watchdog time.Duration
+	// Reload is sent to when the section is to be read again; nil is never.
+	Reload <-chan os.Signal
+
+	compile func(*Gateway, Facts) []Resource // Compile
+	events  *events
+	section *schema.Config // the last good one; nil is none yet
+	want    []Resource     // what the machine was last made, all of it
+	line    string         // the softwire of want, in words
+	forward string         // net.ipv4.ip_forward before the first run, once known
+	retry   retry          // of making the machine something else
+	mended  ledger         // of keeping it so
+	said    map[string]string
+	passes  int
+}
+
+// A Priority is one of syslog's, as sd-daemon(3) prefixes them.
+type Priority int
+
+const (
+	Failure Priority = 3
+	Warning Priority = 4
+	Notice  Priority = 5
+	Detail  Priority = 6
+)
+
+// passTime is how long one pass may take to make the machine something else.
+// With rollbackTime it is what a watchdog has to leave: none is answered
+// meanwhile.
+const passTime = 20 * time.Second
+
+// Run watches until ctx ends, and leaves everything as it is then.
+func (w *Watch) Run(ctx context.Context) error {
+	var err error
+	if w.events, err = w.Host.listen(); err != nil {
+		return fmt.Errorf("watching for changes: %w", err)
+	}
+	defer w.events.close()
+	if w.compile == nil {
+		w.compile = Compile
+	}
+	w.said, w.mended = map[string]string{}, ledger{}
+	// Now nothing is missed. The line may be long in coming, and whoever waits
+	// for this service must not wait for it.
+	w.Notify("READY=1\nSTATUS=" + w.status())
+	ready := ""
+	for {
+		again := w.pass(ctx)
+		w.Notify(ready + "WATCHDOG=1\nSTATUS=" + w.status())
+		ready = ""
+		reload, alive := w.wait(ctx, again)
+		if !alive {
+			w.Notify("STOPPING=1\nSTATUS=stopping; the gateway stays as it is")
+			return nil
+		}
+		if reload {
+			w.Notify("RELOADING=1")
+			clear(w.said) // Whoever asks wants to hear again what is wrong.
+			ready = "READY=1\n"
+		}
+	}
+}
+
+// pass looks at everything once and changes what differs. It returns when to
+// look again though nothing has happened; 0 is never.
+func (w *Watch) pass(ctx context.Context) (again time.Duration) {
+	w.passes++
+	w.events.watchFiles(w.Host, w.directories())
+	w.Host.reconnect()
+	w.readSection()
+	facts, err := w.look()
+	if err != nil {
+		w.complain("look", Failure, fmt.Sprintf("cannot look at the machine: %v", err))
+		return time.Second
+	}
+	w.fine("look")
+	t := w.aim(facts)
+	if t.changed(w.want) {
+		done, wait := w.make(ctx, t)
+		if !done {
+			again = wait
+		}
+	}
+	// What could not be made something else is kept what it was.
+	return soonest(again, w.mend(ctx, facts))
+}
+
+// readSection takes the section up where it has changed and is good.
+func (w *Watch) readSection() {
+	c, err := w.Section()
+	if err != nil {
+		text := strings.TrimSpace(err.Error())
+		if w.section != nil {
+			text += "\nthe last good section stays in force"
+		}
+		w.complain("section", Failure, text)
+		return
+	}
+	w.section = c
+	w.fine("section")
+}
+
+// look reads all facts that a gateway is made of. What other programs have in
+// nf_tables only makes warnings, and costs most of a pass: whoever asks status
+// is told.
+func (w *Watch) look() (Facts, error) {
+	f, err := look(w.Host)
+	if f.IPForward == "" {
+		f.IPForward = w.forward // Somebody has deleted the file that had it.
+	}
+	w.forward = f.IPForward
+	return f, err
+}
+
+// An aim is what a pass wants the machine to be.
+type aim struct {
+	gateway *Gateway // nil is the guard alone
+	want    []Resource
+	line    string // in words
+}
+
+// changed says whether an aim is something else than what was made: one that
+// is the same but for what earlier runs left behind is not.
+func (t aim) changed(made []Resource) bool {
+	return t.want != nil && rendering(t.want) != rendering(made)
+}
+
+func rendering(all []Resource) string {
+	var b strings.Builder
+	for _, r := range all {
+		if text := r.Text(); text != "" {
+			fmt.Fprintf(&b, "%s\n%s\n", r.Name(), text)
+		}
+	}
+	return b.String()
+}
+
+// aim fits the section to the machine as it is. While the line is not there
+// it is the remembered one; without any memory it is the guard. Where nothing
+// can be made of the section, it is nothing: whatever was made stays.
+func (w *Watch) aim(f Facts) aim {
+	if w.section == nil {
+		return w.guarded(GuardOf(nil, f.Owned))
+	}
+	g, err := Resolve(w.section, f)
+	if err == nil {
+		w.fine("line")
+		w.warn(g)
+		return aim{g, w.compile(g, f), lineText(g)}
+	}
+	if !errors.Is(err, ErrNotYet) {
+		w.complain("line", Failure, err.Error())
+		if w.want != nil {
+			return aim{}
+		}
+		return w.guarded(GuardOf(w.section, f.Owned))
+	}
+	if recalled, ok := Recall(w.section, f.Owned); ok {
+		if g, e := Resolve(recalled, f); e == nil {
+			w.complain("line", Notice, fmt.Sprintf("waiting: %v; until then the last line is held: %s", err, lineText(g)))
+			return aim{g, w.compile(g, f), lineText(g)}
+		}
+	}
+	if w.want != nil {
+		w.complain("line", Warning, fmt.Sprintf("waiting: %v; until then everything stays as it is", err))
+		return aim{}
+	}
+	w.complain("line", Notice, fmt.Sprintf("waiting: %v", err))
+	return w.guarded(GuardOf(w.section, f.Owned))
+}
+
+// guarded is the guard alone, where none is that holds as well.
+func (w *Watch) guarded(g Guard) aim {
+	why := "the line"
+	if g.Why != nil {
+		why = g.Why.Error()
+	}
+	return aim{want: []Resource{standing{g}}, line: "the guard alone: " + why}
+}
+
+func lineText(g *Gateway) string {
+	return fmt.Sprintf("CE %s, IPv4 %s, tunnel %s", g.Softwire.CE, g.Softwire.IPv4, g.Tunnel)
+}
+
+// warn says what of a gateway may be wrong, when it is new.
+func (w *Watch) warn(g *Gateway) {
+	for _, text := range g.Warnings {
+		w.complain("warning: "+text, Warning, text)
+	}
+	for key := range w.said {
+		if text, ok := strings.CutPrefix(key, "warning: "); ok && !slices.Contains(g.Warnings, text) {
+			delete(w.said, key)
+		}
+	}
+}
+
+// complain logs what is wrong with a thing, once until that changes.
+func (w *Watch) complain(thing string, p Priority, text string) {
+	if w.said[thing] != text {
+		w.said[thing] = text
+		w.Log(p, text)
+	}
+}
+
+// fine says that nothing is wrong with a thing any more.
+func (w *Watch) fine(thing string) {
+	if _, ok := w.said[thing]; ok {
+		delete(w.said, thing)
+		if text := recovered[thing]; text != "" {
+			w.Log(Notice, text)
+		}
+	}
+}
+
+// recovered is what is said when a thing is right again.
+var recovered = map[string]string{
+	"section": "the section is good again",
+	"line":    "the line is there",
+	"lock":    "the other run has ended",
+}
+
+// status is what the watch does, for "systemctl status".
+func (w *Watch) status() string {
+	text := w.line
+	if text == "" {
+		text = "starting"
+	}
+	if wrong := w.mended.contested(); len(wrong) > 0 {
+		text += "; cannot keep " + strings.Join(wrong, ", ")
+	}
+	for _, thing := range []string{"section", "line", "make"} {
+		if why, ok := w.said[thing]; ok {
+			text += "; " + strings.ReplaceAll(firstLine(why), "\n", " ")
+		}
+	}
+	return text
+}
+
+func firstLine(text string) string {
+	line, _, _ := strings.Cut(text, "\n")
+	return line
+}
+
+// soonest is the shorter of two waits, of which 0 is none.
+func soonest(a, b time.Duration) time.Duration {
+	if a == 0 || b != 0 && b < a {
+		return b
+	}
+	return a
+}

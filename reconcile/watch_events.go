@@ -1,0 +1,184 @@
+package reconcile
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/fsnotify/fsnotify"
+	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// events wake a watch when something may have changed that it looks at. They
+// carry nothing: one that is lost for lack of room is one as well.
+type events struct {
+	wake     chan struct{} // holds one
+	sockets  []*netlink.Conn
+	files    *fsnotify.Watcher
+	watching map[string]bool // directories
+	readers  sync.WaitGroup
+
+	mu       sync.Mutex
+	names    map[string]bool    // files that matter where others do not
+	culprits map[string]culprit // the last of each kind
+}
+
+// eventRoom is how much the kernel keeps of what was not read yet, in bytes.
+const eventRoom = 1 << 20
+
+// listen begins to listen, before the first look: what happens later wakes.
+func (h *Host) listen() (e *events, err error) {
+	e = &events{wake: make(chan struct{}, 1), watching: map[string]bool{}, names: map[string]bool{}, culprits: map[string]culprit{}}
+	defer func() {
+		if err != nil {
+			e.close()
+		}
+	}()
+	if e.files, err = fsnotify.NewWatcher(); err != nil {
+		return e, err
+	}
+	routes := routeEvents{events: e, known: map[string]string{}}
+	if err = e.join(unix.NETLINK_ROUTE, routes.hear, routes.forget, unix.RTNLGRP_LINK, unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR,
+		unix.RTNLGRP_IPV4_ROUTE, unix.RTNLGRP_IPV6_ROUTE, unix.RTNLGRP_IPV4_NETCONF); err != nil {
+		return e, err
+	}
+	rules := ruleEvents{events: e}
+	if err = e.join(unix.NETLINK_NETFILTER, rules.hear, func() {}, unix.NFNLGRP_NFTABLES); err != nil {
+		return e, err
+	}
+	e.readers.Go(e.hearFiles)
+	return e, nil
+}
+
+// join reads the groups' messages until the socket is closed.
+func (e *events) join(family int, hear func(netlink.Message), forget func(), groups ...uint32) error {
+	c, err := netlink.Dial(family, nil)
+	if err != nil {
+		return err
+	}
+	e.sockets = append(e.sockets, c)
+	// A smaller one will do: what does not fit wakes as well.
+	_ = c.SetReadBuffer(eventRoom)
+	for _, g := range groups {
+		if err := c.JoinGroup(g); err != nil {
+			return err
+		}
+	}
+	e.readers.Go(func() {
+		for {
+			messages, err := c.Receive()
+			switch {
+			case errors.Is(err, unix.ENOBUFS):
+				forget()
+				e.awake()
+			case errors.Is(err, os.ErrClosed) || errors.Is(err, unix.EBADF):
+				return
+			case err != nil:
+				e.awake() // Whatever it was, a look does no harm.
+				if len(messages) == 0 && !errors.Is(err, unix.EINTR) {
+					return
+				}
+			}
+			for _, m := range messages {
+				hear(m)
+			}
+		}
+	})
+	return nil
+}
+
+// awake never waits: one that has not been heard yet is enough.
+func (e *events) awake() {
+	select {
+	case e.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (e *events) close() {
+	for _, c := range e.sockets {
+		c.Close()
+	}
+	if e.files != nil {
+		e.files.Close()
+	}
+	e.readers.Wait()
+}
+
+// hearFiles wakes for what happens to files, or when inotify lost count.
+func (e *events) hearFiles() {
+	for {
+		select {
+		case event, ok := <-e.files.Events:
+			if !ok {
+				return
+			}
+			if e.matters(event.Name) {
+				e.awake()
+			}
+		case _, ok := <-e.files.Errors:
+			if !ok {
+				return
+			}
+			e.awake()
+		}
+	}
+}
+
+// matters says whether a file is one that a look reads: ours, the section, and
+// what netplan and networkd read. Others share the directories.
+func (e *events) matters(name string) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	base := filepath.Base(name)
+	if e.names[name] || e.watching[name] {
+		return true
+	}
+	// A file that is being written has another name until it is whole.
+	return !strings.HasPrefix(base, ".") && (strings.HasSuffix(base, ".yaml") && strings.Contains(name, "/netplan/") || strings.Contains(name, "/systemd/network/"))
+}
+
+// watchFiles listens to the directories of the files, as far as they exist: one
+// that was made again is listened to again.
+func (e *events) watchFiles(h *Host, names []string) {
+	root := h.Root.Name()
+	want := map[string]bool{}
+	files := map[string]bool{}
+	for _, n := range names {
+		files[n] = true
+		want[filepath.Dir(n)] = true
+		if to, err := filepath.EvalSymlinks(n); err == nil && to != n {
+			files[to] = true
+			want[filepath.Dir(to)] = true
+		}
+	}
+	for _, dir := range append(slices.Clone(netplanDirs), networkDir) {
+		want[filepath.Join(root, dir)] = true
+	}
+	e.mu.Lock()
+	e.names = files
+	e.mu.Unlock()
+	for dir := range want {
+		if e.files.Add(dir) != nil {
+			continue // There is none yet; its parent is watched, or nothing of ours is there.
+		}
+		e.mu.Lock()
+		e.watching[dir] = true
+		e.mu.Unlock()
+	}
+}
+
+// directories are of the files that a look reads and others write.
+func (w *Watch) directories() []string {
+	names := slices.Clone(w.Files)
+	for _, r := range w.want {
+		if f, ok := r.(File); ok {
+			names = append(names, filepath.Join(w.Host.Root.Name(), f.Path))
+		}
+	}
+	return names
+}

@@ -1,0 +1,191 @@
+package reconcile
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// A ledger has, by name, the resources that had to be mended lately.
+type ledger map[string]*mending
+
+// A mending is what is known of a resource that does not stay as it was made.
+type mending struct {
+	count int       // how often it was mended in a row
+	until time.Time // when it may be mended again
+	good  time.Time // since when it has been as wanted; zero is not
+	said  bool      // that mending it does not hold
+}
+
+// The pause after a mending before the same resource is mended again: mendFirst
+// for the first few, in case two people are at work, then doubled each time up
+// to mendMost. The table is the guard: without it addresses of the LAN leave by
+// the tunnel.
+const (
+	mendFirst     = 100 * time.Millisecond
+	mendMost      = 5 * time.Minute
+	mendMostTable = time.Second
+	// few is how many mendings in a row do not hold before that is said, and
+	// calm is how long one has to hold to end the row.
+	few  = 8
+	calm = 10 * time.Second
+)
+
+func (m *mending) pause(r Resource) time.Duration {
+	most := mendMost
+	if r.Name() == (Table{}).Name() {
+		most = mendMostTable
+	}
+	return doubled(mendFirst, most, m.count-few+1)
+}
+
+// contested are the resources that somebody keeps undoing.
+func (l ledger) contested() (names []string) {
+	for name, m := range l {
+		if m.said {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// mend brings back what differs from what was made, each resource for itself.
+func (w *Watch) mend(ctx context.Context, f Facts) (again time.Duration) {
+	if len(w.want) == 0 {
+		return 0
+	}
+	differ, again := w.drift(ctx)
+	if len(differ) == 0 {
+		return again
+	}
+	unlock, ok := w.lock(ctx)
+	if !ok {
+		return lockPause
+	}
+	defer unlock()
+	// Whoever had the lock before may have mended it.
+	differ, again = w.drift(ctx)
+	for _, c := range differ {
+		again = soonest(again, w.restore(ctx, c))
+	}
+	return again
+}
+
+// drift lists what is to be mended now, and when the rest of what differs is.
+func (w *Watch) drift(ctx context.Context) (now []Change, again time.Duration) {
+	missing := map[string]bool{} // tunnels that are to wait
+	for _, r := range w.want {
+		name, m := r.Name(), w.mended[r.Name()]
+		live, err := r.Read(ctx, w.Host)
+		if err != nil {
+			w.complain(name, Failure, fmt.Sprintf("%s: %v", name, err))
+			again = soonest(again, retryMost)
+			continue
+		}
+		delete(w.said, name)
+		if live.Text() == r.Text() {
+			w.holds(name, m)
+			continue
+		}
+		if m != nil {
+			m.good = time.Time{}
+		}
+		if settles(r, live) {
+			again = soonest(again, time.Second)
+			continue
+		}
+		if wait := m.wait(); wait > 0 || missing[linkOf(r)] {
+			again = soonest(again, max(wait, mendFirst))
+			if t, ok := r.(Tunnel); ok {
+				missing[t.Link] = true
+			}
+			continue
+		}
+		now = append(now, Change{live, r})
+	}
+	return now, again
+}
+
+// wait is how long a resource is not to be mended yet.
+func (m *mending) wait() time.Duration {
+	if m == nil {
+		return 0
+	}
+	return time.Until(m.until)
+}
+
+// holds notes that a resource is as it was made.
+func (w *Watch) holds(name string, m *mending) {
+	switch {
+	case m == nil:
+	case m.good.IsZero():
+		m.good = time.Now()
+	case time.Since(m.good) > calm:
+		if m.said {
+			w.Log(Notice, name+" holds again")
+		}
+		delete(w.mended, name)
+	}
+}
+
+// settles says whether a difference goes by itself: duplicate address
+// detection takes a second or two.
+func settles(want, live Resource) bool {
+	a, ok := live.(Address)
+	return ok && a.Text() == want.Text()+detectionRuns
+}
+
+// linkOf is the tunnel that a resource is on; "" is none.
+func linkOf(r Resource) string {
+	switch r := r.(type) {
+	case Route:
+		return r.Link
+	case Sysctl:
+		if link, ok := strings.CutPrefix(r.Key, "net/ipv4/conf/"); ok {
+			return strings.TrimSuffix(link, "/rp_filter")
+		}
+	}
+	return ""
+}
+
+// restore writes one resource back and says when to look at it again.
+func (w *Watch) restore(ctx context.Context, c Change) time.Duration {
+	name := c.After.Name()
+	m := w.mended[name]
+	if m == nil {
+		m = &mending{}
+		w.mended[name] = m
+	}
+	m.count++
+	pause := m.pause(c.After)
+	m.until = time.Now().Add(pause)
+	err := c.After.Write(ctx, w.Host)
+	who := w.events.who(c.After)
+	switch {
+	case err != nil:
+		w.complain("mending "+name, Failure, fmt.Sprintf("cannot mend %s: %v; trying again", name, err))
+	case m.count < few:
+		w.Log(Notice, fmt.Sprintf("mended %s, which %s%s", name, was(c.Before), who.did()))
+	case !m.said:
+		m.said = true
+		w.Log(Warning, fmt.Sprintf("%s does not stay as it was mended: %d times in a row it %s%s; trying again ever less often", name, m.count, was(c.Before), who.did()))
+	}
+	if err == nil {
+		delete(w.said, "mending "+name)
+	}
+	return pause
+}
+
+func was(before Resource) string {
+	text := strings.TrimSpace(before.Text())
+	switch {
+	case text == "":
+		return "was gone"
+	case len(text) < 100:
+		return "was " + strings.ReplaceAll(text, "\n", ", ")
+	}
+	return "had been changed"
+}

@@ -1,0 +1,123 @@
+package reconcile
+
+import (
+	"fmt"
+
+	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// routeEvents are the messages of rtnetlink about links, addresses, default
+// routes and the parameters of interfaces. A router advertisement repeats much
+// of it with new lifetimes every few seconds, which is nothing new; and the
+// routes of a routing daemon, hundreds of thousands, are nobody's business here.
+type routeEvents struct {
+	*events
+	known map[string]string // what is known of an object, by what tells it from others
+}
+
+// forget forgets what is known, when messages were lost.
+func (r routeEvents) forget() { clear(r.known) }
+
+func (r routeEvents) hear(m netlink.Message) {
+	var kind, object, state string
+	switch m.Header.Type {
+	case unix.RTM_NEWLINK, unix.RTM_DELLINK:
+		kind = "link"
+		object, state = linkState(m.Data)
+	case unix.RTM_NEWADDR, unix.RTM_DELADDR:
+		kind = "address"
+		object, state = addressState(m.Data)
+	case unix.RTM_NEWROUTE, unix.RTM_DELROUTE:
+		kind = "route"
+		object, state = routeState(m.Data)
+	case unix.RTM_NEWNETCONF:
+		r.awake()
+		return
+	}
+	if object == "" {
+		return
+	}
+	object = kind + object
+	switch m.Header.Type {
+	case unix.RTM_DELLINK, unix.RTM_DELADDR, unix.RTM_DELROUTE:
+		delete(r.known, object)
+	default:
+		if before, ok := r.known[object]; ok && before == state {
+			return
+		}
+		r.known[object] = state
+	}
+	if pid := int(m.Header.PID); !own(pid) {
+		r.blame(kind, pid, "")
+	}
+	r.awake()
+}
+
+// linkState is what a look takes from a link. A bridge tells of each of its
+// ports as well, and counters are always new.
+func linkState(data []byte) (object, state string) {
+	if len(data) < unix.SizeofIfInfomsg || data[0] == unix.AF_BRIDGE {
+		return "", ""
+	}
+	object = string(data[4:8]) // the index
+	state = string(data[8:12]) // the flags
+	for kind, value := range attributes(data[unix.SizeofIfInfomsg:]) {
+		switch kind {
+		case unix.IFLA_IFNAME, unix.IFLA_MTU, unix.IFLA_ADDRESS:
+			state += fmt.Sprintf("|%d %x", kind, value)
+		case unix.IFLA_LINKINFO:
+			tunnel := false
+			for kind, value := range attributes(value) {
+				tunnel = tunnel || kind == unix.IFLA_INFO_KIND && unix.ByteSliceToString(value) == "ip6tnl"
+			}
+			if tunnel { // Bridges have timers in here.
+				state += fmt.Sprintf("|%d %x", kind, value)
+			}
+		}
+	}
+	return object, state
+}
+
+// addressState is an address without its lifetimes: what matters of them the
+// flags say.
+func addressState(data []byte) (object, state string) {
+	if len(data) < unix.SizeofIfAddrmsg {
+		return "", ""
+	}
+	object = string(data[4:8]) // the link's index
+	state = fmt.Sprintf("%d %d", data[1], data[2])
+	for kind, value := range attributes(data[unix.SizeofIfAddrmsg:]) {
+		switch kind {
+		case unix.IFA_ADDRESS, unix.IFA_LOCAL:
+			object += fmt.Sprintf("|%d %x", kind, value)
+		case unix.IFA_FLAGS:
+			state += fmt.Sprintf("|%x", value)
+		}
+	}
+	return object, state
+}
+
+// routeState is a default route of the main table, or the unreachable one that
+// networkd makes of a delegated prefix; any other is "".
+func routeState(data []byte) (object, state string) {
+	if len(data) < unix.SizeofRtMsg {
+		return "", ""
+	}
+	length, table, protocol, kind := data[1], data[4], data[5], data[7]
+	const dhcp = 16 // RTPROT_DHCP
+	if !(length == 0 && table == unix.RT_TABLE_MAIN) && !(kind == unix.RTN_UNREACHABLE && protocol == dhcp) {
+		return "", ""
+	}
+	object = fmt.Sprintf("%d %d %d", data[0], length, kind)
+	state = string(data[5:8])
+	for kind, value := range attributes(data[unix.SizeofRtMsg:]) {
+		switch kind {
+		case unix.RTA_DST, unix.RTA_PRIORITY:
+			object += fmt.Sprintf("|%d %x", kind, value)
+		case unix.RTA_OIF, unix.RTA_GATEWAY, unix.RTA_MULTIPATH, unix.RTA_METRICS:
+			state += fmt.Sprintf("|%d %x", kind, value)
+		}
+	}
+	return object, state
+}

@@ -1,0 +1,84 @@
+package reconcile
+
+import (
+	"context"
+	"time"
+)
+
+// Events come in crowds: a pass waits until none has come for quiet, but not
+// longer than most after the first.
+const (
+	quiet = 50 * time.Millisecond
+	most  = 500 * time.Millisecond
+)
+
+// pollTime is between two looks at what the kernel does not tell of.
+const pollTime = 500 * time.Millisecond
+
+// wait returns when there is something to look at: something has happened, the
+// time is over, or the section is to be read again. alive is false when ctx has
+// ended.
+func (w *Watch) wait(ctx context.Context, again time.Duration) (reload, alive bool) {
+	var over, poll, bark <-chan time.Time
+	if again > 0 {
+		over = time.After(again)
+	}
+	if w.Watchdog > 0 {
+		t := time.NewTicker(w.Watchdog / 3)
+		defer t.Stop()
+		bark = t.C
+	}
+	polled := w.polled()
+	if len(polled) > 0 {
+		t := time.NewTicker(pollTime)
+		defer t.Stop()
+		poll = t.C
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return false, false
+		case <-w.Reload:
+			return true, true
+		case <-over:
+			return false, true
+		case <-bark:
+			w.Notify("WATCHDOG=1")
+		case <-poll:
+			for _, s := range polled {
+				if live, err := s.Read(ctx, w.Host); err != nil || live.Text() != s.Text() {
+					return false, true
+				}
+			}
+		case <-w.events.wake:
+			w.calmDown(ctx)
+			return false, true
+		}
+	}
+}
+
+// calmDown waits until a crowd of events is over.
+func (w *Watch) calmDown(ctx context.Context) {
+	end := time.After(most)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-end:
+			return
+		case <-w.events.wake:
+		case <-time.After(quiet):
+			return
+		}
+	}
+}
+
+// polled lists the parameters that no event tells of.
+func (w *Watch) polled() (all []Sysctl) {
+	for _, r := range w.want {
+		if s, ok := r.(Sysctl); ok && s.Key == conntrackMaxKey {
+			all = append(all, s)
+		}
+	}
+	return all
+}
