@@ -17,6 +17,7 @@ import (
 // carry nothing: one that is lost for lack of room is one as well.
 type events struct {
 	wake     chan struct{} // holds one
+	hurry    chan struct{} // likewise, when the guard may be gone
 	sockets  []*netlink.Conn
 	files    *fsnotify.Watcher
 	watching map[string]bool // directories
@@ -32,7 +33,7 @@ const eventRoom = 1 << 20
 
 // listen begins to listen, before the first look: what happens later wakes.
 func (h *Host) listen() (e *events, err error) {
-	e = &events{wake: make(chan struct{}, 1), watching: map[string]bool{}, names: map[string]bool{}, culprits: map[string]culprit{}}
+	e = &events{wake: make(chan struct{}, 1), hurry: make(chan struct{}, 1), watching: map[string]bool{}, names: map[string]bool{}, culprits: map[string]culprit{}}
 	defer func() {
 		if err != nil {
 			e.close()
@@ -91,10 +92,12 @@ func (e *events) join(family int, hear func(netlink.Message), forget func(), gro
 	return nil
 }
 
-// awake never waits: one that has not been heard yet is enough.
-func (e *events) awake() {
+func (e *events) awake() { tell(e.wake) }
+
+// tell never waits: one that has not been heard yet is enough.
+func tell(c chan struct{}) {
 	select {
-	case e.wake <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }

@@ -87,7 +87,7 @@ func (w *Watch) drift(ctx context.Context) (now []Change, again time.Duration) {
 		}
 		delete(w.said, name)
 		if live.Text() == r.Text() {
-			w.holds(name, m)
+			again = soonest(again, w.holds(name, m))
 			continue
 		}
 		if m != nil {
@@ -117,18 +117,23 @@ func (m *mending) wait() time.Duration {
 	return time.Until(m.until)
 }
 
-// holds notes that a resource is as it was made.
-func (w *Watch) holds(name string, m *mending) {
-	switch {
-	case m == nil:
-	case m.good.IsZero():
-		m.good = time.Now()
-	case time.Since(m.good) > calm:
-		if m.said {
-			w.Log(Notice, name+" holds again")
-		}
-		delete(w.mended, name)
+// holds notes that a resource is as it was made, and says when to look whether
+// it still is.
+func (w *Watch) holds(name string, m *mending) time.Duration {
+	if m == nil {
+		return 0
 	}
+	if m.good.IsZero() {
+		m.good = time.Now()
+	}
+	if left := calm - time.Since(m.good); left > 0 {
+		return left
+	}
+	if m.said {
+		w.Log(Notice, name+" holds again")
+	}
+	delete(w.mended, name)
+	return 0
 }
 
 // settles says whether a difference goes by itself: duplicate address

@@ -54,5 +54,5 @@ func (r *ruleEvents) end(data []byte) {
 		return
 	}
 	r.blame("table", pid, name)
-	r.awake()
+	tell(r.hurry)
 }

@@ -6,10 +6,12 @@ import (
 )
 
 // Events come in crowds: a pass waits until none has come for quiet, but not
-// longer than most after the first.
+// longer than most after the first. The table is the guard, and waits for
+// nothing but breath.
 const (
-	quiet = 50 * time.Millisecond
-	most  = 500 * time.Millisecond
+	quiet  = 50 * time.Millisecond
+	most   = 800 * time.Millisecond
+	breath = 100 * time.Millisecond // since the last pass
 )
 
 // pollTime is between two looks at what the kernel does not tell of.
@@ -19,6 +21,7 @@ const pollTime = 500 * time.Millisecond
 // time is over, or the section is to be read again. alive is false when ctx has
 // ended.
 func (w *Watch) wait(ctx context.Context, again time.Duration) (reload, alive bool) {
+	last := time.Now()
 	var over, poll, bark <-chan time.Time
 	if again > 0 {
 		over = time.After(again)
@@ -51,20 +54,26 @@ func (w *Watch) wait(ctx context.Context, again time.Duration) (reload, alive bo
 				}
 			}
 		case <-w.events.wake:
-			w.calmDown(ctx)
+			w.calmDown(ctx, last)
+			return false, true
+		case <-w.events.hurry:
+			_ = wait(ctx, breath-time.Since(last))
 			return false, true
 		}
 	}
 }
 
-// calmDown waits until a crowd of events is over.
-func (w *Watch) calmDown(ctx context.Context) {
+// calmDown waits until a crowd of events is over, or there is reason to hurry.
+func (w *Watch) calmDown(ctx context.Context, last time.Time) {
 	end := time.After(most)
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-end:
+			return
+		case <-w.events.hurry:
+			_ = wait(ctx, breath-time.Since(last))
 			return
 		case <-w.events.wake:
 		case <-time.After(quiet):

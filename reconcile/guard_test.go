@@ -1,0 +1,194 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"mape-netplan/schema"
+)
+
+// auto is lineSection without what says the line.
+const auto = "{wan: eth1, lan: eth0}"
+
+// TestMemory reads back from our files, of either backend, the line that they
+// were made for, and makes the very same table of it.
+func TestMemory(t *testing.T) {
+	for backend, machine := range map[string]string{"netplan": cloudInit, "networkd": "-- etc/systemd/network/wan.network --\n[Match]\nName=eth1\n"} {
+		for _, section := range []string{
+			lineSection, "{mtu: 1400, " + lineSection[1:], "{tunnel: ipoe, " + lineSection[1:],
+			"{inbound: accept, forwards: [{protocol: tcp, port: 1776, to: 192.168.1.20}], " + lineSection[1:],
+		} {
+			section = "{backend: " + backend + ", " + section[1:]
+			h, _ := hostOf(t, machine)
+			f, err := Gather(h)
+			if err != nil {
+				t.Fatal(err)
+			}
+			g := mustResolve(t, section, f)
+			if _, err := Converge(t.Context(), h, Compile(g, f)); err != nil {
+				t.Fatal(err)
+			}
+			owned, err := h.owned(Facts{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if m := owned.Memory; m == nil || m.CE != g.Softwire.CE || m.MTU != g.MTU {
+				t.Fatalf("%s: remembers %+v", section, m)
+			}
+			// Without the line and the MTU, which are found out.
+			bare := strings.NewReplacer("prefix: '2400:4050:5c71:af00::/56'", "provider: auto", "mtu: 1400, ", "").Replace(section)
+			guard := GuardOf(sectionOf(t, bare), owned)
+			if guard.Why != nil || guard.Table.Text() != natTable(g).Text() {
+				t.Errorf("%s: %v: the guard is not the table of a run, but\n%s", section, guard.Why, guard.Table.Text())
+			}
+			// A prefix that is given goes before what is remembered.
+			c := sectionOf(t, strings.Replace(section, "5c71:af00", "5c71:b000", 1))
+			c.Forwards = nil
+			if other := GuardOf(c, owned); other.Why != nil || other.Line.Softwire.CE == g.Softwire.CE {
+				t.Errorf("%s: with another prefix: %v, %v", section, other.Why, other.Line)
+			}
+			// What was edited tells nothing, and hurts nobody.
+			for _, p := range owned.Files {
+				if err := h.Root.WriteFile(local(p), []byte(heading+"[[["), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if owned, err = h.owned(Facts{}); err != nil || owned.Memory != nil {
+				t.Errorf("%s: edited: remembers %+v, %v", section, owned.Memory, err)
+			}
+		}
+	}
+}
+
+// TestWall lets nothing through the tunnels while no line is remembered.
+func TestWall(t *testing.T) {
+	outside := Owned{Tunnels: []string{"old0"}, Memory: &Memory{CE: sectionOf(t, "{prefix: '2001:db8::/56'}").Prefix.Addr()}}
+	for _, test := range []struct {
+		section, tunnels, why string
+		owned                 Owned
+	}{
+		{auto, "mape0", "no earlier run has left a line to remember", Owned{}},
+		{"{tunnel: ipoe}", "old0 ipoe", "no earlier run", Owned{Tunnels: []string{"old0"}}},
+		{auto, "old0 mape0", "2001:db8::", outside},
+		{"", "old0 mape0", "no section", outside},
+	} {
+		var c *schema.Config
+		if test.section != "" {
+			c = sectionOf(t, test.section)
+		}
+		g := GuardOf(c, test.owned)
+		if g.Why == nil || !strings.Contains(g.Why.Error(), test.why) || strings.Join(g.Tunnels, " ") != test.tunnels {
+			t.Errorf("%q: guards %q: %v", test.section, g.Tunnels, g.Why)
+		}
+		for _, tunnel := range g.Tunnels {
+			for _, rule := range []string{`iifname "` + tunnel + `" drop`, `oifname "` + tunnel + `" drop`} {
+				if !strings.Contains(g.Table.Text(), rule) {
+					t.Errorf("%q: %s is not in\n%s", test.section, rule, g.Table.Text())
+				}
+			}
+			if !guards(g.Table, tunnel) {
+				t.Errorf("%q: is not seen to guard %s", test.section, tunnel)
+			}
+		}
+		if guards(g.Table, "other0") {
+			t.Errorf("%q: is seen to guard what it does not", test.section)
+		}
+	}
+}
+
+// TestWallStops holds up every packet at a real interface, ours, the LAN's and
+// the internet's.
+func TestWallStops(t *testing.T) {
+	l := bareLine(t, natKinds["ocn"])
+	if err := wall([]string{"mape0"}).Write(l.conn); err != nil {
+		t.Fatal(err)
+	}
+	for _, from := range []*ns{l.lan, l.gw} {
+		for _, c := range sockets(t, from, 20) {
+			c.WriteToUDPAddrPort([]byte("x"), netip.MustParseAddrPort(server+":3478"))
+		}
+		from.try("ping", "-c1", "-W1", server)
+	}
+	l.inject(t, udpTo(server, 53, "192.168.1.10", 53, "x"))
+	if n := l.quiet(); n != 0 {
+		t.Errorf("%d packets left", n)
+	}
+	// The NAT takes its place, and the same host gets out.
+	if err := l.table().Write(l.conn); err != nil {
+		t.Fatal(err)
+	}
+	l.serveUDP(t)
+	if _, err := ask(sockets(t, l.lan, 1)[0], 1, 10); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestAwaitGuards: whoever waits for the line has a guard meanwhile. When the
+// time is over it goes with the run, unless there is a tunnel.
+func TestAwaitGuards(t *testing.T) {
+	for _, tunnel := range []bool{false, true} {
+		g := newGateway(t)
+		if tunnel {
+			g.run(t, "ip", "link", "add", "mape0", "type", "bridge")
+		}
+		before := g.snapshot(t)
+		ctx, cancel := context.WithTimeout(t.Context(), 700*time.Millisecond)
+		defer cancel()
+		g.do(func() {
+			_, _, err := Await(ctx, g.h, sectionOf(t, auto), func(error) {
+				if out := g.run(t, "nft", "list", "table", "ip", "mape"); !strings.Contains(out, `oifname "mape0" drop`) {
+					t.Errorf("there is no guard while it waits: %s", out)
+				}
+			})
+			if !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, ErrNotYet) {
+				t.Errorf("the error is %v", err)
+			}
+			err = g.h.Unguard(t.Context())
+			if tunnel != (err != nil && strings.Contains(err.Error(), "table ip mape stays, so that nothing leaves by the tunnel mape0 untranslated")) {
+				t.Errorf("a tunnel is there: %v: %v", tunnel, err)
+			}
+		})
+		if !tunnel {
+			unchanged(t, before, g.snapshot(t))
+		} else if out := g.run(t, "nft", "list", "tables"); !strings.Contains(out, "mape") {
+			t.Error("the guard has gone though there is a tunnel")
+		}
+	}
+}
+
+// TestGuardStays leaves the table of a gateway at work alone, whatever is
+// remembered, and puts back what was flushed.
+func TestGuardStays(t *testing.T) {
+	g := newGateway(t)
+	g.converge(t, g.standIn(t))
+	table := func() string {
+		live, err := Table{}.Read(t.Context(), g.h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return live.Text()
+	}
+	before := table()
+	put := func(section string) (made bool) {
+		g.do(func() {
+			var err error
+			if _, made, err = PutGuard(t.Context(), g.h, sectionOf(t, section)); err != nil {
+				t.Fatal(err)
+			}
+		})
+		return made
+	}
+	if put(auto) || put("{inbound: accept}") || table() != before {
+		t.Error("it has replaced the table of a gateway at work")
+	}
+	for _, harm := range []string{"flush table ip mape", "delete table ip mape", "flush ruleset", "flush chain ip mape postrouting"} {
+		g.run(t, "nft", harm)
+		if !put(auto) || table() != before {
+			t.Errorf("after %s the table is\n%s", harm, table())
+		}
+	}
+}

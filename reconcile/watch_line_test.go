@@ -1,0 +1,134 @@
+package reconcile
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// ceOfOther is the CE address of the line that otherLine is on.
+const (
+	lineAddress  = "2400:4050:5c71:af00:be24:11ff:fe00:1/64"
+	otherAddress = "2400:4050:5c71:b000:be24:11ff:fe00:1/64"
+	ceOfOther    = "2400:4050:5c71:b000:99:f171:c600:3000"
+)
+
+// TestWatchFollowsTheLine waits for the line behind a guard, takes the first
+// prefix up, then another one, and holds it when the line goes.
+func TestWatchFollowsTheLine(t *testing.T) {
+	w := newWatch(t, auto)
+	w.says(t, 5*second, "waiting: eth1 has no global IPv6 address yet")
+	if out := w.run(t, "nft", "list", "table", "ip", "mape"); !strings.Contains(out, `oifname "mape0" drop`) {
+		t.Errorf("there is no guard while it waits: %s", out)
+	}
+	for _, step := range []struct{ do, ce string }{
+		{"ip address add " + lineAddress + " dev eth1", ceOfLine},
+		{"ip address add " + otherAddress + " dev eth1; ip address change " + lineAddress + " dev eth1 preferred_lft 0 valid_lft 7200", ceOfOther},
+		{"ip address change " + otherAddress + " dev eth1 preferred_lft 0 valid_lft 7200; ip address change " + lineAddress + " dev eth1 preferred_lft 7200 valid_lft 7200", ceOfLine},
+	} {
+		w.forget()
+		w.run(t, "sh", "-ec", step.do)
+		begin := time.Now()
+		t.Logf("%s\nin %v", w.says(t, 2*second, "CE "+step.ce, "changed in"), time.Since(begin).Round(time.Millisecond))
+		w.rest(t)
+		out := w.run(t, "sh", "-c", "ip -6 address show dev eth1; cat "+w.dir+netplanPath)
+		if strings.Count(out, step.ce) != 3 || strings.Contains(out, ceOfLine) == (step.ce != ceOfLine) {
+			t.Errorf("after %s there is\n%s", step.do, out)
+		}
+	}
+	w.forget()
+	w.run(t, "ip", "address", "del", lineAddress, "dev", "eth1")
+	w.says(t, second, "waiting: ", "until then the last line is held: CE "+ceOfLine)
+	w.run(t, "nft", "delete", "table", "ip", "mape")
+	w.says(t, second, "mended table ip mape")
+	w.rest(t)
+	if out := w.run(t, "sh", "-c", "ip -6 address show dev eth1; ip route; cat "+w.dir+netplanPath); strings.Count(out, ceOfLine) != 3 || !strings.Contains(out, "default dev mape0") {
+		t.Errorf("without a line there is\n%s", out)
+	}
+}
+
+// TestWatchRemembers comes up before the line does, with what its files say.
+func TestWatchRemembers(t *testing.T) {
+	first := newWatch(t, auto)
+	first.run(t, "ip", "address", "add", lineAddress, "dev", "eth1")
+	first.says(t, 10*second, "CE "+ceOfLine, "changed in")
+	first.rest(t)
+	first.stop()
+	// A boot: nothing of the kernel is left, and there is no line.
+	first.run(t, "sh", "-ec", "nft flush ruleset; ip address flush dev eth1 scope global; ip route del default dev mape0; echo 0 >/proc/sys/net/ipv4/ip_forward")
+	w := startWatch(t, first.gatewayNS, auto)
+	w.says(t, second, "until then the last line is held: CE "+ceOfLine)
+	w.says(t, 2*second, "CE "+ceOfLine, "changed in", "table ip mape")
+	// The line says otherwise.
+	w.run(t, "ip", "address", "add", otherAddress, "dev", "eth1")
+	w.says(t, 2*second, "CE "+ceOfOther, "changed in", "table ip mape")
+}
+
+// TestWatchSection takes a changed section up, keeps the last good one while
+// it is bad or gone, and says so once.
+func TestWatchSection(t *testing.T) {
+	w := newWatch(t, lineSection)
+	w.says(t, 10*second, "CE "+ceOfLine)
+	w.forget()
+	w.section(t, strings.Replace(lineSection, "5c71:af00", "5c71:b000", 1))
+	w.says(t, 2*second, "CE "+ceOfOther, "changed in")
+	w.rest(t)
+	for _, bad := range []struct{ do, says string }{
+		{"echo 'mape: {prefix: nonsense}' >$0", "<3>section:1:16: mape.prefix"},
+		{"rm $0", "<3>open "},
+	} {
+		w.forget()
+		w.run(t, "sh", "-ec", bad.do, w.Files[0])
+		w.says(t, second, bad.says, "the last good section stays in force")
+		w.run(t, "nft", "delete", "table", "ip", "mape")
+		w.says(t, second, "mended table ip mape")
+		w.rest(t)
+		if n := strings.Count(strings.Join(w.log, "\n"), "the last good section stays"); n != 1 {
+			t.Errorf("said %d times: %q", n, w.log)
+		}
+		// Whoever asks is told again.
+		w.forget()
+		w.hangup <- syscall.SIGHUP
+		w.says(t, second, bad.says)
+		w.await(t, "ready again", second, func() bool {
+			all := strings.Join(w.states, "|")
+			return strings.Contains(all, "RELOADING=1") && strings.Contains(all[strings.LastIndex(all, "RELOADING=1"):], "READY=1")
+		})
+	}
+	w.forget()
+	w.section(t, lineSection)
+	w.says(t, second, "the section is good again")
+	w.says(t, 2*second, "CE "+ceOfLine, "changed in")
+}
+
+// TestWatchWaitsForOthers mends when another run has ended.
+func TestWatchWaitsForOthers(t *testing.T) {
+	w := newWatch(t, lineSection)
+	w.says(t, 10*second, "CE "+ceOfLine)
+	w.rest(t)
+	w.forget()
+	other, err := Open(w.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	unlock, err := other.Lock(t.Context(), "somebody")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.run(t, "nft", "delete", "table", "ip", "mape")
+	w.says(t, second, "waiting: another run is at work: somebody, pid ")
+	if out := w.run(t, "nft", "list", "tables"); out != "" {
+		t.Errorf("it has not waited: %s", out)
+	}
+	unlock()
+	w.says(t, second, "mended table ip mape")
+	if _, err := os.Stat(filepath.Join(w.dir, lockPath)); err == nil {
+		time.Sleep(100 * time.Millisecond)
+		if _, err := os.Stat(filepath.Join(w.dir, lockPath)); err == nil {
+			t.Error("the lock is still there")
+		}
+	}
+}
