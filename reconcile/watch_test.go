@@ -66,9 +66,7 @@ func startWatch(t testing.TB, g *gatewayNS, section string) *watchNS {
 			w.states = append(w.states, state)
 			w.pass = w.passes
 		},
-		compile: func(g *Gateway, f Facts) []Resource {
-			return slices.DeleteFunc(Compile(g, f), func(r Resource) bool { _, ok := r.(Tunnel); return ok })
-		},
+		compile: withoutTunnel,
 	}
 	w.section(t, section)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -89,6 +87,11 @@ func startWatch(t testing.TB, g *gatewayNS, section string) *watchNS {
 	})
 	w.await(t, "the first pass", 5*time.Second, func() bool { return w.pass > 0 })
 	return w
+}
+
+// withoutTunnel is what a kernel without ip6_tunnel can be made.
+func withoutTunnel(g *Gateway, f Facts) []Resource {
+	return slices.DeleteFunc(Compile(g, f), func(r Resource) bool { _, ok := r.(Tunnel); return ok })
 }
 
 // section writes the section, as an editor does.
