@@ -125,6 +125,11 @@ func (w *Watch) readSection() {
 	}
 	w.section = c
 	w.fine("section")
+	var doubts []string
+	for _, p := range c.Warnings {
+		doubts = append(doubts, strings.TrimSpace(p.Error()))
+	}
+	w.warn("doubt: ", doubts)
 }
 
 // look reads all facts that a gateway is made of. What other programs have in
@@ -172,7 +177,7 @@ func (w *Watch) aim(f Facts) aim {
 	g, err := Resolve(w.section, f)
 	if err == nil {
 		w.fine("line")
-		w.warn(g)
+		w.warn("warning: ", g.Warnings)
 		return aim{g, w.compile(g, f), lineText(g)}
 	}
 	if !errors.Is(err, ErrNotYet) {
@@ -209,13 +214,13 @@ func lineText(g *Gateway) string {
 	return fmt.Sprintf("CE %s, IPv4 %s, tunnel %s", g.Softwire.CE, g.Softwire.IPv4, g.Tunnel)
 }
 
-// warn says what of a gateway may be wrong, when it is new.
-func (w *Watch) warn(g *Gateway) {
-	for _, text := range g.Warnings {
-		w.complain("warning: "+text, Warning, text)
+// warn says what of a kind may be wrong, each when it is new.
+func (w *Watch) warn(kind string, texts []string) {
+	for _, text := range texts {
+		w.complain(kind+text, Warning, text)
 	}
 	for key := range w.said {
-		if text, ok := strings.CutPrefix(key, "warning: "); ok && !slices.Contains(g.Warnings, text) {
+		if text, ok := strings.CutPrefix(key, kind); ok && !slices.Contains(texts, text) {
 			delete(w.said, key)
 		}
 	}

@@ -82,6 +82,18 @@ func noArguments(cmd *cobra.Command, args []string) error {
 
 // section reads and checks the section, and prints its warnings.
 func (o *options) section(cmd *cobra.Command) (*schema.Config, error) {
+	c, err := o.read()
+	if c != nil {
+		for _, w := range c.Warnings {
+			cmd.PrintErrln(w)
+		}
+	}
+	return c, err
+}
+
+// read reads and checks the section. With an error it may be there all the
+// same, to know its warnings.
+func (o *options) read() (*schema.Config, error) {
 	name, data, err := cloudinit.Section(o.config, o.in, o.rootDir)
 	if err != nil {
 		return nil, exit{exitBad, err}
@@ -90,12 +102,9 @@ func (o *options) section(cmd *cobra.Command) (*schema.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, w := range c.Warnings {
-		cmd.PrintErrln(w)
-	}
 	if o.prefix != "" {
 		if c.Prefix, err = schema.ParsePrefix(o.prefix); err != nil {
-			return nil, exit{exitBad, fmt.Errorf("--prefix: %w", err)}
+			return c, exit{exitBad, fmt.Errorf("--prefix: %w", err)}
 		}
 	}
 	return c, o.blame(reconcile.Check(c))

@@ -15,7 +15,6 @@ import (
 
 	"mape-netplan/cloudinit"
 	"mape-netplan/reconcile"
-	"mape-netplan/schema"
 )
 
 func (o *options) watch() *cobra.Command {
@@ -67,12 +66,8 @@ func (o *options) watcher(cmd *cobra.Command, h *reconcile.Host) (*reconcile.Wat
 	signal.Reset(syscall.SIGHUP)
 	signal.Notify(hangup, syscall.SIGHUP)
 	return &reconcile.Watch{
-		Host: h,
-		Section: func() (*schema.Config, error) {
-			quiet := *cmd
-			quiet.SetErr(io.Discard)
-			return o.section(&quiet)
-		},
+		Host:     h,
+		Section:  o.read,
 		Files:    []string{file},
 		Log:      journal(cmd.ErrOrStderr(), underJournald()),
 		Notify:   func(state string) { _, _ = daemon.SdNotify(false, state) },
