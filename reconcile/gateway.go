@@ -262,7 +262,7 @@ func (g *Gateway) warn(c *schema.Config, wan Link, f Facts) {
 		g.Warnings = append(g.Warnings, fmt.Sprintf("mtu %d is more than fits through %s: packets over %d bytes will be fragmented", g.MTU, wan.Name, most))
 	}
 	for _, l := range f.Links {
-		if l.Default4 != nil && *l.Default4 > 0 {
+		if l.Default4 != nil && *l.Default4 > 0 && l.Name != g.Tunnel {
 			g.Warnings = append(g.Warnings, fmt.Sprintf("%s has an IPv4 default route too, of metric %d: the tunnel's, of metric 0, goes before it", l.Name, *l.Default4))
 		}
 	}
