@@ -172,7 +172,7 @@ func rendering(all []Resource) string {
 // can be made of the section, it is nothing: whatever was made stays.
 func (w *Watch) aim(f Facts) aim {
 	if w.section == nil {
-		return w.guarded(GuardOf(nil, f.Owned))
+		return w.guarded(GuardOf(nil, f.Owned), nil)
 	}
 	g, err := Resolve(w.section, f)
 	if err == nil {
@@ -185,7 +185,7 @@ func (w *Watch) aim(f Facts) aim {
 		if w.want != nil {
 			return aim{}
 		}
-		return w.guarded(GuardOf(w.section, f.Owned))
+		return w.guarded(GuardOf(w.section, f.Owned), nil)
 	}
 	if recalled, ok := Recall(w.section, f.Owned); ok {
 		if g, e := Resolve(recalled, f); e == nil {
@@ -198,16 +198,22 @@ func (w *Watch) aim(f Facts) aim {
 		return aim{}
 	}
 	w.complain("line", Notice, fmt.Sprintf("waiting: %v", err))
-	return w.guarded(GuardOf(w.section, f.Owned))
+	// What the line waits for may have to be asked for.
+	asking, err := Asking(w.section, f)
+	if err != nil && !errors.Is(err, ErrNotYet) {
+		w.complain("asking", Failure, err.Error())
+	}
+	return w.guarded(GuardOf(w.section, f.Owned), asking)
 }
 
-// guarded is the guard alone, where none is that holds as well.
-func (w *Watch) guarded(g Guard) aim {
+// guarded is the guard alone, where none is that holds as well, and what is
+// needed for the line to come.
+func (w *Watch) guarded(g Guard, more []Resource) aim {
 	why := "the line"
 	if g.Why != nil {
 		why = g.Why.Error()
 	}
-	return aim{want: []Resource{standing{g}}, line: "the guard alone: " + why}
+	return aim{want: append([]Resource{standing{g}}, more...), line: "the guard alone: " + why}
 }
 
 func lineText(g *Gateway) string {

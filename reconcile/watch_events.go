@@ -29,7 +29,7 @@ type events struct {
 }
 
 // eventRoom is how much the kernel keeps of what was not read yet, in bytes.
-const eventRoom = 1 << 20
+const eventRoom = 8 << 20
 
 // listen begins to listen, before the first look: what happens later wakes.
 func (h *Host) listen() (e *events, err error) {
