@@ -108,9 +108,25 @@ func (a Address) Write(ctx context.Context, h *Host) error {
 	if !a.Present {
 		return nil
 	}
-	return h.Net.AddrReplace(link, &netlink.Addr{
-		IPNet: ipNet(a.Prefix), ValidLft: math.MaxUint32, PreferedLft: int(a.Preferred),
-	})
+	address := &netlink.Addr{IPNet: ipNet(a.Prefix), ValidLft: math.MaxUint32, PreferedLft: int(a.Preferred)}
+	if is := now.(Address); !is.Present {
+		defer h.optimistic(a.Link)()
+		address.Flags = unix.IFA_F_OPTIMISTIC
+	}
+	return h.Net.AddrReplace(link, address)
+}
+
+// optimistic lets an address that is added be used while duplicate address
+// detection is still at it (RFC 4429), which takes a second or two: whoever
+// waits for the new line would wait so long. It returns what sets the
+// parameter back. A kernel that does not have it ignores the flag.
+func (h *Host) optimistic(link string) (back func()) {
+	allow := Sysctl{"net/ipv6/conf/" + link + "/optimistic_dad", "1"}
+	was, err := allow.Read(context.Background(), h)
+	if err != nil || was.Text() == allow.Text() || allow.Write(context.Background(), h) != nil {
+		return func() {}
+	}
+	return func() { _ = was.Write(context.Background(), h) }
 }
 
 func ipNet(p netip.Prefix) *net.IPNet {

@@ -1,9 +1,11 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -59,7 +61,11 @@ func (w *Watch) make(ctx context.Context, t aim) (done bool, again time.Duration
 	begin := time.Now()
 	limited, cancel := context.WithTimeoutCause(ctx, passTime, fmt.Errorf("%v are over", passTime))
 	defer cancel()
-	changes, err := Converge(limited, w.Host, t.want)
+	want := t.want
+	if len(w.want) > 1 {
+		want = liveFirst(want)
+	}
+	changes, err := Converge(limited, w.Host, want)
 	if err != nil && ctx.Err() != nil {
 		return false, 0 // The service is stopped.
 	}
@@ -80,6 +86,25 @@ func (w *Watch) make(ctx context.Context, t aim) (done bool, again time.Duration
 	}
 	w.Log(Notice, t.line+"; "+what)
 	return true, 0
+}
+
+// liveFirst is what Compile lists in another order, for a gateway that is there
+// and becomes another one: what packets meet comes first, because people wait
+// for it, and netplan's generator and networkd's reload take a second on a slow
+// machine. The files come after, as they do when nobody watches.
+func liveFirst(want []Resource) []Resource {
+	rank := func(r Resource) int {
+		switch r.(type) {
+		case Table, Address, Tunnel, Route, Sysctl:
+			return 0
+		case Flows:
+			return 1
+		}
+		return 2
+	}
+	all := slices.Clone(want)
+	slices.SortStableFunc(all, func(a, b Resource) int { return cmp.Compare(rank(a), rank(b)) })
+	return all
 }
 
 func changed(changes []Change) (names []string) {

@@ -43,7 +43,7 @@ func (r routeEvents) hear(m netlink.Message) {
 	case unix.RTM_DELLINK, unix.RTM_DELADDR, unix.RTM_DELROUTE:
 		delete(r.known, object)
 	default:
-		if before, ok := r.known[object]; ok && before == state {
+		if before, ok := r.known[object]; ok && before == state && !(kind == "address" && r.another(m.Data)) {
 			return
 		}
 		r.known[object] = state
@@ -52,6 +52,24 @@ func (r routeEvents) hear(m netlink.Message) {
 		r.blame(kind, pid, "")
 	}
 	r.awake()
+}
+
+// another says whether an address is of another subnet than the link's last one
+// that was announced again: of two the one that goes on being announced is the
+// line's.
+func (r routeEvents) another(data []byte) bool {
+	link, subnet := "last on "+string(data[4:8]), ""
+	for kind, value := range attributes(data[unix.SizeofIfAddrmsg:]) {
+		if kind == unix.IFA_ADDRESS && len(value) == 16 && value[0]&0xe0 == 0x20 { // IANA: global unicast
+			subnet = string(value[:8])
+		}
+	}
+	if subnet == "" || r.known[link] == subnet {
+		return false
+	}
+	_, told := r.known[link]
+	r.known[link] = subnet
+	return told
 }
 
 // linkState is what a look takes from a link. A bridge tells of each of its

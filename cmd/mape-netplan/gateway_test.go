@@ -35,6 +35,7 @@ func TestGateway(t *testing.T) {
 			g.step("closed", (*gateway).closed)
 			g.step("unsolicited", (*gateway).unsolicited)
 			g.step("drift", (*gateway).drift)
+			g.step("watch", (*gateway).watch)
 			g.step("netplan apply", (*gateway).netplanApply)
 			g.step("reboot", (*gateway).reboot)
 			g.step("judge", (*gateway).judge)

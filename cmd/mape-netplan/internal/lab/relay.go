@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -26,6 +27,8 @@ type Relay struct {
 
 	mu     sync.Mutex
 	judge  Judge
+	former Judge     // the line before
+	until  time.Time // when packets of the former line are wrong
 	send   int // raw socket bound to the BR, -1 for none
 	report Report
 	ports  map[flow]struct{}
@@ -118,6 +121,27 @@ func (r *Relay) ce() netip.Addr {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.judge.CE
+}
+
+// Renumber is SetJudge for a line that changes while it is used: for the grace
+// time what is right on the former line is not wrong. What comes from the
+// internet goes to the new CE at once.
+func (r *Relay) Renumber(j Judge, grace time.Duration) error {
+	r.mu.Lock()
+	r.former, r.until = r.judge, time.Now().Add(grace)
+	r.mu.Unlock()
+	return r.SetJudge(j)
+}
+
+// verdict is the judge's of the line, or of the former one in its grace time.
+func (r *Relay) verdict(frame []byte) Verdict {
+	v := r.judge.Frame(frame)
+	if v.Tunnel && v.Reason != "" && time.Now().Before(r.until) {
+		if f := r.former.Frame(frame); f.Tunnel && f.Reason == "" {
+			return f
+		}
+	}
+	return v
 }
 
 // Inject sends an IPv4 packet to the CE through the tunnel as if it had come

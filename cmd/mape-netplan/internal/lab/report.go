@@ -66,7 +66,7 @@ func (r *Relay) Ports(network string, to netip.AddrPort) (ports []uint16) {
 func (r *Relay) count(frame []byte) Verdict {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	v := r.judge.Frame(frame)
+	v := r.verdict(frame)
 	if !v.Tunnel {
 		return v
 	}

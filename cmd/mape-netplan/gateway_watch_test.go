@@ -1,0 +1,149 @@
+package main
+
+import (
+	"context"
+	"net/netip"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"mape-netplan/cmd/mape-netplan/internal/lab"
+)
+
+// The line after a renumbering: another shared address, PSID 48.
+var (
+	renumberedPrefix = netip.MustParsePrefix("2400:4050:5d71:b000::/56")
+	renumbered       = lab.Judge{
+		CE:    netip.MustParseAddr("2400:4050:5d71:b000:99:f175:c600:3000"),
+		BR:    line.BR,
+		IPv4:  netip.MustParsePrefix("153.241.117.198/32"),
+		InSet: func(port uint16) bool { return port >= 1024 && port>>4&63 == 48 },
+	}
+)
+
+// How soon a watch has to follow and to mend, as a host of the LAN sees it.
+const (
+	followTime = 2 * time.Second
+	mendTime   = time.Second
+	// grace is how long packets of the former line may be on their way.
+	grace = 5 * time.Second
+)
+
+// watch: as a service the program follows the line to another prefix under
+// load, mends what is broken, and leaves a working gateway when it is stopped.
+func (g *gateway) watch() {
+	g.sh("echo 'mape: {}' >/root/watched; systemd-run -q --unit=watched -p Type=notify -p WatchdogSec=60 mape-netplan watch -c /root/watched")
+	defer func() {
+		if g.Failed() {
+			out, _ := g.exits("journalctl -o short-precise -u watched; ip -6 address; ip -d link show mape0")
+			g.Log(out)
+		}
+	}()
+	g.follow(renumbered, renumberedPrefix)
+	g.follow(line, linePrefix)
+	g.mends()
+	g.sh("systemctl stop watched")
+	if took, ok := g.reaches(mendTime); !ok {
+		g.Errorf("stopped, the gateway does not work for %v", took)
+	}
+	g.sh("mape-netplan status -c /root/watched")
+	g.judged()
+}
+
+// follow renumbers the line under load: connections of the new line work in
+// time, and no packet is wrong.
+func (g *gateway) follow(to lab.Judge, prefix netip.Prefix) {
+	g.Helper()
+	ctx, cancel := context.WithCancel(g.ctx)
+	defer cancel()
+	var sent atomic.Int64
+	var load sync.WaitGroup
+	for _, server := range lab.Servers[1:4] {
+		load.Go(func() {
+			for ctx.Err() == nil {
+				// Connections of the former line end with it.
+				if lost, _ := g.datagrams(server); lost < 100 {
+					sent.Add(int64(100 - lost))
+				}
+			}
+		})
+	}
+	time.Sleep(2 * time.Second)
+	if err := g.network.Relay.Renumber(to, grace); err != nil {
+		g.Fatal(err)
+	}
+	if err := g.network.Announce(lab.Announce{Prefix: prefix, Autonomous: true}); err != nil {
+		g.Fatal(err)
+	}
+	took, ok := g.reaches(30 * time.Second)
+	g.Logf("%s: the first connection after %v", prefix, took.Round(time.Millisecond))
+	if !ok || took > followTime {
+		g.Errorf("%s: no connection for %v", prefix, took)
+	}
+	time.Sleep(3 * time.Second)
+	cancel()
+	load.Wait()
+	out := g.sh("mape-netplan status -c /root/watched; ip -d link show mape0; ip -6 address show dev eth1 scope global; conntrack -L -p udp 2>/dev/null | grep -c 153.241.113.198; journalctl -q -u watched --since -1min -o cat | grep -i 'CE '")
+	for _, want := range []string{"CE               " + to.CE.String() + "\n", " local " + to.CE.String() + " ", "inet6 " + to.CE.String() + "/128 scope global deprecated"} {
+		if !strings.Contains(out, want) {
+			g.Errorf("%q is not in\n%s", want, out)
+		}
+	}
+	if sent.Load() == 0 {
+		g.Error("there was no load")
+	}
+	g.Logf("%d datagrams came back", sent.Load())
+	g.judged()
+}
+
+// mends: what breaks the gateway is over within a second, for a host of the LAN.
+func (g *gateway) mends() {
+	for _, harm := range []string{
+		"nft delete table ip mape", "nft flush table ip mape", "nft flush ruleset", "systemctl restart nftables",
+		"ip link del mape0", "ip link set mape0 down", "ip link set mape0 type ip6tnl local 2400:4050:5c71:af00::5 remote 2001:380:a120::9",
+		"ip route del default dev mape0", "sysctl -q net.ipv4.ip_forward=0", "ip -6 address del " + line.CE.String() + "/128 dev eth1",
+		"rm /etc/netplan/99-ipoe-gw.yaml",
+	} {
+		g.sh(harm)
+		took, ok := g.reaches(mendTime)
+		g.Logf("%s: %v", harm, took.Round(time.Millisecond))
+		if !ok {
+			g.Errorf("%s: no connection for %v", harm, took)
+		}
+		for end := time.Now().Add(10 * time.Second); ; time.Sleep(200 * time.Millisecond) {
+			out, exit := g.exits("mape-netplan status -c /root/watched")
+			if exit == 0 {
+				break
+			}
+			if time.Now().After(end) {
+				g.Fatalf("%s: %s", harm, out)
+			}
+		}
+	}
+	g.judged()
+}
+
+// reaches tries new connections through the gateway until one works, and says
+// how long that took.
+func (g *gateway) reaches(most time.Duration) (took time.Duration, ok bool) {
+	begin := time.Now()
+	for time.Since(begin) < most {
+		ctx, cancel := context.WithTimeout(g.ctx, 250*time.Millisecond)
+		conn, err := g.network.LAN.Dial(ctx, "tcp4", lab.Servers[0]+":7")
+		cancel()
+		if err == nil {
+			conn.SetDeadline(time.Now().Add(time.Second))
+			_, err = conn.Write([]byte("x"))
+			if err == nil {
+				_, err = conn.Read(make([]byte, 1))
+			}
+			conn.Close()
+		}
+		if err == nil {
+			return time.Since(begin), true
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	return time.Since(begin), false
+}
