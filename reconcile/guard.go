@@ -88,13 +88,13 @@ func guards(t Table, tunnel string) bool {
 // PutGuard reads what is remembered and installs the guard where none is. It
 // needs no link, no daemon and no line.
 func PutGuard(ctx context.Context, h *Host, c *schema.Config) (g Guard, made bool, err error) {
-	owned, err := h.owned(Facts{})
+	owned, err := h.ownedFiles(Facts{})
 	if err != nil {
 		return g, false, err
 	}
 	g = GuardOf(c, owned)
-	live, err := g.Table.Read(ctx, h)
-	if err == nil && !g.Holds(live.(Table)) {
+	live, err := nft.ReadRules(h.NFT, tableName)
+	if err == nil && !g.Holds(Table{live}) {
 		made, err = true, g.Table.Write(ctx, h)
 	}
 	if err != nil {
@@ -125,7 +125,7 @@ func (h *Host) Unguard(ctx context.Context) error {
 // Shut sets the tunnels down: without a guard nothing may leave by them. It
 // returns those that were up or down and there.
 func Shut(h *Host, c *schema.Config) (shut []string, err error) {
-	owned, err := h.owned(Facts{})
+	owned, err := h.ownedFiles(Facts{})
 	if err != nil {
 		return nil, err
 	}

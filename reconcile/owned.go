@@ -40,9 +40,18 @@ func (o Owned) has(link string, ce netip.Addr) bool {
 	})
 }
 
-// owned reads our files; those that somebody else wrote at our paths are left
-// to File.Read to complain of.
+// owned reads our files and our table.
 func (h *Host) owned(f Facts) (Owned, error) {
+	o, err := h.ownedFiles(f)
+	if err == nil {
+		o.Translations = h.translations()
+	}
+	return o, err
+}
+
+// ownedFiles reads our files; those that somebody else wrote at our paths are
+// left to File.Read to complain of.
+func (h *Host) ownedFiles(f Facts) (Owned, error) {
 	var o Owned
 	paths := []string{netplanPath, sysctlPath}
 	for _, pattern := range []string{"/*.netdev", "/*.network", "/*.d/" + dropIn} {
@@ -80,7 +89,6 @@ func (h *Host) owned(f Facts) (Owned, error) {
 		return cmp.Or(strings.Compare(a.Link, b.Link), a.Prefix.Compare(b.Prefix))
 	})
 	o.Addresses = slices.Compact(o.Addresses)
-	o.Translations = h.translations()
 	return o, nil
 }
 

@@ -174,7 +174,7 @@ func (w *Watch) aim(f Facts) aim {
 	if w.section == nil {
 		return w.guarded(GuardOf(nil, f.Owned), nil)
 	}
-	g, err := Resolve(w.section, f)
+	g, err := w.resolve(f)
 	if err == nil {
 		w.fine("line")
 		w.warn("warning: ", g.Warnings)
@@ -204,6 +204,26 @@ func (w *Watch) aim(f Facts) aim {
 		w.complain("asking", Failure, err.Error())
 	}
 	return w.guarded(GuardOf(w.section, f.Owned), asking)
+}
+
+// resolve is Resolve, but for a forward that is in the section by its port and
+// not in the set that the line has now: a line that got another set while
+// nobody looked does not lose all of IPv4 for that.
+func (w *Watch) resolve(f Facts) (*Gateway, error) {
+	g, err := Resolve(w.section, f)
+	line, unknown := Derive(w.section, f)
+	if err == nil || unknown != nil || checkForwards(w.section, line.Softwire) == nil {
+		w.fine("forwards")
+		return g, err
+	}
+	rest := *w.section
+	rest.Forwards = slices.DeleteFunc(slices.Clone(rest.Forwards), func(forward schema.Forward) bool {
+		one := *w.section
+		one.Forwards = []schema.Forward{forward}
+		return checkForwards(&one, line.Softwire) != nil
+	})
+	w.complain("forwards", Failure, strings.TrimSpace(err.Error())+"\nuntil the section is changed, the gateway works without that forward")
+	return Resolve(&rest, f)
 }
 
 // guarded is the guard alone, where none is that holds as well, and what is
@@ -266,7 +286,7 @@ func (w *Watch) status() string {
 	if wrong := w.mended.contested(); len(wrong) > 0 {
 		text += "; cannot keep " + strings.Join(wrong, ", ")
 	}
-	for _, thing := range []string{"section", "line", "make"} {
+	for _, thing := range []string{"section", "line", "forwards", "make"} {
 		if why, ok := w.said[thing]; ok {
 			text += "; " + strings.ReplaceAll(firstLine(why), "\n", " ")
 		}

@@ -67,6 +67,21 @@ func TestWatchRemembers(t *testing.T) {
 	w.says(t, 2*second, "CE "+ceOfOther, "changed in", "table ip mape")
 }
 
+// TestWatchForwards goes on without a forward whose port another line does not
+// have, and says so.
+func TestWatchForwards(t *testing.T) {
+	w := newWatch(t, "{wan: eth1, lan: eth0, forwards: [{protocol: tcp, port: 1776, to: 192.168.1.20}]}")
+	w.run(t, "ip", "address", "add", lineAddress, "dev", "eth1")
+	w.says(t, 10*second, "CE "+ceOfLine, "changed in")
+	if out := w.run(t, "nft", "list", "table", "ip", "mape"); !strings.Contains(out, "192.168.1.20") {
+		t.Errorf("there is no forward in\n%s", out)
+	}
+	w.forget()
+	w.run(t, "sh", "-ec", "ip address add "+otherAddress+" dev eth1; ip address del "+lineAddress+" dev eth1")
+	w.says(t, 2*second, "<3>section:", "port: 1776 is not in the port set", "the gateway works without that forward")
+	w.says(t, 2*second, "CE "+ceOfOther, "changed in")
+}
+
 // TestWatchSection takes a changed section up, keeps the last good one while
 // it is bad or gone, and says so once.
 func TestWatchSection(t *testing.T) {

@@ -29,7 +29,7 @@ type Relay struct {
 	judge  Judge
 	former Judge     // the line before
 	until  time.Time // when packets of the former line are wrong
-	send   int // raw socket bound to the BR, -1 for none
+	send   int       // raw socket bound to the BR, -1 for none
 	report Report
 	ports  map[flow]struct{}
 }
