@@ -42,7 +42,16 @@ func (g *gateway) watch() {
 	}()
 	g.follow(renumbered, renumberedPrefix)
 	g.follow(line, linePrefix)
-	g.mends()
+	g.mends(
+		"ip link del mape0", "ip link set mape0 down", "ip link set mape0 type ip6tnl local 2400:4050:5c71:af00::5 remote 2001:380:a120::9",
+		"ip route del default dev mape0", "sysctl -q net.ipv4.ip_forward=0", "ip -6 address del "+line.CE.String()+"/128 dev eth1",
+		"rm /etc/netplan/99-ipoe-gw.yaml",
+	)
+	g.judged()
+	// Whoever takes the table away takes the guard away: until it is back,
+	// packets leave as they are.
+	g.mends("nft delete table ip mape", "nft flush table ip mape", "nft flush ruleset", "systemctl restart nftables")
+	g.network.Relay.Reset()
 	g.sh("systemctl stop watched")
 	if took, ok := g.reaches(mendTime); !ok {
 		g.Errorf("stopped, the gateway does not work for %v", took)
@@ -98,13 +107,9 @@ func (g *gateway) follow(to lab.Judge, prefix netip.Prefix) {
 }
 
 // mends: what breaks the gateway is over within a second, for a host of the LAN.
-func (g *gateway) mends() {
-	for _, harm := range []string{
-		"nft delete table ip mape", "nft flush table ip mape", "nft flush ruleset", "systemctl restart nftables",
-		"ip link del mape0", "ip link set mape0 down", "ip link set mape0 type ip6tnl local 2400:4050:5c71:af00::5 remote 2001:380:a120::9",
-		"ip route del default dev mape0", "sysctl -q net.ipv4.ip_forward=0", "ip -6 address del " + line.CE.String() + "/128 dev eth1",
-		"rm /etc/netplan/99-ipoe-gw.yaml",
-	} {
+func (g *gateway) mends(harms ...string) {
+	g.Helper()
+	for _, harm := range harms {
 		g.sh(harm)
 		took, ok := g.reaches(mendTime)
 		g.Logf("%s: %v", harm, took.Round(time.Millisecond))
@@ -121,7 +126,6 @@ func (g *gateway) mends() {
 			}
 		}
 	}
-	g.judged()
 }
 
 // reaches tries new connections through the gateway until one works, and says
