@@ -1,7 +1,9 @@
 package lab
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -56,6 +58,10 @@ func (r *router) announce(a Announce) error {
 	}
 	conf := filepath.Join(r.dir, "radvd.conf")
 	if err := os.WriteFile(conf, []byte(a.config()), 0o644); err != nil {
+		return err
+	}
+	// The last one's helper may hold the lock on its file a moment longer.
+	if err := os.Remove(filepath.Join(r.dir, "pid")); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	r.cmd = exec.Command("radvd", "-n", "-m", "logfile", "-l", filepath.Join(r.dir, "log"), "-C", conf, "-p", filepath.Join(r.dir, "pid"))
