@@ -11,13 +11,16 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // A daemon stands for networkd: what it says of eth1 in its state file is what it has read of the drop-in. 252 says
 // nothing of drop-ins there.
 type daemon struct {
+	ns      *ns
 	dir     string
 	says252 bool
+	denies  bool // a prefix
 	reloads int
 	index   int
 }
@@ -39,8 +42,12 @@ func (d *daemon) Reload(context.Context) error {
 		text += "\"\n"
 	}
 	id := "DUID-EN/Vendor:0000ab1112345678"
+	d.ns.try("ip", "-6", "route", "del", "unreachable", "2400:4050:5c71:af00::/56")
 	if strings.Contains(string(data), "DUIDType=link-layer") {
 		id = "DUID-LL:0001bc2411000002"
+		if !d.denies {
+			d.ns.try("ip", "-6", "route", "add", "unreachable", "2400:4050:5c71:af00::/56", "proto", "dhcp", "metric", "1024")
+		}
 	}
 	file := filepath.Join(d.dir, "run/systemd/netif/links", fmt.Sprint(d.index))
 	return errors.Join(os.MkdirAll(path.Dir(file), 0o755), os.WriteFile(file, []byte(text+"DHCP6_CLIENT_DUID="+id+"\n"), 0o644))
@@ -60,7 +67,7 @@ func newAsking(t *testing.T, says252 bool) (*gatewayNS, *daemon) {
 		}
 		index = link.Attrs().Index
 	})
-	d := &daemon{dir: g.dir, says252: says252, index: index}
+	d := &daemon{ns: g.ns, dir: g.dir, says252: says252, index: index}
 	g.h.Bus = d
 	if err := d.Reload(t.Context()); err != nil {
 		t.Fatal(err)
@@ -78,6 +85,7 @@ func TestAsk(t *testing.T) {
 	for name, says252 := range map[string]bool{"systemd 252": true, "systemd 257": false} {
 		t.Run(name, func(t *testing.T) {
 			g, d := newAsking(t, says252)
+			d.denies = true
 			c := sectionOf(t, askingSection)
 			ask := func() (f Facts) {
 				g.do(func() {
@@ -193,6 +201,16 @@ func TestManagedReloads(t *testing.T) {
 			converge(of(Persist{CE: netip.MustParsePrefix(ceB + "/128"), Ask: true}), 1)
 			for _, r := range of(Persist{CE: ce, Ask: true}) {
 				g.do(func() { g.laws(t, r) })
+			}
+			// A delegation that is lost is waited for, and nothing else is done about it.
+			g.run(t, "ip", "-6", "route", "del", "unreachable", lineA+"::/56")
+			d.reloads = 0
+			go func() {
+				time.Sleep(300 * time.Millisecond)
+				g.try("ip", "-6", "route", "add", "unreachable", lineA+"::/56", "proto", "dhcp", "metric", "1024")
+			}()
+			if changes := g.converge(t, of(Persist{CE: ce, Ask: true})); len(changes) > 0 || d.reloads > 0 {
+				t.Errorf("changed %q, %d reloads", names(changes), d.reloads)
 			}
 			converge([]Resource{File{Path: askingDropIn}, Managed{Link: "eth1", File: askingDropIn}}, 1)
 		})

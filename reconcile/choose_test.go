@@ -170,6 +170,16 @@ func TestCandidatesOrder(t *testing.T) {
 	}
 }
 
+// TestTunnelIsNoLine never takes the tunnel for the WAN, nor an address that it may have for the line's.
+func TestTunnelIsNoLine(t *testing.T) {
+	f := lines(advertised(lineA+"::5/64", 1))
+	f.Links = append(f.Links, Link{Name: "mape0", Kind: "ip6tnl", MTU: 1460, Default6: new(int), Addresses: []Inet{advertised(lineB+"::5/64", 2)}})
+	*f.Links[1].Default6 = 1024
+	if g := mustResolve(t, "{}", f); g.WAN != "eth1" || g.Softwire.CE.String() != ceA {
+		t.Errorf("the WAN is %s, the CE %s", g.WAN, g.Softwire.CE)
+	}
+}
+
 // TestPrefixOfAnotherLine: a section's prefix that the machine shows no sign of is warned of, and it may be a machine
 // that is not on that line at all.
 func TestPrefixOfAnotherLine(t *testing.T) {

@@ -77,6 +77,13 @@ func (h *Host) delegations(links []Link, kept []netip.Prefix) []Delegation {
 	return all
 }
 
+// isDelegated says whether a prefix has been delegated to the link of an index,
+// or by way of some other.
+func (h *Host) isDelegated(index int) (bool, error) {
+	kept, err := h.mainRoutes(netlink.FAMILY_V6, keepsDelegation)
+	return err != nil || len(kept) > 0 || len(h.describe(Link{Index: index}).leases()) > 0, err
+}
+
 // assigned finds the parts of a delegation that networkd gave to links: all
 // that systemd 252 tells of a delegated /64.
 func (h *Host) assigned(links []Link) (all []Delegation) {

@@ -155,15 +155,7 @@ func (h *Host) links() (links []Link, kept []netip.Prefix, err error) {
 // may have hundreds of thousands.
 func (h *Host) routes(links []Link) (kept []netip.Prefix, err error) {
 	for _, family := range []int{netlink.FAMILY_V4, netlink.FAMILY_V6} {
-		all, err := whole(func() (some []netlink.Route, err error) {
-			err = h.Net.RouteListFilteredIter(family, &netlink.Route{Table: unix.RT_TABLE_MAIN}, netlink.RT_FILTER_TABLE, func(r netlink.Route) bool {
-				if towards(r).Bits() == 0 || keepsDelegation(r) {
-					some = append(some, r)
-				}
-				return true
-			})
-			return some, err
-		})
+		all, err := h.mainRoutes(family, func(r netlink.Route) bool { return towards(r).Bits() == 0 || keepsDelegation(r) })
 		if err != nil {
 			return nil, err
 		}
@@ -186,6 +178,19 @@ func (h *Host) routes(links []Link) (kept []netip.Prefix, err error) {
 		}
 	}
 	return kept, nil
+}
+
+// mainRoutes are those of the main table that are wanted.
+func (h *Host) mainRoutes(family int, wanted func(netlink.Route) bool) ([]netlink.Route, error) {
+	return whole(func() (some []netlink.Route, err error) {
+		err = h.Net.RouteListFilteredIter(family, &netlink.Route{Table: unix.RT_TABLE_MAIN}, netlink.RT_FILTER_TABLE, func(r netlink.Route) bool {
+			if wanted(r) {
+				some = append(some, r)
+			}
+			return true
+		})
+		return some, err
+	})
 }
 
 // towards is where a route leads; that of a default route has length 0.

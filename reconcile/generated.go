@@ -98,6 +98,12 @@ type outdated struct{ Managed }
 
 func (o outdated) Text() string { return "configured by an earlier " + o.File + "\n" }
 
+// An awaiting Managed link asks for a prefix and has none, as in the seconds
+// after networkd has configured it anew. That comes by itself.
+type awaiting struct{ Managed }
+
+func (a awaiting) Text() string { return a.Managed.Text() + "no delegated prefix yet\n" }
+
 func (m Managed) Read(_ context.Context, h *Host) (Resource, error) {
 	live := Managed{Link: m.Link, File: m.File, Data: m.Data}
 	link, err := h.link(m.Link)
@@ -115,8 +121,17 @@ func (m Managed) Read(_ context.Context, h *Host) (Resource, error) {
 		files := strings.FieldsFunc(dropIns, func(r rune) bool { return r == ':' || r == ' ' })
 		live.Present = slices.Contains(append(files, file), m.File)
 	}
-	if live.Present && m.Present && h.isOutdated(m, index) {
+	if !live.Present || !m.Present {
+		return live, nil
+	}
+	if h.isOutdated(m, index) {
 		return outdated{live}, nil
+	}
+	if strings.Contains(m.Data, askText) && h.Bus != nil {
+		delegated, err := h.isDelegated(index)
+		if !delegated {
+			return awaiting{live}, err
+		}
 	}
 	return live, nil
 }

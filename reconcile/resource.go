@@ -111,6 +111,9 @@ func write(ctx context.Context, h *Host, changes, done []Change) ([]Change, erro
 		if ctx.Err() != nil {
 			return done, context.Cause(ctx)
 		}
+		if _, comes := c.Before.(awaiting); comes {
+			continue
+		}
 		// Before the write: one that fails may have done half of its work.
 		if !slices.ContainsFunc(done, func(d Change) bool { return d.After.Name() == c.After.Name() }) {
 			done = append(done, c)
