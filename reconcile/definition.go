@@ -214,7 +214,7 @@ func (h *Host) definedLinks(files []netplanFile) ([]Link, error) {
 		for _, name := range d.Interfaces {
 			l := Link{Name: name}
 			for _, p := range d.Addresses {
-				l.Addresses = append(l.Addresses, Inet{Prefix: p})
+				l.Addresses = append(l.Addresses, Inet{Prefix: p, Origin: OriginStatic})
 			}
 			links = append(links, l)
 		}

@@ -229,7 +229,7 @@ func (h *Host) unitLinks() ([]Link, error) {
 				names = strings.Fields(option.Value)
 			case option.Section != "Match" && option.Name == "Address":
 				if p, err := netip.ParsePrefix(option.Value); err == nil {
-					addresses = append(addresses, Inet{Prefix: p})
+					addresses = append(addresses, Inet{Prefix: p, Origin: OriginStatic})
 				}
 			}
 		}
