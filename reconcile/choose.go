@@ -135,6 +135,9 @@ func (m making) ofDelegation(d Delegation) Candidate {
 	switch {
 	case m.c.WANPrefix == "ra":
 		candidate.Reason = "is delegated, and mape.wan-prefix is ra"
+	case m.c.WANPrefix == "auto" && slices.Contains(m.f.Owned.Asking, m.wan.Name):
+		// It goes with the file that asks for it.
+		candidate.Reason = "is delegated because mape.wan-prefix was pd, and now it is auto"
 	case d.Link != "" && d.Link != m.wan.Name:
 		candidate.Reason = fmt.Sprintf("was delegated by way of %s", d.Link)
 	case !global(d.Prefix.Addr()):
@@ -216,7 +219,11 @@ func missing(c *schema.Config, wan Link, all []Candidate) error {
 		// Before the provider's prefix NTT's own may come.
 		return fmt.Errorf("%s %s %s: %w", wan.Name, has, candidate.Prefix, candidate.Err)
 	}
-	if c.WANPrefix == "pd" {
+	asked := func(candidate Candidate) bool { return candidate.Origin == OriginPD }
+	switch i := slices.IndexFunc(all, asked); {
+	case c.WANPrefix != "pd" && i >= 0:
+		return fmt.Errorf("%s has no other prefix than %s, which %s; set mape.wan-prefix to pd, or set mape.prefix", wan.Name, all[i].Prefix, all[i].Reason)
+	case c.WANPrefix == "pd":
 		return fmt.Errorf("no prefix has been delegated to %s yet, and mape.wan-prefix is pd; wait for the line's DHCPv6 server, which has one for a single router only, or set mape.prefix", wan.Name)
 	}
 	return fmt.Errorf("%s has no global IPv6 address yet, so the line's prefix is not known; wait for a router advertisement, or set mape.prefix", wan.Name)

@@ -39,8 +39,10 @@ func TestCandidates(t *testing.T) {
 		delegations   []Delegation
 		addresses     []Inet
 		owned         string // the CE address of an earlier run
+		asking        bool   // a file of one asks for a delegation
 		want          []string
 		warning       string // of the first
+		err           string // where there is no first
 	}{
 		{name: "advertised", addresses: []Inet{advertised(lineA+"::5/64", 1)},
 			want: []string{lineA + "::5/64 " + ceA}},
@@ -93,6 +95,11 @@ func TestCandidates(t *testing.T) {
 			want: []string{lineA + "::5/64 " + ceA, lineB + "::/56 was delegated by way of eth2", "fd00::/56 is not a global address"}},
 		{name: "ra", section: "{wan-prefix: ra}", delegations: []Delegation{delegated(lineB + "::/56")}, addresses: []Inet{advertised(lineA+"::5/64", 1)},
 			want: []string{lineA + "::5/64 " + ceA, lineB + "::/56 is delegated, and mape.wan-prefix is ra"}},
+		{name: "pd until now", delegations: []Delegation{delegated(lineB + "::/56")}, addresses: []Inet{advertised(lineA+"::5/64", 1)}, asking: true,
+			want: []string{lineA + "::5/64 " + ceA, lineB + "::/56 is delegated because mape.wan-prefix was pd"}},
+		{name: "pd until now, and nothing else", delegations: []Delegation{delegated(lineB + "::/56")}, asking: true,
+			want: []string{lineB + "::/56 is delegated because mape.wan-prefix was pd"},
+			err:  "eth1 has no other prefix than " + lineB + "::/56, which is delegated because mape.wan-prefix was pd, and now it is auto; set mape.wan-prefix to pd, or set mape.prefix"},
 		{name: "pd", section: "{wan-prefix: pd}", delegations: []Delegation{delegated("2400:4050:5c71:aff0::/60")}, addresses: []Inet{advertised(lineA+"::5/64", 1)},
 			want: []string{"2400:4050:5c71:aff0::/60 " + ceA, lineA + "::5/64 is not delegated, and mape.wan-prefix is pd"}, warning: "2400:4050:5c71:aff0::/60 is not the first subnet"},
 		{name: "own rules", section: "{br: '2001:db8:ffff::1', rules: [{ipv6: '2001:db8::/40', ipv4: 192.0.2.0/24, ea-bits: 16}]}", delegations: []Delegation{delegated(lineB + "::/56")},
@@ -105,6 +112,9 @@ func TestCandidates(t *testing.T) {
 			f.Delegations = test.delegations
 			if test.owned != "" {
 				f.Owned.Addresses = []OwnedAddress{{"eth1", netip.MustParsePrefix(test.owned + "/128")}}
+			}
+			if test.asking {
+				f.Owned.Asking = []string{"eth1"}
 			}
 			section := sectionOf(t, cmp.Or(test.section, "{}"))
 			all, err := Candidates(section, f)
@@ -124,7 +134,7 @@ func TestCandidates(t *testing.T) {
 			}
 			line, err := Derive(section, f)
 			if all[0].Reason != "" {
-				if !errors.Is(err, ErrNotYet) {
+				if !errors.Is(err, ErrNotYet) || test.err != "" && err.Error() != test.err {
 					t.Errorf("the error is %v", err)
 				}
 				return

@@ -23,6 +23,8 @@ type Owned struct {
 	Addresses []OwnedAddress `json:"addresses,omitempty"`
 	// Memory is the line that the files were made for.
 	Memory *Memory `json:"memory,omitempty"`
+	// Asking are the links on which a file of ours asks for a delegation.
+	Asking []string `json:"asking,omitempty"`
 	// Translations are those of the table that the kernel has.
 	Translations []Translation `json:"translations,omitempty"`
 }
@@ -158,13 +160,23 @@ func (o *Owned) fromUnit(file, text string, f Facts) {
 			if err != nil {
 				continue
 			}
-			for _, l := range f.Links {
-				if l.NetworkFile != "" && dropInPath(l.NetworkFile) == file {
-					o.Addresses = append(o.Addresses, OwnedAddress{l.Name, p})
-				}
+			for _, l := range f.configuredBy(file) {
+				o.Addresses = append(o.Addresses, OwnedAddress{l, p})
 			}
+		case option.Section == "DHCPv6" && option.Name == "UseDelegatedPrefix":
+			o.Asking = append(o.Asking, f.configuredBy(file)...)
 		}
 	}
+}
+
+// configuredBy are the links that a drop-in of ours is for.
+func (f Facts) configuredBy(dropIn string) (links []string) {
+	for _, l := range f.Links {
+		if l.NetworkFile != "" && dropInPath(l.NetworkFile) == dropIn {
+			links = append(links, l.Name)
+		}
+	}
+	return links
 }
 
 // networkFiles finds the .network file of each link: networkd tells, and where
