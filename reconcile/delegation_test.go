@@ -113,12 +113,10 @@ func TestGatherDelegation(t *testing.T) {
 
 func (g *gatewayNS) gather(t testing.TB) (f Facts) {
 	t.Helper()
-	g.do(func() {
-		var err error
-		if f, err = Gather(g.h); err != nil {
-			t.Fatal(err)
-		}
-	})
+	f, err := Gather(g.h) // in another namespace: the machine is the host's, whoever asks
+	if err != nil {
+		t.Fatal(err)
+	}
 	return f
 }
 

@@ -24,6 +24,7 @@ type Host struct {
 	Sys  *os.Root        // /proc/sys; nil when only files are meant
 	Net  *netlink.Handle // links, addresses and routes; nil likewise
 	NFT  *nft.Conn       // nil likewise
+	NS   int             // a descriptor of the network namespace that Net is of; 0 is the caller's
 	Bus  Bus             // nil when networkd does not answer
 
 	// Hidden is told of every resource that the caller may not read, which

@@ -1,13 +1,10 @@
 package reconcile
 
 import (
-	"encoding/binary"
-	"errors"
 	"math"
 	"net/netip"
 
 	"github.com/vishvananda/netlink"
-	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
 
@@ -44,7 +41,7 @@ func (h *Host) addresses(links []Link) error {
 	if err != nil {
 		return err
 	}
-	told, err := whole(announcements)
+	told, err := whole(h.announcements)
 	if err != nil {
 		return err
 	}
@@ -96,56 +93,4 @@ func (i *Inet) learn(valid uint32, a announcement) {
 	if valid != math.MaxUint32 {
 		i.Announced = a.stamp
 	}
-}
-
-// Linux's words that golang.org/x/sys does not have: the attribute with the
-// protocol that an address came by (Linux 5.18), and its value for those that
-// the kernel made of a router advertisement.
-const (
-	attributeProtocol = 11 // IFA_PROTO
-	protocolRA        = 2  // IFAPROT_KERNEL_RA
-)
-
-type inetKey struct {
-	index int
-	ip    netip.Addr
-}
-
-// An announcement is what netlink.Addr leaves out of what the kernel says of
-// an address.
-type announcement struct {
-	inetKey
-	protocol uint8
-	stamp    uint32 // when its lifetime was set last, in 1/100 s since boot
-}
-
-// announcements asks the kernel in the network namespace of the caller.
-func announcements() ([]announcement, error) {
-	request := nl.NewNetlinkRequest(unix.RTM_GETADDR, unix.NLM_F_DUMP)
-	request.AddData(nl.NewIfAddrmsg(netlink.FAMILY_V6))
-	messages, err := request.Execute(unix.NETLINK_ROUTE, unix.RTM_NEWADDR)
-	if err != nil {
-		return nil, err
-	}
-	var all []announcement
-	for _, m := range messages {
-		header := nl.DeserializeIfAddrmsg(m)
-		attributes, err := nl.ParseRouteAttr(m[header.Len():])
-		if err != nil {
-			return nil, errors.Join(errors.New("an address of the kernel's cannot be read"), err)
-		}
-		a := announcement{inetKey: inetKey{index: int(header.Index)}}
-		for _, attribute := range attributes {
-			switch v := attribute.Value; {
-			case attribute.Attr.Type == unix.IFA_ADDRESS && len(v) == 16:
-				a.ip = netip.AddrFrom16([16]byte(v))
-			case attribute.Attr.Type == attributeProtocol && len(v) == 1:
-				a.protocol = v[0]
-			case attribute.Attr.Type == unix.IFA_CACHEINFO && len(v) == unix.SizeofIfaCacheinfo:
-				a.stamp = binary.NativeEndian.Uint32(v[12:]) // ifa_prefered, ifa_valid, cstamp, tstamp
-			}
-		}
-		all = append(all, a)
-	}
-	return all, nil
 }

@@ -52,7 +52,7 @@ func newGateway(t testing.TB) *gatewayNS {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { g.h.Sys.Close() })
-	g.h.Net, g.h.NFT = handle, nft.OpenNS(g.fd())
+	g.h.Net, g.h.NFT, g.h.NS = handle, nft.OpenNS(g.fd()), g.fd()
 	return g
 }
 
