@@ -93,6 +93,9 @@ func TestAsk(t *testing.T) {
 					if f, err = Gather(g.h); err != nil {
 						t.Fatal(err)
 					}
+					if f.IPForward == "" {
+						t.Error("what ip_forward was before is not known any more")
+					}
 					if _, err := Resolve(c, f); !errors.Is(err, ErrNotYet) || !strings.HasPrefix(err.Error(), "no prefix has been delegated to eth1 yet, and mape.wan-prefix is pd;") {
 						t.Errorf("the error is %v", err)
 					}

@@ -223,7 +223,9 @@ func (h *Host) ipForward(o Owned) (string, error) {
 			return former, err
 		}
 	}
-	if h.Sys == nil || len(o.Files) > 0 {
+	// A drop-in alone asks for a delegation, before anything else is touched.
+	made := func(p string) bool { return !strings.HasSuffix(path.Dir(p), ".network.d") }
+	if h.Sys == nil || slices.ContainsFunc(o.Files, made) {
 		return "", nil
 	}
 	data, err := h.Sys.ReadFile(forwardKey)
