@@ -45,7 +45,7 @@ func (g *gateway) delegation() {
 	const asks = "/etc/systemd/network/10-netplan-eth1.network.d/50-mape.conf"
 	out := g.sh("cat " + asks + "; mape-netplan status; ip -6 route; grep -h DUID /run/systemd/netif/links/*; ip -6 address show dev eth1")
 	for _, want := range []string{
-		"DHCPv6Client=always", "ok  networkd eth1\n", "unreachable 2400:4050:5c71:b000::/56 dev lo proto dhcp", "default via fe80::1 dev eth1 proto ra",
+		"DHCPv6Client=always", "ok  networkd eth1\n", "unreachable 2400:4050:5c71:b000::/56 dev lo proto dhcp", " via fe80::1 dev eth1 proto ra",
 		"DUID-LL:0001bc2411000002", "2400:4050:5c71:b000:99:f171:c600:3000/128 scope global deprecated", "2400:4050:5c71:af00:be24:11ff:fe00:2/64 scope global dynamic",
 	} {
 		if !strings.Contains(out, want) {
