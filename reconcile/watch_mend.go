@@ -137,10 +137,15 @@ func (w *Watch) holds(name string, m *mending) time.Duration {
 }
 
 // settles says whether a difference goes by itself: duplicate address
-// detection takes a second or two.
+// detection takes a second or two, and so does a delegation.
 func settles(want, live Resource) bool {
-	a, ok := live.(Address)
-	return ok && a.Text() == want.Text()+detectionRuns
+	switch live := live.(type) {
+	case Address:
+		return live.Text() == want.Text()+detectionRuns
+	case awaiting:
+		return live.Managed.Text() == want.Text()
+	}
+	return false
 }
 
 // linkOf is the tunnel that a resource is on; "" is none.
