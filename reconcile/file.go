@@ -44,6 +44,9 @@ func (f File) Read(_ context.Context, h *Host) (Resource, error) {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
+		if f.Data == "" {
+			return live, nil // Ours is absent, whatever that is.
+		}
 		return nil, fmt.Errorf("is not a regular file but %s; move it away first", info.Mode().Type())
 	}
 	data, err := h.Root.ReadFile(local(f.Path))

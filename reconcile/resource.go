@@ -135,11 +135,13 @@ func rollback(h *Host, done []Change) error {
 	var made []Flows
 	for _, c := range slices.Backward(done) {
 		switch c.Before.(type) {
-		case File:
+		case File, Symlink:
 			files = append(files, c.Before)
 		case Table:
 			guard = append(guard, c.Before)
 			made = append(made, madeMeanwhile(c))
+		case Unit:
+			rest = append(rest, c.Before.(Unit).restorable())
 		case Flows: // What was deleted cannot be brought back, and nobody wants it.
 		default:
 			rest = append(rest, c.Before)

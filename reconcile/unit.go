@@ -1,0 +1,209 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/coreos/go-systemd/v22/dbus"
+	godbus "github.com/godbus/dbus/v5"
+)
+
+// A Unit is what systemd has made of a unit of ours: whether it is active, with
+// which program, and by which version of its file.
+type Unit struct {
+	Unit    string // "mape-netplan.service"
+	State   string // systemd's ActiveState; "" is inactive
+	Program string // that its main process runs; "" where it has none
+	Stale   bool   // its file has changed since systemd read it
+}
+
+func (u Unit) Name() string { return "unit " + u.Unit }
+
+func (u Unit) Text() string {
+	var b strings.Builder
+	if u.State != "" {
+		b.WriteString(u.State + "\n")
+	}
+	if u.Program != "" {
+		b.WriteString("runs " + u.Program + "\n")
+	}
+	if u.Stale {
+		b.WriteString("its file has changed on disk\n")
+	}
+	return b.String()
+}
+
+// systemd has f talk to the service manager: root directly, which works before
+// D-Bus is up, everybody else over D-Bus.
+func (h *Host) systemd(ctx context.Context, f func(*dbus.Conn) error) error {
+	connect := dbus.NewSystemConnectionContext
+	if os.Geteuid() == 0 {
+		connect = dbus.NewSystemdConnectionContext
+	}
+	conn, err := connect(ctx)
+	if err != nil {
+		return fmt.Errorf("systemd does not answer: %w", err)
+	}
+	defer conn.Close()
+	if err = f(conn); err != nil && ctx.Err() != nil {
+		err = context.Cause(ctx) // Not what a connection that is closed says.
+	}
+	return err
+}
+
+// Booted says whether systemd runs this machine (sd_booted), so that its units
+// can be started and not only be put in place.
+func (h *Host) Booted() bool {
+	_, err := h.Root.Lstat("run/systemd/system")
+	return h.Live() && err == nil
+}
+
+func (u Unit) Read(ctx context.Context, h *Host) (Resource, error) {
+	var live loaded
+	err := h.systemd(ctx, func(conn *dbus.Conn) (err error) {
+		live, err = u.read(ctx, h, conn)
+		return err
+	})
+	return live.Unit, err
+}
+
+// loaded is a unit with what only matters while it is changed.
+type loaded struct {
+	Unit
+	found bool   // systemd has its file
+	busy  bool   // systemd has a job for it
+	last  string // how its last start ended, in systemd's words
+}
+
+func (u Unit) read(ctx context.Context, h *Host, conn *dbus.Conn) (live loaded, err error) {
+	live.Unit.Unit = u.Unit
+	all, err := conn.GetAllPropertiesContext(ctx, u.Unit)
+	if err != nil {
+		return live, err
+	}
+	load, _ := all["LoadState"].(string)
+	live.found = load != "not-found"
+	switch {
+	case load == "masked" && u.State != "":
+		return live, fmt.Errorf("is masked: to have it run, \"systemctl unmask %s\"", u.Unit)
+	case load == "error" || load == "bad-setting":
+		return live, fmt.Errorf("systemd cannot use its file: see \"systemd-analyze verify %s\"", u.Unit)
+	}
+	if live.State, _ = all["ActiveState"].(string); live.State == "inactive" {
+		live.State = ""
+	}
+	live.Stale, _ = all["NeedDaemonReload"].(bool)
+	if pid, _ := all["MainPID"].(uint32); pid != 0 {
+		live.Program, err = u.program(h, "/proc/"+strconv.Itoa(int(pid))+"/exe")
+	}
+	job, _ := all["Job"].([]any) // number and path; the number of none is 0
+	live.busy = len(job) > 0 && job[0] != uint32(0)
+	live.last, _ = all["Result"].(string)
+	return live, err
+}
+
+// program is the unit's own when exe, a process's link to what it runs, leads to
+// that very file: one that was replaced meanwhile is another. The link's text,
+// which tells which, is as the process's own mount namespace sees it.
+func (u Unit) program(h *Host, exe string) (string, error) {
+	runs, err := os.Stat(exe)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil // It has ended just now.
+	}
+	if err != nil {
+		return "", err
+	}
+	if own, err := h.Root.Stat(local(u.Program)); err == nil && os.SameFile(runs, own) {
+		return u.Program, nil
+	}
+	text, err := os.Readlink(exe)
+	if text == u.Program {
+		text += " (deleted)"
+	}
+	return text, err
+}
+
+// Write starts the unit, starts it again where it runs another program or by
+// another file, or stops it.
+func (u Unit) Write(ctx context.Context, h *Host) error {
+	return h.systemd(ctx, func(conn *dbus.Conn) error {
+		live, err := u.read(ctx, h, conn)
+		if err != nil {
+			return err
+		}
+		// Only where it is needed, and the unit before may have had it done: it
+		// runs every generator, which takes seconds on a slow machine.
+		if live.Stale || !live.found && u.State != "" {
+			if err := conn.ReloadContext(ctx); err != nil {
+				return fmt.Errorf("daemon-reload: %w", err)
+			}
+		}
+		if u.State == "" {
+			return u.stop(ctx, h, conn, live.State)
+		}
+		return u.start(ctx, h, conn)
+	})
+}
+
+func (u Unit) start(ctx context.Context, h *Host, conn *dbus.Conn) error {
+	// A start that failed a moment ago counts towards a limit that only this clears.
+	_ = conn.ResetFailedUnitContext(ctx, u.Unit)
+	if _, err := conn.RestartUnitContext(ctx, u.Unit, "replace", nil); err != nil {
+		return fmt.Errorf("start: %w", err)
+	}
+	live, err := u.settled(ctx, h, conn)
+	if err == nil && live.State != "active" {
+		err = fmt.Errorf("does not start (%s): see \"journalctl -u %s\"", live.last, u.Unit)
+	}
+	return err
+}
+
+func (u Unit) stop(ctx context.Context, h *Host, conn *dbus.Conn, state string) error {
+	if state == "" {
+		return nil
+	}
+	if _, err := conn.StopUnitContext(ctx, u.Unit, "replace", nil); err != nil && !isNoSuchUnit(err) {
+		return fmt.Errorf("stop: %w", err)
+	}
+	_, err := u.settled(ctx, h, conn)
+	// One that failed is remembered as that until somebody says it may be forgotten.
+	_ = conn.ResetFailedUnitContext(ctx, u.Unit)
+	return err
+}
+
+// settled waits until systemd has done its job for the unit and returns what
+// came of it.
+func (u Unit) settled(ctx context.Context, h *Host, conn *dbus.Conn) (loaded, error) {
+	for {
+		live, err := u.read(ctx, h, conn)
+		if err != nil || !live.busy {
+			return live, err
+		}
+		if err := wait(ctx, settle); err != nil {
+			return live, err
+		}
+	}
+}
+
+// restorable is the unit as it can be brought back: neither an old file in
+// systemd's memory nor a program that is deleted can.
+func (u Unit) restorable() Unit {
+	u.Stale = false
+	u.Program = strings.TrimSuffix(u.Program, " (deleted)")
+	if u.State != "active" {
+		u.State, u.Program = "", ""
+	}
+	return u
+}
+
+// isNoSuchUnit says whether systemd has nothing of that name that could be
+// stopped.
+func isNoSuchUnit(err error) bool {
+	var e godbus.Error
+	return errors.As(err, &e) && e.Name == "org.freedesktop.systemd1.NoSuchUnit"
+}
