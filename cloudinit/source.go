@@ -1,4 +1,5 @@
-// Package cloudinit knows where a machine's mape: section comes from.
+// Package cloudinit knows where a machine's mape: section comes from and what
+// makes the program run at every boot.
 package cloudinit
 
 import (

@@ -26,27 +26,33 @@ Exit codes: 0 in sync, 3 there are differences.`,
 		Example: "  mape-netplan plan -c examples/ocn.yaml\n  mape-netplan plan -c gateway.yaml --facts gateway.json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			changes, err := o.changes(cmd)
-			if o.json {
-				if e := printJSON(cmd, outcome(changes, err)); e != nil {
-					return e
-				}
-			}
-			if err != nil {
-				return err
-			}
-			if !o.json {
-				for _, c := range changes {
-					cmd.OutOrStdout().Write(unified(c))
-				}
-			}
-			if len(changes) > 0 {
-				return exit{code: exitDiffers}
-			}
-			return nil
+			return o.preview(cmd, changes, err)
 		},
 	}
 	o.factsFlag(cmd)
 	return cmd
+}
+
+// preview prints changes that were not made, and returns their error or the
+// exit code that says that there are some.
+func (o *options) preview(cmd *cobra.Command, changes []reconcile.Change, err error) error {
+	if o.json {
+		if e := printJSON(cmd, outcome(changes, err)); e != nil {
+			return e
+		}
+	}
+	if err != nil {
+		return err
+	}
+	if !o.json {
+		for _, c := range changes {
+			cmd.OutOrStdout().Write(unified(c))
+		}
+	}
+	if len(changes) > 0 {
+		return exit{code: exitDiffers}
+	}
+	return nil
 }
 
 func (o *options) changes(cmd *cobra.Command) ([]reconcile.Change, error) {
@@ -61,9 +67,7 @@ func (o *options) changes(cmd *cobra.Command) ([]reconcile.Change, error) {
 	if err != nil {
 		return nil, err
 	}
-	h.Hidden = func(name string, err error) {
-		cmd.PrintErrf("warning: %s may not be read and is taken for absent: %v\n", name, err)
-	}
+	h.Hidden = takenForAbsent(cmd)
 	facts, err := reconcile.Gather(h)
 	if err != nil {
 		return nil, err
@@ -78,6 +82,13 @@ func (o *options) changes(cmd *cobra.Command) ([]reconcile.Change, error) {
 	warn(cmd, g.Warnings)
 	warn(cmd, reconcile.Overdue(c, facts, time.Now()))
 	return reconcile.Plan(cmd.Context(), h, reconcile.Compile(g, facts))
+}
+
+// takenForAbsent warns of what the caller may not read.
+func takenForAbsent(cmd *cobra.Command) func(string, error) {
+	return func(name string, err error) {
+		cmd.PrintErrf("warning: %s may not be read and is taken for absent: %v\n", name, err)
+	}
 }
 
 // examplePlan is for looking around on a machine that is no gateway.

@@ -18,10 +18,14 @@ func (o *options) remove() *cobra.Command {
 		Use:   "remove",
 		Short: "Take back everything that apply made",
 		Long: `Take back everything that apply made and leave the machine as it was: the
-tunnel first, the guard last. The section's own file stays.`,
+tunnel first, the guard last. The section's own file stays. While the units of
+install are there, which would bring everything back, it refuses.`,
 		Example: "  sudo mape-netplan remove",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			changes, err := o.converge(cmd, timeout, func(_ context.Context, h *reconcile.Host) ([]reconcile.Resource, error) {
+			changes, err := o.converge(cmd, timeout, func(ctx context.Context, h *reconcile.Host) ([]reconcile.Resource, error) {
+				if err := refuseInstalled(ctx, h); err != nil {
+					return nil, err
+				}
 				return o.nothing(cmd, h)
 			})
 			return o.report(cmd, changes, err)

@@ -1,0 +1,115 @@
+package cloudinit
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+)
+
+// usual is where the program is installed.
+const usual = "/usr/local/bin/mape-netplan"
+
+// unseen are directories whose programs and files a unit of ours cannot use: it
+// sees no home and no /tmp of others, and those of memory are empty at boot.
+var unseen = []string{"/home", "/root", "/tmp", "/var/tmp", "/run", "/dev", "/proc", "/sys", "/mnt", "/media"}
+
+// plain is what needs no quoting in a unit file, in which %, $ and blanks mean
+// something.
+var plain = regexp.MustCompile(`^/[A-Za-z0-9/._+-]+$`)
+
+// Program returns the path by which units run the program whose file is
+// executable (os.Executable), or says why they cannot. Below root, a directory
+// that stands for a machine, it is the path as that machine sees it.
+func Program(executable, root string) (string, error) {
+	program := executable
+	if root != "" {
+		program = usual
+		dir, err := filepath.EvalSymlinks(root)
+		if err != nil {
+			return "", err
+		}
+		if dir, err = filepath.Abs(dir); err != nil {
+			return "", err
+		}
+		if below, ok := strings.CutPrefix(executable, dir+"/"); ok {
+			program = "/" + below
+		}
+		executable = dir + program
+	}
+	if err := visible(program); err != nil {
+		return "", fmt.Errorf("the units could not run %s: %w; install it first: sudo install -m 755 %s %s, and run that", program, err, executable, usual)
+	}
+	info, err := os.Stat(executable)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("there is no %s for the units to run; put the program there first", executable)
+	}
+	if err != nil {
+		return "", err
+	}
+	if root != "" {
+		return program, nil // Whose it will be is up to who makes the image.
+	}
+	return program, trusted(executable, info)
+}
+
+// Path returns the section's path as the units are to be given it, or says why
+// they cannot read it.
+func Path(config, root string) (string, error) {
+	if config == "" {
+		return "", nil
+	}
+	if config == "-" {
+		return "", fmt.Errorf("the units cannot read a section from stdin; write it into %s", root+DefaultPath)
+	}
+	file, err := filepath.Abs(config)
+	if err != nil {
+		return "", err
+	}
+	if root != "" {
+		dir, err := filepath.Abs(root)
+		if err != nil {
+			return "", err
+		}
+		below, ok := strings.CutPrefix(file, dir+"/")
+		if !ok {
+			return "", fmt.Errorf("%s is not below %s, where the units could read it; write the section into %s", config, root, root+DefaultPath)
+		}
+		file = "/" + below
+	}
+	if err := visible(file); err != nil {
+		return "", fmt.Errorf("the units could not read %s: %w; write the section into %s", file, err, DefaultPath)
+	}
+	if file == DefaultPath {
+		return "", nil
+	}
+	return file, nil
+}
+
+// visible says why a unit cannot use a path.
+func visible(file string) error {
+	for _, dir := range unseen {
+		if strings.HasPrefix(file, dir+"/") {
+			return fmt.Errorf("they see nothing below %s, or not at every boot", dir)
+		}
+	}
+	if !plain.MatchString(file) {
+		return errors.New("its path has characters other than letters, digits and ._+-/")
+	}
+	return nil
+}
+
+// trusted says why root must not run a program at every boot.
+func trusted(name string, info fs.FileInfo) error {
+	if info.Mode().Perm()&0o022 != 0 {
+		return fmt.Errorf("others than its owner may write %s, which root would run at every boot: sudo chmod 755 %s", name, name)
+	}
+	if s, ok := info.Sys().(*syscall.Stat_t); ok && s.Uid != 0 {
+		return fmt.Errorf("%s belongs to user %d and not to root, who would run it at every boot: sudo chown root:root %s", name, s.Uid, name)
+	}
+	return nil
+}

@@ -1,0 +1,175 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"mape-netplan/cloudinit"
+	"mape-netplan/reconcile"
+)
+
+func (o *options) install() *cobra.Command {
+	var timeout time.Duration
+	var dry bool
+	cmd := &cobra.Command{
+		Use:   "install",
+		Short: "Make and keep the machine what the section says, from now on and at every boot",
+		Long: `Make the machine what the section says, as apply does, and keep it so, from now
+on and at every boot: write and start two units. mape-netplan-guard.service is
+up before any network is, so that nothing leaves the tunnel untranslated;
+mape-netplan.service watches the line and the machine and mends what changes.
+If the line does not come in time, the service goes on waiting for it.
+
+Run it again after the program or the section has changed. With --root-dir only
+the units are put in place, and the gateway comes at that machine's first boot.
+
+Exit code of --dry-run: 0 nothing would change, 3 something would.`,
+		Example: "  sudo mape-netplan install\n  sudo mape-netplan install --dry-run",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			units, err := o.units()
+			if err != nil {
+				return err
+			}
+			if dry {
+				changes, err := o.installPlan(cmd, units)
+				return o.preview(cmd, changes, err)
+			}
+			changes, err := o.converge(cmd, timeout, func(ctx context.Context, h *reconcile.Host) ([]reconcile.Resource, error) {
+				o.warnOld(cmd, h)
+				return o.gatewayIfThere(cmd, ctx, timeout, h)
+			})
+			if err == nil {
+				var more []reconcile.Change
+				if more, err = o.settle(cmd, timeout, units); err != nil && o.rootDir == "" {
+					err = fmt.Errorf("the gateway is as apply leaves it, without a service: %w", err)
+				}
+				changes = append(changes, more...)
+			}
+			return o.report(cmd, changes, err)
+		},
+	}
+	cmd.Flags().DurationVar(&timeout, "timeout", time.Minute, "how long to wait for another run, the line and the machine to settle, and as long for the units")
+	cmd.Flags().BoolVar(&dry, "dry-run", false, "show what would change, as plan does, and change nothing")
+	return cmd
+}
+
+// units checks what the units would be given and returns what compiles them.
+func (o *options) units() (func(*reconcile.Host) []reconcile.Resource, error) {
+	if o.prefix != "" {
+		return nil, exit{exitBad, errors.New("--prefix is for one run, and the units run at every boot; write the prefix into the section")}
+	}
+	config, err := cloudinit.Path(o.config, o.rootDir)
+	if err != nil {
+		return nil, exit{exitBad, err}
+	}
+	executable, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	program, err := cloudinit.Program(executable, o.rootDir)
+	if err != nil {
+		return nil, err
+	}
+	return func(h *reconcile.Host) []reconcile.Resource { return cloudinit.Install(program, config, h.Booted()) }, nil
+}
+
+// settle makes the units what they should be. That is no run in the sense of
+// the lock: what it starts and stops are runs, which wait for the lock.
+func (o *options) settle(cmd *cobra.Command, timeout time.Duration, units func(*reconcile.Host) []reconcile.Resource) ([]reconcile.Change, error) {
+	h, err := o.open()
+	if err != nil {
+		return nil, err
+	}
+	if err := h.Privileged(); err != nil {
+		return nil, fmt.Errorf("%s: %w", cmd.Name(), err)
+	}
+	ctx, cancel := context.WithTimeoutCause(cmd.Context(), timeout, fmt.Errorf("the timeout of %v is over", timeout))
+	defer cancel()
+	return reconcile.Converge(ctx, h, units(h))
+}
+
+// errNotBooted also keeps a build of an image, which shares its builder's
+// kernel, from making the builder a gateway.
+var errNotBooted = errors.New("systemd does not run this machine, so no unit can be started; for an image, name its directory with --root-dir")
+
+// gatewayIfThere compiles the section as apply does. Where the line does not
+// have what it needs in half of the time, that is left to the service, and
+// what is missing is a warning. A directory gets its gateway when it is booted.
+func (o *options) gatewayIfThere(cmd *cobra.Command, ctx context.Context, timeout time.Duration, h *reconcile.Host) ([]reconcile.Resource, error) {
+	if !h.Live() {
+		return nil, o.sectionIfThere(cmd)
+	}
+	if !h.Booted() {
+		return nil, errNotBooted
+	}
+	soon, cancel := context.WithTimeoutCause(ctx, timeout/2, fmt.Errorf("%v are over", timeout/2))
+	defer cancel()
+	resources, err := o.gateway(cmd, soon, h)
+	if errors.Is(err, reconcile.ErrNotYet) && ctx.Err() == nil {
+		warn(cmd, []string{fmt.Sprintf("there is no gateway yet, the service waits for the line: %v", err)})
+		return nil, nil
+	}
+	return resources, err
+}
+
+// sectionIfThere checks an image's section, which may also come with its first
+// boot.
+func (o *options) sectionIfThere(cmd *cobra.Command) error {
+	if _, err := os.Stat(o.rootDir + cloudinit.DefaultPath); o.config == "" && errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	_, err := o.section(cmd)
+	return err
+}
+
+// installPlan is what install would change. Without a line that is the units.
+func (o *options) installPlan(cmd *cobra.Command, units func(*reconcile.Host) []reconcile.Resource) ([]reconcile.Change, error) {
+	h, err := o.open()
+	if err != nil {
+		return nil, err
+	}
+	h.Hidden = takenForAbsent(cmd)
+	if h.Live() && !h.Booted() {
+		return nil, errNotBooted
+	}
+	var want []reconcile.Resource
+	if h.Live() {
+		c, err := o.section(cmd)
+		if err != nil {
+			return nil, err
+		}
+		facts, err := reconcile.Gather(h)
+		if err != nil {
+			return nil, err
+		}
+		g, err := reconcile.Resolve(c, facts)
+		switch {
+		case errors.Is(err, reconcile.ErrNotYet):
+			warn(cmd, []string{err.Error()})
+		case err != nil:
+			return nil, o.blame(err)
+		default:
+			warn(cmd, g.Warnings)
+			want = reconcile.Compile(g, facts)
+		}
+	} else if err := o.sectionIfThere(cmd); err != nil {
+		return nil, err
+	}
+	return reconcile.Plan(cmd.Context(), h, append(want, units(h)...))
+}
+
+// oldScript is what earlier releases had cloud-init run at every boot.
+const oldScript = "/var/lib/cloud/scripts/per-boot/mape-netplan"
+
+// warnOld says that the script is not needed any more. It does no harm: it
+// finds nothing to do.
+func (o *options) warnOld(cmd *cobra.Command, h *reconcile.Host) {
+	if _, err := h.Root.Lstat(oldScript[1:]); err == nil {
+		warn(cmd, []string{fmt.Sprintf("%s of earlier releases is not needed any more: sudo rm %s", oldScript, oldScript)})
+	}
+}
