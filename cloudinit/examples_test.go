@@ -102,9 +102,9 @@ func isScript(t *testing.T, text string) {
 
 func isCloudConfig(t *testing.T, data []byte) {
 	var config struct {
-		WriteFiles []struct{ Path, Content, Permissions string } `yaml:"write_files"`
-		RunCmd     []string                                      `yaml:"runcmd"`
-		Mape       any                                           `yaml:"mape"`
+		WriteFiles []struct{ Path, Content string } `yaml:"write_files"`
+		RunCmd     []string                         `yaml:"runcmd"`
+		Mape       any                              `yaml:"mape"`
 	}
 	if err := yaml.Unmarshal(data, &config); err != nil {
 		t.Fatal(err)
@@ -112,35 +112,26 @@ func isCloudConfig(t *testing.T, data []byte) {
 	if config.Mape != nil {
 		t.Error("cloud-init knows no key mape and would call the machine degraded")
 	}
-	var section, boot bool
+	section := false
 	for _, f := range config.WriteFiles {
-		switch {
-		case f.Path == cloudinit.DefaultPath:
-			section = true
-			isSection(t, f.Path, []byte(f.Content))
-		case path.Dir(f.Path) == "/var/lib/cloud/scripts/per-boot":
-			boot = true
-			isBootScript(t, f.Permissions, f.Content)
-		default:
+		if f.Path != cloudinit.DefaultPath {
 			t.Errorf("%s is not known", f.Path)
+			continue
 		}
+		section = true
+		isSection(t, f.Path, []byte(f.Content))
 	}
-	if !section || !boot {
-		t.Errorf("section: %v, script for every boot: %v", section, boot)
+	if !section {
+		t.Error("it writes no section")
 	}
 	isScript(t, strings.Join(config.RunCmd, "\n"))
-	if n := len(config.RunCmd); n == 0 || !strings.Contains(config.RunCmd[n-1], "mape-netplan apply") {
-		t.Error("runcmd does not end with apply")
+	if n := len(config.RunCmd); n == 0 || !strings.HasPrefix(config.RunCmd[n-1], installed+" install") {
+		t.Error("runcmd does not end with install")
 	}
 }
 
-func isBootScript(t *testing.T, mode, text string) {
-	t.Helper()
-	if mode != "0755" || !strings.HasPrefix(text, "#!/bin/sh\n") || !strings.Contains(text, "mape-netplan apply") {
-		t.Errorf("cloud-init does not run apply by this: mode %q\n%s", mode, text)
-	}
-	isScript(t, text)
-}
+// installed is where the examples put the program.
+const installed = "/usr/local/bin/mape-netplan"
 
 func isNetworkConfig(t *testing.T, data []byte) {
 	var network struct {
@@ -177,21 +168,24 @@ func isPlaybook(t *testing.T, data []byte) {
 	if err := yaml.Unmarshal(data, &plays); err != nil {
 		t.Fatal(err)
 	}
-	var section, apply bool
+	var program, section, install bool
 	for _, play := range plays {
 		for _, task := range play.Tasks {
 			switch {
 			case task.Copy == nil:
-				apply = strings.HasSuffix(task.Command, "mape-netplan apply --json") && strings.Contains(task.Changed, "from_json).changed")
+				// Last: the program and the section are there.
+				install = program && section && task.Command == installed+" install --json" && strings.Contains(task.Changed, "from_json).changed")
+			case task.Copy.Dest == installed:
+				program = task.Copy.Mode == "0755"
 			case task.Copy.Dest == cloudinit.DefaultPath:
 				section = true
 				isSection(t, task.Name, []byte(task.Copy.Content))
-			case path.Base(path.Dir(task.Copy.Dest)) == "per-boot":
-				isBootScript(t, task.Copy.Mode, task.Copy.Content)
+			default:
+				t.Errorf("task %q is not known", task.Name)
 			}
 		}
 	}
-	if !section || !apply {
-		t.Errorf("section: %v, apply: %v", section, apply)
+	if !install {
+		t.Errorf("program: %v, section: %v, install after both: %v", program, section, install)
 	}
 }
