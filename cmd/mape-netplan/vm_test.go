@@ -44,19 +44,19 @@ sysctl net.ipv4.ip_forward
 `
 
 // userData is the example of the README. Only the label of the CD-ROM is
-// another one, and before the first apply the machine is looked at.
+// another one, and before install the machine is looked at.
 func userData(t *testing.T) string {
 	data, err := os.ReadFile("../../examples/cloud-init.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
 	text := string(data)
-	const apply = "  - /usr/local/bin/mape-netplan apply"
+	const install = "  - /usr/local/bin/mape-netplan install"
 	for _, r := range [][2]string{
 		{"#cloud-config\n", ""}, // The laboratory has it.
 		{"LABEL=mape", "LABEL=cidata"},
 		{"  - umount /mnt\n", "  - install -m 755 /mnt/reconcile.test /mnt/look /root\n"},
-		{apply, "  - /root/look >/root/before\n" + apply},
+		{install, "  - /root/look >/root/before\n" + install},
 	} {
 		if strings.Count(text, r[0]) != 1 {
 			t.Fatalf("examples/cloud-init.yaml does not have %q once", r[0])
@@ -95,7 +95,8 @@ type gateway struct {
 	network *lab.Network
 }
 
-// boot starts a machine, which cloud-init configures, and waits for both.
+// boot starts a machine on a dead line, which cloud-init configures, and waits
+// for both.
 func boot(t *testing.T, release string, files map[string]string) *gateway {
 	ctx, cancel := context.WithTimeout(t.Context(), 25*time.Minute)
 	t.Cleanup(cancel)
@@ -103,7 +104,7 @@ func boot(t *testing.T, release string, files map[string]string) *gateway {
 	if err != nil {
 		t.Fatal(err)
 	}
-	network, err := lab.NewNetwork(lab.Announce{Prefix: linePrefix, Autonomous: true}, line)
+	network, err := lab.NewNetwork(lab.Announce{None: true}, line)
 	if err != nil {
 		t.Fatal(err)
 	}

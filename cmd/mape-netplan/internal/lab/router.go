@@ -17,6 +17,7 @@ type Announce struct {
 	Autonomous bool         // hosts make addresses from it
 	Managed    bool         // M and O: DHCPv6 has more
 	Silent     bool         // no default route: router lifetime 0
+	None       bool         // no advertisement at all, as on a dead line
 }
 
 // router is the provider's side of the line: radvd, and the route to the prefix.
@@ -51,6 +52,9 @@ func (a Announce) config() string {
 // announce restarts radvd: a reload would not send the change before the next interval.
 func (r *router) announce(a Announce) error {
 	r.stop()
+	if a.None {
+		return nil
+	}
 	if a.Prefix.IsValid() {
 		if err := r.wan.route(a.Prefix.Masked().String(), "line", ""); err != nil {
 			return err

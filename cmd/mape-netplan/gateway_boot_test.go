@@ -1,0 +1,179 @@
+package main
+
+import (
+	"context"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"mape-netplan/cmd/mape-netplan/internal/lab"
+)
+
+var units = []string{"mape-netplan-guard.service", "mape-netplan.service"}
+
+// late: the machine was booted and installed on a line that was dead. Nothing
+// waited for it, nothing failed, and the gateway works as soon as it is there.
+func (g *gateway) late() {
+	g.healthy()
+	if out := g.sh("ip -6 route show default"); out != "" {
+		g.Fatalf("the line was not dead: %s", out)
+	}
+	if err := g.network.Announce(lab.Announce{Prefix: linePrefix, Autonomous: true}); err != nil {
+		g.Fatal(err)
+	}
+	g.reached()
+	g.judged()
+}
+
+// healthy: the boot is over and went well, our units' part of it too.
+func (g *gateway) healthy() {
+	g.Helper()
+	if out, exit := g.exits("systemctl is-system-running --wait; systemctl --failed --plain --no-legend"); exit != 0 || out != "running\n" {
+		g.Errorf("the boot did not end well: %s\n%s", out, g.sh("systemctl list-jobs; journalctl -b -p warning --no-pager"))
+	}
+	for _, unit := range units {
+		if out := g.sh("systemctl is-active " + unit + "; systemctl is-enabled " + unit); out != "active\nenabled\n" {
+			g.Errorf("%s is %s", unit, out)
+		}
+	}
+}
+
+// most is what "systemd-analyze security" may say of a unit: from 0, nothing is
+// exposed, to 10.
+const most = 3.0
+
+var exposure = regexp.MustCompile(`Overall exposure level for \S+: ([0-9.]+)`)
+
+// service: what runcmd installed is sound, is there once, and keeps the table.
+func (g *gateway) service() {
+	if out := g.sh("mape-netplan install"); out != "unchanged\n" {
+		g.Errorf("install once more: %s", out)
+	}
+	if out := g.sh("systemd-analyze verify " + strings.Join(units, " ") + " 2>&1"); out != "" {
+		g.Errorf("systemd-analyze verify: %s", out)
+	}
+	for _, unit := range units {
+		found := exposure.FindStringSubmatch(g.sh("systemd-analyze security --no-pager " + unit))
+		if found == nil {
+			g.Fatalf("systemd-analyze security says nothing of %s", unit)
+		}
+		g.Logf("systemd-analyze security of %s: %s", unit, found[1])
+		if level, err := strconv.ParseFloat(found[1], 64); err != nil || level > most {
+			g.Errorf("the exposure of %s is %s: %v", unit, found[1], err)
+		}
+	}
+	if out, exit := g.exits("mape-netplan remove"); exit != 1 || !strings.Contains(out, "mape-netplan uninstall") {
+		g.Errorf("remove with the service: exit %d, %s", exit, out)
+	}
+	g.flushed()
+	g.repaired()
+	g.sh("mape-netplan status")
+	g.judged()
+}
+
+// flushed: nftables.service takes every table, and ours is back within a second.
+// On an emulated processor that others use too, a second can be too short for a
+// process to do anything: then it is the time of a status, which looks at as much.
+func (g *gateway) flushed() {
+	const script = `now() { date +%s%N; }
+a=$(now); mape-netplan status >/dev/null; b=$(now)
+systemctl restart nftables
+c=$(now); until nft list table ip mape >/dev/null 2>&1; do [ $(now) -lt $((c + 60000000000)) ] || exit 1; done; d=$(now)
+echo $((b - a)) $((d - c))`
+	var pass, took time.Duration
+	if out := g.sh(script); !scan(out, &pass, &took) {
+		g.Fatalf("no times in %q", out)
+	}
+	g.Logf("the table was back %s after the restart of nftables.service; status takes %s", took.Round(time.Millisecond), pass.Round(time.Millisecond))
+	if took > max(time.Second, pass) {
+		g.Errorf("the table was away for %s", took)
+	}
+}
+
+func scan(text string, durations ...*time.Duration) bool {
+	fields := strings.Fields(text)
+	for i, d := range durations {
+		if len(fields) != len(durations) {
+			return false
+		}
+		n, err := strconv.ParseInt(fields[i], 10, 64)
+		if err != nil {
+			return false
+		}
+		*d = time.Duration(n)
+	}
+	return true
+}
+
+// repaired: install mends what somebody did to the service, and starts it again
+// with a program that replaced the one it runs.
+func (g *gateway) repaired() {
+	g.sh(`set -e
+systemctl disable --quiet mape-netplan.service
+install -m 755 /usr/local/bin/mape-netplan /usr/local/bin/new
+mv /usr/local/bin/new /usr/local/bin/mape-netplan
+echo '# mine' >>/etc/systemd/system/mape-netplan-guard.service`)
+	want := "changed file /etc/systemd/system/mape-netplan-guard.service\n" +
+		"created link /etc/systemd/system/multi-user.target.wants/mape-netplan.service\n" +
+		"changed unit mape-netplan-guard.service\n" +
+		"changed unit mape-netplan.service\n"
+	if out := g.sh("mape-netplan install --timeout 2m"); out != want {
+		g.Errorf("install mended\n%s", out)
+	}
+	if out := g.sh("mape-netplan install"); out != "unchanged\n" {
+		g.Errorf("and then\n%s", out)
+	}
+}
+
+// uninstalled: the units go, the gateway stays.
+func (g *gateway) uninstalled() {
+	if out := g.sh("mape-netplan uninstall --timeout 2m"); strings.Count(out, "removed ") != 6 || !strings.Contains(out, `"mape-netplan remove" takes it away`) {
+		g.Errorf("uninstall: %s", out)
+	}
+	if out := g.sh("mape-netplan uninstall"); out != "unchanged\n" {
+		g.Errorf("the second uninstall: %s", out)
+	}
+	if out := g.sh("find /etc/systemd/system -name '*mape*'; systemctl list-units --all --plain --no-legend 'mape*'"); out != "" {
+		g.Errorf("left behind:\n%s", out)
+	}
+	g.sh("mape-netplan status")
+}
+
+// reboot: the machine goes down and comes back as a gateway while the LAN host
+// sends all the time, and not one packet leaves as it should not.
+func (g *gateway) reboot() {
+	g.sh("mape-netplan install --timeout 2m")
+	ctx, cancel := context.WithCancel(g.ctx)
+	defer cancel()
+	ended := make(chan error, 2)
+	for _, args := range [][]string{
+		{"ping", "-n", "-i", "0.05", lab.Servers[4]},
+		{"bash", "-c", "while sleep 0.05; do echo hello >/dev/udp/" + lab.Servers[5] + "/7; done"},
+	} {
+		go func() {
+			_, err := g.network.LAN.Output(ctx, args[0], args[1:]...)
+			ended <- err
+		}()
+	}
+	before := g.network.Relay.Report().Packets
+	if err := g.vm.Reboot(g.ctx); err != nil {
+		g.Fatal(err)
+	}
+	g.cloudInit()
+	g.reached()
+	g.healthy()
+	select {
+	case err := <-ended:
+		g.Errorf("the LAN host stopped sending: %v", err)
+	default:
+	}
+	g.Logf("%d packets judged through the reboot", g.network.Relay.Report().Packets-before)
+	g.judged()
+	g.sh("mape-netplan status")
+	g.traffic()
+	if out := g.sh("journalctl -b -1 -u mape-netplan-guard -o cat --no-pager"); !strings.Contains(out, "set down tunnel mape0") {
+		g.Errorf("the guard did not set the tunnel down at the end:\n%s", out)
+	}
+	g.Logf("the units' part of the boot:\n%s", g.sh("systemd-analyze blame --no-pager | grep mape-netplan"))
+}
