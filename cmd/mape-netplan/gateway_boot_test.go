@@ -67,6 +67,7 @@ func (g *gateway) service() {
 		g.Errorf("remove with the service: exit %d, %s", exit, out)
 	}
 	g.flushed()
+	g.sandboxed()
 	g.repaired()
 	g.sh("mape-netplan status")
 	g.judged()
@@ -90,6 +91,19 @@ echo $((b - a)) $((d - c))`
 	if took > max(time.Second, 3*pass) {
 		g.Errorf("the table was away for %s", took)
 	}
+}
+
+// sandboxed: in its sandbox the service has netplan's generator make files that
+// networkd may read. Since netplan 1.1 they are for its group alone.
+func (g *gateway) sandboxed() {
+	const owners = "stat -c '%n %U %G %a' /run/systemd/network/10-netplan-mape0.*"
+	before := g.sh(owners)
+	g.sh("rm /etc/netplan/99-ipoe-gw.yaml /run/systemd/network/10-netplan-mape0.* && ip link del mape0")
+	g.settled()
+	if after := g.sh(owners); after != before {
+		g.Errorf("the files were\n%sand are\n%s", before, after)
+	}
+	g.reached()
 }
 
 func scan(text string, durations ...*time.Duration) bool {
