@@ -35,6 +35,10 @@ type Config struct {
 	Inbound   string // what happens to new connections from the internet that no forward is for: "drop" or "accept"
 	Conntrack Conntrack
 
+	// Probe is where doctor's live probe goes when it is asked for: IPv4, port 0
+	// is none given. nil is the program's own choice.
+	Probe []netip.AddrPort
+
 	// Warnings are what the section says that is legal but hardly meant.
 	Warnings Problems
 

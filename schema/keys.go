@@ -31,6 +31,7 @@ func (c *Config) keys() []key {
 		{name: "forwards", value: forwards{c}},
 		{name: "inbound", value: word{&c.Inbound, []string{"drop", "accept"}}},
 		{name: "conntrack", value: conntrack{c}},
+		{name: "probe", value: probe{&c.Probe}},
 	}
 }
 
