@@ -64,9 +64,31 @@ func meetsUs(c nft.ForeignChain) bool {
 	return c.Family != "ip6" || c.Hook == "input" || c.Hook == "output"
 }
 
+// An Obstacle is something of another program that stops this gateway, or may.
+type Obstacle struct {
+	What, Advice string
+	Sure         bool // not only "may"
+}
+
+func (o Obstacle) String() string {
+	if o.Advice == "" {
+		return o.What
+	}
+	return o.What + "; " + o.Advice
+}
+
 // foreignWarnings says what of the others is in the way, and what to do about it.
 func (g *Gateway) foreignWarnings(f Facts) []string {
 	var all []string
+	for _, o := range g.Obstacles(f) {
+		all = append(all, o.String())
+	}
+	return all
+}
+
+// Obstacles lists what others do to packets that this gateway needs.
+func (g *Gateway) Obstacles(f Facts) []Obstacle {
+	var all []Obstacle
 	flows := g.flows(f)
 	for i := range f.Foreign.Chains {
 		if c := &f.Foreign.Chains[i]; c.Type != "" {
@@ -74,18 +96,18 @@ func (g *Gateway) foreignWarnings(f Facts) []string {
 		}
 	}
 	if f.Foreign.Unread != "" {
-		all = append(all, "what other programs do to packets is not known: "+f.Foreign.Unread)
+		all = append(all, Obstacle{What: "what other programs do to packets is not known: " + f.Foreign.Unread})
 	}
 	if len(f.Foreign.Legacy) > 0 {
-		all = append(all, fmt.Sprintf("iptables-legacy has been loaded (table %s), and what is in it cannot be looked at from here: if iptables-legacy-save shows no rules, ignore this; else see that none drops or translates what goes through %s",
-			strings.Join(f.Foreign.Legacy, ", "), g.Tunnel))
+		all = append(all, Obstacle{What: fmt.Sprintf("iptables-legacy has been loaded (table %s), and what is in it cannot be looked at from here: if iptables-legacy-save shows no rules, ignore this",
+			strings.Join(f.Foreign.Legacy, ", ")), Advice: "else see that none drops or translates what goes through " + g.Tunnel})
 	}
 	return all
 }
 
 // warnings is about one base chain: every packet that meets it walks through it.
-func (f Foreign) warnings(c *nft.ForeignChain, flows []flow) []string {
-	var all []string
+func (f Foreign) warnings(c *nft.ForeignChain, flows []flow) []Obstacle {
+	var all []Obstacle
 	var hits []hit
 	for _, flow := range flows {
 		var drops []drop
@@ -113,8 +135,8 @@ func (f Foreign) warnings(c *nft.ForeignChain, flows []flow) []string {
 		same := func(o hit) bool { return o.rule == h.rule && o.do == h.do }
 		if slices.IndexFunc(hits, same) == i {
 			h.sure = slices.ContainsFunc(hits, func(o hit) bool { return same(o) && o.sure })
-			if text := f.hitWarning(*c, flows, h); text != "" {
-				all = append(all, text)
+			if what, advice := f.hitWarning(*c, flows, h); what != "" {
+				all = append(all, Obstacle{what, advice, h.sure})
 			}
 		}
 	}
@@ -133,7 +155,7 @@ func (w walk) harm(p packet) []hit {
 }
 
 // hitWarning is about a rule that does something else to a packet than drop it; "" where that does not matter there.
-func (f Foreign) hitWarning(c nft.ForeignChain, flows []flow, h hit) string {
+func (f Foreign) hitWarning(c nft.ForeignChain, flows []flow, h hit) (what, advice string) {
 	tunnel := flows[0].tunnel
 	does := func(what, object string) string {
 		if h.sure {
@@ -150,26 +172,27 @@ func (f Foreign) hitWarning(c nft.ForeignChain, flows []flow, h hit) string {
 	switch h.do {
 	case nft.DoMasquerade, nft.DoSNAT:
 		if c.Type != "nat" {
-			return ""
+			return "", ""
 		}
-		return does("translate", fmt.Sprintf("what leaves through %s before table ip %s does, and the guard drops it then; begin the rule with oifname != %q, or give its chain the priority srcnat",
-			tunnel, tableName, tunnel))
+		return does("translate", fmt.Sprintf("what leaves through %s before table ip %s does, and the guard drops it then", tunnel, tableName)),
+			fmt.Sprintf("begin the rule with oifname != %q, or give its chain the priority srcnat", tunnel)
 	case nft.DoNoTrack:
 		if c.Priority >= conntrackPriority {
-			return "" // Too late to do anything.
+			return "", "" // Too late to do anything.
 		}
-		return does("take", fmt.Sprintf("packets on their way through %s from connection tracking, and what is not tracked cannot be translated; restrict the rule by interface or address", tunnel))
+		return does("take", fmt.Sprintf("packets on their way through %s from connection tracking, and what is not tracked cannot be translated", tunnel)),
+			"restrict the rule by interface or address"
 	case nft.DoFlow:
 		i := slices.IndexFunc(f.Flowtables, func(t nft.Flowtable) bool {
 			return t.Family == c.Family && t.Table == c.Table && t.Name == h.to
 		})
 		if i < 0 || !slices.ContainsFunc(f.Flowtables[i].Devices, func(name string) bool { return enters(flows, name) }) {
-			return ""
+			return "", ""
 		}
-		return does("offload", fmt.Sprintf("connections through %s to flowtable %s, and their packets then pass by the NAT and its guard; begin the rule with iifname != %q oifname != %q",
-			tunnel, h.to, tunnel, tunnel))
+		return does("offload", fmt.Sprintf("connections through %s to flowtable %s, and their packets then pass by the NAT and its guard", tunnel, h.to)),
+			fmt.Sprintf("begin the rule with iifname != %q oifname != %q", tunnel, tunnel)
 	}
-	return ""
+	return "", ""
 }
 
 // enters says whether packets that are forwarded come in through an interface of that name; "eth*" is all that begin so.

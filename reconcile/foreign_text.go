@@ -18,10 +18,10 @@ func chainText(c nft.ForeignChain) string {
 const mostDetails = 4
 
 // dropWarning says where packets end, whose, and what lets them through.
-func (f Foreign) dropWarning(c nft.ForeignChain, flow flow, drops []drop) string {
+func (f Foreign) dropWarning(c nft.ForeignChain, flow flow, drops []drop) Obstacle {
 	var what, let []string
 	of := map[string][]string{}
-	verb, d := "drops", drops[0]
+	sure, verb, d := true, "drops", drops[0]
 	for _, e := range drops {
 		if !slices.Contains(what, e.packet.what) {
 			what = append(what, e.packet.what)
@@ -33,7 +33,7 @@ func (f Foreign) dropWarning(c nft.ForeignChain, flow flow, drops []drop) string
 			let = append(let, r)
 		}
 		if !e.sure {
-			verb = "may drop"
+			sure, verb = false, "may drop"
 		}
 	}
 	for i, w := range what {
@@ -55,7 +55,7 @@ func (f Foreign) dropWarning(c nft.ForeignChain, flow flow, drops []drop) string
 	if slices.ContainsFunc(let, passing) {
 		advice += " (until the next boot)"
 	}
-	return fmt.Sprintf("%s%s: %s %s %s%s; to let that through: %s", chainText(c), in, by, verb, strings.Join(what, " and "), flow.note, advice)
+	return Obstacle{fmt.Sprintf("%s%s: %s %s %s%s", chainText(c), in, by, verb, strings.Join(what, " and "), flow.note), "to let that through: " + advice, sure}
 }
 
 // passing says whether what a command does is gone when the machine starts again.

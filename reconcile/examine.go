@@ -1,0 +1,35 @@
+package reconcile
+
+import (
+	"cmp"
+	"slices"
+
+	"mape-netplan/schema"
+)
+
+// WAN is the interface towards the provider, as Resolve finds it.
+func WAN(c *schema.Config, f Facts) (Link, error) { return wan(c, f) }
+
+// OfLine says whether an address tells the prefix of the line.
+func (i Inet) OfLine() bool { return i.ofLine() }
+
+// TableName is what the nftables table that the program owns is called among the resources.
+const TableName = "table ip " + tableName
+
+// A BusyDestination is where connections of a protocol go.
+type BusyDestination struct {
+	Protocol string `json:"protocol"`
+	Destination
+}
+
+// Busiest are the n destinations towards which most ports are in use, the one with most first.
+func (u Usage) Busiest(n int) []BusyDestination {
+	var all []BusyDestination
+	for to, ports := range u.to {
+		all = append(all, BusyDestination{protocolNames[to.protocol], Destination{to.address.Addr(), to.address.Port(), ports}})
+	}
+	slices.SortFunc(all, func(a, b BusyDestination) int {
+		return cmp.Or(cmp.Compare(b.Ports, a.Ports), a.Address.Compare(b.Address), cmp.Compare(a.Port, b.Port), cmp.Compare(a.Protocol, b.Protocol))
+	})
+	return all[:min(n, len(all))]
+}
