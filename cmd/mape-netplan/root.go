@@ -52,7 +52,7 @@ func newRoot(in io.Reader) *cobra.Command {
 	flags.StringVar(&o.rootDir, "root-dir", "", "work on the files below `DIR` and leave the running system out")
 	flags.StringVar(&o.prefix, "prefix", "", "the line's IPv6 prefix `P`, instead of the section's")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return exit{exitBad, err} })
-	root.AddCommand(o.validate(), o.facts(), o.compute(), o.plan(), o.apply(), o.status(), o.ports(), o.remove(), o.guard(), o.watch(), o.install(), o.uninstall(), version())
+	root.AddCommand(o.validate(), o.facts(), o.compute(), o.plan(), o.apply(), o.install(), o.status(), o.doctor(), o.ports(), o.remove(), o.uninstall(), o.guard(), o.watch(), version())
 	for _, verb := range root.Commands() {
 		verb.Args = noArguments
 	}

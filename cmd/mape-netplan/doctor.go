@@ -1,0 +1,117 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"mape-netplan/reconcile"
+	"mape-netplan/reconcile/doctor"
+)
+
+// watched is how long doctor looks at what passes the tunnel.
+const watched = 2 * time.Second
+
+func (o *options) doctor() *cobra.Command {
+	var probe bool
+	cmd := &cobra.Command{
+		Use:   "doctor",
+		Short: "Say why it does not work, and what to do",
+		Long: `Say why it does not work, and what to do: one line for each check, in the order
+in which a signal travels from the line to the LAN, then one sentence of diagnosis
+and one of advice. The first thing that is bad is the cause; what comes after it
+is not looked at. Nothing is changed.
+
+Without --probe nothing is sent, but for one question to the home gateway, over
+the line and to nobody else: whether it is the line's IPv4 router already
+(ntt.setup, for a second at most).
+
+--probe sends a few packets through the tunnel (ping, TCP, UDP, and a ping of the
+full size) to the addresses of mape.probe in the section, or to 1.1.1.1 and
+8.8.8.8, and says what becomes of them.
+
+Exit codes: 0 nothing is bad, 1 something is.`,
+		Example: "  sudo mape-netplan doctor\n  sudo mape-netplan doctor --probe",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			report, err := o.visit(cmd, probe)
+			if err != nil {
+				return err
+			}
+			if o.json {
+				err = printJSON(cmd, report)
+			} else {
+				printReport(cmd, report)
+			}
+			if err == nil && !report.OK {
+				err = exit{code: exitFailed}
+			}
+			return err
+		},
+	}
+	cmd.Flags().BoolVar(&probe, "probe", false, "send a few packets through the tunnel and see what comes back")
+	return cmd
+}
+
+func (o *options) visit(cmd *cobra.Command, probe bool) (doctor.Report, error) {
+	if o.rootDir != "" {
+		return doctor.Report{}, exit{exitBad, errors.New("doctor: --root-dir leaves the running system out, and that is what a doctor looks at")}
+	}
+	c, err := o.section(cmd)
+	if err != nil {
+		return doctor.Report{}, err
+	}
+	h, err := o.open()
+	if err != nil {
+		return doctor.Report{}, err
+	}
+	if err := h.Privileged(); err != nil {
+		return doctor.Report{}, fmt.Errorf("doctor: %w", err)
+	}
+	facts, err := reconcile.Gather(h)
+	if err != nil {
+		return doctor.Report{}, err
+	}
+	with := doctor.Options{Watch: watched, Now: time.Now, Built: built(), Resolve: doctor.LineResolver}
+	if probe {
+		with.Probe = doctor.Servers(c)
+	}
+	symptoms, err := doctor.Examine(cmd.Context(), h, c, facts, with)
+	if err != nil {
+		return doctor.Report{}, err
+	}
+	return doctor.Conclude(doctor.Diagnose(c, facts, symptoms), symptoms), nil
+}
+
+// built is the time of the commit that the program was built from; zero where that is not known.
+func built() time.Time {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return time.Time{}
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.time" {
+			t, _ := time.Parse(time.RFC3339, s.Value)
+			return t
+		}
+	}
+	return time.Time{}
+}
+
+func printReport(cmd *cobra.Command, r doctor.Report) {
+	out := cmd.OutOrStdout()
+	marks := map[doctor.State]string{doctor.OK: "ok  ", doctor.Warn: "warn", doctor.Bad: "BAD ", doctor.Skipped: "-   "}
+	for i, f := range r.Findings {
+		if f.State == doctor.Bad {
+			fmt.Fprintf(out, "BAD  %s: %s\n", f.Check, f.Seen)
+			if left := len(r.Findings) - i - 1; left > 0 {
+				fmt.Fprintf(out, "-    %d more, from %s on: not looked at, for this comes first\n", left, r.Findings[i+1].Check)
+			}
+			break
+		}
+		fmt.Fprintf(out, "%s %s: %s\n", marks[f.State], f.Check, f.Seen)
+	}
+	fmt.Fprintf(out, "\nDiagnosis: %s\nAdvice: %s\n", r.Diagnosis, r.Advice)
+}

@@ -1,0 +1,41 @@
+package doctor
+
+import (
+	"fmt"
+	"time"
+)
+
+// newestRule is when the built-in rules were collected. An earlier time is surely wrong.
+var newestRule = time.Date(2026, time.November, 1, 0, 0, 0, 0, time.UTC)
+
+const (
+	// clockError is how far two clocks may differ: certificates are made an hour or a day before they are used.
+	clockError = 12 * time.Hour
+	// farFuture is how long a program is in use at most.
+	farFuture = 20 * 365 * 24 * time.Hour
+)
+
+// clock: would certificates be taken for valid?
+func (d *consult) clock() Finding {
+	k := d.s.Clock
+	const advice = `Set it with "sudo timedatectl set-ntp true", or at once with "sudo timedatectl set-time"; without systemd-timesyncd or chrony install one of them.`
+	wrong := func(why string) Finding {
+		return bad(k.Now.UTC().Format(time.DateTime)+" UTC", fmt.Sprintf("The clock is wrong (%s UTC%s), and so every TLS certificate is taken for invalid.", k.Now.UTC().Format(time.DateTime), why), advice)
+	}
+	oldest := newestRule
+	if k.Built.After(oldest) {
+		oldest = k.Built
+	}
+	switch {
+	case k.Now.Before(oldest.Add(-24 * time.Hour)):
+		return wrong(", before this program was made")
+	case k.Now.After(oldest.Add(farFuture)):
+		return wrong(", decades after this program was made")
+	case !k.Server.IsZero() && k.Now.Sub(k.Server).Abs() > clockError:
+		return wrong(fmt.Sprintf("; a server on the internet says %s", k.Server.UTC().Format(time.DateTime)))
+	case !k.Hardware.IsZero() && k.Now.Sub(k.Hardware).Abs() > clockError:
+		return warning(fmt.Sprintf("%s UTC, the hardware clock says %s", k.Now.UTC().Format(time.DateTime), k.Hardware.Format(time.DateTime)),
+			"The clock and the machine's hardware clock differ by more than half a day, so that one of them is wrong.", advice)
+	}
+	return good("%s UTC", k.Now.UTC().Format(time.DateTime))
+}

@@ -1,0 +1,118 @@
+package doctor
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"mape-netplan/reconcile"
+	"mape-netplan/schema"
+)
+
+// A consult is everything that a diagnosis is made from.
+type consult struct {
+	c *schema.Config
+	f reconcile.Facts
+	s Symptoms
+
+	wan     string // "" is not known
+	line    reconcile.Line
+	lineErr error
+	g       *reconcile.Gateway // nil when the section does not fit the machine
+	gErr    error
+}
+
+// checks are in the order in which a signal travels: from the line to the tunnel, through it, and on to the LAN. Whether
+// answers come back is asked when everything is known that would keep them away.
+var checks = []struct {
+	name string
+	look func(*consult) Finding
+}{
+	{"link", (*consult).link},
+	{"router", (*consult).router},
+	{"address", (*consult).address},
+	{"rule", (*consult).rule},
+	{"home gateway", (*consult).home},
+	{"CE address", (*consult).ce},
+	{"border relay", (*consult).relay},
+	{"tunnel", (*consult).tunnel},
+	{"MTU", (*consult).mtu},
+	{"route", (*consult).route},
+	{"NAT", (*consult).nat},
+	{"other firewalls", (*consult).firewalls},
+	{"answers", (*consult).answers},
+	{"ports", (*consult).ports},
+	{"DNS", (*consult).dns},
+	{"LAN", (*consult).lan},
+	{"clock", (*consult).clock},
+	{"settings", (*consult).settings},
+}
+
+// Diagnose makes a finding of each check. It is pure: facts and symptoms from another machine are as good. After a bad
+// finding the others are skipped: they would only repeat it in other words.
+func Diagnose(c *schema.Config, f reconcile.Facts, s Symptoms) []Finding {
+	d := &consult{c: c, f: f, s: s, wan: wanOf(c, f)}
+	d.line, d.lineErr = reconcile.Derive(c, f)
+	d.g, d.gErr = reconcile.Resolve(c, f)
+	var all []Finding
+	cause := ""
+	for _, check := range checks {
+		finding := Finding{State: Skipped, Seen: "not looked at: " + cause + " comes first"}
+		if cause == "" {
+			finding = check.look(d)
+		}
+		finding.Check = check.name
+		if all = append(all, finding); finding.State == Bad {
+			cause = check.name
+		}
+	}
+	return all
+}
+
+func good(format string, args ...any) Finding {
+	return Finding{State: OK, Seen: fmt.Sprintf(format, args...)}
+}
+
+func skipped(format string, args ...any) Finding {
+	return Finding{State: Skipped, Seen: fmt.Sprintf(format, args...)}
+}
+
+func bad(seen, diagnosis, advice string) Finding { return Finding{"", Bad, seen, diagnosis, advice} }
+
+func warning(seen, diagnosis, advice string) Finding {
+	return Finding{"", Warn, seen, diagnosis, advice}
+}
+
+const (
+	applyAdvice = `Type "sudo mape-netplan apply".`
+	runAdvice   = `Type "sudo mape-netplan apply", and if that does not last, look at "mape-netplan status" again.`
+)
+
+func (d *consult) linkOf(name string) Link {
+	i := slices.IndexFunc(d.s.Links, func(l Link) bool { return l.Name == name })
+	if i < 0 {
+		return Link{}
+	}
+	return d.s.Links[i]
+}
+
+// difference is what apply would change of a resource whose name begins so.
+func (d *consult) difference(name string) (Difference, bool) {
+	i := slices.IndexFunc(d.s.Differences, func(x Difference) bool { return strings.HasPrefix(x.Name, name) })
+	if i < 0 {
+		return Difference{}, false
+	}
+	return d.s.Differences[i], true
+}
+
+// sentence begins with a capital letter and ends with a full stop.
+func sentence(s string) string {
+	s = strings.TrimSpace(s)
+	if s == "" {
+		return s
+	}
+	if !strings.HasSuffix(s, ".") {
+		s += "."
+	}
+	return strings.ToUpper(s[:1]) + s[1:]
+}

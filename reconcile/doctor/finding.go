@@ -1,0 +1,59 @@
+package doctor
+
+// A State is how a check went.
+type State string
+
+const (
+	OK      State = "ok"
+	Warn    State = "warn" // it works, and there is something to know
+	Bad     State = "bad"
+	Skipped State = "skipped"
+)
+
+// A Finding is what one check saw.
+type Finding struct {
+	Check string `json:"check"`
+	State State  `json:"state"`
+	Seen  string `json:"seen"`
+	// Diagnosis and Advice are a sentence each, where there is something to say.
+	Diagnosis string `json:"diagnosis,omitempty"`
+	Advice    string `json:"advice,omitempty"`
+}
+
+// A Report is the whole visit.
+type Report struct {
+	OK        bool      `json:"ok"`
+	Diagnosis string    `json:"diagnosis"`
+	Advice    string    `json:"advice"`
+	Findings  []Finding `json:"findings"`
+	Symptoms  Symptoms  `json:"symptoms"`
+}
+
+// Conclude takes the cause from the findings: the first bad one, for it explains what follows. Without any the first
+// warning is what is said.
+func Conclude(findings []Finding, s Symptoms) Report {
+	r := Report{OK: true, Findings: findings, Symptoms: s}
+	for _, f := range findings {
+		if f.State == Bad {
+			r.OK, r.Diagnosis, r.Advice = false, f.Diagnosis, f.Advice
+			return r
+		}
+	}
+	for _, f := range findings {
+		if f.State == Warn {
+			r.Diagnosis, r.Advice = "It works as far as can be seen, but: "+f.Diagnosis, f.Advice
+			return r
+		}
+	}
+	switch {
+	case s.Probe != nil:
+		r.Diagnosis, r.Advice = "The gateway works: servers on the internet answer through the tunnel.", "There is nothing to do."
+	case s.Tunnel != nil && s.Tunnel.Total.RX > 0:
+		r.Diagnosis, r.Advice = "Nothing is wrong: packets leave through the tunnel and answers come back.",
+			`If something still does not work, "mape-netplan doctor --probe" sends a few packets and says what becomes of them.`
+	default:
+		r.Diagnosis, r.Advice = "Nothing is wrong that can be seen without sending anything.",
+			`"mape-netplan doctor --probe" sends a few packets through the tunnel and says whether answers come back.`
+	}
+	return r
+}

@@ -1,0 +1,273 @@
+package doctor
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"mape-netplan/reconcile"
+	"mape-netplan/reconcile/provider"
+	"mape-netplan/schema"
+)
+
+// link: is there anything at the other end?
+func (d *consult) link() Finding {
+	if d.wan == "" {
+		return d.anyLink()
+	}
+	if _, ok := d.f.Link(d.wan); !ok {
+		return bad("there is no interface "+d.wan, fmt.Sprintf("The section says that the line is at %s, and this machine has no interface of that name.", d.wan),
+			fmt.Sprintf("Correct wan: in the section (there are: %s), or give the machine that network card.", strings.Join(d.names(), ", ")))
+	}
+	l := d.linkOf(d.wan)
+	switch {
+	case !l.Up:
+		return bad(d.wan+" is switched off", fmt.Sprintf("The WAN interface %s is switched off.", d.wan),
+			fmt.Sprintf(`Type "sudo ip link set %s up"; if it is off again after a reboot, nothing configures it: add it to netplan.`, d.wan))
+	case !l.Carrier:
+		return noLink(d.wan)
+	case l.Speed > 0:
+		return good("%s is up, %d Mb/s", d.wan, l.Speed)
+	}
+	return good("%s is up", d.wan)
+}
+
+// anyLink is link where it is not known which interface the line is at.
+func (d *consult) anyLink() Finding {
+	all := candidates(d.c, d.f)
+	if len(all) == 0 {
+		return bad("only the LAN's interfaces are there", "This machine has no interface that the line could be at.",
+			"Give the machine a second network card that is connected to the line.")
+	}
+	var with []string
+	for _, name := range all {
+		if d.linkOf(name).Carrier {
+			with = append(with, name)
+		}
+	}
+	if len(with) == 0 {
+		return noLink(strings.Join(all, " and "))
+	}
+	return good("there is a link on %s", strings.Join(with, ", "))
+}
+
+func noLink(name string) Finding {
+	return bad(name+" has no link", fmt.Sprintf("The WAN interface %s has no link: nothing is connected to it, or what is connected is switched off.", name),
+		"Check the cable and the power of the ONU or home gateway; on Proxmox, that the VM's network device is on the right bridge and not disconnected.")
+}
+
+func (d *consult) names() []string {
+	var all []string
+	for _, l := range d.f.Links {
+		if !l.Loopback && l.Name != "ip6tnl0" && l.Name != d.c.Tunnel {
+			all = append(all, l.Name)
+		}
+	}
+	return all
+}
+
+// router: does anybody say "I am the way to the internet" on the line?
+func (d *consult) router() Finding {
+	i := slices.IndexFunc(d.s.Routers, func(r Router) bool { return r.Link == d.wan })
+	if _, err := reconcile.WAN(d.c, d.f); err != nil && !errors.Is(err, reconcile.ErrNotYet) && len(d.s.Routers) > 1 {
+		return bad("several interfaces have an IPv6 default route", sentence(err.Error()),
+			"Write wan: with the name of the line's interface into the section, and see that nothing sends router advertisements on the others.")
+	}
+	l := d.linkOf(d.wan)
+	switch {
+	case i >= 0 && d.s.Routers[i].Silent:
+		return bad(fmt.Sprintf("%s does not answer on %s", d.s.Routers[i].Via, d.wan),
+			fmt.Sprintf("The line's router %s has announced itself on %s, and does not answer now.", d.s.Routers[i].Via, d.wan),
+			"Wait a minute for its next announcement. If it stays silent, restart the ONU or home gateway.")
+	case i >= 0 && d.deaf(l):
+		return warning(fmt.Sprintf("%s is the router, but %s forwards IPv6 and does not accept the next advertisement", d.s.Routers[i].Via, d.wan),
+			d.deafText(l), d.deafAdvice(l))
+	case i >= 0:
+		return good("%s announces itself on %s", d.s.Routers[i].Via, d.wan)
+	case d.s.Relay != nil && d.s.Relay.Error == "" && d.s.Relay.Link == d.wan && d.wan != "":
+		return good("%s has a route to the border relay", d.wan)
+	case l.Disabled:
+		return bad("IPv6 is switched off on "+d.wan, fmt.Sprintf("IPv6 is switched off on %s, and the whole line is IPv6.", d.wan),
+			fmt.Sprintf(`Type "sudo sysctl -w net.ipv6.conf.%s.disable_ipv6=0", and remove what sets it at boot (/etc/sysctl.d, ipv6.disable=1 on the kernel's command line).`, d.wan))
+	case d.deaf(l):
+		return bad(fmt.Sprintf("%s forwards IPv6 and so ignores router advertisements", d.wan), d.deafText(l), d.deafAdvice(l))
+	case l.Networkd == "no" || l.Networkd == "" && d.kernelRA(l) && l.AcceptRA == "0":
+		return bad(d.wan+" ignores router advertisements", fmt.Sprintf("%s is told to ignore router advertisements, and so does not learn the line's router and prefix.", d.wan),
+			d.acceptAdvice())
+	}
+	return d.noRA()
+}
+
+func (d *consult) noRA() Finding {
+	where := d.wan
+	if where == "" {
+		where = "any of " + strings.Join(candidates(d.c, d.f), ", ")
+	}
+	elsewhere := ""
+	for _, r := range d.s.Routers {
+		elsewhere = fmt.Sprintf(" (one has arrived on %s instead)", r.Link)
+	}
+	return bad("no router announces itself on "+where+elsewhere,
+		fmt.Sprintf("No router advertisement has arrived on %s%s: the line's side says nothing, or it does not get here.", where, elsewhere),
+		fmt.Sprintf(`See with "sudo tcpdump -ni %s icmp6" whether any comes (there is one every few minutes, or after "sudo ip link set %[1]s down; sudo ip link set %[1]s up"). If not, restart the ONU or home gateway, and on a Proxmox bridge turn multicast snooping off.`, cmp.Or(d.wan, "any")))
+}
+
+// kernelRA says whether the kernel and not networkd looks at router advertisements on a link.
+func (d *consult) kernelRA(l Link) bool {
+	known, ok := d.f.Link(l.Name)
+	return ok && known.NetworkFile == ""
+}
+
+// deaf says whether IPv6 forwarding makes a link ignore router advertisements: the kernel's accept_ra has to be 2 then
+// (Documentation/networking/ip-sysctl), and networkd has to be told so.
+func (d *consult) deaf(l Link) bool {
+	forwards := l.Forward == "1" || d.s.Forward
+	if d.kernelRA(l) {
+		return l.Forward == "1" && l.AcceptRA == "1"
+	}
+	return forwards && l.Networkd == "" && l.Name != ""
+}
+
+func (d *consult) deafText(l Link) string {
+	return fmt.Sprintf("IPv6 forwarding is on, and so %s ignores router advertisements: with accept_ra=2 it would not.", l.Name)
+}
+
+func (d *consult) deafAdvice(l Link) string {
+	if d.kernelRA(l) {
+		return fmt.Sprintf(`Type "sudo sysctl -w net.ipv6.conf.%s.accept_ra=2" and put that into /etc/sysctl.d, or turn IPv6 forwarding off (net.ipv6.conf.all.forwarding=0).`, l.Name)
+	}
+	return d.acceptAdvice()
+}
+
+func (d *consult) acceptAdvice() string {
+	if d.kernelRA(d.linkOf(d.wan)) {
+		return fmt.Sprintf(`Type "sudo sysctl -w net.ipv6.conf.%s.accept_ra=2" and put that into /etc/sysctl.d.`, d.wan)
+	}
+	if d.f.Netplan {
+		return fmt.Sprintf(`Write "accept-ra: true" for %s into the netplan file that defines it and type "sudo netplan apply".`, d.wan)
+	}
+	return fmt.Sprintf(`Write "IPv6AcceptRA=yes" into the [Network] section of %s's .network file and type "sudo networkctl reload".`, d.wan)
+}
+
+// address: has the line given a prefix?
+func (d *consult) address() Finding {
+	wan, _ := d.f.Link(d.wan)
+	var all []string
+	for _, a := range wan.Addresses {
+		if a.OfLine() {
+			all = append(all, a.Prefix.String())
+		}
+	}
+	switch {
+	case len(all) > 0:
+		return good("%s has %s", d.wan, strings.Join(all, ", "))
+	case d.lineErr == nil:
+		return good("the section says the prefix, and %s has none of its own", d.wan)
+	}
+	has := "no IPv6 address at all"
+	if d.linkOf(d.wan).LinkLocal {
+		has = "only its link-local address"
+	}
+	return bad(fmt.Sprintf("%s has %s", d.wan, has),
+		fmt.Sprintf("A router announces itself on %s, but gives no prefix: %s has %s.", d.wan, d.wan, has),
+		`If the line gives its prefix by DHCPv6 (ひかり電話 without a home gateway, フレッツ光クロス), write "wan-prefix: pd" into the section; if the provider told you the prefix, write it as "prefix:".`)
+}
+
+// rule: what does the prefix mean, and with which provider?
+func (d *consult) rule() Finding {
+	if problems := (schema.Problems)(nil); errors.As(d.lineErr, &problems) {
+		return bad("the section does not fit", sentence(problems[0].Path+": "+problems[0].Message), "Correct the section and type \"mape-netplan validate\".")
+	}
+	if d.lineErr != nil {
+		return d.noRule()
+	}
+	sw := d.line.Softwire
+	who := d.line.Provider
+	if who == "" {
+		who = "the section's rule"
+	}
+	seen := fmt.Sprintf("%s: IPv4 %s, CE %s", who, sw.IPv4.Masked().Addr(), sw.CE)
+	if f, ok := d.part(seen); ok {
+		return f
+	}
+	return good("%s", seen)
+}
+
+func (d *consult) noRule() Finding {
+	text := d.lineErr.Error()
+	if _, after, ok := strings.Cut(text, ": "); ok {
+		text = after // The interface and its address have been said.
+	}
+	near := ""
+	for _, p := range d.linePrefixes() {
+		if n, ok := provider.Nearest(p); ok && near == "" {
+			near = fmt.Sprintf(" The nearest lines are those of %s (%s) in %s.", n.Provider, n.Service, n.Block)
+		}
+	}
+	seen := "no rule covers " + strings.Join(texts(d.linePrefixes()), ", ")
+	advice := `Ask the provider for its MAP-E rule and write it into the section (keys rules and br), or what its router's status page says (key softwire).`
+	switch {
+	case strings.Contains(text, "DS-Lite"):
+		advice = "This program cannot serve such a line: ask the provider for MAP-E, or use a router that speaks DS-Lite."
+	case strings.Contains(text, "not on the Internet"):
+		advice = "Ask the provider to switch IPoE on for this line, and wait until the line has another prefix."
+	}
+	return bad(seen, sentence("The line's prefix is in no rule that is known: "+text)+near, advice)
+}
+
+// linePrefixes are the /64s that the WAN has, or what the section says.
+func (d *consult) linePrefixes() []netip.Prefix {
+	if d.c.Prefix.IsValid() {
+		return []netip.Prefix{d.c.Prefix}
+	}
+	wan, _ := d.f.Link(d.wan)
+	var all []netip.Prefix
+	for _, a := range wan.Addresses {
+		if p := netip.PrefixFrom(a.Prefix.Addr(), 64).Masked(); a.OfLine() && !slices.Contains(all, p) {
+			all = append(all, p)
+		}
+	}
+	return all
+}
+
+// part: a home gateway hands out parts of its prefix, and the CE address is in the first one only.
+func (d *consult) part(seen string) (Finding, bool) {
+	sw := d.line.Softwire
+	if !sw.EndUserPrefix.IsValid() || !slices.ContainsFunc(sw.Warnings, func(w string) bool { return strings.Contains(w, "is not the first subnet of") }) {
+		return Finding{}, false
+	}
+	first := netip.PrefixFrom(sw.CE, 64).Masked()
+	has := strings.Join(texts(d.linePrefixes()), ", ")
+	f := warning(seen+"; but "+has+" is not the first part of "+sw.EndUserPrefix.String(),
+		fmt.Sprintf("%s is a part, not the first, of the line's %s: a home gateway has handed it out, and the CE address is in the first part, %s, which is the home gateway's own network.", has, sw.EndUserPrefix, first),
+		"Connect the WAN to the home gateway's own LAN (no other router in between), and see that MAP-E is off in the home gateway.")
+	if d.s.Tunnel == nil || d.s.Tunnel.Total.RX == 0 && d.s.Tunnel.Total.TX >= enoughSent {
+		f.State = Bad // Nothing has ever come back.
+	}
+	return f, true
+}
+
+func texts(all []netip.Prefix) []string {
+	var out []string
+	for _, p := range all {
+		out = append(out, p.String())
+	}
+	return out
+}
+
+// home: is the home gateway the line's customer edge already?
+func (d *consult) home() Finding {
+	h := d.s.Home
+	switch {
+	case h.Status == "ON":
+		return bad(fmt.Sprintf("the home gateway %s says ON", h.Address),
+			fmt.Sprintf("The home gateway (%s at %s) does IPv4 over IPv6 for this line itself, and a line has only one such router.", homeName, h.Address),
+			"Switch it off there (IPv4設定, v6プラス or IPv4 over IPv6 in the home gateway's menu), or do not use this machine as the gateway.")
+	case h.Status != "":
+		return good("the home gateway %s leaves IPv4 to this machine (%s)", h.Address, h.Status)
+	}
+	return skipped("no home gateway found: %s", h.Skipped)
+}

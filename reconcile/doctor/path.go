@@ -1,0 +1,161 @@
+package doctor
+
+import (
+	"net"
+	"net/netip"
+	"os"
+	"path"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// links reads what every interface is like below its addresses.
+func (e *examination) links() error {
+	all, err := e.h.Net.LinkList()
+	if err != nil {
+		return err
+	}
+	for _, l := range all {
+		a := l.Attrs()
+		link := Link{
+			Name: a.Name, Up: a.Flags&net.FlagUp != 0, Carrier: a.RawFlags&unix.IFF_LOWER_UP != 0, Speed: e.speed(a.Name),
+			AcceptRA: e.ipv6(a.Name, "accept_ra"), Forward: e.ipv6(a.Name, "forwarding"), Disabled: e.ipv6(a.Name, "disable_ipv6") == "1",
+		}
+		if known, ok := e.f.Link(a.Name); ok {
+			link.Networkd = e.networkd(known.NetworkFile)
+			for _, i := range known.Addresses {
+				link.LinkLocal = link.LinkLocal || i.Prefix.Addr().Is6() && i.Prefix.Addr().IsLinkLocalUnicast()
+			}
+		}
+		e.s.Links = append(e.s.Links, link)
+	}
+	e.s.Forward = e.ipv6("all", "forwarding") == "1"
+	return nil
+}
+
+// ipv6 reads net.ipv6.conf of a link; "" where there is none.
+func (e *examination) ipv6(link, key string) string {
+	data, err := e.h.Sys.ReadFile("net/ipv6/conf/" + link + "/" + key)
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(data))
+}
+
+// speed is that of a link in Mb/s; 0 is not known, as with virtual ones.
+func (e *examination) speed(link string) int {
+	data, err := e.h.Root.ReadFile("sys/class/net/" + link + "/speed")
+	if err != nil {
+		return 0
+	}
+	n, err := strconv.Atoi(strings.TrimSpace(string(data)))
+	if err != nil || n < 0 {
+		return 0
+	}
+	return n
+}
+
+var acceptsRA = regexp.MustCompile(`(?im)^\s*IPv6AcceptRA\s*=\s*(\S+)`)
+
+// networkd is what a .network file and its drop-ins say of router advertisements, the last of them.
+func (e *examination) networkd(file string) string {
+	if file == "" {
+		return ""
+	}
+	paths := []string{file}
+	for _, dir := range []string{"usr/lib", "run", "etc"} {
+		d := path.Join(dir, "systemd/network", path.Base(file)+".d")
+		f, err := e.h.Root.Open(d)
+		if err != nil {
+			continue
+		}
+		names, _ := f.Readdirnames(-1)
+		f.Close()
+		slices.Sort(names)
+		for _, n := range names {
+			if strings.HasSuffix(n, ".conf") {
+				paths = append(paths, path.Join("/", d, n))
+			}
+		}
+	}
+	says := ""
+	for _, p := range paths {
+		data, err := e.h.Root.ReadFile(strings.TrimPrefix(p, "/"))
+		if err != nil {
+			continue
+		}
+		for _, m := range acceptsRA.FindAllSubmatch(data, -1) {
+			switch strings.ToLower(string(m[1])) {
+			case "yes", "true", "1", "on", "y", "t":
+				says = "yes"
+			default:
+				says = "no"
+			}
+		}
+	}
+	return says
+}
+
+// routers lists the IPv6 default routes of the main table.
+func (e *examination) routers() error {
+	all, err := e.h.Net.RouteListFiltered(netlink.FAMILY_V6, &netlink.Route{Table: unix.RT_TABLE_MAIN, Dst: nil},
+		netlink.RT_FILTER_TABLE|netlink.RT_FILTER_DST)
+	if err != nil {
+		return err
+	}
+	for _, r := range all {
+		if r.Type != unix.RTN_UNICAST {
+			continue
+		}
+		hops := r.MultiPath
+		if len(hops) == 0 {
+			hops = []*netlink.NexthopInfo{{LinkIndex: r.LinkIndex, Gw: r.Gw}}
+		}
+		for _, hop := range hops {
+			router := Router{Link: e.name(hop.LinkIndex), RA: r.Protocol == unix.RTPROT_RA}
+			router.Via, _ = netip.AddrFromSlice(hop.Gw)
+			router.Silent = e.silent(hop.LinkIndex, hop.Gw)
+			e.s.Routers = append(e.s.Routers, router)
+		}
+	}
+	return nil
+}
+
+// silent says whether the kernel has given up on a neighbour that did not answer.
+func (e *examination) silent(link int, address net.IP) bool {
+	all, err := e.h.Net.NeighList(link, netlink.FAMILY_V6)
+	return err == nil && slices.ContainsFunc(all, func(n netlink.Neigh) bool {
+		return n.IP.Equal(address) && n.State&netlink.NUD_FAILED != 0
+	})
+}
+
+func (e *examination) name(index int) string {
+	for _, l := range e.f.Links {
+		if l.Index == index {
+			return l.Name
+		}
+	}
+	return ""
+}
+
+// path looks up how a packet would leave.
+func (e *examination) path(to netip.Addr) *Path {
+	p := &Path{To: to}
+	routes, err := e.h.Net.RouteGet(to.AsSlice())
+	if err == nil && len(routes) == 0 {
+		err = os.ErrNotExist
+	}
+	if err != nil {
+		p.Error = err.Error()
+		return p
+	}
+	r := routes[0]
+	p.Link, p.MTU = e.name(r.LinkIndex), r.MTU
+	p.Via, _ = netip.AddrFromSlice(r.Gw)
+	return p
+}

@@ -1,0 +1,231 @@
+package doctor
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"syscall"
+	"time"
+
+	"golang.org/x/net/icmp"
+	"golang.org/x/net/ipv4"
+	"golang.org/x/sys/unix"
+)
+
+// probeTime is how long an answer is waited for: around the world and back it takes a third of a second.
+const probeTime = 1500 * time.Millisecond
+
+// probe asks every server in three ways, and the first that answers ping how long a packet may be.
+func probe(ctx context.Context, device string, servers []netip.AddrPort, mtu int) *Probe {
+	p := &Probe{}
+	conn, err := pinger(ctx, device)
+	if err == nil {
+		defer conn.Close()
+	}
+	for _, s := range servers {
+		pinged := err
+		p.add("icmp", s.Addr().String(), func() error {
+			if pinged == nil {
+				pinged = conn.ping(s.Addr(), smallest, 2)
+			}
+			return pinged
+		})
+		p.add("tcp", s.String(), func() error { return exchange(ctx, device, "tcp4", s, nil) })
+		p.add("udp", s.String(), func() error { return exchange(ctx, device, "udp4", s, question) })
+		if pinged == nil && p.Largest == 0 {
+			p.Largest, p.Refused = conn.largest(ctx, s.Addr(), mtu)
+		}
+	}
+	return p
+}
+
+func (p *Probe) add(protocol, to string, try func() error) {
+	begin := time.Now()
+	a := Answer{Protocol: protocol, To: to, OK: true}
+	if err := try(); err != nil {
+		a.OK, a.Error = false, err.Error()
+	} else {
+		a.Took = time.Since(begin)
+	}
+	p.Answers = append(p.Answers, a)
+}
+
+// question asks a resolver for the name servers of the root (RFC 1035, section 4.1). Whoever is no resolver and answers
+// anything answers.
+var question = []byte{'m', 'e', 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 1}
+
+// exchange connects, and with a question waits for whatever comes back. A refusal is an answer, too: it has come through
+// the tunnel.
+func exchange(ctx context.Context, device, network string, to netip.AddrPort, question []byte) error {
+	conn, err := (&net.Dialer{Control: bound(device), Timeout: probeTime}).DialContext(ctx, network, to.String())
+	if err == nil {
+		defer conn.Close()
+		if question == nil {
+			return nil
+		}
+		conn.SetDeadline(time.Now().Add(probeTime))
+		if _, err = conn.Write(question); err == nil {
+			_, err = conn.Read(make([]byte, 1500))
+		}
+	}
+	if errors.Is(err, unix.ECONNREFUSED) {
+		return nil
+	}
+	return plain(err)
+}
+
+// plain is an error without the addresses that the socket has inside.
+func plain(err error) error {
+	if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) {
+		return errSilent
+	}
+	if op := new(net.OpError); errors.As(err, &op) {
+		if op.Timeout() {
+			return errSilent
+		}
+		return op.Err
+	}
+	return err
+}
+
+var (
+	errSilent = errors.New("no answer")
+	errTooBig = errors.New("too big")
+)
+
+// date is the time of the first server that speaks HTTP.
+func date(ctx context.Context, device string, servers []netip.AddrPort) time.Time {
+	for _, s := range servers {
+		if t, err := dateOf(ctx, device, s.Addr()); err == nil {
+			return t
+		}
+	}
+	return time.Time{}
+}
+
+func dateOf(ctx context.Context, device string, server netip.Addr) (time.Time, error) {
+	conn, err := (&net.Dialer{Control: bound(device), Timeout: probeTime}).DialContext(ctx, "tcp4", netip.AddrPortFrom(server, 80).String())
+	if err != nil {
+		return time.Time{}, err
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(probeTime))
+	req, err := http.NewRequestWithContext(ctx, http.MethodHead, "http://"+server.String()+"/", nil)
+	if err != nil {
+		return time.Time{}, err
+	}
+	req.Close = true
+	if err := req.Write(conn); err != nil {
+		return time.Time{}, err
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(conn), req)
+	if err != nil {
+		return time.Time{}, err
+	}
+	resp.Body.Close()
+	return http.ParseTime(resp.Header.Get("Date"))
+}
+
+// smallest is a ping of the usual length, in bytes with both headers; every IPv4 host takes 576 (RFC 791).
+const smallest = 84
+
+// pings is a socket for ICMP that may not be fragmented.
+type pings struct {
+	net.PacketConn
+	id, sequence int
+}
+
+func pinger(ctx context.Context, device string) (*pings, error) {
+	bind := bound(device)
+	lc := net.ListenConfig{Control: func(network, address string, c syscall.RawConn) error {
+		if err := bind(network, address, c); err != nil {
+			return err
+		}
+		var err error
+		if e := c.Control(func(fd uintptr) {
+			err = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_DO)
+		}); e != nil {
+			return e
+		}
+		return err
+	}}
+	conn, err := lc.ListenPacket(ctx, "ip4:icmp", "0.0.0.0")
+	if err != nil {
+		return nil, err
+	}
+	return &pings{PacketConn: conn, id: os.Getpid() & 0xffff}, nil
+}
+
+// ping sends an echo request of size bytes and waits for its answer, so many times. errTooBig says that somebody told
+// that it does not fit.
+func (p *pings) ping(to netip.Addr, size, times int) error {
+	const headers = 20 + 8
+	err := errSilent
+	for ; times > 0; times-- {
+		p.sequence++
+		m := icmp.Message{Type: ipv4.ICMPTypeEcho, Body: &icmp.Echo{ID: p.id, Seq: p.sequence, Data: make([]byte, size-headers)}}
+		data, e := m.Marshal(nil)
+		if e != nil {
+			return e
+		}
+		if _, e := p.WriteTo(data, &net.IPAddr{IP: to.AsSlice()}); errors.Is(e, unix.EMSGSIZE) {
+			return errTooBig
+		} else if e != nil {
+			return plain(e)
+		}
+		if err = p.await(to); err == nil || errors.Is(err, errTooBig) {
+			return err
+		}
+	}
+	return err
+}
+
+// await reads until the answer to the last request has come.
+func (p *pings) await(to netip.Addr) error {
+	p.SetReadDeadline(time.Now().Add(probeTime))
+	buf := make([]byte, 1<<16)
+	for {
+		n, from, err := p.ReadFrom(buf)
+		if err != nil {
+			return plain(err)
+		}
+		m, err := icmp.ParseMessage(1, buf[:n])
+		if err != nil {
+			continue
+		}
+		const fragmentationNeeded = 4 // RFC 1191, section 4
+		if m.Type == ipv4.ICMPTypeDestinationUnreachable && m.Code == fragmentationNeeded {
+			return errTooBig
+		}
+		echo, ok := m.Body.(*icmp.Echo)
+		if ok && m.Type == ipv4.ICMPTypeEchoReply && echo.ID == p.id && echo.Seq == p.sequence && from.String() == to.String() {
+			return nil
+		}
+	}
+}
+
+// precision is how exactly the longest packet is looked for, in bytes.
+const precision = 8
+
+// largest finds the longest packet that comes back, up to mtu; refused says that a longer one was answered with an error.
+func (p *pings) largest(ctx context.Context, to netip.Addr, mtu int) (size int, refused bool) {
+	good, bad := smallest, mtu+1
+	for next := mtu; bad-good > precision && ctx.Err() == nil; next = (good + bad) / 2 {
+		switch err := p.ping(to, next, 2); {
+		case err == nil:
+			good = next
+			if next == mtu {
+				return mtu, false
+			}
+		case errors.Is(err, errTooBig):
+			bad, refused = next, true
+		default:
+			bad = next
+		}
+	}
+	return good, refused
+}

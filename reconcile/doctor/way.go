@@ -1,0 +1,143 @@
+package doctor
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"mape-netplan/reconcile"
+)
+
+// ce: can packets leave and arrive with the CE address?
+func (d *consult) ce() Finding {
+	ce := d.line.Softwire.CE
+	x, differs := d.difference("address " + ce.String())
+	switch {
+	case differs && strings.Contains(x.Before, "dadfailed"):
+		return bad(fmt.Sprintf("%s is a duplicate", ce),
+			fmt.Sprintf("Another router on the line already has the CE address %s: the kernel has asked and somebody answered.", ce),
+			fmt.Sprintf(`Switch off the other MAP-E router (the home gateway's own, or an old one), then type "sudo ip -6 address del %s/128 dev %s" and "sudo mape-netplan apply".`, ce, d.wan))
+	case differs && x.Before == "", d.g == nil && !d.has(ce):
+		return bad(fmt.Sprintf("%s is not on %s", ce, d.wan), fmt.Sprintf("The CE address %s is missing on %s, so nothing can come back to it.", ce, d.wan), runAdvice)
+	case differs && strings.Contains(x.Before, "tentative"):
+		return warning(fmt.Sprintf("%s is still being checked", ce), fmt.Sprintf("The kernel is still asking whether somebody else has the CE address %s.", ce), "Try again in a few seconds.")
+	case differs:
+		return warning(fmt.Sprintf("%s is on %s, but not as it should be", ce, d.wan),
+			fmt.Sprintf("The CE address %s is not what apply makes it, and this machine may use it for connections of its own.", ce), applyAdvice)
+	}
+	return good("%s is on %s", ce, d.wan)
+}
+
+// has says whether the WAN has an address.
+func (d *consult) has(a netip.Addr) bool {
+	wan, _ := d.f.Link(d.wan)
+	return slices.ContainsFunc(wan.Addresses, func(i reconcile.Inet) bool { return i.Prefix.Addr() == a })
+}
+
+// relay: is there a way to the border relay?
+func (d *consult) relay() Finding {
+	br, p := d.line.Softwire.BR, d.s.Relay
+	switch {
+	case p == nil:
+		return skipped("the border relay is not known")
+	case p.Error != "":
+		return bad(fmt.Sprintf("no route to %s: %s", br, p.Error), fmt.Sprintf("The border relay %s is unreachable: this machine has no IPv6 route to it.", br),
+			`Look at "ip -6 route get `+br.String()+`": an unreachable or blackhole route, or a missing default route, is in the way.`)
+	case p.Link != d.wan:
+		return bad(fmt.Sprintf("%s would be reached through %s", br, p.Link),
+			fmt.Sprintf("Packets to the border relay %s leave through %s and not through the line at %s.", br, p.Link, d.wan),
+			`Look at "ip -6 route get `+br.String()+`" and remove the route, VPN or router advertisement that leads there.`)
+	}
+	return good("%s is reached through %s by way of %s", br, p.Link, p.Via)
+}
+
+// tunnel: is it there, and does it send what the provider takes?
+func (d *consult) tunnel() Finding {
+	t, name := d.s.Tunnel, d.c.Tunnel
+	x, differs := d.difference("tunnel " + name)
+	filter, filters := d.difference("sysctl net/ipv4/conf/" + name + "/rp_filter")
+	switch {
+	case t == nil:
+		return bad("there is no "+name, fmt.Sprintf("The tunnel %s is missing.", name), runAdvice)
+	case differs && x.Error != "":
+		return bad(name+": "+x.Error, sentence("The tunnel "+name+" cannot be looked at: "+x.Error), "Give the tunnel another name with tunnel: in the section.")
+	case t.EncapLimit >= 0:
+		return bad(fmt.Sprintf("%s has encaplimit %d", name, t.EncapLimit),
+			fmt.Sprintf("Every packet of %s carries a destination options header (encaplimit %d), and providers' border relays drop such packets without a word%s.", name, t.EncapLimit, d.silence()),
+			applyAdvice)
+	case differs && x.Before != "" && !t.Up:
+		return bad(name+" is down", fmt.Sprintf("The tunnel %s is switched off.", name), applyAdvice)
+	case differs && (t.Local != d.line.Softwire.CE || t.Remote != d.line.Softwire.BR):
+		return bad(fmt.Sprintf("%s goes from %s to %s", name, t.Local, t.Remote),
+			fmt.Sprintf("The tunnel %s goes from %s to %s, and the line's are %s and %s: the line's prefix has changed, or the section.", name, t.Local, t.Remote, d.line.Softwire.CE, d.line.Softwire.BR),
+			applyAdvice)
+	case differs:
+		return warning(name+" is not as it should be", fmt.Sprintf("The tunnel %s is not what apply makes it: %s.", name, oneLine(x.Before)), applyAdvice)
+	case filters && strings.TrimSpace(filter.Before) == "1":
+		return bad("strict rp_filter on "+name, fmt.Sprintf("The kernel drops what comes back through %s, because its rp_filter is strict (1).", name), applyAdvice)
+	}
+	return good("%s goes to %s, MTU %d", name, t.Remote, t.MTU)
+}
+
+// silence is what the counters add to a sentence.
+func (d *consult) silence() string {
+	if t := d.s.Tunnel; t.Lately.TX >= enoughSent && t.Lately.RX == 0 {
+		return fmt.Sprintf(" (%d packets have left while this was watched, and none came back)", t.Lately.TX)
+	}
+	return ""
+}
+
+const tunnelHeader = 40 // the outer IPv6 header, in bytes
+
+// mtu: do packets of the full size get through?
+func (d *consult) mtu() Finding {
+	t := d.s.Tunnel
+	if p := d.s.Probe; p != nil && p.Largest > 0 && p.Largest < t.MTU-precision && !p.Refused {
+		return bad(fmt.Sprintf("packets of more than %d bytes are lost", p.Largest),
+			fmt.Sprintf("Packets of more than about %d bytes get lost on the way and nobody says so (an MTU black hole): small pages work, large ones hang.", p.Largest),
+			fmt.Sprintf(`Write "mtu: %d" into the section and type "sudo mape-netplan apply".`, max(1240, p.Largest)))
+	}
+	if wan, ok := d.f.Link(d.wan); ok && wan.MTU > 0 && t.MTU > wan.MTU-tunnelHeader {
+		return warning(fmt.Sprintf("%s has MTU %d, and %s carries %d", d.c.Tunnel, t.MTU, d.wan, wan.MTU-tunnelHeader),
+			fmt.Sprintf("The tunnel's MTU %d is more than fits through %s (%d), and large packets are cut into two, which many border relays do not put together.", t.MTU, d.wan, wan.MTU-tunnelHeader),
+			fmt.Sprintf(`Write "mtu: %d" into the section, or leave the key out, and type "sudo mape-netplan apply".`, wan.MTU-tunnelHeader))
+	}
+	if p := d.s.Relay; p != nil && p.MTU > 0 && p.MTU-tunnelHeader < t.MTU {
+		return warning(fmt.Sprintf("the path to the border relay carries %d bytes", p.MTU),
+			fmt.Sprintf("The IPv6 path to the border relay carries only %d bytes, so that the tunnel's MTU of %d is too large.", p.MTU, t.MTU),
+			fmt.Sprintf(`Write "mtu: %d" into the section and type "sudo mape-netplan apply".`, max(1240, p.MTU-tunnelHeader)))
+	}
+	if p := d.s.Probe; p != nil && p.Largest > 0 {
+		return good("packets of %d bytes get through", p.Largest)
+	}
+	return good("%d for the tunnel fits the line", t.MTU)
+}
+
+// route: does IPv4 go into the tunnel?
+func (d *consult) route() Finding {
+	if x, ok := d.difference("sysctl net/ipv4/ip_forward"); ok && x.Before != "" {
+		return bad("net.ipv4.ip_forward is 0", "This machine does not forward IPv4 packets of the LAN: net.ipv4.ip_forward is 0.", runAdvice)
+	}
+	for _, l := range d.f.Links {
+		if l.Default4 != nil && l.Name != d.c.Tunnel && *l.Default4 == 0 {
+			return d.rival(l.Name, "has an IPv4 default route of metric 0 as well")
+		}
+	}
+	for _, p := range d.s.Internet {
+		switch {
+		case p.Error == "" && p.Link != d.c.Tunnel:
+			return d.rival(p.Link, fmt.Sprintf("is where packets to %s leave", p.To))
+		case p.Error != "":
+			return bad(fmt.Sprintf("no route to %s: %s", p.To, p.Error), fmt.Sprintf("This machine has no IPv4 default route into %s.", d.c.Tunnel), runAdvice)
+		}
+	}
+	return good("IPv4 goes into %s", d.c.Tunnel)
+}
+
+func (d *consult) rival(link, what string) Finding {
+	return bad(link+" "+what, fmt.Sprintf("Another IPv4 default route wins over the tunnel's: %s %s.", link, what),
+		fmt.Sprintf(`Look at "ip -4 route": remove the gateway of %s where it is configured (netplan; on Proxmox, gw= in ipconfig), or give its route a metric of 100 or more; then type "sudo mape-netplan apply".`, link))
+}
+
+func oneLine(s string) string { return strings.ReplaceAll(strings.TrimSpace(s), "\n", ", ") }
