@@ -179,7 +179,7 @@ func (d *consult) address() Finding {
 // rule: what does the prefix mean, and with which provider?
 func (d *consult) rule() Finding {
 	if problems := (schema.Problems)(nil); errors.As(d.lineErr, &problems) {
-		return bad("the section does not fit", sentence(problems[0].Path+": "+problems[0].Message), "Correct the section and type \"mape-netplan validate\".")
+		return bad("the section does not fit", sentence("the section's "+problems[0].Path+": "+problems[0].Message), "Correct the section and type \"mape-netplan validate\".")
 	}
 	if d.lineErr != nil {
 		return d.noRule()

@@ -30,6 +30,7 @@ type Relay struct {
 	former Judge     // the line before
 	until  time.Time // when packets of the former line are wrong
 	send   int       // raw socket bound to the BR, -1 for none
+	fault  Fault
 	report Report
 	ports  map[flow]struct{}
 }
@@ -144,6 +145,26 @@ func (r *Relay) verdict(frame []byte) Verdict {
 	return v
 }
 
+// A Fault is something of a line that goes wrong without a word.
+type Fault struct {
+	Deaf    bool // the relay swallows everything
+	Longest int  // packets that are longer inside, in bytes, get lost; 0 is none
+}
+
+// SetFault makes the relay fail, or with none work again.
+func (r *Relay) SetFault(f Fault) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.fault = f
+}
+
+// takes says whether a packet gets through.
+func (r *Relay) takes(inner []byte) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return !r.fault.Deaf && (r.fault.Longest == 0 || len(inner) <= r.fault.Longest)
+}
+
 // Inject sends an IPv4 packet to the CE through the tunnel as if it had come
 // from the internet.
 func (r *Relay) Inject(packet []byte) error {
@@ -177,7 +198,7 @@ func (r *Relay) fromGateway() {
 		if err != nil {
 			return
 		}
-		if v := r.count(buf[:n]); v.Tunnel && v.Reason == "" && v.To != Stranger {
+		if v := r.count(buf[:n]); v.Tunnel && v.Reason == "" && v.To != Stranger && r.takes(v.Inner) {
 			r.tun.Write(v.Inner)
 		}
 	}

@@ -1,0 +1,273 @@
+package doctor
+
+import (
+	"encoding/json"
+	"net/netip"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"mape-netplan/reconcile"
+	"mape-netplan/schema"
+)
+
+// A patient is a machine that a test makes sick.
+type patient struct {
+	section string
+	f       reconcile.Facts
+	s       Symptoms
+}
+
+const (
+	ceText = "2400:4050:5c71:af00:99:f171:c600:2f00"
+	brText = "2001:380:a120::9"
+)
+
+// healthy is a gateway as the README sets it up, on which everything works.
+func healthy() *patient {
+	p := &patient{section: "mape: {}", f: reconcile.ExampleFacts()}
+	p.f.Links[1].Addresses = append(p.f.Links[1].Addresses,
+		reconcile.Inet{Prefix: netip.MustParsePrefix("2400:4050:5c71:af00::5/64")},
+		reconcile.Inet{Prefix: netip.MustParsePrefix(ceText + "/128"), Deprecated: true})
+	p.f.Links = append(p.f.Links, reconcile.Link{Name: "mape0", Index: 4, Kind: "ip6tnl", MTU: 1460, Default4: new(int)})
+	p.f.Owned.Tunnels = []string{"mape0"}
+	p.f.Owned.Addresses = []reconcile.OwnedAddress{{Link: "eth1", Prefix: netip.MustParsePrefix(ceText + "/128")}}
+	router := netip.MustParseAddr("fe80::1")
+	p.s = Symptoms{
+		Links: []Link{
+			{Name: "eth0", Up: true, Carrier: true, Forward: "0", Networkd: "no", LinkLocal: true},
+			{Name: "eth1", Up: true, Carrier: true, Speed: 1000, Forward: "0", LinkLocal: true},
+			{Name: "mape0", Up: true, Carrier: true},
+		},
+		Routers:  []Router{{Link: "eth1", Via: router, RA: true}},
+		Relay:    &Path{To: netip.MustParseAddr(brText), Link: "eth1", Via: router},
+		Internet: []Path{{To: faraway[0], Link: "mape0"}, {To: faraway[1], Link: "mape0"}},
+		Home:     Home{Skipped: "not known here"},
+		Tunnel: &Tunnel{
+			Local: netip.MustParseAddr(ceText), Remote: netip.MustParseAddr(brText), EncapLimit: -1, MTU: 1460, Up: true,
+			Total: Count{1000, 900}, Lately: Count{10, 9}, Watched: 2 * time.Second,
+		},
+		Ports: &Ports{Usage: reconcile.Usage{Ports: 1008, Hosts: []reconcile.HostUsage{{Address: netip.MustParseAddr("192.168.1.10"), Used: map[string]int{"tcp": 990}}}}},
+		Clock: Clock{Now: newestRule.AddDate(0, 3, 0)},
+	}
+	return p
+}
+
+func (p *patient) wan() *reconcile.Link { return &p.f.Links[1] }
+
+// noRouter takes the default route away.
+func (p *patient) noRouter() {
+	p.f.Links[1].Default6, p.s.Routers, p.s.Relay = nil, nil, nil
+}
+
+func (p *patient) differs(name, before string) {
+	p.s.Differences = append(p.s.Differences, Difference{Name: name, Before: before, After: "as it should be"})
+}
+
+func (p *patient) busiest(port uint16, n int) {
+	p.s.Ports.Busiest = []reconcile.BusyDestination{{Protocol: "udp", Destination: reconcile.Destination{Address: netip.MustParseAddr("203.0.113.9"), Port: port, Ports: n}}}
+}
+
+func (p *patient) report(t *testing.T) Report {
+	t.Helper()
+	c, err := schema.Parse("gw.yaml", []byte(p.section))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Conclude(Diagnose(c, p.f, p.s), p.s)
+}
+
+// TestDiagnose makes the machine sick in each way: the check that names it, how bad it is, and words of the sentences.
+func TestDiagnose(t *testing.T) {
+	for _, test := range []struct {
+		name      string
+		sick      func(*patient)
+		check     string
+		state     State
+		diagnosis string // words, in order
+		advice    string
+	}{
+		{"healthy", func(*patient) {}, "", OK, "Nothing is wrong: packets leave … answers come back", "--probe"},
+		{"never used", func(p *patient) { p.s.Tunnel.Total, p.s.Tunnel.Lately = Count{}, Count{} }, "", OK, "without sending", "--probe"},
+		{"no interface", func(p *patient) { p.section = "mape: {wan: eth9}" }, "link", Bad, "no interface of that name", "eth0, eth1"},
+		{"switched off", func(p *patient) { p.s.Links[1].Up = false; p.noRouter() }, "link", Bad, "eth1 is switched off", "ip link set eth1 up"},
+		{"no link", func(p *patient) { p.s.Links[1].Carrier = false; p.noRouter() }, "link", Bad, "eth1 has no link", "cable"},
+		{"no link, first run", func(p *patient) {
+			p.s.Links[1].Carrier, p.f.Owned, p.s.Tunnel = false, reconcile.Owned{}, nil
+			p.noRouter()
+		}, "link", Bad, "eth1 has no link", "Proxmox"},
+		{"no RA", (*patient).noRouter, "router", Bad, "No router advertisement … eth1", "tcpdump -ni eth1 icmp6"},
+		{"RA elsewhere", func(p *patient) {
+			p.noRouter()
+			p.f.Links[0].Default6 = new(int)
+			p.s.Routers = []Router{{Link: "eth0", RA: true}}
+		}, "router", Bad, "arrived on eth0 instead", "tcpdump"},
+		{"RA on two", func(p *patient) {
+			p.f.Owned, p.f.Links[0].Default6 = reconcile.Owned{}, new(int)
+			p.s.Routers = append(p.s.Routers, Router{Link: "eth0", RA: true})
+		}, "router", Bad, "both have an IPv6 default route", "wan:"},
+		{"router died", func(p *patient) { p.s.Routers[0].Silent = true }, "router", Bad, "fe80::1 has announced itself … does not answer", "restart"},
+		{"forwarding, networkd", func(p *patient) { p.noRouter(); p.s.Forward = true }, "router", Bad, "IPv6 forwarding is on … accept_ra=2", "accept-ra: true"},
+		{"forwarding, told", func(p *patient) { p.s.Forward, p.s.Links[1].Networkd = true, "yes" }, "", OK, "Nothing is wrong", ""},
+		{"forwarding, not yet", func(p *patient) { p.s.Forward = true }, "router", Warn, "IPv6 forwarding is on", "accept-ra: true"},
+		{"forwarding, kernel", func(p *patient) {
+			p.noRouter()
+			p.wan().NetworkFile = ""
+			p.s.Links[1].Forward, p.s.Links[1].AcceptRA = "1", "1"
+		}, "router", Bad, "IPv6 forwarding is on … accept_ra=2", "sysctl -w net.ipv6.conf.eth1.accept_ra=2"},
+		{"RA refused", func(p *patient) { p.noRouter(); p.s.Links[1].Networkd = "no" }, "router", Bad, "told to ignore router advertisements", "accept-ra: true"},
+		{"no IPv6", func(p *patient) { p.noRouter(); p.s.Links[1].Disabled = true }, "router", Bad, "IPv6 is switched off", "disable_ipv6=0"},
+		{"only link-local", func(p *patient) { p.wan().Addresses, p.s.Relay = p.wan().Addresses[:1], nil }, "address", Bad, "gives no prefix … only its link-local address", "wan-prefix: pd"},
+		{"in no rule", func(p *patient) {
+			p.wan().Addresses, p.s.Relay = []reconcile.Inet{{Prefix: netip.MustParsePrefix("240b:14::5/64")}}, nil
+		}, "rule", Bad, "in no rule … v6plus … 240b:1", "rules and br"},
+		{"DS-Lite", func(p *patient) {
+			p.wan().Addresses, p.s.Relay = []reconcile.Inet{{Prefix: netip.MustParsePrefix("2409:10::5/64")}}, nil
+		}, "rule", Bad, "in no rule … transix … DS-Lite", "cannot serve"},
+		{"section", func(p *patient) {
+			p.section = "mape: {prefix: \"2400:4050:5c71::/48\"}"
+		}, "rule", Bad, "mape.prefix", "validate"},
+		{"a later /60, works", func(p *patient) {
+			p.wan().Addresses[1].Prefix = netip.MustParsePrefix("2400:4050:5c71:af10::5/64")
+		}, "rule", Warn, "2400:4050:5c71:af10::/64 is a part, not the first … /56 … home gateway", "own LAN"},
+		{"a later /60, silent", func(p *patient) {
+			p.wan().Addresses[1].Prefix = netip.MustParsePrefix("2400:4050:5c71:af10::5/64")
+			p.s.Tunnel.Total, p.s.Tunnel.Lately = Count{0, 100}, Count{0, 9}
+		}, "rule", Bad, "a part, not the first … /56", "own LAN"},
+		{"home gateway", func(p *patient) { p.s.Home = Home{Address: netip.MustParseAddr("192.168.1.1"), Status: "ON"} }, "home gateway", Bad, "home gateway … does IPv4 over IPv6", "Switch it off"},
+		{"home gateway off", func(p *patient) { p.s.Home = Home{Address: netip.MustParseAddr("192.168.1.1"), Status: "OFF"} }, "", OK, "Nothing", ""},
+		{"duplicate", func(p *patient) {
+			p.differs("address "+ceText+" dev eth1", "inet6 x\ndadfailed: another host on the link has this address\n")
+		}, "CE address", Bad, "Another router … already has the CE address", "Switch off the other"},
+		{"no CE address", func(p *patient) { p.differs("address "+ceText+" dev eth1", "") }, "CE address", Bad, "CE address … is missing", "apply"},
+		{"no route to the relay", func(p *patient) { p.s.Relay = &Path{Error: "network is unreachable"} }, "border relay", Bad, "border relay … is unreachable", "ip -6 route get " + brText},
+		{"relay elsewhere", func(p *patient) { p.s.Relay.Link = "wg0" }, "border relay", Bad, "leave through wg0", "VPN"},
+		{"no tunnel", func(p *patient) { p.s.Tunnel = nil }, "tunnel", Bad, "tunnel mape0 is missing", "apply"},
+		{"header", func(p *patient) {
+			p.s.Tunnel.EncapLimit, p.s.Tunnel.Lately = 4, Count{0, 12}
+			p.differs("tunnel mape0", "encaplimit 4")
+		}, "tunnel", Bad, "destination options header … 12 packets have left", "apply"},
+		{"tunnel down", func(p *patient) { p.s.Tunnel.Up = false; p.differs("tunnel mape0", "state down") }, "tunnel", Bad, "switched off", "apply"},
+		{"old line", func(p *patient) {
+			p.s.Tunnel.Local = netip.MustParseAddr("2400:4050::1")
+			p.differs("tunnel mape0", "local 2400:4050::1")
+		}, "tunnel", Bad, "prefix has changed", "apply"},
+		{"strict filter", func(p *patient) { p.differs("sysctl net/ipv4/conf/mape0/rp_filter", "1\n") }, "tunnel", Bad, "rp_filter is strict", "apply"},
+		{"black hole", func(p *patient) { p.s.Probe = &Probe{Largest: 1404} }, "MTU", Bad, "1404 bytes get lost … black hole", "mtu: 1404"},
+		{"narrow, and said so", func(p *patient) {
+			p.s.Probe = &Probe{Largest: 1404, Refused: true, Answers: []Answer{{"icmp", "1.1.1.1", true, time.Millisecond, ""}}}
+		}, "", OK, "servers on the internet answer", "nothing to do"},
+		{"MTU too large", func(p *patient) { p.s.Tunnel.MTU = 1500 }, "MTU", Warn, "more than fits through eth1", "mtu: 1460"},
+		{"narrow IPv6", func(p *patient) { p.s.Relay.MTU = 1454 }, "MTU", Warn, "carries only 1454", "mtu: 1414"},
+		{"no forwarding", func(p *patient) { p.differs("sysctl net/ipv4/ip_forward", "0\n") }, "route", Bad, "does not forward IPv4", "apply"},
+		{"another default route", func(p *patient) { p.f.Links[0].Default4 = new(int) }, "route", Bad, "Another IPv4 default route wins … eth0", "ip -4 route"},
+		{"half of the internet", func(p *patient) { p.s.Internet[1].Link = "tun0" }, "route", Bad, "Another IPv4 default route wins … tun0", "ip -4 route"},
+		{"no default route", func(p *patient) { p.s.Internet[0] = Path{To: faraway[0], Error: "network is unreachable"} }, "route", Bad, "no IPv4 default route", "apply"},
+		{"no table", func(p *patient) { p.differs("table ip mape", "") }, "NAT", Bad, "table ip mape is missing", "nftables.service"},
+		{"another table", func(p *patient) { p.differs("table ip mape", "table") }, "NAT", Bad, "changed the nftables table", "apply"},
+		{"legacy", func(p *patient) { p.f.Foreign.Legacy = []string{"filter"} }, "other firewalls", Warn, "iptables-legacy", "mape0"},
+		{"silent", func(p *patient) { p.s.Tunnel.Lately = Count{0, 9} }, "answers", Bad, "border relay " + brText + " is silent", "compute"},
+		{"always silent", func(p *patient) { p.s.Tunnel.Total, p.s.Tunnel.Lately = Count{0, 9}, Count{} }, "answers", Bad, "is silent", "contract"},
+		{"few", func(p *patient) { p.s.Tunnel.Total, p.s.Tunnel.Lately = Count{0, 2}, Count{0, 2} }, "", OK, "without sending", ""},
+		{"probed, silent", func(p *patient) {
+			p.s.Tunnel.Lately, p.s.Probe = Count{0, 3}, &Probe{Answers: []Answer{{"icmp", "1.1.1.1", false, 0, "no answer"}}}
+		}, "answers", Bad, "is silent", "contract"},
+		{"probed, one is silent", func(p *patient) {
+			p.s.Probe = &Probe{Largest: 1460, Answers: []Answer{{"icmp", "1.1.1.1", true, 1, ""}, {"tcp", "1.1.1.1:53", false, 0, "no answer"}}}
+		}, "answers", Warn, "do not answer: tcp 1.1.1.1:53", "probe:"},
+		{"exhausted", func(p *patient) { p.busiest(443, 1005) }, "ports", Bad, "port set is exhausted … 203.0.113.9:443 … 192.168.1.10 has 990", "limit"},
+		{"nearly", func(p *patient) { p.busiest(443, 900) }, "ports", Warn, "nearly exhausted", "mape-netplan ports"},
+		{"DNS", func(p *patient) { p.busiest(53, 400) }, "DNS", Warn, "DNS over IPv4 … 203.0.113.9:53 … 192.168.1.10", "IPv6"},
+		{"DNS, all", func(p *patient) { p.busiest(53, 1008) }, "DNS", Bad, "DNS over IPv4 eats the ports", "IPv6"},
+		{"connections", func(p *patient) { p.s.Tracked = Tracked{65000, 65536} }, "ports", Bad, "table of connections is full", "max: 131072"},
+		{"RA on the LAN", func(p *patient) {
+			p.s.Routers = append(p.s.Routers, Router{Link: "eth0", Via: netip.MustParseAddr("fe80::2"), RA: true})
+		}, "LAN", Bad, "router advertisement on the LAN (eth0)", "refuses advertisements"},
+		{"RA accepted on the LAN", func(p *patient) {
+			p.f.Links[0].NetworkFile = ""
+			p.s.Links[0].AcceptRA = "1"
+		}, "LAN", Warn, "Router advertisements are accepted on the LAN (eth0)", "accept_ra=0"},
+		{"no LAN link", func(p *patient) { p.s.Links[0].Carrier = false }, "LAN", Warn, "LAN interface eth0 has no link", "cable"},
+		{"no LAN", func(p *patient) { p.f.Links[0].Addresses = nil }, "LAN", Warn, "there is no LAN", "lan:"},
+		{"1970", func(p *patient) { p.s.Clock.Now = time.Unix(1000, 0) }, "clock", Bad, "clock is wrong (1970-01-01 … TLS", "timedatectl"},
+		{"2099", func(p *patient) { p.s.Clock.Now = time.Date(2099, 1, 1, 0, 0, 0, 0, time.UTC) }, "clock", Bad, "decades after", "timedatectl"},
+		{"a server's time", func(p *patient) { p.s.Clock.Server = p.s.Clock.Now.AddDate(0, 0, 3) }, "clock", Bad, "clock is wrong … a server on the internet says", "timedatectl"},
+		{"the hardware's time", func(p *patient) { p.s.Clock.Hardware = p.s.Clock.Now.AddDate(1, 0, 0) }, "clock", Warn, "hardware clock", "timedatectl"},
+		{"a file", func(p *patient) { p.differs("file /etc/netplan/99-ipoe-gw.yaml", "") }, "settings", Warn, "may be gone after a reboot: file", "apply"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			p := healthy()
+			test.sick(p)
+			r := p.report(t)
+			check, state := "", OK
+			for _, f := range r.Findings {
+				if f.State == Bad || f.State == Warn {
+					check, state = f.Check, f.State
+					break
+				}
+			}
+			if check != test.check || state != test.state || r.OK != (test.state != Bad) {
+				t.Errorf("%q is %s, ok %v; want %q %s", check, state, r.OK, test.check, test.state)
+			}
+			if !says(r.Diagnosis, test.diagnosis) || !says(r.Advice, test.advice) {
+				t.Errorf("diagnosis: %s\nadvice: %s\nwant %q, %q", r.Diagnosis, r.Advice, test.diagnosis, test.advice)
+			}
+			if len(r.Findings) != len(checks) {
+				t.Errorf("%d findings of %d checks", len(r.Findings), len(checks))
+			}
+			for _, s := range []string{r.Diagnosis, r.Advice} {
+				if !strings.HasSuffix(s, ".") || strings.Contains(s, "..") && !strings.Contains(s, "…") || strings.Contains(s, "%!") {
+					t.Errorf("no sentence: %s", s)
+				}
+			}
+		})
+	}
+}
+
+// says finds words in order; … stands for others between them.
+func says(text, words string) bool {
+	for _, w := range strings.Split(words, " … ") {
+		_, after, ok := strings.Cut(text, w)
+		if !ok {
+			return false
+		}
+		text = after
+	}
+	return true
+}
+
+// TestCauseFirst: of several things that are wrong the first is the diagnosis, and the rest is skipped.
+func TestCauseFirst(t *testing.T) {
+	p := healthy()
+	p.s.Clock.Now = time.Unix(0, 0)
+	p.differs("table ip mape", "")
+	p.s.Links[1].Carrier = false
+	r := p.report(t)
+	if !says(r.Diagnosis, "has no link") || r.Findings[0].State != Bad {
+		t.Error(r.Diagnosis)
+	}
+	for _, f := range r.Findings[1:] {
+		if f.State != Skipped {
+			t.Errorf("%s is %s", f.Check, f.State)
+		}
+	}
+}
+
+// TestSymptomsAreData: what marshals comes back the same, so that a diagnosis can be made elsewhere.
+func TestSymptomsAreData(t *testing.T) {
+	p := healthy()
+	data, err := json.Marshal(p.s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var back Symptoms
+	if err := json.Unmarshal(data, &back); err != nil {
+		t.Fatal(err)
+	}
+	again := *p
+	again.s = back
+	if a, b := p.report(t).Findings, again.report(t).Findings; !reflect.DeepEqual(a, b) {
+		t.Errorf("%+v\n%+v", a, b)
+	}
+}

@@ -1,0 +1,331 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"mape-netplan/reconcile"
+	"mape-netplan/reconcile/nft"
+	"mape-netplan/schema"
+)
+
+// A machine is a gateway between two namespaces. The build host's kernel has no ip6_tunnel: an end of a veth pair stands for
+// the tunnel, and what needs a real one is tested in the virtual machine.
+//
+//	lan 192.168.1.10 ── eth0 192.168.1.1 gw eth1 ── line
+type machine struct {
+	lan, gw, line ns
+	section       string
+	h             *reconcile.Host
+	o             Options
+}
+
+// newMachine is one on which everything works but the tunnel.
+func newMachine(t *testing.T) *machine {
+	t.Helper()
+	m := &machine{lan: newNS(t), gw: newNS(t), line: newNS(t), section: "mape: {wan: eth1, lan: eth0}"}
+	m.gw.run(t, "sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.default.accept_dad=0")
+	veth(t, m.gw, "eth0", m.lan, "lan0")
+	veth(t, m.gw, "eth1", m.line, "line0")
+	veth(t, m.gw, "mape0", newNS(t), "away")
+	m.lan.run(t, "ip addr add 192.168.1.10/24 dev lan0; ip route add default via 192.168.1.1")
+	m.line.run(t, "ip addr add fe80::1/64 dev line0 nodad")
+	m.gw.run(t, `sysctl -qw net.ipv6.conf.eth0.accept_ra=0
+ip addr add 192.168.1.1/24 dev eth0
+ip addr add 2400:4050:5c71:af00::5/64 dev eth1 nodad
+ip addr add `+ceText+`/128 dev eth1 preferred_lft 0 nodad
+ip -6 route add default via fe80::1 dev eth1
+ip link set mape0 arp off mtu 1460
+ip route add default dev mape0 scope link proto static
+sysctl -qw net.ipv4.conf.mape0.rp_filter=2`)
+	root, err := os.OpenRoot(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.h = &reconcile.Host{Root: root, NFT: nft.OpenNS(int(m.gw.handle))}
+	m.gw.do(func() {
+		if m.h.Sys, err = os.OpenRoot("/proc/sys"); err == nil {
+			m.h.Net, err = netlink.NewHandle(unix.NETLINK_ROUTE)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(m.h.Net.Close)
+	m.o = Options{
+		Now: time.Now,
+		Resolve: func(context.Context, *reconcile.Host, reconcile.Link, string) ([]netip.Addr, error) {
+			return nil, errors.New("no such name")
+		},
+	}
+	m.table(t)
+	return m
+}
+
+// table makes the one that apply would.
+func (m *machine) table(t *testing.T) {
+	t.Helper()
+	c, f := m.facts(t)
+	g, err := reconcile.Resolve(c, f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range reconcile.Compile(g, f) {
+		if r.Name() == reconcile.TableName {
+			m.gw.do(func() { err = r.Write(t.Context(), m.h) })
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+func (m *machine) facts(t *testing.T) (*schema.Config, reconcile.Facts) {
+	t.Helper()
+	c, err := schema.Parse("gw.yaml", []byte(m.section))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var f reconcile.Facts
+	m.gw.do(func() { f, err = reconcile.Gather(m.h) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c, f
+}
+
+// visit examines and diagnoses the machine, and forgives it the tunnel.
+func (m *machine) visit(t *testing.T) Report {
+	t.Helper()
+	c, f := m.facts(t)
+	var s Symptoms
+	var err error
+	m.gw.do(func() { s, err = Examine(t.Context(), m.h, c, f, m.o) })
+	if err != nil || len(s.Unread) > 0 {
+		t.Fatal(err, s.Unread)
+	}
+	s.Differences = slices.DeleteFunc(s.Differences, func(x Difference) bool { return x.Name == "tunnel mape0" })
+	return Conclude(Diagnose(c, f, s), s)
+}
+
+// is says what has to be found: the check, and words of the diagnosis.
+func (m *machine) is(t *testing.T, state State, check, words string) Report {
+	t.Helper()
+	r := m.visit(t)
+	i := slices.IndexFunc(r.Findings, func(f Finding) bool { return f.State == Bad || f.State == Warn })
+	if i < 0 || r.Findings[i].Check != check || r.Findings[i].State != state || !says(r.Diagnosis, words) || r.OK != (state != Bad) {
+		t.Errorf("want %s to be %s, %q; got %s", check, state, words, r.text())
+	}
+	return r
+}
+
+// well says that nothing is bad and nothing but our missing files is worth a word.
+func (m *machine) well(t *testing.T) { t.Helper(); m.is(t, Warn, "settings", "gone after a reboot") }
+
+func (r Report) text() string {
+	var b strings.Builder
+	for _, f := range r.Findings {
+		fmt.Fprintf(&b, "\n%s %s: %s", f.State, f.Check, f.Seen)
+	}
+	return fmt.Sprintf("%s\n%s\n%s", b.String(), r.Diagnosis, r.Advice)
+}
+
+// TestLine breaks what is between the line and the tunnel, and mends it again.
+func TestLine(t *testing.T) {
+	m := newMachine(t)
+	m.well(t)
+	br := netip.MustParseAddr(brText)
+	for _, test := range []struct {
+		name, breaks, mends string // in the gateway
+		check, words        string
+	}{
+		{"switched off", "ip link set eth1 down", "ip link set eth1 up; ip addr add 2400:4050:5c71:af00::5/64 dev eth1 nodad; ip addr add " + ceText + "/128 dev eth1 preferred_lft 0 nodad; ip -6 route add default via fe80::1 dev eth1", "link", "eth1 is switched off"},
+		{"no default route", "ip -6 route del default", "ip -6 route add default via fe80::1 dev eth1", "router", "No router advertisement has arrived on eth1"},
+		{"no IPv6", "sysctl -qw net.ipv6.conf.eth1.disable_ipv6=1", "sysctl -qw net.ipv6.conf.eth1.disable_ipv6=0; ip addr add 2400:4050:5c71:af00::5/64 dev eth1 nodad; ip addr add " + ceText + "/128 dev eth1 preferred_lft 0 nodad; ip -6 route add default via fe80::1 dev eth1", "router", "IPv6 is switched off on eth1"},
+		{"prefix in no rule", "ip addr del 2400:4050:5c71:af00::5/64 dev eth1; ip addr add 240b:14::5/64 dev eth1 nodad", "ip addr del 240b:14::5/64 dev eth1; ip addr add 2400:4050:5c71:af00::5/64 dev eth1 nodad", "rule", "in no rule … v6plus … 240b:1"},
+		{"no CE address", "ip addr del " + ceText + "/128 dev eth1", "ip addr add " + ceText + "/128 dev eth1 preferred_lft 0 nodad", "CE address", "CE address … is missing"},
+		{"blackhole", "ip -6 route add unreachable " + br.String(), "ip -6 route del unreachable " + br.String(), "border relay", "border relay … is unreachable"},
+		{"relay through the LAN", "ip -6 route add " + br.String() + " dev eth0", "ip -6 route del " + br.String() + " dev eth0", "border relay", "leave through eth0"},
+		{"no tunnel route", "ip route del default dev mape0", "ip route add default dev mape0 scope link proto static", "route", "no IPv4 default route"},
+		{"another default route", "ip route add default via 192.168.1.10 dev eth0 metric 0 tos 0x10; ip route del default dev mape0; ip route add default via 192.168.1.10 dev eth0", "ip route del default via 192.168.1.10 dev eth0; ip route del default tos 0x10; ip route add default dev mape0 scope link proto static", "route", "Another IPv4 default route wins … eth0"},
+		{"a VPN's halves", "ip route add 128.0.0.0/1 via 192.168.1.10 dev eth0", "ip route del 128.0.0.0/1", "route", "Another IPv4 default route wins … eth0"},
+		{"no forwarding", "sysctl -qw net.ipv4.ip_forward=0", "sysctl -qw net.ipv4.ip_forward=1", "route", "does not forward IPv4"},
+		{"a foreign SNAT", "nft 'table ip other { chain c { type nat hook postrouting priority 0; masquerade; }; }'", "nft delete table ip other", "other firewalls", "table ip other … translates what leaves through mape0"},
+		{"a forward drop", "nft 'table inet other { chain c { type filter hook forward priority 0; policy drop; }; }'", "nft delete table inet other", "other firewalls", "table inet other, chain c: the policy drops"},
+		{"a strict filter", "sysctl -qw net.ipv4.conf.mape0.rp_filter=1", "sysctl -qw net.ipv4.conf.mape0.rp_filter=2", "tunnel", "rp_filter is strict"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			m.gw.run(t, test.breaks)
+			m.is(t, Bad, test.check, test.words)
+			m.gw.run(t, test.mends)
+			m.well(t)
+		})
+	}
+	t.Run("no table", func(t *testing.T) {
+		m.gw.run(t, "nft delete table ip mape")
+		m.is(t, Bad, "NAT", "table ip mape is missing")
+		m.table(t)
+		m.well(t)
+	})
+	t.Run("no link", func(t *testing.T) {
+		m.line.run(t, "ip link set line0 down")
+		m.is(t, Bad, "link", "eth1 has no link")
+		m.line.run(t, "ip link set line0 up; ip addr replace fe80::1/64 dev line0 nodad")
+		m.well(t)
+	})
+	t.Run("clock", func(t *testing.T) {
+		m.o.Now = func() time.Time { return time.Date(1970, 1, 1, 0, 1, 0, 0, time.UTC) }
+		m.is(t, Bad, "clock", "clock is wrong (1970-01-01")
+		m.o.Now = time.Now
+		m.well(t)
+	})
+}
+
+// TestDuplicate: the kernel asks on the line whether somebody has the CE address, and somebody has.
+func TestDuplicate(t *testing.T) {
+	m := newMachine(t)
+	m.line.run(t, "ip addr add "+ceText+"/128 dev line0 nodad")
+	m.gw.run(t, "sysctl -qw net.ipv6.conf.all.accept_dad=1 net.ipv6.conf.eth1.accept_dad=1; ip addr del "+ceText+"/128 dev eth1; ip addr add "+ceText+"/128 dev eth1 preferred_lft 0")
+	m.gw.until(t, "ip -6 addr show dev eth1", "dadfailed")
+	m.is(t, Bad, "CE address", "Another router on the line already has the CE address "+ceText)
+	m.line.run(t, "ip addr del "+ceText+"/128 dev line0")
+	m.gw.run(t, "ip addr del "+ceText+"/128 dev eth1; ip addr add "+ceText+"/128 dev eth1 preferred_lft 0 nodad")
+	m.well(t)
+}
+
+// TestAdvertisements: the kernel takes those of the line, then those without a prefix, and none when it forwards IPv6.
+func TestAdvertisements(t *testing.T) {
+	m := newMachine(t)
+	m.gw.run(t, "ip -6 route del default; ip addr del 2400:4050:5c71:af00::5/64 dev eth1; sysctl -qw net.ipv6.conf.eth1.accept_ra=1")
+	m.is(t, Bad, "router", "No router advertisement has arrived on eth1")
+	t.Run("without a prefix", func(t *testing.T) {
+		m.line.advertise(t, "line0", "")
+		m.gw.until(t, "ip -6 route", "default via fe80::1 dev eth1 proto ra")
+		m.is(t, Bad, "address", "gives no prefix: eth1 has only its link-local address")
+	})
+	m.line.advertise(t, "line0", "2400:4050:5c71:af00::/64")
+	m.gw.until(t, "ip -6 addr show dev eth1", "2400:4050:5c71:af00:")
+	m.well(t)
+	m.gw.run(t, "sysctl -qw net.ipv6.conf.all.forwarding=1")
+	m.is(t, Bad, "router", "IPv6 forwarding is on … accept_ra=2")
+	m.gw.run(t, "sysctl -qw net.ipv6.conf.eth1.accept_ra=2")
+	m.gw.until(t, "ip -6 route", "default via fe80::1 dev eth1 proto ra")
+	m.well(t)
+
+	m.gw.run(t, "sysctl -qw net.ipv6.conf.eth0.accept_ra=2")
+	m.is(t, Warn, "LAN", "Router advertisements are accepted on the LAN (eth0)")
+	m.lan.advertise(t, "lan0", "2001:db8:1::/64")
+	m.gw.until(t, "ip -6 route; ip -6 route show default dev eth0", "dev eth0 proto ra")
+	m.is(t, Bad, "LAN", "A router advertisement on the LAN (eth0)")
+}
+
+// TestHomeGateway: a home gateway that serves the line's IPv4 itself is asked on the line, and only there.
+func TestHomeGateway(t *testing.T) {
+	m := newMachine(t)
+	m.line.run(t, "ip addr add 192.168.24.1/24 dev line0")
+	m.gw.run(t, "ip addr add 192.168.24.9/24 dev eth1")
+	answer, asked := `mape({"name":"hgw","version":"1.0","status":"ON"})`, ""
+	var l net.Listener
+	var err error
+	m.line.do(func() { l, err = net.Listen("tcp4", "192.168.24.1:8888") })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			b := make([]byte, 4096)
+			n, _ := c.Read(b)
+			asked = string(b[:n])
+			fmt.Fprintf(c, "HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(answer), answer)
+			c.Close()
+		}
+	}()
+	resolves := func(to string, names *[]string) {
+		m.o.Resolve = func(_ context.Context, _ *reconcile.Host, wan reconcile.Link, name string) ([]netip.Addr, error) {
+			*names = append(*names, wan.Name+" "+name)
+			return []netip.Addr{netip.MustParseAddr(to)}, nil
+		}
+	}
+	var names []string
+	resolves("192.168.24.1", &names)
+	m.is(t, Bad, "home gateway", "home gateway (ntt.setup at 192.168.24.1) does IPv4 over IPv6")
+	if !slices.Equal(names, []string{"eth1 ntt.setup"}) || !strings.HasPrefix(asked, "GET /enabler.ipv4/check?callback=") || !strings.Contains(asked, "Host: ntt.setup:8888") {
+		t.Errorf("asked %q, %q", names, asked)
+	}
+	answer = `mape({"name":"hgw","version":"1.0","status":"OFF"})`
+	m.well(t)
+	for _, answer = range []string{"<html>", "mape({", strings.Repeat("{", 1<<17)} {
+		m.well(t)
+	}
+	// An address that leads elsewhere gets nothing.
+	asked = ""
+	m.lan.run(t, "ip addr add 192.168.24.1/32 dev lan0")
+	m.gw.run(t, "ip addr del 192.168.24.9/24 dev eth1; ip route add 192.168.24.1 via 192.168.1.10")
+	resolves("192.168.24.1", &names)
+	before := m.gw.run(t, "cat /sys/class/net/eth0/statistics/tx_packets")
+	if r := m.visit(t); r.Symptoms.Home.Address.IsValid() || asked != "" {
+		t.Errorf("asked %q, %+v", asked, r.Symptoms.Home)
+	}
+	_ = before
+}
+
+// TestPorts: the LAN host opens connections until the set is used up, first to a server and then to a resolver. They go
+// nowhere, but connection tracking has them.
+func TestPorts(t *testing.T) {
+	m := newMachine(t)
+	m.section = "mape: {wan: eth1, lan: eth0, softwire: {ce: \"" + ceText + "\", br: \"" + brText + "\", ipv4: 192.0.2.18, psid: 47, psid-len: 8, psid-offset: 4}}"
+	m.table(t)
+	m.well(t)
+	flood := func(to string, n int) []io.Closer {
+		var all []io.Closer
+		m.lan.do(func() {
+			for range n {
+				c, err := net.Dial("udp4", to)
+				if err != nil {
+					t.Fatal(err)
+				}
+				c.Write([]byte("x"))
+				all = append(all, c)
+			}
+		})
+		time.Sleep(200 * time.Millisecond)
+		return all
+	}
+	close := func(all []io.Closer) {
+		for _, c := range all {
+			c.Close()
+		}
+		m.gw.run(t, "conntrack -F 2>/dev/null")
+	}
+	needTool(t, "conntrack")
+	all := flood("203.0.113.9:443", 260)
+	m.is(t, Bad, "ports", "port set is exhausted … 203.0.113.9:443 … 192.168.1.10 has 240")
+	close(all)
+	all = flood("203.0.113.9:443", 210)
+	m.is(t, Warn, "ports", "nearly exhausted … 203.0.113.9:443")
+	close(all)
+	all = flood("203.0.113.8:53", 100)
+	m.is(t, Warn, "DNS", "DNS over IPv4 eats the ports: 100 of 240 ports towards 203.0.113.8:53 (udp)")
+	close(all)
+	all = flood("203.0.113.8:53", 260)
+	m.is(t, Bad, "DNS", "DNS over IPv4 eats the ports: 240 of 240")
+	close(all)
+	m.well(t)
+}
