@@ -10,9 +10,6 @@ import (
 // WAN is the interface towards the provider, as Resolve finds it.
 func WAN(c *schema.Config, f Facts) (Link, error) { return wan(c, f) }
 
-// OfLine says whether an address tells the prefix of the line.
-func (i Inet) OfLine() bool { return i.ofLine() }
-
 // TableName is what the nftables table that the program owns is called among the resources.
 const TableName = "table ip " + tableName
 

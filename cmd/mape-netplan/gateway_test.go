@@ -40,6 +40,7 @@ func TestGateway(t *testing.T) {
 			g.step("unsolicited", (*gateway).unsolicited)
 			g.step("drift", (*gateway).drift)
 			g.step("watch", (*gateway).watch)
+			g.step("doctor", (*gateway).doctor)
 			g.step("netplan apply", (*gateway).netplanApply)
 			g.step("reboot", (*gateway).reboot)
 			g.step("uninstall again", (*gateway).uninstalled)

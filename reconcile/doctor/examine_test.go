@@ -216,7 +216,7 @@ func TestAdvertisements(t *testing.T) {
 		m.is(t, Bad, "address", "gives no prefix: eth1 has only its link-local address")
 	})
 	m.line.advertise(t, "line0", "2400:4050:5c71:af00::/64")
-	m.gw.until(t, "ip -6 addr show dev eth1", "2400:4050:5c71:af00:")
+	m.gw.until(t, "ip -6 addr show dev eth1", "/64 scope global dynamic")
 	m.well(t)
 	m.gw.run(t, "sysctl -qw net.ipv6.conf.all.forwarding=1")
 	m.is(t, Bad, "router", "IPv6 forwarding is on … accept_ra=2")

@@ -129,6 +129,8 @@ func LineResolver(ctx context.Context, h *reconcile.Host, wan reconcile.Link, na
 			}
 			if a.IsLinkLocalUnicast() {
 				a = a.WithZone(wan.Name)
+			} else if routes, err := h.Net.RouteGet(a.AsSlice()); err != nil || len(routes) == 0 || routes[0].LinkIndex != wan.Index {
+				continue // It is another link's.
 			}
 			resolver := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
 				return (&net.Dialer{Control: bound(wan.Name)}).DialContext(ctx, network, netip.AddrPortFrom(a, 53).String())

@@ -154,18 +154,15 @@ func (d *consult) acceptAdvice() string {
 
 // address: has the line given a prefix?
 func (d *consult) address() Finding {
-	wan, _ := d.f.Link(d.wan)
-	var all []string
-	for _, a := range wan.Addresses {
-		if a.OfLine() {
-			all = append(all, a.Prefix.String())
-		}
+	if all := d.prefixes(); len(all) > 0 {
+		return good("%s has %s", d.wan, strings.Join(texts(all), ", "))
 	}
-	switch {
-	case len(all) > 0:
-		return good("%s has %s", d.wan, strings.Join(all, ", "))
-	case d.lineErr == nil:
+	if d.lineErr == nil {
 		return good("the section says the prefix, and %s has none of its own", d.wan)
+	}
+	if d.c.WANPrefix == "pd" {
+		return bad("no prefix has been delegated to "+d.wan, fmt.Sprintf("The line's DHCPv6 server has delegated no prefix to %s, and the section says wan-prefix: pd.", d.wan),
+			`A line delegates to one router only: switch the other one off and wait until its lease has ended, or write "wan-prefix: auto" if the line is one that announces its prefix.`)
 	}
 	has := "no IPv6 address at all"
 	if d.linkOf(d.wan).LinkLocal {
@@ -173,7 +170,28 @@ func (d *consult) address() Finding {
 	}
 	return bad(fmt.Sprintf("%s has %s", d.wan, has),
 		fmt.Sprintf("A router announces itself on %s, but gives no prefix: %s has %s.", d.wan, d.wan, has),
-		`If the line gives its prefix by DHCPv6 (ひかり電話 without a home gateway, フレッツ光クロス), write "wan-prefix: pd" into the section; if the provider told you the prefix, write it as "prefix:".`)
+		`If the line gives its prefix by DHCPv6 (ひかり電話 without a home gateway, フレッツ光クロス), write "wan-prefix: pd" into the section and type "sudo mape-netplan apply"; if the provider told you the prefix, write it as "prefix:".`)
+}
+
+// prefixes are the one that the line is taken for, or those that no rule covers. An address counts for its /64.
+func (d *consult) prefixes() []netip.Prefix {
+	if d.c.Prefix.IsValid() {
+		return []netip.Prefix{d.c.Prefix}
+	}
+	var all []netip.Prefix
+	known, _ := reconcile.Candidates(d.c, d.f)
+	for _, c := range known {
+		if c.Reason != "" && c.Err == nil {
+			continue
+		}
+		if p := netip.PrefixFrom(c.Prefix.Addr(), min(64, c.Prefix.Bits())).Masked(); !slices.Contains(all, p) {
+			all = append(all, p)
+		}
+		if c.Reason == "" {
+			break
+		}
+	}
+	return all
 }
 
 // rule: what does the prefix mean, and with which provider?
@@ -202,12 +220,12 @@ func (d *consult) noRule() Finding {
 		text = after // The interface and its address have been said.
 	}
 	near := ""
-	for _, p := range d.linePrefixes() {
+	for _, p := range d.prefixes() {
 		if n, ok := provider.Nearest(p); ok && near == "" {
 			near = fmt.Sprintf(" The nearest lines are those of %s (%s) in %s.", n.Provider, n.Service, n.Block)
 		}
 	}
-	seen := "no rule covers " + strings.Join(texts(d.linePrefixes()), ", ")
+	seen := "no rule covers " + strings.Join(texts(d.prefixes()), ", ")
 	advice := `Ask the provider for its MAP-E rule and write it into the section (keys rules and br), or what its router's status page says (key softwire).`
 	switch {
 	case strings.Contains(text, "DS-Lite"):
@@ -218,21 +236,6 @@ func (d *consult) noRule() Finding {
 	return bad(seen, sentence("The line's prefix is in no rule that is known: "+text)+near, advice)
 }
 
-// linePrefixes are the /64s that the WAN has, or what the section says.
-func (d *consult) linePrefixes() []netip.Prefix {
-	if d.c.Prefix.IsValid() {
-		return []netip.Prefix{d.c.Prefix}
-	}
-	wan, _ := d.f.Link(d.wan)
-	var all []netip.Prefix
-	for _, a := range wan.Addresses {
-		if p := netip.PrefixFrom(a.Prefix.Addr(), 64).Masked(); a.OfLine() && !slices.Contains(all, p) {
-			all = append(all, p)
-		}
-	}
-	return all
-}
-
 // part: a home gateway hands out parts of its prefix, and the CE address is in the first one only.
 func (d *consult) part(seen string) (Finding, bool) {
 	sw := d.line.Softwire
@@ -240,7 +243,7 @@ func (d *consult) part(seen string) (Finding, bool) {
 		return Finding{}, false
 	}
 	first := netip.PrefixFrom(sw.CE, 64).Masked()
-	has := strings.Join(texts(d.linePrefixes()), ", ")
+	has := strings.Join(texts(d.prefixes()), ", ")
 	f := warning(seen+"; but "+has+" is not the first part of "+sw.EndUserPrefix.String(),
 		fmt.Sprintf("%s is a part, not the first, of the line's %s: a home gateway has handed it out, and the CE address is in the first part, %s, which is the home gateway's own network.", has, sw.EndUserPrefix, first),
 		"Connect the WAN to the home gateway's own LAN (no other router in between), and see that MAP-E is off in the home gateway.")

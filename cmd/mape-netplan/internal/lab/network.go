@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"slices"
 
@@ -25,7 +26,9 @@ type Network struct {
 	lanTap, wanTap *os.File
 	router         *router
 	delegator      *delegator
-	closers        []io.Closer // closed last to first
+	home           net.Listener   // of the home gateway, nil for none
+	resolver       net.PacketConn // likewise
+	closers        []io.Closer    // closed last to first
 }
 
 // NewNetwork makes the namespaces and everything in them: the LAN host, the

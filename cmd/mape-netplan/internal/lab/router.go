@@ -18,6 +18,7 @@ type Announce struct {
 	Managed    bool         // M and O: DHCPv6 has more
 	Silent     bool         // no default route: router lifetime 0
 	None       bool         // no advertisement at all, as on a dead line
+	Resolver   netip.Addr   // RDNSS (RFC 8106); invalid for none
 }
 
 // router is the provider's side of the line: radvd, and the route to the prefix.
@@ -44,6 +45,9 @@ func (a Announce) config() string {
 	if a.Prefix.IsValid() {
 		net := netip.PrefixFrom(a.Prefix.Addr(), 64).Masked()
 		fmt.Fprintf(&b, "\tprefix %s {\n\t\tAdvOnLink on;\n\t\tAdvAutonomous %s;\n\t};\n", net, on[a.Autonomous])
+	}
+	if a.Resolver.IsValid() {
+		fmt.Fprintf(&b, "\tRDNSS %s {\n\t};\n", a.Resolver)
 	}
 	b.WriteString("};\n")
 	return b.String()

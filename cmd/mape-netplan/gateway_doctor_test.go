@@ -1,0 +1,210 @@
+package main
+
+import (
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+
+	"mape-netplan/cmd/mape-netplan/internal/lab"
+	"mape-netplan/reconcile/doctor"
+)
+
+const (
+	ceAddress    = "2400:4050:5c71:af00:99:f171:c600:2f00"
+	probeSection = "  probe: [\"203.0.113.10:7\", \"203.0.113.11:7\"]\n"
+)
+
+// doctor: the line and the machine are broken in every way that needs a real
+// tunnel or a real line, and each time the doctor says which it is. Whatever
+// was broken is mended before the next.
+func (g *gateway) doctor() {
+	section := g.sh("cat /etc/mape-netplan.yaml")
+	g.sh("printf '" + strings.ReplaceAll(probeSection, `"`, `\"`) + "' >>/etc/mape-netplan.yaml")
+	g.healthy()
+	g.silentRelay()
+	g.brokenMachine()
+	g.brokenLine()
+	g.homeGateway()
+	g.sh("cat >/etc/mape-netplan.yaml <<'END'\n" + section + "END")
+	g.sh("mape-netplan apply && mape-netplan doctor")
+	g.network.Relay.Reset()
+	g.traffic()
+}
+
+// diagnosed says what the doctor has to say: words of the diagnosis in order.
+func (g *gateway) diagnosed(flags string, exit int, words string) doctor.Report {
+	g.Helper()
+	var r doctor.Report
+	begin := time.Now()
+	g.json("mape-netplan doctor --json "+flags, exit, &r)
+	text := r.Diagnosis
+	for _, w := range strings.Split(words, " … ") {
+		_, after, ok := strings.Cut(text, w)
+		if !ok {
+			g.Errorf("doctor %s does not say %q: %s\n%+v", flags, words, r.Diagnosis, r.Findings)
+			return r
+		}
+		text = after
+	}
+	g.Logf("%s: %s %s", time.Since(begin).Round(100*time.Millisecond), r.Diagnosis, r.Advice)
+	return r
+}
+
+// healthy: nothing is wrong, and the servers of the section answer.
+func (g *gateway) healthy() {
+	g.Helper()
+	g.diagnosed("", 0, "Nothing is wrong")
+	before := g.network.Relay.Report().Packets
+	g.diagnosed("", 0, "Nothing is wrong")
+	if sent := g.network.Relay.Report().Packets - before; sent > 0 {
+		g.Errorf("without --probe, %d packets were sent through the tunnel", sent)
+	}
+	r := g.diagnosed("--probe", 0, "The gateway works")
+	if p := r.Symptoms.Probe; p == nil || len(p.Answers) != 6 || p.Largest != 1460 || r.Symptoms.Clock.Server.IsZero() {
+		g.Errorf("probed: %+v, %+v", p, r.Symptoms.Clock)
+	}
+	out := g.sh("mape-netplan doctor")
+	if !strings.Contains(out, "ok   tunnel: ") || !strings.Contains(out, "\n\nDiagnosis: Nothing is wrong") || !strings.Contains(out, "\nAdvice: ") {
+		g.Errorf("doctor prints\n%s", out)
+	}
+}
+
+// asking sends something from the LAN all the while.
+func (g *gateway) asking(f func()) {
+	g.Helper()
+	var wait sync.WaitGroup
+	wait.Go(func() { g.network.LAN.Output(g.ctx, "ping", "-q", "-i", "0.2", "-c", "40", "-W", "1", lab.Servers[0]) })
+	f()
+	wait.Wait()
+}
+
+// silentRelay: what leaves gets lost, all of it or what is long.
+func (g *gateway) silentRelay() {
+	relay := g.network.Relay
+	relay.SetFault(lab.Fault{Deaf: true})
+	g.asking(func() { g.diagnosed("", exitFailed, "border relay 2001:380:a120::9 is silent") })
+	g.diagnosed("--probe", exitFailed, "border relay 2001:380:a120::9 is silent")
+	relay.SetFault(lab.Fault{Longest: 1404})
+	r := g.diagnosed("--probe", exitFailed, "bytes get lost … MTU black hole")
+	if largest := r.Symptoms.Probe.Largest; largest < 1396 || largest > 1404 {
+		g.Errorf("the longest packet is taken for one of %d bytes", largest)
+	}
+	relay.SetFault(lab.Fault{})
+	g.judged()
+	g.sh("ip link set mape0 type ip6tnl local " + ceAddress + " remote 2001:380:a120::9 encaplimit 4")
+	g.asking(func() { g.diagnosed("", exitFailed, "destination options header (encaplimit 4) … none came back") })
+	if relay.Report().DstOpt == 0 {
+		g.Error("there was no such header")
+	}
+	g.sh("mape-netplan apply")
+	relay.Reset()
+	g.diagnosed("--probe", 0, "The gateway works")
+}
+
+// brokenMachine: somebody has changed the machine.
+func (g *gateway) brokenMachine() {
+	for _, b := range []struct{ breaks, mends, words string }{
+		{"ip route replace default via 192.168.1.10 dev eth0", "ip route del default via 192.168.1.10", "Another IPv4 default route wins … eth0"},
+		{"ip link del mape0", "", "tunnel mape0 is missing"},
+		{"nft flush ruleset", "", "table ip mape is missing"},
+		{"nft 'table ip other { chain c { type nat hook postrouting priority 0; masquerade; }; }'", "nft delete table ip other", "table ip other … translates"},
+		{"ip -6 address del " + ceAddress + "/128 dev eth1", "", "CE address " + ceAddress + " is missing"},
+		{"ip -6 route add unreachable 2001:380:a120::9", "ip -6 route del unreachable 2001:380:a120::9", "border relay 2001:380:a120::9 is unreachable"},
+	} {
+		g.sh(b.breaks)
+		g.diagnosed("", exitFailed, b.words)
+		g.sh("true; " + b.mends)
+		g.sh("mape-netplan apply")
+	}
+	g.diagnosed("", 0, "Nothing is wrong")
+}
+
+// brokenLine: the line says something else, or nothing, or another router has
+// the CE address.
+func (g *gateway) brokenLine() {
+	announce := func(a lab.Announce) {
+		g.Helper()
+		if err := g.network.Announce(a); err != nil {
+			g.Fatal(err)
+		}
+	}
+	usual := lab.Announce{Prefix: linePrefix, Autonomous: true}
+	announce(lab.Announce{Prefix: linePrefix, Autonomous: true, Silent: true})
+	g.until("! ip -6 route show default | grep .")
+	g.diagnosed("", exitFailed, "No router advertisement has arrived on eth1")
+	announce(usual)
+	g.until("ip -6 route show default | grep eth1")
+
+	// Another line's prefix and then a later part of this one's, alone.
+	for _, l := range []struct{ prefix, check, words string }{
+		{"240b:14::/56", "240b:14:", "in no rule … v6plus"},
+		{"2400:4050:5c71:af10::/60", "2400:4050:5c71:af10:", "2400:4050:5c71:af10::/64 is a part, not the first, of the line's 2400:4050:5c71:af00::/56"},
+	} {
+		announce(lab.Announce{Prefix: netip.MustParsePrefix(l.prefix), Autonomous: true})
+		g.until("ip -6 address show dev eth1 | grep " + l.check)
+		g.sh("for a in $(ip -6 -o address show dev eth1 scope global | awk '{print $4}' | grep -v -e /128 -e " + l.check + "); do ip -6 address del $a dev eth1; done")
+		exit := exitFailed
+		if l.check != "240b:14:" {
+			exit = 0 // It works all the same here.
+		}
+		g.diagnosed("", exit, l.words)
+	}
+	// The same where nothing has ever come back.
+	g.network.Relay.SetFault(lab.Fault{Deaf: true})
+	g.sh("ip link del mape0; mape-netplan apply")
+	g.asking(func() { g.diagnosed("", exitFailed, "is a part, not the first, of the line's") })
+	g.network.Relay.SetFault(lab.Fault{})
+	announce(usual)
+	g.sh("networkctl reconfigure eth1")
+	g.until("ip -6 address show dev eth1 | grep 2400:4050:5c71:af00::5/64 && ip -6 route show default | grep eth1")
+	g.sh("mape-netplan apply")
+	g.settled()
+
+	if _, err := g.network.WAN.Output(g.ctx, "ip", "-6", "address", "add", ceAddress+"/128", "dev", "line", "nodad"); err != nil {
+		g.Fatal(err)
+	}
+	g.sh("ip -6 address del " + ceAddress + "/128 dev eth1; ip -6 address add " + ceAddress + "/128 dev eth1 preferred_lft 0")
+	g.until("ip -6 address show dev eth1 | grep dadfailed")
+	g.diagnosed("", exitFailed, "Another router on the line already has the CE address "+ceAddress)
+	if _, err := g.network.WAN.Output(g.ctx, "ip", "-6", "address", "del", ceAddress+"/128", "dev", "line"); err != nil {
+		g.Fatal(err)
+	}
+	g.sh("ip -6 address del " + ceAddress + "/128 dev eth1; mape-netplan apply")
+	g.settled()
+}
+
+// homeGateway: a home gateway on the line, which its resolver knows, is the
+// line's IPv4 router, and then is not any more.
+func (g *gateway) homeGateway() {
+	usual := lab.Announce{Prefix: linePrefix, Autonomous: true}
+	with := usual
+	with.Resolver = lab.HomeResolver
+	if err := g.network.Announce(with); err != nil {
+		g.Fatal(err)
+	}
+	g.until("grep DNS=.*" + lab.HomeResolver.String() + " /run/systemd/netif/links/*")
+	for status, says := range map[string]struct {
+		exit  int
+		words string
+	}{
+		"ON":  {exitFailed, "home gateway (ntt.setup at 2001:db8:7f01::80) does IPv4 over IPv6"},
+		"OFF": {0, "Nothing is wrong"},
+	} {
+		if err := g.network.HomeGateway(status); err != nil {
+			g.Fatal(err)
+		}
+		if r := g.diagnosed("", says.exit, says.words); r.Symptoms.Home.Status != status {
+			g.Errorf("the home gateway is %s and says %+v", status, r.Symptoms.Home)
+		}
+	}
+	if err := g.network.Announce(usual); err != nil {
+		g.Fatal(err)
+	}
+}
+
+// until waits for a command in the machine to succeed.
+func (g *gateway) until(command string) {
+	g.Helper()
+	g.sh("for i in $(seq 60); do if " + command + " >/dev/null; then exit 0; fi; sleep 0.5; done; " + command + "; ip -6 address; ip -6 route; exit 1")
+}
