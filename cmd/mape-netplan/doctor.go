@@ -76,7 +76,7 @@ func (o *options) visit(cmd *cobra.Command, probe bool) (doctor.Report, error) {
 	}
 	with := doctor.Options{Watch: watched, Now: time.Now, Built: built(), Resolve: doctor.LineResolver}
 	if probe {
-		with.Probe = doctor.Servers(c)
+		with.Probe, with.Patience = doctor.Servers(c), doctor.Patience
 	}
 	symptoms, err := doctor.Examine(cmd.Context(), h, c, facts, with)
 	if err != nil {

@@ -105,6 +105,16 @@ func (d *consult) difference(name string) (Difference, bool) {
 	return d.s.Differences[i], true
 }
 
+// why is the reason for which something is not known, after a colon.
+func (d *consult) why(what string) string {
+	for _, u := range d.s.Unread {
+		if after, ok := strings.CutPrefix(u, what); ok {
+			return after
+		}
+	}
+	return ""
+}
+
 // sentence begins with a capital letter and ends with a full stop.
 func sentence(s string) string {
 	s = strings.TrimSpace(s)

@@ -31,7 +31,7 @@ func healthy() *patient {
 		reconcile.Inet{Prefix: netip.MustParsePrefix("2400:4050:5c71:af00::5/64")},
 		reconcile.Inet{Prefix: netip.MustParsePrefix(ceText + "/128"), Deprecated: true})
 	p.f.Links = append(p.f.Links, reconcile.Link{Name: "mape0", Index: 4, Kind: "ip6tnl", MTU: 1460, Default4: new(int)})
-	p.f.Owned.Tunnels = []string{"mape0"}
+	p.f.Owned.Files, p.f.Owned.Tunnels = []string{"/etc/netplan/99-ipoe-gw.yaml"}, []string{"mape0"}
 	p.f.Owned.Addresses = []reconcile.OwnedAddress{{Link: "eth1", Prefix: netip.MustParsePrefix(ceText + "/128")}}
 	router := netip.MustParseAddr("fe80::1")
 	p.s = Symptoms{
@@ -141,6 +141,18 @@ func TestDiagnose(t *testing.T) {
 			p.differs("address "+ceText+" dev eth1", "inet6 x\ndadfailed: another host on the link has this address\n")
 		}, "CE address", Bad, "Another router … already has the CE address", "Switch off the other"},
 		{"no CE address", func(p *patient) { p.differs("address "+ceText+" dev eth1", "") }, "CE address", Bad, "CE address … is missing", "apply"},
+		{"nothing yet", func(p *patient) {
+			p.s.Tunnel, p.f.Owned = nil, reconcile.Owned{}
+			p.differs("address "+ceText+" dev eth1", "")
+		}, "CE address", Bad, "has not been made its gateway yet", "apply"},
+		{"a delegation", func(p *patient) { p.section = "mape: {wan-prefix: pd}" }, "address", Bad, "has delegated no prefix to eth1", "one router only"},
+		{"does not fit", func(p *patient) {
+			p.f.Definitions = append(p.f.Definitions, reconcile.Definition{Section: "tunnels", ID: "mape0"})
+		}, "rule", Bad, "does not fit this machine … another netplan file defines the tunnel mape0", "plan"},
+		{"probed, no port", func(p *patient) {
+			p.busiest(443, 1008)
+			p.s.Tunnel.Lately, p.s.Probe = Count{}, &Probe{Answers: []Answer{{"icmp", "1.1.1.1", false, 0, "no answer"}}}
+		}, "ports", Bad, "port set is exhausted", ""},
 		{"no route to the relay", func(p *patient) { p.s.Relay = &Path{Error: "network is unreachable"} }, "border relay", Bad, "border relay … is unreachable", "ip -6 route get " + brText},
 		{"relay elsewhere", func(p *patient) { p.s.Relay.Link = "wg0" }, "border relay", Bad, "leave through wg0", "VPN"},
 		{"no tunnel", func(p *patient) { p.s.Tunnel = nil }, "tunnel", Bad, "tunnel mape0 is missing", "apply"},

@@ -21,8 +21,9 @@ type Options struct {
 	Built time.Time // when the program was; zero is not known
 	// Resolve asks the line's own resolvers for the addresses of a name.
 	Resolve func(ctx context.Context, h *reconcile.Host, wan reconcile.Link, name string) ([]netip.Addr, error)
-	// Probe are the servers that packets are sent to; nil sends none.
-	Probe []netip.AddrPort
+	// Probe are the servers that packets are sent to, and Patience how long each answer is waited for; nil sends none.
+	Probe    []netip.AddrPort
+	Patience time.Duration
 }
 
 // DefaultProbe are resolvers of two companies, which answer ping, and TCP and UDP at port 53, from everywhere.
@@ -69,8 +70,8 @@ func Examine(ctx context.Context, h *reconcile.Host, c *schema.Config, f reconci
 		return e.s, ctx.Err()
 	}
 	if o.Probe != nil {
-		e.s.Probe = probe(ctx, c.Tunnel, o.Probe, e.s.Tunnel.MTU)
-		e.s.Clock.Server = date(ctx, c.Tunnel, o.Probe)
+		b := prober{c.Tunnel, o.Patience}
+		e.s.Probe, e.s.Clock.Server = b.probe(ctx, o.Probe, e.s.Tunnel.MTU), b.date(ctx, o.Probe)
 	}
 	e.note("tunnel", e.watch(ctx, first, begin))
 	return e.s, ctx.Err()

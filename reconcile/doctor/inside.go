@@ -11,9 +11,6 @@ import (
 
 // nat: is the table there?
 func (d *consult) nat() Finding {
-	if d.g == nil {
-		return bad("the section does not fit this machine", sentence(d.gErr.Error()), "Correct that, then type \"mape-netplan plan\".")
-	}
 	x, differs := d.difference(reconcile.TableName)
 	switch {
 	case differs && x.Error != "":
@@ -81,6 +78,9 @@ func (d *consult) probed(p *Probe, dead, advice string) Finding {
 		} else {
 			no = append(no, fmt.Sprintf("%s (%s)", what, a.Error))
 		}
+	}
+	if f := d.ports(); len(yes) == 0 && f.State == Bad {
+		return skipped("nobody answers, but %s", f.Seen)
 	}
 	switch t := d.s.Tunnel; {
 	case len(no) == 0:

@@ -85,6 +85,8 @@ func (d *consult) router() Finding {
 	case i >= 0 && d.deaf(l):
 		return warning(fmt.Sprintf("%s is the router, but %s forwards IPv6 and does not accept the next advertisement", d.s.Routers[i].Via, d.wan),
 			d.deafText(l), d.deafAdvice(l))
+	case i >= 0 && !d.s.Routers[i].RA:
+		return good("%s is the router on %s, by a fixed route", d.s.Routers[i].Via, d.wan)
 	case i >= 0:
 		return good("%s announces itself on %s", d.s.Routers[i].Via, d.wan)
 	case d.s.Relay != nil && d.s.Relay.Error == "" && d.s.Relay.Link == d.wan && d.wan != "":
@@ -201,6 +203,9 @@ func (d *consult) rule() Finding {
 	}
 	if d.lineErr != nil {
 		return d.noRule()
+	}
+	if d.g == nil && d.rivals() == "" {
+		return bad("the section does not fit this machine", sentence("The section does not fit this machine: "+d.gErr.Error()), "Correct that, and type \"mape-netplan plan\" to see whether it fits.")
 	}
 	sw := d.line.Softwire
 	who := d.line.Provider

@@ -21,7 +21,7 @@ func (d *consult) ports() Finding {
 	}
 	u := d.s.Ports
 	if u == nil || u.Ports == 0 {
-		return skipped("it is not known which ports are in use")
+		return skipped("it is not known which ports are in use%s", d.why("ports"))
 	}
 	if len(u.Busiest) == 0 {
 		return good("none of %d in use", u.Ports)
@@ -43,7 +43,7 @@ func (d *consult) ports() Finding {
 func (d *consult) dns() Finding {
 	u := d.s.Ports
 	if u == nil || u.Ports == 0 {
-		return skipped("it is not known which ports are in use")
+		return skipped("it is not known which ports are in use%s", d.why("ports"))
 	}
 	for i, b := range u.Busiest {
 		if b.Port != dnsPort || b.Ports*100 < u.Ports*dnsMany {

@@ -16,13 +16,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// probeTime is how long an answer is waited for: around the world and back it takes a third of a second.
-const probeTime = 1500 * time.Millisecond
+// Patience is how long an answer of a probed server is waited for: around the world and back it takes a third of a
+// second.
+const Patience = 1500 * time.Millisecond
+
+// A prober sends through one interface.
+type prober struct {
+	device   string
+	patience time.Duration
+}
 
 // probe asks every server in three ways, and the first that answers ping how long a packet may be.
-func probe(ctx context.Context, device string, servers []netip.AddrPort, mtu int) *Probe {
+func (b prober) probe(ctx context.Context, servers []netip.AddrPort, mtu int) *Probe {
 	p := &Probe{}
-	conn, err := pinger(ctx, device)
+	conn, err := b.pinger(ctx)
 	if err == nil {
 		defer conn.Close()
 	}
@@ -34,13 +41,17 @@ func probe(ctx context.Context, device string, servers []netip.AddrPort, mtu int
 			}
 			return pinged
 		})
-		p.add("tcp", s.String(), func() error { return exchange(ctx, device, "tcp4", s, nil) })
-		p.add("udp", s.String(), func() error { return exchange(ctx, device, "udp4", s, question) })
+		p.add("tcp", s.String(), func() error { return b.exchange(ctx, "tcp4", s, nil) })
+		p.add("udp", s.String(), func() error { return b.exchange(ctx, "udp4", s, question) })
 		if pinged == nil && p.Largest == 0 {
 			p.Largest, p.Refused = conn.largest(ctx, s.Addr(), mtu)
 		}
 	}
 	return p
+}
+
+func (b prober) dialer() *net.Dialer {
+	return &net.Dialer{Control: bound(b.device), Timeout: b.patience}
 }
 
 func (p *Probe) add(protocol, to string, try func() error) {
@@ -60,14 +71,14 @@ var question = []byte{'m', 'e', 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 1}
 
 // exchange connects, and with a question waits for whatever comes back. A refusal is an answer, too: it has come through
 // the tunnel.
-func exchange(ctx context.Context, device, network string, to netip.AddrPort, question []byte) error {
-	conn, err := (&net.Dialer{Control: bound(device), Timeout: probeTime}).DialContext(ctx, network, to.String())
+func (b prober) exchange(ctx context.Context, network string, to netip.AddrPort, question []byte) error {
+	conn, err := b.dialer().DialContext(ctx, network, to.String())
 	if err == nil {
 		defer conn.Close()
 		if question == nil {
 			return nil
 		}
-		conn.SetDeadline(time.Now().Add(probeTime))
+		conn.SetDeadline(time.Now().Add(b.patience))
 		if _, err = conn.Write(question); err == nil {
 			_, err = conn.Read(make([]byte, 1500))
 		}
@@ -98,22 +109,22 @@ var (
 )
 
 // date is the time of the first server that speaks HTTP.
-func date(ctx context.Context, device string, servers []netip.AddrPort) time.Time {
+func (b prober) date(ctx context.Context, servers []netip.AddrPort) time.Time {
 	for _, s := range servers {
-		if t, err := dateOf(ctx, device, s.Addr()); err == nil {
+		if t, err := b.dateOf(ctx, s.Addr()); err == nil {
 			return t
 		}
 	}
 	return time.Time{}
 }
 
-func dateOf(ctx context.Context, device string, server netip.Addr) (time.Time, error) {
-	conn, err := (&net.Dialer{Control: bound(device), Timeout: probeTime}).DialContext(ctx, "tcp4", netip.AddrPortFrom(server, 80).String())
+func (b prober) dateOf(ctx context.Context, server netip.Addr) (time.Time, error) {
+	conn, err := b.dialer().DialContext(ctx, "tcp4", netip.AddrPortFrom(server, 80).String())
 	if err != nil {
 		return time.Time{}, err
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(probeTime))
+	conn.SetDeadline(time.Now().Add(b.patience))
 	req, err := http.NewRequestWithContext(ctx, http.MethodHead, "http://"+server.String()+"/", nil)
 	if err != nil {
 		return time.Time{}, err
@@ -137,10 +148,11 @@ const smallest = 84
 type pings struct {
 	net.PacketConn
 	id, sequence int
+	patience     time.Duration
 }
 
-func pinger(ctx context.Context, device string) (*pings, error) {
-	bind := bound(device)
+func (b prober) pinger(ctx context.Context) (*pings, error) {
+	bind := bound(b.device)
 	lc := net.ListenConfig{Control: func(network, address string, c syscall.RawConn) error {
 		if err := bind(network, address, c); err != nil {
 			return err
@@ -157,7 +169,7 @@ func pinger(ctx context.Context, device string) (*pings, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &pings{PacketConn: conn, id: os.Getpid() & 0xffff}, nil
+	return &pings{PacketConn: conn, id: os.Getpid() & 0xffff, patience: b.patience}, nil
 }
 
 // ping sends an echo request of size bytes and waits for its answer, so many times. errTooBig says that somebody told
@@ -186,7 +198,7 @@ func (p *pings) ping(to netip.Addr, size, times int) error {
 
 // await reads until the answer to the last request has come.
 func (p *pings) await(to netip.Addr) error {
-	p.SetReadDeadline(time.Now().Add(probeTime))
+	p.SetReadDeadline(time.Now().Add(p.patience))
 	buf := make([]byte, 1<<16)
 	for {
 		n, from, err := p.ReadFrom(buf)

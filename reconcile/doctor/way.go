@@ -18,8 +18,11 @@ func (d *consult) ce() Finding {
 		return bad(fmt.Sprintf("%s is a duplicate", ce),
 			fmt.Sprintf("Another router on the line already has the CE address %s: the kernel has asked and somebody answered.", ce),
 			fmt.Sprintf(`Switch off the other MAP-E router (the home gateway's own, or an old one), then type "sudo ip -6 address del %s/128 dev %s" and "sudo mape-netplan apply".`, ce, d.wan))
+	case d.s.Tunnel == nil && len(d.f.Owned.Files) == 0:
+		return bad("nothing has been set up yet", "The line is there, and this machine has not been made its gateway yet.", applyAdvice)
 	case differs && x.Before == "", d.g == nil && !d.has(ce):
-		return bad(fmt.Sprintf("%s is not on %s", ce, d.wan), fmt.Sprintf("The CE address %s is missing on %s, so nothing can come back to it.", ce, d.wan), runAdvice)
+		return bad(fmt.Sprintf("%s is not on %s", ce, d.wan), fmt.Sprintf("The CE address %s is missing on %s, so nothing can come back to it.", ce, d.wan),
+			`Type "sudo mape-netplan apply". If that says that another host on the link has the address, switch off the other MAP-E router of the line.`)
 	case differs && strings.Contains(x.Before, "tentative"):
 		return warning(fmt.Sprintf("%s is still being checked", ce), fmt.Sprintf("The kernel is still asking whether somebody else has the CE address %s.", ce), "Try again in a few seconds.")
 	case differs:
@@ -119,10 +122,8 @@ func (d *consult) route() Finding {
 	if x, ok := d.difference("sysctl net/ipv4/ip_forward"); ok && x.Before != "" {
 		return bad("net.ipv4.ip_forward is 0", "This machine does not forward IPv4 packets of the LAN: net.ipv4.ip_forward is 0.", runAdvice)
 	}
-	for _, l := range d.f.Links {
-		if l.Default4 != nil && l.Name != d.c.Tunnel && *l.Default4 == 0 {
-			return d.rival(l.Name, "has an IPv4 default route of metric 0 as well")
-		}
+	if link := d.rivals(); link != "" {
+		return d.rival(link, "has an IPv4 default route of metric 0 as well")
 	}
 	for _, p := range d.s.Internet {
 		switch {
@@ -133,6 +134,17 @@ func (d *consult) route() Finding {
 		}
 	}
 	return good("IPv4 goes into %s", d.c.Tunnel)
+}
+
+// rivals is the link of a default route that is as good as the tunnel's; "" is none.
+func (d *consult) rivals() string {
+	for _, l := range d.f.Links {
+		ours := l.Name == d.c.Tunnel || slices.Contains(d.f.Owned.Tunnels, l.Name)
+		if l.Default4 != nil && *l.Default4 == 0 && !ours {
+			return l.Name
+		}
+	}
+	return ""
 }
 
 func (d *consult) rival(link, what string) Finding {
