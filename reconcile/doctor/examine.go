@@ -71,7 +71,10 @@ func Examine(ctx context.Context, h *reconcile.Host, c *schema.Config, f reconci
 	}
 	if o.Probe != nil {
 		b := prober{c.Tunnel, o.Patience}
-		e.s.Probe, e.s.Clock.Server = b.probe(ctx, o.Probe, e.s.Tunnel.MTU), b.date(ctx, o.Probe)
+		e.s.Probe = b.probe(ctx, o.Probe, e.s.Tunnel.MTU)
+		if slices.ContainsFunc(e.s.Probe.Answers, func(a Answer) bool { return a.OK }) {
+			e.s.Clock.Server = b.date(ctx, o.Probe)
+		}
 	}
 	e.note("tunnel", e.watch(ctx, first, begin))
 	return e.s, ctx.Err()

@@ -220,25 +220,29 @@ func (d *consult) rule() Finding {
 }
 
 func (d *consult) noRule() Finding {
-	text := d.lineErr.Error()
-	if _, after, ok := strings.Cut(text, ": "); ok {
-		text = after // The interface and its address have been said.
+	all := d.prefixes()
+	if len(all) == 0 || !strings.Contains(d.lineErr.Error(), "no built-in rule covers") {
+		return bad("no rule", sentence("The line's prefix means nothing: "+d.lineErr.Error()), "Correct the section, and type \"mape-netplan compute\" to see what it comes to.")
 	}
-	near := ""
-	for _, p := range d.prefixes() {
-		if n, ok := provider.Nearest(p); ok && near == "" {
-			near = fmt.Sprintf(" The nearest lines are those of %s (%s) in %s.", n.Provider, n.Service, n.Block)
+	text := fmt.Sprintf("the line's prefix %s is in no rule that is known", all[0])
+	advice := "Ask the provider for its MAP-E rule and write it into the section (keys rules and br), or what its router's status page says (key softwire)."
+	known, whose, what := provider.Known(all[0])
+	if known.IsValid() {
+		text += fmt.Sprintf(": %s is %s", known, whose)
+	}
+	switch {
+	case strings.Contains(what, "DS-Lite"):
+		text += ", " + what
+		advice = "This program cannot serve such a line: ask the provider for MAP-E, or use a router that speaks DS-Lite."
+	case what != "":
+		text += ", " + what
+		advice = "Ask the provider to switch IPoE on for this line, and wait until the line has another prefix."
+	default:
+		if n, ok := provider.Nearest(all[0]); ok {
+			text += fmt.Sprintf("; the nearest lines that have one are those of %s (%s) in %s", n.Provider, n.Service, n.Block)
 		}
 	}
-	seen := "no rule covers " + strings.Join(texts(d.prefixes()), ", ")
-	advice := `Ask the provider for its MAP-E rule and write it into the section (keys rules and br), or what its router's status page says (key softwire).`
-	switch {
-	case strings.Contains(text, "DS-Lite"):
-		advice = "This program cannot serve such a line: ask the provider for MAP-E, or use a router that speaks DS-Lite."
-	case strings.Contains(text, "not on the Internet"):
-		advice = "Ask the provider to switch IPoE on for this line, and wait until the line has another prefix."
-	}
-	return bad(seen, sentence("The line's prefix is in no rule that is known: "+text)+near, advice)
+	return bad("no rule covers "+strings.Join(texts(all), ", "), sentence(text), advice)
 }
 
 // part: a home gateway hands out parts of its prefix, and the CE address is in the first one only.
