@@ -47,7 +47,7 @@ func (a Announce) config() string {
 		fmt.Fprintf(&b, "\tprefix %s {\n\t\tAdvOnLink on;\n\t\tAdvAutonomous %s;\n\t};\n", net, on[a.Autonomous])
 	}
 	if a.Resolver.IsValid() {
-		fmt.Fprintf(&b, "\tRDNSS %s {\n\t};\n", a.Resolver)
+		fmt.Fprintf(&b, "\tRDNSS %s {\n\t\tAdvRDNSSLifetime 1800;\n\t};\n", a.Resolver)
 	}
 	b.WriteString("};\n")
 	return b.String()
