@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"net/netip"
 	"os"
 	"slices"
@@ -232,101 +230,4 @@ func TestAdvertisements(t *testing.T) {
 	m.lan.advertise(t, "lan0", "2001:db8:1::/64")
 	m.gw.until(t, "ip -6 route; ip -6 route show default dev eth0", "dev eth0 proto ra")
 	m.is(t, Bad, "LAN", "A router advertisement on the LAN (eth0)")
-}
-
-// TestHomeGateway: a home gateway that serves the line's IPv4 itself is asked on the line, and only there.
-func TestHomeGateway(t *testing.T) {
-	m := newMachine(t)
-	m.line.run(t, "ip addr add 192.168.24.1/24 dev line0")
-	m.gw.run(t, "ip addr add 192.168.24.9/24 dev eth1")
-	answer, asked := `mape({"name":"hgw","version":"1.0","status":"ON"})`, ""
-	var l net.Listener
-	var err error
-	m.line.do(func() { l, err = net.Listen("tcp4", "192.168.24.1:8888") })
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			b := make([]byte, 4096)
-			n, _ := c.Read(b)
-			asked = string(b[:n])
-			fmt.Fprintf(c, "HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(answer), answer)
-			c.Close()
-		}
-	}()
-	resolves := func(to string, names *[]string) {
-		m.o.Resolve = func(_ context.Context, _ *reconcile.Host, wan reconcile.Link, name string) ([]netip.Addr, error) {
-			*names = append(*names, wan.Name+" "+name)
-			return []netip.Addr{netip.MustParseAddr(to)}, nil
-		}
-	}
-	var names []string
-	resolves("192.168.24.1", &names)
-	m.is(t, Bad, "home gateway", "home gateway (ntt.setup at 192.168.24.1) does IPv4 over IPv6")
-	if !slices.Equal(names, []string{"eth1 ntt.setup"}) || !strings.HasPrefix(asked, "GET /enabler.ipv4/check?callback=") || !strings.Contains(asked, "Host: ntt.setup:8888") {
-		t.Errorf("asked %q, %q", names, asked)
-	}
-	answer = `mape({"name":"hgw","version":"1.0","status":"OFF"})`
-	m.well(t)
-	for _, answer = range []string{"<html>", "mape({", strings.Repeat("{", 1<<17)} {
-		m.well(t)
-	}
-	// An address that leads elsewhere gets nothing.
-	asked = ""
-	m.lan.run(t, "ip addr add 192.168.24.1/32 dev lan0")
-	m.gw.run(t, "ip addr del 192.168.24.9/24 dev eth1; ip route add 192.168.24.1 via 192.168.1.10")
-	resolves("192.168.24.1", &names)
-	if r := m.visit(t); r.Symptoms.Home.Address.IsValid() || asked != "" {
-		t.Errorf("asked %q, %+v", asked, r.Symptoms.Home)
-	}
-}
-
-// TestPorts: the LAN host opens connections until the set is used up, first to a server and then to a resolver. They go
-// nowhere, but connection tracking has them.
-func TestPorts(t *testing.T) {
-	m := newMachine(t)
-	m.section = "mape: {wan: eth1, lan: eth0, softwire: {ce: \"" + ceText + "\", br: \"" + brText + "\", ipv4: 192.0.2.18, psid: 47, psid-len: 8, psid-offset: 4}}"
-	m.table(t)
-	m.well(t)
-	flood := func(to string, n int) []io.Closer {
-		var all []io.Closer
-		m.lan.do(func() {
-			for range n {
-				c, err := net.Dial("udp4", to)
-				if err != nil {
-					t.Fatal(err)
-				}
-				c.Write([]byte("x"))
-				all = append(all, c)
-			}
-		})
-		time.Sleep(200 * time.Millisecond)
-		return all
-	}
-	close := func(all []io.Closer) {
-		for _, c := range all {
-			c.Close()
-		}
-		m.gw.run(t, "conntrack -F 2>/dev/null")
-	}
-	needTool(t, "conntrack")
-	all := flood("203.0.113.9:443", 260)
-	m.is(t, Bad, "ports", "port set is exhausted … 203.0.113.9:443 … 192.168.1.10 has 240")
-	close(all)
-	all = flood("203.0.113.9:443", 210)
-	m.is(t, Warn, "ports", "nearly exhausted … 203.0.113.9:443")
-	close(all)
-	all = flood("203.0.113.8:53", 100)
-	m.is(t, Warn, "DNS", "DNS over IPv4 eats the ports: 100 of 240 ports towards 203.0.113.8:53 (udp)")
-	close(all)
-	all = flood("203.0.113.8:53", 260)
-	m.is(t, Bad, "DNS", "DNS over IPv4 eats the ports: 240 of 240")
-	close(all)
-	m.well(t)
 }

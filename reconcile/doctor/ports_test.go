@@ -1,0 +1,52 @@
+package doctor
+
+import (
+	"io"
+	"net"
+	"testing"
+	"time"
+)
+
+// TestPorts: the LAN host opens connections until the set is used up, first to a server and then to a resolver. They go
+// nowhere, but connection tracking has them.
+func TestPorts(t *testing.T) {
+	m := newMachine(t)
+	m.section = "mape: {wan: eth1, lan: eth0, softwire: {ce: \"" + ceText + "\", br: \"" + brText + "\", ipv4: 192.0.2.18, psid: 47, psid-len: 8, psid-offset: 4}}"
+	m.table(t)
+	m.well(t)
+	flood := func(to string, n int) []io.Closer {
+		var all []io.Closer
+		m.lan.do(func() {
+			for range n {
+				c, err := net.Dial("udp4", to)
+				if err != nil {
+					t.Fatal(err)
+				}
+				c.Write([]byte("x"))
+				all = append(all, c)
+			}
+		})
+		time.Sleep(200 * time.Millisecond)
+		return all
+	}
+	close := func(all []io.Closer) {
+		for _, c := range all {
+			c.Close()
+		}
+		m.gw.run(t, "conntrack -F 2>/dev/null")
+	}
+	needTool(t, "conntrack")
+	all := flood("203.0.113.9:443", 260)
+	m.is(t, Bad, "ports", "port set is exhausted … 203.0.113.9:443 … 192.168.1.10 has 240")
+	close(all)
+	all = flood("203.0.113.9:443", 210)
+	m.is(t, Warn, "ports", "nearly exhausted … 203.0.113.9:443")
+	close(all)
+	all = flood("203.0.113.8:53", 100)
+	m.is(t, Warn, "DNS", "DNS over IPv4 eats the ports: 100 of 240 ports towards 203.0.113.8:53 (udp)")
+	close(all)
+	all = flood("203.0.113.8:53", 260)
+	m.is(t, Bad, "DNS", "DNS over IPv4 eats the ports: 240 of 240")
+	close(all)
+	m.well(t)
+}
