@@ -201,12 +201,13 @@ func TestDiagnose(t *testing.T) {
 			p.s.Links[0].AcceptRA = "1"
 		}, "LAN", Warn, "Router advertisements are accepted on the LAN (eth0)", "accept_ra=0"},
 		{"no LAN link", func(p *patient) { p.s.Links[0].Carrier = false }, "LAN", Warn, "LAN interface eth0 has no link", "cable"},
+		{"no LAN wanted", func(p *patient) { p.section, p.f.Links[0].Addresses = "mape: {lan: []}", nil }, "", OK, "Nothing is wrong", ""},
 		{"no LAN", func(p *patient) { p.f.Links[0].Addresses = nil }, "LAN", Warn, "there is no LAN", "lan:"},
 		{"1970", func(p *patient) { p.s.Clock.Now = time.Unix(1000, 0) }, "clock", Bad, "clock is wrong (1970-01-01 … TLS", "timedatectl"},
 		{"2099", func(p *patient) { p.s.Clock.Now = time.Date(2099, 1, 1, 0, 0, 0, 0, time.UTC) }, "clock", Bad, "decades after", "timedatectl"},
 		{"a server's time", func(p *patient) { p.s.Clock.Server = p.s.Clock.Now.AddDate(0, 0, 3) }, "clock", Bad, "clock is wrong … a server on the internet says", "timedatectl"},
 		{"the hardware's time", func(p *patient) { p.s.Clock.Hardware = p.s.Clock.Now.AddDate(1, 0, 0) }, "clock", Warn, "hardware clock", "timedatectl"},
-		{"a file", func(p *patient) { p.differs("file /etc/netplan/99-ipoe-gw.yaml", "") }, "settings", Warn, "may be gone after a reboot: file", "apply"},
+		{"a file", func(p *patient) { p.differs("file /etc/netplan/99-ipoe-gw.yaml", "") }, "settings", Warn, "is not as it should be … at the next boot: file", "apply"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			p := healthy()

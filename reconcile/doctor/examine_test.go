@@ -133,7 +133,7 @@ func (m *machine) is(t *testing.T, state State, check, words string) Report {
 }
 
 // well says that nothing is bad and nothing but our missing files is worth a word.
-func (m *machine) well(t *testing.T) { t.Helper(); m.is(t, Warn, "settings", "gone after a reboot") }
+func (m *machine) well(t *testing.T) { t.Helper(); m.is(t, Warn, "settings", "not as it should be") }
 
 func (r Report) text() string {
 	var b strings.Builder

@@ -59,13 +59,14 @@ func (d *consult) answers() Finding {
 	if p := d.s.Probe; p != nil {
 		return d.probed(p, dead, advice)
 	}
+	const sure = ` "mape-netplan doctor --probe" makes sure.`
 	switch {
 	case t.Lately.RX > 0:
 		return good("%d packets left and %d came back in %s", t.Lately.TX, t.Lately.RX, t.Watched.Round(time.Second))
 	case t.Lately.TX >= enoughSent:
-		return bad(fmt.Sprintf("%d packets left and none came back in %s", t.Lately.TX, t.Watched.Round(time.Second)), dead, advice)
+		return bad(fmt.Sprintf("%d packets left and none came back in %s", t.Lately.TX, t.Watched.Round(time.Second)), dead, advice+sure)
 	case t.Total.RX == 0 && t.Total.TX >= enoughSent:
-		return bad(fmt.Sprintf("%d packets have left and none has ever come back", t.Total.TX), dead, advice)
+		return bad(fmt.Sprintf("%d packets have left and none has ever come back", t.Total.TX), dead, advice+sure)
 	}
 	return good("%d packets have left and %d have come back so far", t.Total.TX, t.Total.RX)
 }
@@ -117,6 +118,9 @@ func (d *consult) lan() Finding {
 			return warning(name+" has no link", fmt.Sprintf("The LAN interface %s has no link, so no host of the home gets here.", name), "Check its cable, or the VM's bridge.")
 		}
 	}
+	if d.c.LAN != nil && len(d.c.LAN) == 0 {
+		return good("none, as the section says")
+	}
 	if len(d.g.LAN) == 0 {
 		return warning("there is no LAN", "No interface has a private IPv4 address, so there is no LAN to be a gateway for.",
 			"Give the LAN's interface an address such as 192.168.1.1/24, or name it with lan: in the section.")
@@ -134,5 +138,5 @@ func (d *consult) settings() Finding {
 		return good("everything else is as apply makes it")
 	}
 	return warning("not as apply makes it: "+strings.Join(names, ", "),
-		fmt.Sprintf("Some of what this program makes has changed and may be gone after a reboot: %s.", strings.Join(names, ", ")), applyAdvice)
+		fmt.Sprintf("Some of what this program makes is not as it should be, and may stop working at the next boot: %s.", strings.Join(names, ", ")), applyAdvice)
 }
