@@ -20,12 +20,19 @@ const (
 // tunnel or a real line, and each time the doctor says which it is. Whatever
 // was broken is mended before the next.
 func (g *gateway) doctor() {
+	// The service would mend what is broken here.
+	if _, exit := g.exits("systemctl is-active --quiet mape-netplan.service"); exit == 0 {
+		g.sh("systemctl stop mape-netplan.service")
+		defer g.sh("systemctl start mape-netplan.service")
+	}
 	section := g.sh("cat /etc/mape-netplan.yaml")
 	g.sh("printf '" + strings.ReplaceAll(probeSection, `"`, `\"`) + "' >>/etc/mape-netplan.yaml")
 	g.healthy()
 	g.silentRelay()
 	g.brokenMachine()
-	g.brokenLine()
+	g.noAdvertisement()
+	g.otherPrefixes()
+	g.duplicate()
 	g.homeGateway()
 	g.sh("cat >/etc/mape-netplan.yaml <<'END'\n" + section + "END")
 	g.sh("mape-netplan apply && mape-netplan doctor")
@@ -117,57 +124,73 @@ func (g *gateway) brokenMachine() {
 	}
 }
 
-// brokenLine: the line says something else, or nothing, or another router has
-// the CE address.
-func (g *gateway) brokenLine() {
-	announce := func(a lab.Announce) {
-		g.Helper()
-		if err := g.network.Announce(a); err != nil {
-			g.Fatal(err)
-		}
+// usualLine is what the line's router announces.
+var usualLine = lab.Announce{Prefix: linePrefix, Autonomous: true}
+
+func (g *gateway) announce(a lab.Announce) {
+	g.Helper()
+	if err := g.network.Announce(a); err != nil {
+		g.Fatal(err)
 	}
-	usual := lab.Announce{Prefix: linePrefix, Autonomous: true}
-	announce(lab.Announce{Prefix: linePrefix, Autonomous: true, Silent: true})
+}
+
+// noAdvertisement: the line's router is there no more.
+func (g *gateway) noAdvertisement() {
+	silent := usualLine
+	silent.Silent = true
+	g.announce(silent)
 	g.until("! ip -6 route show default | grep .")
 	g.diagnosed("", exitFailed, "No router advertisement has arrived on eth1")
-	announce(usual)
+	g.announce(usualLine)
 	g.until("ip -6 route show default | grep eth1")
+}
 
-	// Another line's prefix and then a later part of this one's, alone.
-	for _, l := range []struct{ prefix, check, words string }{
-		{"240b:14::/56", "240b:14:", "in no rule … v6plus"},
-		{"2400:4050:5c71:af10::/60", "2400:4050:5c71:af10:", "2400:4050:5c71:af10::/64 is a part, not the first, of the line's 2400:4050:5c71:af00::/56"},
-	} {
-		announce(lab.Announce{Prefix: netip.MustParsePrefix(l.prefix), Autonomous: true})
-		g.until("ip -6 address show dev eth1 | grep " + l.check)
-		g.sh("for a in $(ip -6 -o address show dev eth1 scope global | awk '{print $4}' | grep -v -e /128 -e " + l.check + "); do ip -6 address del $a dev eth1; done")
-		exit := exitFailed
-		if l.check != "240b:14:" {
-			exit = 0 // It works all the same here.
-		}
-		g.diagnosed("", exit, l.words)
-	}
-	// The same where nothing has ever come back.
+// otherPrefixes: the line has another one, which is in no rule, and then a
+// later part of its own, where everything works and where nothing ever has.
+func (g *gateway) otherPrefixes() {
+	const part = "2400:4050:5c71:af10::/64 is a part, not the first, of the line's 2400:4050:5c71:af00::/56"
+	g.renumber("240b:14::/56", "240b:14:")
+	g.diagnosed("", exitFailed, "in no rule … v6plus")
+	g.renumber("2400:4050:5c71:af10::/60", "2400:4050:5c71:af10:")
+	g.diagnosed("", 0, part)
 	g.network.Relay.SetFault(lab.Fault{Deaf: true})
 	g.sh("ip link del mape0; mape-netplan apply")
-	g.asking(func() { g.diagnosed("", exitFailed, "is a part, not the first, of the line's") })
+	g.asking(func() { g.diagnosed("", exitFailed, part) })
 	g.network.Relay.SetFault(lab.Fault{})
-	g.sh("ping -c 1 -W 10 " + lab.Servers[1]) // Now something has.
-	announce(usual)
+	g.sh("ping -c 1 -W 10 " + lab.Servers[1]) // Now something has come back.
+	g.announce(usualLine)
 	g.sh("networkctl reconfigure eth1")
 	g.until("ip -6 address show dev eth1 | grep 2400:4050:5c71:af00::5/64 && ip -6 route show default | grep eth1")
 	g.sh("mape-netplan apply")
 	g.settled()
+}
 
-	if _, err := g.network.WAN.Output(g.ctx, "ip", "-6", "address", "add", ceAddress+"/128", "dev", "line", "nodad"); err != nil {
-		g.Fatal(err)
+// renumber has the router announce another prefix, whose addresses begin so,
+// and takes the others from the machine.
+func (g *gateway) renumber(prefix, begin string) {
+	g.Helper()
+	g.announce(lab.Announce{Prefix: netip.MustParsePrefix(prefix), Autonomous: true})
+	g.until("ip -6 address show dev eth1 | grep " + begin)
+	g.sh("for a in $(ip -6 -o address show dev eth1 scope global | awk '{print $4}' | grep -v -e /128 -e " + begin + "); do ip -6 address del $a dev eth1; done")
+}
+
+// duplicate: another router on the line has the CE address.
+func (g *gateway) duplicate() {
+	other := func(do string) {
+		g.Helper()
+		args := []string{"-6", "address", do, ceAddress + "/128", "dev", "line"}
+		if do == "add" {
+			args = append(args, "nodad")
+		}
+		if _, err := g.network.WAN.Output(g.ctx, "ip", args...); err != nil {
+			g.Fatal(err)
+		}
 	}
+	other("add")
 	g.sh("ip -6 address del " + ceAddress + "/128 dev eth1; ip -6 address add " + ceAddress + "/128 dev eth1 preferred_lft 0")
 	g.until("ip -6 address show dev eth1 | grep dadfailed")
 	g.diagnosed("", exitFailed, "Another router on the line already has the CE address "+ceAddress)
-	if _, err := g.network.WAN.Output(g.ctx, "ip", "-6", "address", "del", ceAddress+"/128", "dev", "line"); err != nil {
-		g.Fatal(err)
-	}
+	other("del")
 	g.sh("ip -6 address del " + ceAddress + "/128 dev eth1; mape-netplan apply")
 	g.settled()
 }
@@ -175,12 +198,9 @@ func (g *gateway) brokenLine() {
 // homeGateway: a home gateway on the line, which its resolver knows, is the
 // line's IPv4 router, and then is not any more.
 func (g *gateway) homeGateway() {
-	usual := lab.Announce{Prefix: linePrefix, Autonomous: true}
-	with := usual
+	with := usualLine
 	with.Resolver = lab.HomeResolver
-	if err := g.network.Announce(with); err != nil {
-		g.Fatal(err)
-	}
+	g.announce(with)
 	g.until("grep DNS=.*" + lab.HomeResolver.String() + " /run/systemd/netif/links/*")
 	for status, says := range map[string]struct {
 		exit  int
@@ -196,9 +216,7 @@ func (g *gateway) homeGateway() {
 			g.Errorf("the home gateway is %s and says %+v", status, r.Symptoms.Home)
 		}
 	}
-	if err := g.network.Announce(usual); err != nil {
-		g.Fatal(err)
-	}
+	g.announce(usualLine)
 }
 
 // until waits for a command in the machine to succeed.
