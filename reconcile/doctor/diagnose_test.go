@@ -110,12 +110,16 @@ func TestDiagnose(t *testing.T) {
 		{"router died", func(p *patient) { p.s.Routers[0].Silent = true }, "router", Bad, "fe80::1 has announced itself … does not answer", "restart"},
 		{"forwarding, networkd", func(p *patient) { p.noRouter(); p.s.Forward = true }, "router", Bad, "IPv6 forwarding is on … accept_ra=2", "accept-ra: true"},
 		{"forwarding, told", func(p *patient) { p.s.Forward, p.s.Links[1].Networkd = true, "yes" }, "", OK, "Nothing is wrong", ""},
-		{"forwarding, not yet", func(p *patient) { p.s.Forward = true }, "router", Warn, "IPv6 forwarding is on", "accept-ra: true"},
+		{"forwarding, and accepted", func(p *patient) { p.s.Forward = true }, "", OK, "Nothing is wrong", ""},
 		{"forwarding, kernel", func(p *patient) {
 			p.noRouter()
 			p.wan().NetworkFile = ""
 			p.s.Links[1].Forward, p.s.Links[1].AcceptRA = "1", "1"
-		}, "router", Bad, "IPv6 forwarding is on … accept_ra=2", "sysctl -w net.ipv6.conf.eth1.accept_ra=2"},
+		}, "router", Bad, "IPv6 forwarding is on … with accept_ra=2", "sysctl -w net.ipv6.conf.eth1.accept_ra=2"},
+		{"forwarding, kernel, not yet", func(p *patient) {
+			p.wan().NetworkFile = ""
+			p.s.Links[1].Forward, p.s.Links[1].AcceptRA = "1", "1"
+		}, "router", Warn, "IPv6 forwarding is on", "accept_ra=2"},
 		{"RA refused", func(p *patient) { p.noRouter(); p.s.Links[1].Networkd = "no" }, "router", Bad, "told to ignore router advertisements", "accept-ra: true"},
 		{"no IPv6", func(p *patient) { p.noRouter(); p.s.Links[1].Disabled = true }, "router", Bad, "IPv6 is switched off", "disable_ipv6=0"},
 		{"only link-local", func(p *patient) { p.wan().Addresses, p.s.Relay = p.wan().Addresses[:1], nil }, "address", Bad, "gives no prefix … only its link-local address", "wan-prefix: pd"},

@@ -82,7 +82,7 @@ func (d *consult) router() Finding {
 		return bad(fmt.Sprintf("%s does not answer on %s", d.s.Routers[i].Via, d.wan),
 			fmt.Sprintf("The line's router %s has announced itself on %s, and does not answer now.", d.s.Routers[i].Via, d.wan),
 			"Wait a minute for its next announcement. If it stays silent, restart the ONU or home gateway.")
-	case i >= 0 && d.deaf(l):
+	case i >= 0 && d.kernelRA(l) && d.deaf(l): // networkd's state is what it does, and it does.
 		return warning(fmt.Sprintf("%s is the router, but %s forwards IPv6 and does not accept the next advertisement", d.s.Routers[i].Via, d.wan),
 			d.deafText(l), d.deafAdvice(l))
 	case i >= 0 && !d.s.Routers[i].RA:
@@ -95,7 +95,7 @@ func (d *consult) router() Finding {
 		return bad("IPv6 is switched off on "+d.wan, fmt.Sprintf("IPv6 is switched off on %s, and the whole line is IPv6.", d.wan),
 			fmt.Sprintf(`Type "sudo sysctl -w net.ipv6.conf.%s.disable_ipv6=0", and remove what sets it at boot (/etc/sysctl.d, ipv6.disable=1 on the kernel's command line).`, d.wan))
 	case d.deaf(l):
-		return bad(fmt.Sprintf("%s forwards IPv6 and so ignores router advertisements", d.wan), d.deafText(l), d.deafAdvice(l))
+		return bad(fmt.Sprintf("no router is known on %s, and it forwards IPv6", d.wan), d.deafText(l), d.deafAdvice(l))
 	case l.Networkd == "no" || l.Networkd == "" && d.kernelRA(l) && l.AcceptRA == "0":
 		return bad(d.wan+" ignores router advertisements", fmt.Sprintf("%s is told to ignore router advertisements, and so does not learn the line's router and prefix.", d.wan),
 			d.acceptAdvice())
@@ -134,6 +134,9 @@ func (d *consult) deaf(l Link) bool {
 }
 
 func (d *consult) deafText(l Link) string {
+	if !d.kernelRA(l) {
+		return fmt.Sprintf("No router advertisement has been accepted on %s, and IPv6 forwarding is on: networkd older than version 256 ignores them then, unless it is told to accept them (what accept_ra=2 is for the kernel).", l.Name)
+	}
 	return fmt.Sprintf("IPv6 forwarding is on, and so %s ignores router advertisements: with accept_ra=2 it would not.", l.Name)
 }
 
