@@ -129,6 +129,11 @@ func TestDiagnose(t *testing.T) {
 		{"DS-Lite", func(p *patient) {
 			p.wan().Addresses, p.s.Relay = []reconcile.Inet{{Prefix: netip.MustParsePrefix("2409:10::5/64")}}, nil
 		}, "rule", Bad, "in no rule … transix … DS-Lite", "cannot serve"},
+		{"another provider's", func(p *patient) { p.section, p.s.Relay = "mape: {provider: nuro}", nil }, "rule", Bad, "in no rule that the section means … but one of ocn", "compute"},
+		{"a later /60, first run", func(p *patient) {
+			p.wan().Addresses[1].Prefix = netip.MustParsePrefix("2400:4050:5c71:af10::5/64")
+			p.s.Tunnel, p.f.Owned = nil, reconcile.Owned{}
+		}, "rule", Bad, "a part, not the first … /56", "own LAN"},
 		{"section", func(p *patient) {
 			p.section = "mape: {prefix: \"2400:4050:5c71::/48\"}"
 		}, "rule", Bad, "mape.prefix", "validate"},

@@ -225,7 +225,7 @@ func (d *consult) rule() Finding {
 func (d *consult) noRule() Finding {
 	all := d.prefixes()
 	if len(all) == 0 || !strings.Contains(d.lineErr.Error(), "no built-in rule covers") {
-		return bad("no rule", sentence("The line's prefix means nothing: "+d.lineErr.Error()), "Correct the section, and type \"mape-netplan compute\" to see what it comes to.")
+		return bad("no rule", sentence("the line's prefix is in no rule that the section means: "+d.lineErr.Error()), "Correct the section, and type \"mape-netplan compute\" to see what it comes to.")
 	}
 	text := fmt.Sprintf("the line's prefix %s is in no rule that is known", all[0])
 	advice := "Ask the provider for its MAP-E rule and write it into the section (keys rules and br), or what its router's status page says (key softwire)."
@@ -259,7 +259,7 @@ func (d *consult) part(seen string) (Finding, bool) {
 	f := warning(seen+"; but "+has+" is not the first part of "+sw.EndUserPrefix.String(),
 		fmt.Sprintf("%s is a part, not the first, of the line's %s: a home gateway has handed it out, and the CE address is in the first part, %s, which is the home gateway's own network.", has, sw.EndUserPrefix, first),
 		"Connect the WAN to the home gateway's own LAN (no other router in between), and see that MAP-E is off in the home gateway.")
-	if d.s.Tunnel == nil || d.s.Tunnel.Total.RX == 0 && d.s.Tunnel.Total.TX >= enoughSent {
+	if t := d.s.Tunnel; t == nil && len(d.f.Owned.Files) == 0 || t != nil && t.Total.RX == 0 && t.Total.TX >= enoughSent {
 		f.State = Bad // Nothing has ever come back.
 	}
 	return f, true
