@@ -25,6 +25,7 @@ func (g *gateway) doctor() {
 		g.sh("systemctl stop mape-netplan.service")
 		defer g.sh("systemctl start mape-netplan.service")
 	}
+	g.sh("conntrack -F") // Steps before this one have left many.
 	section := g.sh("cat /etc/mape-netplan.yaml")
 	g.sh("printf '" + strings.ReplaceAll(probeSection, `"`, `\"`) + "' >>/etc/mape-netplan.yaml")
 	g.healthy()
