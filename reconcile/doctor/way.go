@@ -52,6 +52,9 @@ func (d *consult) relay() Finding {
 			fmt.Sprintf("Packets to the border relay %s leave through %s and not through the line at %s.", br, p.Link, d.wan),
 			`Look at "ip -6 route get `+br.String()+`" and remove the route, VPN or router advertisement that leads there.`)
 	}
+	if !p.Via.IsValid() {
+		return good("%s is reached through %s", br, p.Link)
+	}
 	return good("%s is reached through %s by way of %s", br, p.Link, p.Via)
 }
 
