@@ -261,7 +261,7 @@ func TestDetection(t *testing.T) {
 // TestForeignAddress leaves an address of somebody else as it is.
 func TestForeignAddress(t *testing.T) {
 	g := newGateway(t)
-	g.run(t, "ip", "address", "add", "2001:db8::5/64", "dev", "eth1", "preferred_lft", "300", "valid_lft", "600")
+	g.run(t, "ip", "address", "add", "2001:db8::5/64", "dev", "eth1", "preferred_lft", "300", "valid_lft", "600", "nodad")
 	r := Address{Link: "eth1", Prefix: netip.MustParsePrefix("2001:db8::5/128"), Foreign: true, Present: true}
 	if changes := g.plan(t, []Resource{r}); len(changes) > 0 {
 		t.Errorf("plans %q", names(changes))
