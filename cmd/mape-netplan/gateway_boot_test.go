@@ -15,7 +15,7 @@ var units = []string{"mape-netplan-guard.service", "mape-netplan.service"}
 // late: the machine was booted and installed on a line that was dead. Nothing
 // waited for it, nothing failed, and the gateway works as soon as it is there.
 func (g *gateway) late() {
-	g.healthy()
+	g.booted()
 	if out := g.sh("ip -6 route show default"); out != "" {
 		g.Fatalf("the line was not dead: %s", out)
 	}
@@ -26,8 +26,8 @@ func (g *gateway) late() {
 	g.judged()
 }
 
-// healthy: the boot is over and went well, our units' part of it too.
-func (g *gateway) healthy() {
+// booted: the boot is over and went well, our units' part of it too.
+func (g *gateway) booted() {
 	g.Helper()
 	if out, exit := g.exits("systemctl is-system-running --wait; systemctl --failed --plain --no-legend"); exit != 0 || out != "running\n" {
 		g.Errorf("the boot did not end well: %s\n%s", out, g.sh("systemctl list-jobs; journalctl -b -p warning --no-pager"))
@@ -177,7 +177,7 @@ func (g *gateway) reboot() {
 	}
 	g.cloudInit()
 	g.reached()
-	g.healthy()
+	g.booted()
 	select {
 	case err := <-ended:
 		g.Errorf("the LAN host stopped sending: %v", err)
