@@ -33,6 +33,9 @@ func (h *Host) Discover(ctx context.Context, c *schema.Config, f Facts) (*Discov
 		question.Token = f.Discovered.token
 	}
 	answer, err := client.Ask(ctx, question)
+	if deadline, ok := ctx.Deadline(); ok && !time.Now().Before(deadline) {
+		<-ctx.Done() // A socket may have been a moment faster to give up.
+	}
 	var failure *hb46pp.Failure
 	switch {
 	case ctx.Err() != nil: // Who gives up has learnt nothing of the line.

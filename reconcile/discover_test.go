@@ -14,6 +14,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"mape-netplan/reconcile/nft"
 	"mape-netplan/reconcile/provider/hb46pp"
 	"mape-netplan/reconcile/provider/hb46pp/hb46pptest"
 )
@@ -52,7 +53,7 @@ func (d *discovering) restart() {
 		d.t.Fatal(err)
 	}
 	d.t.Cleanup(handle.Close)
-	d.h = &Host{Root: d.root, Net: handle, HB46PP: hb46pp.Client{
+	d.h = &Host{Root: d.root, Net: handle, NFT: nft.OpenNS(d.ns.fd()), HB46PP: hb46pp.Client{
 		Servers: []netip.AddrPort{d.Resolver}, Interface: "lo", Roots: d.Roots(), Loopback: true,
 		Limits: hb46pp.Limits{DNS: time.Second, Server: time.Second, Total: 5 * time.Second, Body: 1 << 20},
 	}}

@@ -11,7 +11,7 @@ import (
 // nowhere, but connection tracking has them.
 func TestPorts(t *testing.T) {
 	m := newMachine(t)
-	m.section = "mape: {wan: eth1, lan: eth0, softwire: {ce: \"" + ceText + "\", br: \"" + brText + "\", ipv4: 192.0.2.18, psid: 47, psid-len: 8, psid-offset: 4}}"
+	m.section = "mape: {wan: eth1, lan: eth0, softwire: {ce: \"" + ceText + "\", br: \"" + brText + "\", ipv4: 192.0.2.18, psid: 47, psid-len: 8, psid-offset: 4}, conntrack: {dns: 5m}}"
 	m.table(t)
 	m.well(t)
 	flood := func(to string, n int) []io.Closer {
