@@ -53,10 +53,15 @@ func (d *discovering) restart() {
 		d.t.Fatal(err)
 	}
 	d.t.Cleanup(handle.Close)
-	d.h = &Host{Root: d.root, Net: handle, NFT: nft.OpenNS(d.ns.fd()), HB46PP: hb46pp.Client{
-		Servers: []netip.AddrPort{d.Resolver}, Interface: "lo", Roots: d.Roots(), Loopback: true,
+	d.h = &Host{Root: d.root, Net: handle, NFT: nft.OpenNS(d.ns.fd()), HB46PP: clientOf(d.Line)}
+}
+
+// clientOf asks the line of a test.
+func clientOf(l *hb46pptest.Line) hb46pp.Client {
+	return hb46pp.Client{
+		Servers: []netip.AddrPort{l.Resolver}, Interface: "lo", Roots: l.Roots(), Loopback: true,
 		Limits: hb46pp.Limits{DNS: time.Second, Server: time.Second, Total: 5 * time.Second, Body: 1 << 20},
-	}}
+	}
 }
 
 // await is what apply does until it knows the line, and returns its service and CE, or the error.

@@ -36,6 +36,7 @@ type Watch struct {
 	line    string         // the softwire of want, in words
 	forward string         // net.ipv4.ip_forward before the first run, once known
 	retry   retry          // of making the machine something else
+	inquiry inquiry        // of the line
 	mended  ledger         // of keeping it so
 	said    map[string]string
 	passes  int
@@ -63,6 +64,7 @@ func (w *Watch) Run(ctx context.Context) error {
 		return fmt.Errorf("watching for changes: %w", err)
 	}
 	defer w.events.close()
+	defer w.inquiry.running.Wait()
 	if w.compile == nil {
 		w.compile = Compile
 	}
@@ -95,17 +97,19 @@ func (w *Watch) pass(ctx context.Context) (again time.Duration) {
 	w.events.watchFiles(w.Host, w.directories())
 	w.Host.reconnect()
 	w.readSection()
+	w.hear()
 	facts, err := w.look()
 	if err != nil {
 		w.complain("look", Failure, fmt.Sprintf("cannot look at the machine: %v", err))
 		return time.Second
 	}
 	w.fine("look")
+	again = w.inquire(ctx, facts)
 	t := w.aim(facts)
 	if t.changed(w.want) {
 		done, wait := w.make(ctx, t)
 		if !done {
-			again = wait
+			again = soonest(again, wait)
 		}
 	}
 	// What could not be made something else is kept what it was.
@@ -154,7 +158,7 @@ type aim struct {
 // changed says whether an aim is something else than what was made: one that
 // is the same but for what earlier runs left behind is not.
 func (t aim) changed(made []Resource) bool {
-	return t.want != nil && rendering(t.want) != rendering(made)
+	return t.want != nil && (made == nil || rendering(t.want) != rendering(made))
 }
 
 func rendering(all []Resource) string {
@@ -179,6 +183,10 @@ func (w *Watch) aim(f Facts) aim {
 		w.fine("line")
 		w.warn("warning: ", g.Warnings)
 		return aim{g, w.compile(g, f), lineText(g)}
+	}
+	if errors.Is(err, ErrWithdrawn) {
+		w.complain("line", Failure, err.Error())
+		return w.withdrawn(f)
 	}
 	if !errors.Is(err, ErrNotYet) {
 		w.complain("line", Failure, err.Error())

@@ -40,4 +40,5 @@ var recovered = map[string]string{
 	"section": "the section is good again",
 	"line":    "the line is there",
 	"lock":    "the other run has ended",
+	"rules":   "the line tells its rules again",
 }
