@@ -21,6 +21,7 @@ func (s Setting) String() string { return s.File + ": " + s.Name + "=" + s.Value
 type Generated struct {
 	Settings []Setting // in networkd's generated files
 	Present  bool      // that all are wanted, or none
+	Told     bool      // networkd need not read them: the kernel has been told
 	found    []Setting // that are there, in a live one
 }
 
@@ -69,7 +70,7 @@ func (g Generated) Write(ctx context.Context, h *Host) error {
 	if err := h.generate(ctx); err != nil {
 		return err
 	}
-	if h.Bus == nil {
+	if h.Bus == nil || g.Told {
 		return nil
 	}
 	return h.Bus.Reload(ctx)

@@ -65,6 +65,9 @@ func (w *Watch) make(ctx context.Context, t aim) (done bool, again time.Duration
 	if len(w.want) > 1 {
 		want = liveFirst(want)
 	}
+	if renumbers(w.want, t.want) {
+		want = untold(want)
+	}
 	changes, err := Converge(limited, w.Host, want)
 	if err != nil && ctx.Err() != nil {
 		return false, 0 // The service is stopped.

@@ -57,7 +57,7 @@ func (w *Watch) mend(ctx context.Context, f Facts) (again time.Duration) {
 	if len(w.want) == 0 {
 		return 0
 	}
-	differ, again := w.drift(ctx)
+	differ, again := w.drift(ctx, w.want)
 	if len(differ) == 0 {
 		return again
 	}
@@ -67,17 +67,23 @@ func (w *Watch) mend(ctx context.Context, f Facts) (again time.Duration) {
 	}
 	defer unlock()
 	// Whoever had the lock before may have mended it.
-	differ, again = w.drift(ctx)
+	var wrong []Resource
+	for _, c := range differ {
+		wrong = append(wrong, c.After)
+	}
+	differ, soon := w.drift(ctx, wrong)
+	again = soonest(again, soon)
 	for _, c := range differ {
 		again = soonest(again, w.restore(ctx, c))
 	}
 	return again
 }
 
-// drift lists what is to be mended now, and when the rest of what differs is.
-func (w *Watch) drift(ctx context.Context) (now []Change, again time.Duration) {
+// drift lists which of some resources are to be mended now, and when the rest of
+// what differs is.
+func (w *Watch) drift(ctx context.Context, all []Resource) (now []Change, again time.Duration) {
 	missing := map[string]bool{} // tunnels that are to wait
-	for _, r := range w.want {
+	for _, r := range all {
 		name, m := r.Name(), w.mended[r.Name()]
 		live, err := r.Read(ctx, w.Host)
 		if err != nil {
