@@ -51,6 +51,27 @@ func TestUnsolicited(t *testing.T) {
 	}
 }
 
+// TestUnsolicitedFromPeer: a subscriber with the same shared address, or whoever forges it, gets nothing back, though its
+// ports are numbers of the pool. Connection tracking calls most of this invalid, and NAT never sees it.
+func TestUnsolicitedFromPeer(t *testing.T) {
+	for _, name := range []string{"ocn", "overlap", "offset0", "address", "prefix"} {
+		l := newLine(t, natKinds[name])
+		set, pool := l.sw.Ports(), l.gateway().pool()
+		for _, sport := range []uint16{pool.first, pool.last, set[0].First, set[len(set)-1].Last, 1, 40000} {
+			for _, dport := range []uint16{set[0].First, set[len(set)-1].Last, pool.first} {
+				for _, flags := range []byte{0, 1, 2, 4, 0x10, 0x11, 0x12, 0x14, 0x18} {
+					l.inject(t, tcpTo("192.0.2.18", sport, "192.0.2.18", dport, flags))
+				}
+				l.inject(t, udpTo("192.0.2.18", sport, "192.0.2.18", dport, "x"))
+				l.inject(t, echoTo("192.0.2.18", "192.0.2.18", echoReply, dport))
+			}
+		}
+		if n := l.quiet(); n != 0 {
+			t.Errorf("%s: %d packets left", name, n)
+		}
+	}
+}
+
 // mustHearNothing reports whatever comes to a UDP port of a namespace.
 func mustHearNothing(t *testing.T, n *ns, port uint16) {
 	t.Helper()

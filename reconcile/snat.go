@@ -118,11 +118,16 @@ var icmpErrors = []byte{destinationUnreachable, timeExceeded, parameterProblem}
 // together at -400. What is not for a port of the set ends here, so a pool number coming from the line matches nothing.
 func (n nat) prerouting() nft.Chain {
 	c := nft.Chain{Name: "prerouting", Type: nftables.ChainTypeFilter, Hook: *nftables.ChainHookPrerouting, Priority: -350}
-	c.Rules = append(c.Rules,
-		nft.NewRule(nft.Not(nft.IIfType, tunnelType), nft.Accept),
-		n.data(nft.IPDaddr, nft.TCPDport, toPool),
-		nft.NewRule(nft.Not(nft.IIfName, n.tun), nft.Accept),
-		nft.NewRule(nft.Outside(nft.IPDaddr, n.address), nft.Drop))
+	mine := nft.NewRule(nft.Not(nft.IIfName, n.tun), nft.Accept)
+	data := n.data(nft.Within(nft.IPDaddr, n.address), nft.TCPDport, toPool)
+	c.Rules = append(c.Rules, nft.NewRule(nft.Not(nft.IIfType, tunnelType), nft.Accept))
+	if n.accept {
+		// Another tunnel may lead to ports of the shared address as well, by destination NAT in somebody's table.
+		c.Rules = append(c.Rules, mine, data)
+	} else {
+		c.Rules = append(c.Rules, data, mine)
+	}
+	c.Rules = append(c.Rules, nft.NewRule(nft.Outside(nft.IPDaddr, n.address), nft.Drop))
 	c.Rules = append(c.Rules, n.ports(nft.TCPDport, nft.UDPDport, toPool, nil)...)
 	c.Rules = append(c.Rules, nft.NewRule(icmpType(echoReply), n.match(nft.ICMPID, toPool), nft.Accept))
 	for _, e := range icmpErrors {
@@ -145,7 +150,8 @@ func (n nat) postrouting() nft.Chain {
 	c := nft.Chain{Name: "postrouting", Type: nftables.ChainTypeFilter, Hook: *nftables.ChainHookPostrouting, Priority: 300}
 	c.Rules = append(c.Rules,
 		nft.NewRule(nft.Not(nft.OIfType, tunnelType), nft.Accept),
-		n.data(nft.IPSaddr, nft.TCPSport, toReal),
+		// What is for the shared address came out of the tunnel, and would go round: it ends below.
+		n.data(append(nft.Within(nft.IPSaddr, n.address), nft.Outside(nft.IPDaddr, n.address)...), nft.TCPSport, toReal),
 		nft.NewRule(nft.Not(nft.OIfName, n.tun), nft.Accept),
 		nft.NewRule(nft.Outside(nft.IPSaddr, n.address), nft.Drop),
 		nft.NewRule(stray, nft.Drop))
@@ -169,10 +175,9 @@ func (n nat) postrouting() nft.Chain {
 // data lets TCP's data through, which is most of what there is: the first rule that a packet of the tunnel meets. The
 // shared address on a link of the tunnel's type says enough: nobody has two tunnels with one address. Nor is it asked
 // whether a connection is known, as of what opens one: what has the shared address here was translated, or was forged on
-// the LAN, and then tracking takes it for a connection from the middle on.
-func (n nat) data(address, port nft.Field, by string) nft.Rule {
-	return nft.NewRule(nft.Within(address, n.address), nft.Is(nft.IPProtocol, []byte{6}), nft.HasNone(nft.TCPFlags, synFlag),
-		n.match(port, by), nft.Accept)
+// the LAN, which is no more than forging a neighbour's.
+func (n nat) data(shared []expr.Any, port nft.Field, by string) nft.Rule {
+	return nft.NewRule(shared, nft.Is(nft.IPProtocol, []byte{6}), nft.HasNone(nft.TCPFlags, synFlag), n.match(port, by), nft.Accept)
 }
 
 // ports lets TCP and UDP of the set through. A SYN's segment size is lowered to what the tunnel carries. What opens a
