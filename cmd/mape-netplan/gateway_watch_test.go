@@ -27,14 +27,15 @@ var (
 const (
 	followTime = 2 * time.Second
 	mendTime   = time.Second
-	// How often everything is looked at meanwhile: once to see what is so, and
-	// when the line has changed once more to see what is to be changed.
-	passesToMend, passesToFollow = 1, 2
+	// How often everything is looked at meanwhile, or as much is written: to see
+	// what is so, and to change it; when the line has changed, twice as often.
+	passesToMend, passesToFollow = 2, 4
 	// harmTime is how long a host of the LAN looks on while something is broken
 	// and mended: what breaks it begins a second later.
 	harmTime = 5 * time.Second
-	// grace is how long packets of the former line may be on their way.
-	grace = 5 * time.Second
+	// grace is how long packets of the former line may be on their way: until the
+	// gateway follows.
+	grace = 20 * time.Second
 )
 
 // watch: as a service the program follows the line to another prefix under
@@ -61,7 +62,7 @@ func (g *gateway) watch() {
 	g.mends("nft delete table ip mape", "nft flush table ip mape", "nft flush ruleset", "systemctl restart nftables")
 	g.network.Relay.Reset()
 	g.sh("systemctl stop watched")
-	if took, ok := g.reaches(lab.Servers[0], mendTime); !ok {
+	if took, ok := g.reaches(lab.Servers[0], harmTime); !ok {
 		g.Errorf("stopped, the gateway does not work for %v", took)
 	}
 	g.sh("mape-netplan status -c /root/watched")
