@@ -91,6 +91,18 @@ type Count struct {
 	TX uint64 `json:"tx"`
 }
 
+// since is what came after first. A counter that is below it began anew, with a
+// tunnel that was made again.
+func (c Count) since(first Count) Count {
+	if c.RX >= first.RX {
+		c.RX -= first.RX
+	}
+	if c.TX >= first.TX {
+		c.TX -= first.TX
+	}
+	return c
+}
+
 // A Difference is something that is not as it should be.
 type Difference struct {
 	Name   string `json:"name"`

@@ -51,7 +51,7 @@ func (e *examination) watch(ctx context.Context, first Count, begin time.Time) e
 		if err != nil {
 			return err
 		}
-		t.Total, t.Lately = now, Count{now.RX - first.RX, now.TX - first.TX}
+		t.Total, t.Lately = now, now.since(first)
 		if t.Lately.RX > 0 || t.Lately.TX < enoughSent || time.Now().After(late) || ctx.Err() != nil {
 			break
 		}
