@@ -3,9 +3,6 @@ package schema
 import (
 	"errors"
 	"regexp"
-	"slices"
-	"strings"
-	"unicode/utf8"
 
 	"gopkg.in/yaml.v3"
 )
@@ -61,19 +58,4 @@ func (v serverName) read(p *parser, path string, n *yaml.Node) {
 		}
 		return s, nil
 	})
-}
-
-// password matches one in a line of a file.
-var password = regexp.MustCompile(`(["']?pass(?:word)?["']?\s*[:=]\s*)("[^"]*"?|'[^']*'?|[^\s,}#]+)`)
-
-// masked hides passwords in lines that may be shown. They stay as wide.
-func masked(lines []string) []string {
-	shown := slices.Clone(lines)
-	for i, line := range lines {
-		shown[i] = password.ReplaceAllStringFunc(line, func(found string) string {
-			parts := password.FindStringSubmatch(found)
-			return parts[1] + strings.Repeat("*", utf8.RuneCountInString(parts[2]))
-		})
-	}
-	return shown
 }

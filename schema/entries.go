@@ -24,7 +24,7 @@ func (p *parser) entries(path string, n *yaml.Node) []entry {
 			continue
 		}
 		if first, twice := m.names[key.Value]; twice {
-			p.reportRival(at(key), at(first), path, "%s is given twice, first on line %d", quote(key.Value), first.Line)
+			p.reportRival(at(key), at(first), path, "%s is given twice, first on line %d", quote(keyOnly(path, key.Value)), first.Line)
 			continue
 		}
 		m.names[key.Value] = key
@@ -73,7 +73,7 @@ func (m *merge) add(list []entry, n *yaml.Node) []entry {
 			list = m.add(list, inner)
 		}
 	default:
-		m.p.report(at(n), m.path, "<< %s; write an alias of other keys and values, such as <<: *defaults", describe(n))
+		m.p.report(at(n), m.path, "<< %s; write an alias of other keys and values, such as <<: *defaults", m.p.describe(m.path, n))
 	}
 	return list
 }

@@ -143,6 +143,9 @@ func unknownAnchor(e syntaxError, lines []string) fault {
 	alias := "*" + strings.TrimSuffix(strings.TrimPrefix(e.message, "unknown anchor '"), "' referenced")
 	for i, line := range lines {
 		if before, _, ok := strings.Cut(line, alias); ok {
+			if !strings.Contains(masked(lines)[i], alias) {
+				return fault{spot{i + 1, 1 + utf8.RuneCountInString(before)}, "a value that starts with '*' needs quotes around it"}
+			}
 			return fault{spot{i + 1, 1 + utf8.RuneCountInString(before)},
 				alias + " stands for nothing: there is no &" + alias[1:] + " before it"}
 		}

@@ -7,6 +7,15 @@ func (p *parser) wrongType(path string, n *yaml.Node, want string) {
 	p.report(p.value(path), path, "%s; write %s", describe(n), want)
 }
 
+// describe says in words what the value of a path is, without what may be a
+// password.
+func (p *parser) describe(path string, n *yaml.Node) string {
+	if path == "mape.discover" && n.Kind == yaml.ScalarNode && !isNull(n) {
+		return "is one value"
+	}
+	return describe(n)
+}
+
 // describe says in words what a value is.
 func describe(n *yaml.Node) string {
 	switch {

@@ -83,13 +83,13 @@ func (p *parser) value(path string) spot {
 func (p *parser) mapping(path string, n *yaml.Node, keys []key) {
 	if n.Kind != yaml.MappingNode || isTemplate(n) {
 		p.report(p.value(path), path, `%s; write keys and values with ": " between them, as in "%s: …"%s`,
-			describe(n), keys[0].name, fullWidth(p.source.lines, n.Line))
+			p.describe(path, n), keys[0].name, fullWidth(p.source.lines, n.Line))
 		return
 	}
 	for _, e := range p.entries(path, n) {
 		k := lookup(keys, e.name)
 		if k == nil {
-			message, meant := unknownKey(e.name, keys)
+			message, meant := unknownKey(keyOnly(path, e.name), keys)
 			p.report(at(e.key), path, "%s", message)
 			if meant != "" && !p.has(path+"."+meant) {
 				p.source.places[path+"."+meant] = place{at(e.key), at(e.key)} // or it would be missing, too

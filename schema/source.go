@@ -41,7 +41,11 @@ func splitLines(text string) []string {
 // was when it missed something, becomes the last line.
 func (s *source) problem(at spot, path, message string) Problem {
 	line := min(max(at.line, 1), len(s.lines))
-	return Problem{File: s.name, Line: line, Col: at.col, Path: path, Message: message, Source: s.shown[line-1]}
+	shown := s.shown[line-1]
+	if ofDiscover(path) {
+		shown = hideValue(shown) // Which may stand elsewhere, by an alias.
+	}
+	return Problem{File: s.name, Line: line, Col: at.col, Path: path, Message: message, Source: shown}
 }
 
 // find returns the spot of a path, or of the nearest thing around it that the
