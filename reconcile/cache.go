@@ -95,6 +95,9 @@ func (h *Host) cached() *Discovery {
 		err = json.Unmarshal(data, &c)
 	}
 	d := c.Discovery
+	if err == nil && (!d.offers() && d.Problem == "" && !d.Unstored) {
+		err = errors.New("it says nothing of the line") // As null does, which is JSON.
+	}
 	if err != nil {
 		if errors.Is(err, fs.ErrPermission) && h.Hidden != nil {
 			h.Hidden("file "+cachePath, err)

@@ -45,6 +45,8 @@ func TestCache(t *testing.T) {
 	}
 	for text, want := range map[string]string{
 		"":                   "unexpected end of JSON input",
+		"null":               "it says nothing of the line",
+		`{"reply":null}`:     "it says nothing of the line",
 		"nonsense":           "invalid character 'o' in literal null (expecting 'u')",
 		whole[:len(whole)/2]: "unexpected end of JSON input",
 		strings.Replace(whole, "2400:db8::/40", "fe80::/40", 1): "map_e.rules[0]: ipv6 fe80::/40 is no prefix of a line, fe80:: being a link-local address: it is the global IPv6 prefix that the provider hands out, such as 2001:db8:12:3400::/56",
