@@ -206,7 +206,7 @@ func (d netplanDefinition) prefixes() []netip.Prefix {
 
 // definedLinks stands in for the kernel's links where there is no kernel.
 func (h *Host) definedLinks(files []netplanFile) ([]Link, error) {
-	var links []Link
+	links := []Link{} // Not null in JSON, which would be no facts.
 	for _, d := range definitions(files, nil) {
 		if d.Section == "tunnels" {
 			continue
