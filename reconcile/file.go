@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"strings"
+	"syscall"
 )
 
 // mark is how the first line of every file that the program writes begins. A
@@ -46,6 +47,9 @@ func (f File) Read(_ context.Context, h *Host) (Resource, error) {
 	if !info.Mode().IsRegular() {
 		if f.Data == "" {
 			return live, nil // Ours is absent, whatever that is.
+		}
+		if target, _ := h.Root.Readlink(local(f.Path)); target == os.DevNull && path.Ext(f.Path) == ".service" {
+			return nil, fmt.Errorf("unit %s: %w", path.Base(f.Path), masked(path.Base(f.Path)))
 		}
 		return nil, fmt.Errorf("is not a regular file but %s; move it away first", info.Mode().Type())
 	}
@@ -102,7 +106,11 @@ func (h *Host) replace(f File) error {
 }
 
 func (h *Host) writeSynced(name string, f File) error {
-	w, err := h.Root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, f.Mode)
+	// One that was left, or that somebody put there, is not written through.
+	if err := h.Root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	w, err := h.Root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL|syscall.O_NOFOLLOW, f.Mode)
 	if err != nil {
 		return err
 	}

@@ -90,7 +90,7 @@ func (u Unit) read(ctx context.Context, h *Host, conn *dbus.Conn) (live loaded, 
 	live.found = load != "not-found"
 	switch {
 	case load == "masked" && u.State != "":
-		return live, fmt.Errorf("is masked: to have it run, \"systemctl unmask %s\"", u.Unit)
+		return live, masked(u.Unit)
 	case load == "error" || load == "bad-setting":
 		return live, fmt.Errorf("systemd cannot use its file: see \"systemd-analyze verify %s\"", u.Unit)
 	}
@@ -105,6 +105,11 @@ func (u Unit) read(ctx context.Context, h *Host, conn *dbus.Conn) (live loaded, 
 	live.busy = len(job) > 0 && job[0] != uint32(0)
 	live.last, _ = all["Result"].(string)
 	return live, err
+}
+
+// masked is the error of a unit that the administrator has forbidden to start.
+func masked(unit string) error {
+	return fmt.Errorf("is masked: to have it run, \"systemctl unmask %s\"", unit)
 }
 
 // program is the unit's own when exe, a process's link to what it runs, leads to
