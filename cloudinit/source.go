@@ -8,6 +8,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"strings"
+	"syscall"
 )
 
 // DefaultPath is where the section is when nobody says otherwise: cloud-init's
@@ -29,7 +31,7 @@ func Section(name string, in io.Reader, root string) (shown string, data []byte,
 		shown = name
 	}
 	if name != "-" {
-		f, err := os.Open(shown)
+		f, err := open(shown)
 		if errors.Is(err, fs.ErrNotExist) && name == "" {
 			return shown, nil, fmt.Errorf("there is no %s; write the mape: section into it, or name the file that has it with --config FILE", shown)
 		}
@@ -47,4 +49,22 @@ func Section(name string, in io.Reader, root string) (shown string, data []byte,
 		return shown, nil, fmt.Errorf("%s: %w", shown, err)
 	}
 	return shown, data, nil
+}
+
+// open opens a section's file. A FIFO is refused: nobody may ever write to it,
+// and at boot everything would wait. What the process was given as open, a
+// shell's <(...), is below /dev and is read whatever it is.
+func open(name string) (*os.File, error) {
+	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil || strings.HasPrefix(name, "/dev/") || strings.HasPrefix(name, "/proc/") {
+		return f, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() && !info.IsDir() { // A directory's own error says so.
+		err = fmt.Errorf("%s is not a regular file; write the section into one, or give it on stdin with --config -", name)
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
 }
