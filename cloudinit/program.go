@@ -61,7 +61,7 @@ func Program(executable, root string) (string, error) {
 // they cannot read it.
 func Path(config, root string) (string, error) {
 	if config == "" {
-		return "", nil
+		return "", readable(DefaultPath, root)
 	}
 	if config == "-" {
 		return "", fmt.Errorf("the units cannot read a section from stdin; write it into %s", root+DefaultPath)
@@ -84,6 +84,9 @@ func Path(config, root string) (string, error) {
 	if err := visible(file); err != nil {
 		return "", fmt.Errorf("the units could not read %s: %w; write the section into %s", file, err, DefaultPath)
 	}
+	if err := readable(file, root); err != nil {
+		return "", err
+	}
 	if file == DefaultPath {
 		return "", nil
 	}
@@ -92,13 +95,21 @@ func Path(config, root string) (string, error) {
 
 // visible says why a unit cannot use a path.
 func visible(file string) error {
+	if err := seen(file); err != nil {
+		return err
+	}
+	if !plain.MatchString(file) {
+		return errors.New("its path has characters other than letters, digits and ._+-/")
+	}
+	return nil
+}
+
+// seen says why a unit does not see a path, which may be of any characters.
+func seen(file string) error {
 	for _, dir := range unseen {
 		if strings.HasPrefix(file, dir+"/") {
 			return fmt.Errorf("they see nothing below %s, or not at every boot", dir)
 		}
-	}
-	if !plain.MatchString(file) {
-		return errors.New("its path has characters other than letters, digits and ._+-/")
 	}
 	return nil
 }

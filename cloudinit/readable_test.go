@@ -1,0 +1,99 @@
+package cloudinit_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"mape-netplan/cloudinit"
+)
+
+// TestPathLinks: a link leads where the units see it, or is refused, and is an image's own.
+func TestPathLinks(t *testing.T) {
+	root := t.TempDir()
+	for _, dir := range []string{"etc", "srv", "home/me"} {
+		if err := os.MkdirAll(filepath.Join(root, dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"srv/gw.yaml", "home/me/gw.yaml"} {
+		if err := os.WriteFile(filepath.Join(root, name), []byte("mape: {}\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, config := range []string{"", root + "/etc/gw.yaml"} {
+		file := filepath.Join(root, cloudinit.DefaultPath)
+		if config != "" {
+			file = config
+		}
+		for target, want := range map[string]string{
+			"../home/me/gw.yaml": "a link to /home/me/gw.yaml: they see nothing below /home, or not at every boot; write the section itself into " + file,
+			"/home/me/gw.yaml":   "a link to /home/me/gw.yaml: they see nothing below /home",
+			"/etc/../mine":       "a link to /home/me/gw.yaml",
+			"/mine":              "a link to /home/me/gw.yaml",
+			"gone/gw.yaml":       "",
+			"../srv/gw.yaml":     "",
+			"/srv/gw.yaml":       "",
+			"/loop":              "too many levels of symbolic links",
+		} {
+			for link, to := range map[string]string{file: target, root + "/mine": "home/me/gw.yaml", root + "/loop": "loop"} {
+				os.Remove(link)
+				if err := os.Symlink(to, link); err != nil {
+					t.Fatal(err)
+				}
+			}
+			_, err := cloudinit.Path(config, root)
+			if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+				t.Errorf("%q to %s: %v", config, target, err)
+			}
+		}
+	}
+}
+
+// TestPathOwner: the units are root, who may not read everything.
+func TestPathOwner(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("files of others need root")
+	}
+	// Not below /tmp, which is refused before.
+	dir, err := os.MkdirTemp("/var/lib", "mape-test-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	section := dir + "/gw.yaml"
+	if err := os.WriteFile(section, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		mode, dirMode       os.FileMode
+		owner, group, dirOf int
+		want                string
+	}{
+		{0o600, 0o700, 0, 0, 0, ""},
+		{0o644, 0o755, 65534, 65534, 0, ""},
+		{0o640, 0o755, 65534, 0, 0, ""},
+		{0o600, 0o755, 65534, 65534, 0, "it belongs to user 65534, and they read what root owns or everybody may read: sudo chown root:root " + section},
+		{0o640, 0o755, 65534, 65534, 0, "sudo chown root:root "},
+		{0o604, 0o755, 65534, 0, 0, "sudo chown root:root "}, // The group counts before the others.
+		{0o600, 0o700, 0, 0, 65534, "the directory " + dir + " belongs to user 65534, who keeps others out; write the section into /etc/mape-netplan.yaml"},
+		{0o600, 0o711, 0, 0, 65534, ""},
+	} {
+		for name, set := range map[string]struct {
+			owner, group int
+			mode         os.FileMode
+		}{section: {test.owner, test.group, test.mode}, dir: {test.dirOf, test.dirOf, test.dirMode}} {
+			if err := os.Chown(name, set.owner, set.group); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Chmod(name, set.mode); err != nil {
+				t.Fatal(err)
+			}
+		}
+		path, err := cloudinit.Path(section, "")
+		if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%+v: %q, %v", test, path, err)
+		}
+	}
+}
