@@ -30,9 +30,10 @@ type Guard struct {
 	Why  error
 }
 
-// GuardOf is the guard for a section; nil is one that cannot be read. The table
-// of a remembered line is the very one that a run on that line makes, so that
-// nothing has to be written again when the line is there.
+// GuardOf is the guard for a section; nil is one that cannot be read, whose
+// tunnel is that of our files. The table of a remembered line is the very one
+// that a run on that line makes, so that nothing has to be written again when
+// the line is there.
 func GuardOf(c *schema.Config, o Owned) Guard {
 	g := Guard{Tunnels: slices.Clone(o.Tunnels)}
 	add := func(tunnel string) {
@@ -41,7 +42,9 @@ func GuardOf(c *schema.Config, o Owned) Guard {
 		}
 	}
 	if c == nil {
-		add(defaultTunnel)
+		if len(g.Tunnels) == 0 {
+			add(defaultTunnel)
+		}
 		g.Why = errors.New("there is no section to know the line from")
 	} else {
 		add(c.Tunnel)

@@ -74,7 +74,8 @@ func TestWall(t *testing.T) {
 		{auto, "mape0", "no earlier run has left a line to remember", Owned{}},
 		{"{tunnel: ipoe}", "old0 ipoe", "no earlier run", Owned{Tunnels: []string{"old0"}}},
 		{auto, "old0 mape0", "2001:db8::", outside},
-		{"", "old0 mape0", "no section", outside},
+		{"", "old0", "no section", outside},
+		{"", "mape0", "no section", Owned{}},
 	} {
 		var c *schema.Config
 		if test.section != "" {

@@ -67,6 +67,31 @@ func TestWatchRemembers(t *testing.T) {
 	w.says(t, 2*second, "CE "+ceOfOther, "changed in", "table ip mape")
 }
 
+// TestWatchBeginsWithoutASection: one that is bad when the service starts leaves
+// a gateway at work as it is, whatever its tunnel is called.
+func TestWatchBeginsWithoutASection(t *testing.T) {
+	for _, tunnel := range []string{defaultTunnel, "wan4"} {
+		g := newGateway(t)
+		g.run(t, "sh", "-ec", "ip link add "+tunnel+" type bridge; ip link set "+tunnel+" up")
+		w := startWatch(t, g, "{tunnel: "+tunnel+", "+lineSection[1:])
+		w.says(t, 10*second, "CE "+ceOfLine, "changed in")
+		w.rest(t)
+		w.stop()
+		w.section(t, "{tunnel: "+tunnel+", nonsense: 1}")
+		before := g.snapshot(t)
+		w = startWatch(t, g, "{tunnel: "+tunnel+", nonsense: 1}")
+		w.says(t, second, "<3>", "nonsense")
+		w.rest(t)
+		unchanged(t, before, g.snapshot(t))
+		// It knows no NAT without a section, but keeps everything else in.
+		w.run(t, "nft", "flush", "ruleset")
+		w.await(t, "the guard is back", 2*second, func() bool {
+			out, _ := w.try("nft", "list", "table", "ip", "mape")
+			return strings.Contains(out, `oifname "`+tunnel+`" drop`)
+		})
+	}
+}
+
 // TestWatchForwards goes on without a forward whose port another line does not
 // have, and says so.
 func TestWatchForwards(t *testing.T) {
