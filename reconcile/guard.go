@@ -51,7 +51,7 @@ func GuardOf(c *schema.Config, o Owned) Guard {
 		g.Line, g.Why = Remembered(c, o)
 	}
 	if g.Why == nil {
-		g.Table = Table{natTable(g.Line)}
+		g.Table = Table{walled(natTable(g.Line), slices.DeleteFunc(slices.Clone(g.Tunnels), func(tunnel string) bool { return tunnel == g.Line.Tunnel }))}
 	} else {
 		g.Table = Table{wall(g.Tunnels)}
 	}
@@ -61,13 +61,32 @@ func GuardOf(c *schema.Config, o Owned) Guard {
 // wall is a table that lets nothing through the tunnels. Its base chains are
 // those of the NAT, which replaces their rules without unhooking them.
 func wall(tunnels []string) nft.Table {
-	in := nft.Chain{Name: "prerouting", Type: nftables.ChainTypeFilter, Hook: *nftables.ChainHookPrerouting, Priority: -350}
-	out := nft.Chain{Name: "postrouting", Type: nftables.ChainTypeFilter, Hook: *nftables.ChainHookPostrouting, Priority: 300}
-	for _, t := range tunnels {
-		in.Rules = append(in.Rules, nft.NewRule(nft.Is(nft.IIfName, ifname(t)), nft.Drop))
-		out.Rules = append(out.Rules, nft.NewRule(nft.Is(nft.OIfName, ifname(t)), nft.Drop))
+	return walled(nft.Table{Name: tableName, Chains: []nft.Chain{
+		{Name: "prerouting", Type: nftables.ChainTypeFilter, Hook: *nftables.ChainHookPrerouting, Priority: -350},
+		{Name: "postrouting", Type: nftables.ChainTypeFilter, Hook: *nftables.ChainHookPostrouting, Priority: 300},
+	}}, tunnels)
+}
+
+// walled is a table that lets nothing through the tunnels, before any of its own
+// rules. Those of earlier files stand until a run takes them away.
+func walled(t nft.Table, tunnels []string) nft.Table {
+	for i, c := range t.Chains {
+		var link nft.Field
+		switch c.Name {
+		case "prerouting":
+			link = nft.IIfName
+		case "postrouting":
+			link = nft.OIfName
+		default:
+			continue
+		}
+		var drops []nft.Rule
+		for _, tunnel := range tunnels {
+			drops = append(drops, nft.NewRule(nft.Is(link, ifname(tunnel)), nft.Drop))
+		}
+		t.Chains[i].Rules = slices.Concat(drops, c.Rules)
 	}
-	return nft.Table{Name: tableName, Chains: []nft.Chain{in, out}}
+	return t
 }
 
 // Holds says whether a live table is guard enough: any that guards each of the

@@ -101,6 +101,50 @@ func TestWall(t *testing.T) {
 	}
 }
 
+// TestGuardOfRenamed guards the tunnel that the files have as well as the one
+// that the section names now, whose NAT it is.
+func TestGuardOfRenamed(t *testing.T) {
+	owned := Owned{Tunnels: []string{"wan4"}, Memory: &Memory{CE: netip.MustParseAddr(ceOfLine)}}
+	same, renamed := GuardOf(sectionOf(t, "{tunnel: wan4}"), owned), GuardOf(sectionOf(t, "{tunnel: new4}"), owned)
+	for _, g := range []Guard{same, renamed} {
+		if g.Why != nil || !g.Holds(g.Table) {
+			t.Errorf("%v: %v: the table does not guard them:\n%s", g.Tunnels, g.Why, g.Table.Text())
+		}
+	}
+	if same.Table.Text() != natTable(same.Line).Text() {
+		t.Errorf("a tunnel that was not renamed has\n%s", same.Table.Text())
+	}
+	for _, rule := range []string{`iifname "wan4" drop`, `oifname "wan4" drop`} {
+		if strings.Count(renamed.Table.Text(), rule) != 1 {
+			t.Errorf("%s is not once in\n%s", rule, renamed.Table.Text())
+		}
+	}
+	if renamed.Holds(Table{natTable(renamed.Line)}) || renamed.Holds(Table{wall([]string{"new4"})}) {
+		t.Error("a table that leaves wan4 open is taken for the guard")
+	}
+}
+
+// TestRenamedStops lets nothing of any kind out by a tunnel that is to have
+// another name, though the NAT of the line is in place.
+func TestRenamedStops(t *testing.T) {
+	l := bareLine(t, natKinds["ocn"])
+	g := l.gateway()
+	old := g.Tunnel
+	g.Tunnel = "new4"
+	if err := walled(natTable(g), []string{old}).Write(l.conn); err != nil {
+		t.Fatal(err)
+	}
+	for _, from := range []*ns{l.lan, l.gw} {
+		for _, c := range sockets(t, from, 20) {
+			c.WriteToUDPAddrPort([]byte("x"), netip.MustParseAddrPort(server+":3478"))
+		}
+		from.try("ping", "-c1", "-W1", server)
+	}
+	if n := l.quiet(); n != 0 {
+		t.Errorf("%d packets left", n)
+	}
+}
+
 // TestWallStops holds up every packet at a real interface, ours, the LAN's and
 // the internet's.
 func TestWallStops(t *testing.T) {
