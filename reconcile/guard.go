@@ -31,11 +31,11 @@ type Guard struct {
 }
 
 // GuardOf is the guard for a section; nil is one that cannot be read, whose
-// tunnel is that of our files. The table of a remembered line is the very one
+// tunnel is that of our files. Of the facts it needs what is remembered. The table of a remembered line is the very one
 // that a run on that line makes, so that nothing has to be written again when
 // the line is there.
-func GuardOf(c *schema.Config, o Owned) Guard {
-	g := Guard{Tunnels: slices.Clone(o.Tunnels)}
+func GuardOf(c *schema.Config, f Facts) Guard {
+	g := Guard{Tunnels: slices.Clone(f.Owned.Tunnels)}
 	add := func(tunnel string) {
 		if !slices.Contains(g.Tunnels, tunnel) {
 			g.Tunnels = append(g.Tunnels, tunnel)
@@ -48,7 +48,7 @@ func GuardOf(c *schema.Config, o Owned) Guard {
 		g.Why = errors.New("there is no section to know the line from")
 	} else {
 		add(c.Tunnel)
-		g.Line, g.Why = Remembered(c, o)
+		g.Line, g.Why = Remembered(c, f)
 	}
 	if g.Why == nil {
 		g.Table = Table{walled(natTable(g.Line), slices.DeleteFunc(slices.Clone(g.Tunnels), func(tunnel string) bool { return tunnel == g.Line.Tunnel }))}
@@ -110,11 +110,11 @@ func guards(t Table, tunnel string) bool {
 // PutGuard reads what is remembered and installs the guard where none is. It
 // needs no link, no daemon and no line.
 func PutGuard(ctx context.Context, h *Host, c *schema.Config) (g Guard, made bool, err error) {
-	owned, err := h.ownedFiles(Facts{})
+	remembered, err := h.remembered()
 	if err != nil {
 		return g, false, err
 	}
-	g = GuardOf(c, owned)
+	g = GuardOf(c, remembered)
 	live, err := nft.ReadRules(h.NFT, tableName)
 	if err == nil && !g.Holds(Table{live}) {
 		made, err = true, g.Table.Write(ctx, h)
@@ -147,11 +147,11 @@ func (h *Host) Unguard(ctx context.Context) error {
 // Shut sets the tunnels down: without a guard nothing may leave by them. It
 // returns those that were up or down and there.
 func Shut(h *Host, c *schema.Config) (shut []string, err error) {
-	owned, err := h.ownedFiles(Facts{})
+	remembered, err := h.remembered()
 	if err != nil {
 		return nil, err
 	}
-	for _, tunnel := range GuardOf(c, owned).Tunnels {
+	for _, tunnel := range GuardOf(c, remembered).Tunnels {
 		link, e := h.link(tunnel)
 		if link != nil && link.Type() == "ip6tnl" {
 			if e = h.Net.LinkSetDown(link); e == nil {

@@ -41,14 +41,14 @@ func TestMemory(t *testing.T) {
 			}
 			// Without the line and the MTU, which are found out.
 			bare := strings.NewReplacer("prefix: '2400:4050:5c71:af00::/56'", "provider: auto", "mtu: 1400, ", "").Replace(section)
-			guard := GuardOf(sectionOf(t, bare), owned)
+			guard := GuardOf(sectionOf(t, bare), Facts{Owned: owned})
 			if guard.Why != nil || guard.Table.Text() != natTable(g).Text() {
 				t.Errorf("%s: %v: the guard is not the table of a run, but\n%s", section, guard.Why, guard.Table.Text())
 			}
 			// A prefix that is given goes before what is remembered.
 			c := sectionOf(t, strings.Replace(section, "5c71:af00", "5c71:b000", 1))
 			c.Forwards = nil
-			if other := GuardOf(c, owned); other.Why != nil || other.Line.Softwire.CE == g.Softwire.CE {
+			if other := GuardOf(c, Facts{Owned: owned}); other.Why != nil || other.Line.Softwire.CE == g.Softwire.CE {
 				t.Errorf("%s: with another prefix: %v, %v", section, other.Why, other.Line)
 			}
 			// What was edited tells nothing, and hurts nobody.
@@ -81,7 +81,7 @@ func TestWall(t *testing.T) {
 		if test.section != "" {
 			c = sectionOf(t, test.section)
 		}
-		g := GuardOf(c, test.owned)
+		g := GuardOf(c, Facts{Owned: test.owned})
 		if g.Why == nil || !strings.Contains(g.Why.Error(), test.why) || strings.Join(g.Tunnels, " ") != test.tunnels {
 			t.Errorf("%q: guards %q: %v", test.section, g.Tunnels, g.Why)
 		}
@@ -105,7 +105,7 @@ func TestWall(t *testing.T) {
 // that the section names now, whose NAT it is.
 func TestGuardOfRenamed(t *testing.T) {
 	owned := Owned{Tunnels: []string{"wan4"}, Memory: &Memory{CE: netip.MustParseAddr(ceOfLine)}}
-	same, renamed := GuardOf(sectionOf(t, "{tunnel: wan4}"), owned), GuardOf(sectionOf(t, "{tunnel: new4}"), owned)
+	same, renamed := GuardOf(sectionOf(t, "{tunnel: wan4}"), Facts{Owned: owned}), GuardOf(sectionOf(t, "{tunnel: new4}"), Facts{Owned: owned})
 	for _, g := range []Guard{same, renamed} {
 		if g.Why != nil || !g.Holds(g.Table) {
 			t.Errorf("%v: %v: the table does not guard them:\n%s", g.Tunnels, g.Why, g.Table.Text())

@@ -53,15 +53,22 @@ func Recall(c *schema.Config, o Owned) (*schema.Config, bool) {
 	return &r, true
 }
 
+// remembered are the facts that files tell: what our own were made for, and what
+// the line said of its rules.
+func (h *Host) remembered() (Facts, error) {
+	owned, err := h.ownedFiles(Facts{})
+	return Facts{Owned: owned, Discovered: h.discovery()}, err
+}
+
 // Remembered is the gateway of the remembered line, as far as the table of
 // nftables depends on it: no interface but the tunnel is known. An error says
 // why the section makes none of it.
-func Remembered(c *schema.Config, o Owned) (*Gateway, error) {
-	r, known := Recall(c, o)
+func Remembered(c *schema.Config, f Facts) (*Gateway, error) {
+	r, known := Recall(c, f.Owned)
 	if !known {
 		return nil, notYet{errNoMemory}
 	}
-	line, err := Derive(r, Facts{})
+	line, err := Derive(r, Facts{Discovered: f.Discovered})
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +76,7 @@ func Remembered(c *schema.Config, o Owned) (*Gateway, error) {
 		return nil, err
 	}
 	return &Gateway{
-		Line: line, Tunnel: r.Tunnel, MTU: rememberedMTU(r, o),
+		Line: line, Tunnel: r.Tunnel, MTU: rememberedMTU(r, f.Owned),
 		Forwards: r.Forwards, Inbound: r.Inbound, Conntrack: r.Conntrack,
 	}, nil
 }

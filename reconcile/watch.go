@@ -176,7 +176,7 @@ func rendering(all []Resource) string {
 // can be made of the section, it is nothing: whatever was made stays.
 func (w *Watch) aim(f Facts) aim {
 	if w.section == nil {
-		return w.guarded(GuardOf(nil, f.Owned), nil)
+		return w.guarded(GuardOf(nil, f), nil)
 	}
 	g, err := w.resolve(f)
 	if err == nil {
@@ -193,7 +193,7 @@ func (w *Watch) aim(f Facts) aim {
 		if w.want != nil {
 			return aim{}
 		}
-		return w.guarded(GuardOf(w.section, f.Owned), nil)
+		return w.guarded(GuardOf(w.section, f), nil)
 	}
 	if recalled, ok := Recall(w.section, f.Owned); ok {
 		if g, e := Resolve(recalled, f); e == nil {
@@ -211,7 +211,7 @@ func (w *Watch) aim(f Facts) aim {
 	if err != nil && !errors.Is(err, ErrNotYet) {
 		w.complain("asking", Failure, err.Error())
 	}
-	return w.guarded(GuardOf(w.section, f.Owned), asking)
+	return w.guarded(GuardOf(w.section, f), asking)
 }
 
 // resolve is Resolve, but for a forward that is in the section by its port and

@@ -123,3 +123,47 @@ func TestWatchMendsWhileAsking(t *testing.T) {
 	l.due(t)
 	l.says(t, 5*second, "the line tells its rules again")
 }
+
+// TestGuardOfDiscovered puts at boot, when nobody can be asked, the NAT in place
+// whose rules the line told before.
+func TestGuardOfDiscovered(t *testing.T) {
+	l := newWatchedLine(t)
+	l.says(t, 10*second, "CE "+ceOfOffer, "changed in")
+	l.rest(t)
+	l.stop()
+	table := func() string {
+		live, err := Table{}.Read(t.Context(), l.h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return live.Text()
+	}
+	before := table()
+	boot := func() (g Guard, now string) {
+		t.Helper()
+		l.run(t, "sh", "-ec", "nft flush ruleset; ip address flush dev eth1 scope global")
+		l.h.learnt.Store(nil)
+		l.do(func() {
+			var made bool
+			var err error
+			if g, made, err = PutGuard(t.Context(), l.h, sectionOf(t, "{wan: eth1, lan: eth0, provider: discover}")); err != nil || !made {
+				t.Errorf("made %v: %v", made, err)
+			}
+		})
+		return g, table()
+	}
+	if g, now := boot(); g.Why != nil || now != before {
+		t.Errorf("%v: the guard is\n%s", g.Why, now)
+	}
+	for what, why := range map[string]string{"[[[": "cannot be read", "": "has not been asked"} {
+		if err := (Cache{what}).Write(t.Context(), l.h); err != nil {
+			t.Fatal(err)
+		}
+		if g, now := boot(); g.Why == nil || !strings.Contains(g.Why.Error(), why) || !strings.Contains(now, `oifname "mape0" drop`) {
+			t.Errorf("the file has %q: %v: the guard is\n%s", what, g.Why, now)
+		}
+	}
+	if n := len(l.Asked()); n != 1 {
+		t.Errorf("asked %d times", n)
+	}
+}
