@@ -61,11 +61,17 @@ func (d *Discovery) unasked(c *schema.Config, f Facts, wan Link, now time.Time) 
 	return next
 }
 
+// asksNow says whether the line is to be asked at once.
+func asksNow(c *schema.Config, f Facts) bool {
+	now := time.Now()
+	next := NextDiscovery(c, f, now)
+	return !next.IsZero() && !next.After(now)
+}
+
 // inform asks the line where that is due, and returns the facts with what it
 // says.
 func (h *Host) inform(ctx context.Context, c *schema.Config, f Facts) (Facts, error) {
-	now := time.Now()
-	if next := NextDiscovery(c, f, now); next.IsZero() || next.After(now) {
+	if !asksNow(c, f) {
 		return f, nil
 	}
 	d, err := h.Discover(ctx, c, f)
