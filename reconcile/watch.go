@@ -32,7 +32,7 @@ type Watch struct {
 	compile func(*Gateway, Facts) []Resource // Compile
 	events  *events
 	section *schema.Config // the last good one; nil is none yet
-	want    []Resource     // what the machine was last made, all of it
+	want    []Resource     // what the machine was last made, but for what is absent
 	line    string         // the softwire of want, in words
 	forward string         // net.ipv4.ip_forward before the first run, once known
 	retry   retry          // of making the machine something else

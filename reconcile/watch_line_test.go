@@ -92,6 +92,26 @@ func TestWatchBeginsWithoutASection(t *testing.T) {
 	}
 }
 
+// TestWatchLeavesOthers leaves alone what somebody else puts where the gateway
+// of an earlier line had it.
+func TestWatchLeavesOthers(t *testing.T) {
+	w := newWatch(t, auto)
+	w.run(t, "ip", "address", "add", lineAddress, "dev", "eth1")
+	w.says(t, 10*second, "CE "+ceOfLine, "changed in")
+	w.rest(t)
+	w.run(t, "sh", "-ec", "ip address add "+otherAddress+" dev eth1; ip address del "+lineAddress+" dev eth1")
+	w.says(t, 5*second, "CE "+ceOfOther, "changed in")
+	w.rest(t)
+	w.forget()
+	w.run(t, "ip", "address", "add", ceOfLine+"/128", "dev", "eth1", "nodad")
+	w.run(t, "nft", "delete", "table", "ip", "mape") // So that it has certainly looked.
+	w.says(t, second, "mended table ip mape")
+	w.rest(t)
+	if out := w.run(t, "ip", "-6", "address", "show", "dev", "eth1"); !strings.Contains(out, ceOfLine+"/128") {
+		t.Errorf("it has deleted what is not its own:\n%s\n%s", out, strings.Join(w.log, "\n"))
+	}
+}
+
 // TestWatchForwards goes on without a forward whose port another line does not
 // have, and says so.
 func TestWatchForwards(t *testing.T) {

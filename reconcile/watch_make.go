@@ -82,7 +82,7 @@ func (w *Watch) make(ctx context.Context, t aim) (done bool, again time.Duration
 	}
 	w.retry = retry{}
 	delete(w.said, "make")
-	w.want, w.line, w.mended = t.want, t.line, ledger{}
+	w.want, w.line, w.mended = lasting(t.want), t.line, ledger{}
 	what := "everything was there"
 	if len(changes) > 0 {
 		what = fmt.Sprintf("changed in %v: %s", time.Since(begin).Round(time.Millisecond), strings.Join(changed(changes), ", "))
@@ -108,6 +108,16 @@ func liveFirst(want []Resource) []Resource {
 	all := slices.Clone(want)
 	slices.SortStableFunc(all, func(a, b Resource) int { return cmp.Compare(rank(a), rank(b)) })
 	return all
+}
+
+// lasting is what is kept of what was made: not that something of an earlier
+// line is absent, because whoever puts it there later has a reason. Connections
+// that are translated as nobody wants are looked for again.
+func lasting(want []Resource) []Resource {
+	return slices.DeleteFunc(slices.Clone(want), func(r Resource) bool {
+		_, ok := r.(Flows)
+		return !ok && r.Text() == ""
+	})
 }
 
 func changed(changes []Change) (names []string) {
