@@ -57,7 +57,8 @@ const (
 // meanwhile.
 const passTime = 20 * time.Second
 
-// Run watches until ctx ends, and leaves everything as it is then.
+// Run watches until ctx ends, and leaves everything as it is then. An error is
+// that the machine cannot be listened to, or not any more.
 func (w *Watch) Run(ctx context.Context) error {
 	var err error
 	if w.events, err = w.Host.listen(); err != nil {
@@ -77,7 +78,10 @@ func (w *Watch) Run(ctx context.Context) error {
 		again := w.pass(ctx)
 		w.Notify(ready + "WATCHDOG=1\nSTATUS=" + w.status())
 		ready = ""
-		reload, alive := w.wait(ctx, again)
+		reload, alive, err := w.wait(ctx, again)
+		if err != nil {
+			return err
+		}
 		if !alive {
 			w.Notify("STOPPING=1\nSTATUS=stopping; the gateway stays as it is")
 			return nil

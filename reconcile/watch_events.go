@@ -18,6 +18,7 @@ import (
 type events struct {
 	wake     chan struct{} // holds one
 	hurry    chan struct{} // likewise, when the guard may be gone
+	deaf     chan error    // holds one: why a socket is read no more
 	sockets  []*netlink.Conn
 	files    *fsnotify.Watcher
 	watching map[string]bool // directories
@@ -33,7 +34,7 @@ const eventRoom = 8 << 20
 
 // listen begins to listen, before the first look: what happens later wakes.
 func (h *Host) listen() (e *events, err error) {
-	e = &events{wake: make(chan struct{}, 1), hurry: make(chan struct{}, 1), watching: map[string]bool{}, names: map[string]bool{}, culprits: map[string]culprit{}}
+	e = &events{wake: make(chan struct{}, 1), hurry: make(chan struct{}, 1), deaf: make(chan error, 1), watching: map[string]bool{}, names: map[string]bool{}, culprits: map[string]culprit{}}
 	defer func() {
 		if err != nil {
 			e.close()
@@ -81,6 +82,10 @@ func (e *events) join(family int, hear func(netlink.Message), forget func(), gro
 			case err != nil:
 				e.awake() // Whatever it was, a look does no harm.
 				if len(messages) == 0 && !errors.Is(err, unix.EINTR) {
+					select {
+					case e.deaf <- err:
+					default: // Another one is reason enough to end.
+					}
 					return
 				}
 			}

@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -217,5 +218,33 @@ func TestWatchStops(t *testing.T) {
 	}
 	if now := runtime.NumGoroutine(); now >= goroutines {
 		t.Errorf("%d goroutines ran, and %d still do", goroutines, now)
+	}
+}
+
+// TestWatchEndsWhenDeaf: a socket that cannot be read any more ends the watch
+// with the reason, so that the service manager starts it anew.
+func TestWatchEndsWhenDeaf(t *testing.T) {
+	g := newGateway(t)
+	ready := make(chan *events, 1)
+	w := &Watch{Host: g.h, Log: func(Priority, string) {}, Section: func() (*schema.Config, error) { return nil, errors.New("no section") }}
+	w.Notify = func(state string) {
+		if strings.HasPrefix(state, "READY=1") {
+			ready <- w.events
+		}
+	}
+	done := make(chan error, 1)
+	go g.do(func() { done <- w.Run(t.Context()) })
+	e := <-ready
+	// Of the errors that no reader knows one can be had at will.
+	if err := e.sockets[0].SetReadDeadline(time.Unix(1, 0)); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case err := <-done:
+		if !errors.Is(err, os.ErrDeadlineExceeded) || !strings.HasPrefix(err.Error(), "watching for changes: ") {
+			t.Errorf("it ends with %v", err)
+		}
+	case <-time.After(5 * time.Second):
+		t.Error("it goes on")
 	}
 }

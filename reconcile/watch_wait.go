@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"fmt"
 	"time"
 )
 
@@ -19,8 +20,8 @@ const pollTime = 500 * time.Millisecond
 
 // wait returns when there is something to look at: something has happened, the
 // time is over, or the section is to be read again. alive is false when ctx has
-// ended.
-func (w *Watch) wait(ctx context.Context, again time.Duration) (reload, alive bool) {
+// ended, or with an error when nothing is heard any more.
+func (w *Watch) wait(ctx context.Context, again time.Duration) (reload, alive bool, err error) {
 	last := time.Now()
 	var over, poll, bark <-chan time.Time
 	if again > 0 {
@@ -40,25 +41,27 @@ func (w *Watch) wait(ctx context.Context, again time.Duration) (reload, alive bo
 	for {
 		select {
 		case <-ctx.Done():
-			return false, false
+			return false, false, nil
+		case err := <-w.events.deaf:
+			return false, false, fmt.Errorf("watching for changes: %w", err)
 		case <-w.Reload:
-			return true, true
+			return true, true, nil
 		case <-over:
-			return false, true
+			return false, true, nil
 		case <-bark:
 			w.Notify("WATCHDOG=1")
 		case <-poll:
 			for _, s := range polled {
 				if live, err := s.Read(ctx, w.Host); err != nil || live.Text() != s.Text() {
-					return false, true
+					return false, true, nil
 				}
 			}
 		case <-w.events.wake:
 			w.calmDown(ctx, last)
-			return false, true
+			return false, true, nil
 		case <-w.events.hurry:
 			_ = wait(ctx, breath-time.Since(last))
-			return false, true
+			return false, true, nil
 		}
 	}
 }
