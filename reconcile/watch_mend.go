@@ -178,7 +178,9 @@ func (w *Watch) restore(ctx context.Context, c Change) time.Duration {
 	m.count++
 	pause := m.pause(c.After)
 	m.until = time.Now().Add(pause)
-	err := c.After.Write(ctx, w.Host)
+	limited, cancel := context.WithTimeoutCause(ctx, passTime, fmt.Errorf("%v are over", passTime))
+	defer cancel()
+	err := c.After.Write(limited, w.Host)
 	who := w.events.who(c.After)
 	switch {
 	case err != nil:
