@@ -1,6 +1,8 @@
 package doctor
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -115,14 +117,28 @@ func (d *consult) why(what string) string {
 	return ""
 }
 
-// sentence begins with a capital letter and ends with a full stop.
-func sentence(s string) string {
+// words are an error's for a sentence: of a section's problems the first, without the line and the caret.
+func words(err error) string {
+	problems := (schema.Problems)(nil)
+	if !errors.As(err, &problems) || len(problems) == 0 {
+		return err.Error()
+	}
+	return "the section's " + cmp.Or(problems[0].Path, "text") + ": " + problems[0].Message
+}
+
+// sentence begins with a capital letter, unless it begins with the name of an interface, and ends with a full stop.
+func (d *consult) sentence(s string) string {
 	s = strings.TrimSpace(s)
 	if s == "" {
 		return s
 	}
 	if !strings.HasSuffix(s, ".") {
 		s += "."
+	}
+	first, _, _ := strings.Cut(s, " ")
+	first = strings.TrimRight(first, ":,.")
+	if _, ok := d.f.Link(first); ok || first == d.wan || first == d.c.Tunnel || slices.Contains(d.c.LAN, first) {
+		return s
 	}
 	return strings.ToUpper(s[:1]) + s[1:]
 }

@@ -102,11 +102,22 @@ func TestDiagnose(t *testing.T) {
 			p.noRouter()
 			p.f.Links[0].Default6 = new(int)
 			p.s.Routers = []Router{{Link: "eth0", RA: true}}
-		}, "router", Bad, "arrived on eth0 instead", "tcpdump"},
+		}, "router", Bad, "arrived on eth0 instead", "write \"wan: eth0\" … tcpdump"},
+		{"WAN and LAN swapped", func(p *patient) {
+			p.section = "mape: {wan: eth0, lan: eth1}"
+			p.s.Links[0].Networkd = "no"
+		}, "router", Bad, "on eth0 (one has arrived on eth1 instead)", "write \"wan: eth1\" and the LAN's"},
+		{"no RA on any", func(p *patient) {
+			p.noRouter()
+			p.f.Owned, p.s.Tunnel = reconcile.Owned{}, nil
+			p.f.Links = append(p.f.Links[:2:2], reconcile.Link{Name: "eth2", Index: 5})
+			p.s.Links[2] = Link{Name: "eth2", Up: true, Carrier: true}
+		}, "router", Bad, "any of eth1, eth2", "ip link set eth1 down; sudo ip link set eth1 up; sudo ip link set eth2 down"},
+		{"no interface at all", func(p *patient) { p.section, p.f.Links = "mape: {wan: eth9}", nil }, "link", Bad, "no interface of that name", "(there are: none)"},
 		{"RA on two", func(p *patient) {
 			p.f.Owned, p.f.Links[0].Default6 = reconcile.Owned{}, new(int)
 			p.s.Routers = append(p.s.Routers, Router{Link: "eth0", RA: true})
-		}, "router", Bad, "both have an IPv6 default route", "wan:"},
+		}, "router", Bad, "eth0 and eth1 both have an IPv6 default route", "wan:"},
 		{"router died", func(p *patient) { p.s.Routers[0].Silent = true }, "router", Bad, "fe80::1 has announced itself … does not answer", "restart"},
 		{"forwarding, networkd", func(p *patient) { p.noRouter(); p.s.Forward = true }, "router", Bad, "IPv6 forwarding is on … accept_ra=2", "accept-ra: true"},
 		{"forwarding, told", func(p *patient) { p.s.Forward, p.s.Links[1].Networkd = true, "yes" }, "", OK, "Nothing is wrong", ""},
@@ -158,6 +169,7 @@ func TestDiagnose(t *testing.T) {
 		{"does not fit", func(p *patient) {
 			p.f.Definitions = append(p.f.Definitions, reconcile.Definition{Section: "tunnels", ID: "mape0"})
 		}, "rule", Bad, "does not fit this machine … another netplan file defines the tunnel mape0", "plan"},
+		{"a LAN that is not there", func(p *patient) { p.section = "mape:\n  lan: eth7" }, "rule", Bad, "does not fit this machine: the section's mape.lan[0]: there is no interface eth7; there are: eth0, eth1, mape0.", "plan"},
 		{"probed, no port", func(p *patient) {
 			p.busiest(443, 1008)
 			p.s.Tunnel.Lately, p.s.Probe = Count{}, &Probe{Answers: []Answer{{"icmp", "1.1.1.1", false, 0, "no answer"}}}
@@ -239,7 +251,7 @@ func TestDiagnose(t *testing.T) {
 				t.Errorf("%d findings of %d checks", len(r.Findings), len(checks))
 			}
 			for _, s := range []string{r.Diagnosis, r.Advice} {
-				if !strings.HasSuffix(s, ".") || strings.Contains(s, "..") && !strings.Contains(s, "…") || strings.Contains(s, "%!") {
+				if !strings.HasSuffix(s, ".") || strings.Contains(s, "..") && !strings.Contains(s, "…") || strings.ContainsAny(s, "\n\t") || strings.Contains(s, "%!") || strings.Contains(s, "link set any") {
 					t.Errorf("no sentence: %s", s)
 				}
 			}

@@ -14,7 +14,7 @@ func (d *consult) nat() Finding {
 	x, differs := d.difference(reconcile.TableName)
 	switch {
 	case differs && x.Error != "":
-		return bad(x.Error, sentence("The NAT cannot be looked at: "+x.Error), "Run this as root.")
+		return bad(x.Error, d.sentence("The NAT cannot be looked at: "+x.Error), "Run this as root.")
 	case differs && x.Before == "":
 		return bad(reconcile.TableName+" is missing",
 			"The nftables table ip mape is missing, so there is no NAT: private addresses leave, and no answer comes back.",
@@ -37,9 +37,9 @@ func (d *consult) firewalls() Finding {
 	}
 	switch all := slices.Concat(sure, may); {
 	case len(sure) > 0:
-		return bad(d.count(all), "Another firewall on this machine is in the way: "+sure[0].What+".", sentence(sure[0].Advice))
+		return bad(d.count(all), "Another firewall on this machine is in the way: "+sure[0].What+".", d.sentence(sure[0].Advice))
 	case len(may) > 0:
-		return warning(d.count(all), "Another firewall on this machine may be in the way: "+may[0].What+".", sentence(may[0].Advice))
+		return warning(d.count(all), "Another firewall on this machine may be in the way: "+may[0].What+".", d.sentence(may[0].Advice))
 	}
 	return good("none is in the way")
 }

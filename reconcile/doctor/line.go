@@ -20,7 +20,7 @@ func (d *consult) link() Finding {
 	}
 	if _, ok := d.f.Link(d.wan); !ok {
 		return bad("there is no interface "+d.wan, fmt.Sprintf("The section says that the line is at %s, and this machine has no interface of that name.", d.wan),
-			fmt.Sprintf("Correct wan: in the section (there are: %s), or give the machine that network card.", strings.Join(d.names(), ", ")))
+			fmt.Sprintf("Correct wan: in the section (there are: %s), or give the machine that network card.", cmp.Or(strings.Join(d.names(), ", "), "none")))
 	}
 	l := d.linkOf(d.wan)
 	switch {
@@ -73,7 +73,7 @@ func (d *consult) names() []string {
 func (d *consult) router() Finding {
 	i := slices.IndexFunc(d.s.Routers, func(r Router) bool { return r.Link == d.wan })
 	if _, err := reconcile.WAN(d.c, d.f); err != nil && !errors.Is(err, reconcile.ErrNotYet) && len(d.s.Routers) > 1 {
-		return bad("several interfaces have an IPv6 default route", sentence(err.Error()),
+		return bad("several interfaces have an IPv6 default route", d.sentence(words(err)),
 			"Write wan: with the name of the line's interface into the section, and see that nothing sends router advertisements on the others.")
 	}
 	l := d.linkOf(d.wan)
@@ -96,6 +96,8 @@ func (d *consult) router() Finding {
 			fmt.Sprintf(`Type "sudo sysctl -w net.ipv6.conf.%s.disable_ipv6=0", and remove what sets it at boot (/etc/sysctl.d, ipv6.disable=1 on the kernel's command line).`, d.wan))
 	case d.deaf(l):
 		return bad(fmt.Sprintf("no router is known on %s, and it forwards IPv6", d.wan), d.deafText(l), d.deafAdvice(l))
+	case d.c.WAN != "" && len(d.s.Routers) > 0: // The section has most likely taken the one for the other.
+		return d.noRA()
 	case l.Networkd == "no" || l.Networkd == "" && d.kernelRA(l) && l.AcceptRA == "0":
 		return bad(d.wan+" ignores router advertisements", fmt.Sprintf("%s is told to ignore router advertisements, and so does not learn the line's router and prefix.", d.wan),
 			d.acceptAdvice())
@@ -106,15 +108,31 @@ func (d *consult) router() Finding {
 func (d *consult) noRA() Finding {
 	where := d.wan
 	if where == "" {
-		where = "any of " + strings.Join(candidates(d.c, d.f), ", ")
+		where = "any of " + strings.Join(d.suspects(), ", ")
 	}
-	elsewhere := ""
+	elsewhere, move := "", ""
 	for _, r := range d.s.Routers {
 		elsewhere = fmt.Sprintf(" (one has arrived on %s instead)", r.Link)
+		move = fmt.Sprintf(`If the line is at %[1]s, write "wan: %[1]s" into the section. `, r.Link)
+		if slices.Contains(d.c.LAN, r.Link) {
+			move = fmt.Sprintf(`If the line is at %[1]s, write "wan: %[1]s" and the LAN's own interface as "lan:" into the section. `, r.Link)
+		}
+	}
+	var again []string
+	for _, name := range d.suspects() {
+		again = append(again, fmt.Sprintf("sudo ip link set %[1]s down; sudo ip link set %[1]s up", name))
 	}
 	return bad("no router announces itself on "+where+elsewhere,
 		fmt.Sprintf("No router advertisement has arrived on %s%s: the line's side says nothing, or it does not get here.", where, elsewhere),
-		fmt.Sprintf(`See with "sudo tcpdump -ni %s icmp6" whether any comes (there is one every few minutes, or after "sudo ip link set %[1]s down; sudo ip link set %[1]s up"). If not, restart the ONU or home gateway, and on a Proxmox bridge turn multicast snooping off.`, cmp.Or(d.wan, "any")))
+		move+fmt.Sprintf(`See with "sudo tcpdump -ni %s icmp6" whether any comes (there is one every few minutes, or after "%s"). If not, restart the ONU or home gateway, and on a Proxmox bridge turn multicast snooping off.`, cmp.Or(d.wan, "any"), strings.Join(again, "; ")))
+}
+
+// suspects are the interfaces that the line is, or can be, at.
+func (d *consult) suspects() []string {
+	if d.wan != "" {
+		return []string{d.wan}
+	}
+	return candidates(d.c, d.f)
 }
 
 // kernelRA says whether the kernel and not networkd looks at router advertisements on a link.
@@ -202,13 +220,13 @@ func (d *consult) prefixes() []netip.Prefix {
 // rule: what does the prefix mean, and with which provider?
 func (d *consult) rule() Finding {
 	if problems := (schema.Problems)(nil); errors.As(d.lineErr, &problems) {
-		return bad("the section does not fit", sentence("the section's "+problems[0].Path+": "+problems[0].Message), "Correct the section and type \"mape-netplan validate\".")
+		return bad("the section does not fit", d.sentence(words(problems)), "Correct the section and type \"mape-netplan validate\".")
 	}
 	if d.lineErr != nil {
 		return d.noRule()
 	}
 	if d.g == nil && d.rivals() == "" {
-		return bad("the section does not fit this machine", sentence("The section does not fit this machine: "+d.gErr.Error()), "Correct that, and type \"mape-netplan plan\" to see whether it fits.")
+		return bad("the section does not fit this machine", d.sentence("The section does not fit this machine: "+words(d.gErr)), "Correct that, and type \"mape-netplan plan\" to see whether it fits.")
 	}
 	sw := d.line.Softwire
 	who := d.line.Provider
@@ -225,7 +243,7 @@ func (d *consult) rule() Finding {
 func (d *consult) noRule() Finding {
 	all := d.prefixes()
 	if len(all) == 0 || !strings.Contains(d.lineErr.Error(), "no built-in rule covers") {
-		return bad("no rule", sentence("the line's prefix is in no rule that the section means: "+d.lineErr.Error()), "Correct the section, and type \"mape-netplan compute\" to see what it comes to.")
+		return bad("no rule", d.sentence("the line's prefix is in no rule that the section means: "+words(d.lineErr)), "Correct the section, and type \"mape-netplan compute\" to see what it comes to.")
 	}
 	text := fmt.Sprintf("the line's prefix %s is in no rule that is known", all[0])
 	advice := "Ask the provider for its MAP-E rule and write it into the section (keys rules and br), or what its router's status page says (key softwire)."
@@ -245,7 +263,7 @@ func (d *consult) noRule() Finding {
 			text += fmt.Sprintf("; the nearest lines that have one are those of %s (%s) in %s", n.Provider, n.Service, n.Block)
 		}
 	}
-	return bad("no rule covers "+strings.Join(texts(all), ", "), sentence(text), advice)
+	return bad("no rule covers "+strings.Join(texts(all), ", "), d.sentence(text), advice)
 }
 
 // part: a home gateway hands out parts of its prefix, and the CE address is in the first one only.
