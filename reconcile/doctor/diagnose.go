@@ -85,6 +85,9 @@ func warning(seen, diagnosis, advice string) Finding {
 	return Finding{"", Warn, seen, diagnosis, advice}
 }
 
+// discover is the provider that the line itself names.
+const discover = "discover"
+
 const (
 	applyAdvice = `Type "sudo mape-netplan apply".`
 	runAdvice   = `Type "sudo mape-netplan apply", and if that does not last, look at "mape-netplan status" again.`

@@ -165,7 +165,14 @@ func TestDiagnose(t *testing.T) {
 			p.s.Tunnel, p.f.Owned = nil, reconcile.Owned{}
 			p.differs("address "+ceText+" dev eth1", "")
 		}, "CE address", Bad, "has not been made its gateway yet", "apply"},
-		{"a delegation", func(p *patient) { p.section = "mape: {wan-prefix: pd}" }, "address", Bad, "has delegated no prefix to eth1", "one router only"},
+		{"a delegation", func(p *patient) { p.section, p.f.Owned.Asking = "mape: {wan-prefix: pd}", []string{"eth1"} }, "address", Bad, "has delegated no prefix to eth1", "one router only"},
+		{"a delegation, first run", func(p *patient) { p.section, p.f.Owned, p.s.Tunnel = "mape: {wan-prefix: pd}", reconcile.Owned{}, nil }, "address", Bad, "nothing on this machine asks", "apply"},
+		{"discover, first run", func(p *patient) {
+			p.section, p.f.Owned, p.s.Tunnel = "mape: {provider: discover}", reconcile.Owned{}, nil
+		}, "rule", Bad, "The section is right, and nothing has asked the line", "apply"},
+		{"discover, no answer", func(p *patient) {
+			p.section, p.f.Discovered = "mape: {provider: discover}", &reconcile.Discovery{Problem: "vne.example.jp does not answer"}
+		}, "rule", Bad, "none to use: … vne.example.jp does not answer", "asks it again"},
 		{"does not fit", func(p *patient) {
 			p.f.Definitions = append(p.f.Definitions, reconcile.Definition{Section: "tunnels", ID: "mape0"})
 		}, "rule", Bad, "does not fit this machine … another netplan file defines the tunnel mape0", "plan"},

@@ -183,6 +183,10 @@ func (d *consult) address() Finding {
 	if d.lineErr == nil {
 		return good("the section says the prefix, and %s has none of its own", d.wan)
 	}
+	if d.c.WANPrefix == "pd" && !slices.Contains(d.f.Owned.Asking, d.wan) {
+		return bad("nothing asks for a prefix on "+d.wan+" yet", fmt.Sprintf("The section says wan-prefix: pd, and nothing on this machine asks the line's DHCPv6 server for a prefix on %s yet.", d.wan),
+			applyAdvice)
+	}
 	if d.c.WANPrefix == "pd" {
 		return bad("no prefix has been delegated to "+d.wan, fmt.Sprintf("The line's DHCPv6 server has delegated no prefix to %s, and the section says wan-prefix: pd.", d.wan),
 			`A line delegates to one router only: switch the other one off and wait until its lease has ended, or write "wan-prefix: auto" if the line is one that announces its prefix.`)
@@ -241,6 +245,9 @@ func (d *consult) rule() Finding {
 }
 
 func (d *consult) noRule() Finding {
+	if d.c.Provider == discover && len(d.c.Rules) == 0 && errors.Is(d.lineErr, reconcile.ErrNotYet) {
+		return d.undiscovered()
+	}
 	all := d.prefixes()
 	if len(all) == 0 || !strings.Contains(d.lineErr.Error(), "no built-in rule covers") {
 		return bad("no rule", d.sentence("the line's prefix is in no rule that the section means: "+words(d.lineErr)), "Correct the section, and type \"mape-netplan compute\" to see what it comes to.")
@@ -264,6 +271,16 @@ func (d *consult) noRule() Finding {
 		}
 	}
 	return bad("no rule covers "+strings.Join(texts(all), ", "), d.sentence(text), advice)
+}
+
+// undiscovered is noRule where the line is to be asked for its rules.
+func (d *consult) undiscovered() Finding {
+	if d.f.Discovered == nil {
+		return bad("the line has not been asked for its rules yet", "The section is right, and nothing has asked the line for its rules yet (provider: discover).",
+			applyAdvice)
+	}
+	return bad("the line has given no rules", d.sentence("the line has been asked for its rules, and there are none to use: "+words(d.lineErr)),
+		`"mape-netplan apply" asks it again. If that changes nothing, ask the provider whether the contract has MAP-E by HB46PP, or write its rules into the section (keys rules and br).`)
 }
 
 // part: a home gateway hands out parts of its prefix, and the CE address is in the first one only.
