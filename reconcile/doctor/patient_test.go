@@ -1,0 +1,76 @@
+package doctor
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	"mape-netplan/reconcile"
+	"mape-netplan/schema"
+)
+
+// A patient is a machine that a test makes sick.
+type patient struct {
+	section string
+	f       reconcile.Facts
+	s       Symptoms
+}
+
+const (
+	ceText = "2400:4050:5c71:af00:99:f171:c600:2f00"
+	brText = "2001:380:a120::9"
+)
+
+// healthy is a gateway as the README sets it up, on which everything works.
+func healthy() *patient {
+	p := &patient{section: "mape: {}", f: reconcile.ExampleFacts()}
+	p.f.Links[1].Addresses = append(p.f.Links[1].Addresses,
+		reconcile.Inet{Prefix: netip.MustParsePrefix("2400:4050:5c71:af00::5/64")},
+		reconcile.Inet{Prefix: netip.MustParsePrefix(ceText + "/128"), Deprecated: true})
+	p.f.Links = append(p.f.Links, reconcile.Link{Name: "mape0", Index: 4, Kind: "ip6tnl", MTU: 1460, Default4: new(int)})
+	p.f.Owned.Files, p.f.Owned.Tunnels = []string{"/etc/netplan/99-ipoe-gw.yaml"}, []string{"mape0"}
+	p.f.Owned.Addresses = []reconcile.OwnedAddress{{Link: "eth1", Prefix: netip.MustParsePrefix(ceText + "/128")}}
+	router := netip.MustParseAddr("fe80::1")
+	p.s = Symptoms{
+		Links: []Link{
+			{Name: "eth0", Up: true, Carrier: true, Forward: "0", Networkd: "no", LinkLocal: true},
+			{Name: "eth1", Up: true, Carrier: true, Speed: 1000, Forward: "0", LinkLocal: true},
+			{Name: "mape0", Up: true, Carrier: true},
+		},
+		Routers:  []Router{{Link: "eth1", Via: router, RA: true}},
+		Relay:    &Path{To: netip.MustParseAddr(brText), Link: "eth1", Via: router},
+		Internet: []Path{{To: faraway[0], Link: "mape0"}, {To: faraway[1], Link: "mape0"}},
+		Home:     Home{Skipped: "not known here"},
+		Tunnel: &Tunnel{
+			Local: netip.MustParseAddr(ceText), Remote: netip.MustParseAddr(brText), EncapLimit: -1, MTU: 1460, Up: true,
+			Total: Count{1000, 900}, Lately: Count{10, 9}, Watched: 2 * time.Second,
+		},
+		Ports: &Ports{Usage: reconcile.Usage{Ports: 1008, Hosts: []reconcile.HostUsage{{Address: netip.MustParseAddr("192.168.1.10"), Used: map[string]int{"tcp": 990}}}}},
+		Clock: Clock{Now: newestRule.AddDate(0, 3, 0)},
+	}
+	return p
+}
+
+func (p *patient) wan() *reconcile.Link { return &p.f.Links[1] }
+
+// noRouter takes the default route away.
+func (p *patient) noRouter() {
+	p.f.Links[1].Default6, p.s.Routers, p.s.Relay = nil, nil, nil
+}
+
+func (p *patient) differs(name, before string) {
+	p.s.Differences = append(p.s.Differences, Difference{Name: name, Before: before, After: "as it should be"})
+}
+
+func (p *patient) busiest(port uint16, n int) {
+	p.s.Ports.Busiest = []reconcile.BusyDestination{{Protocol: "udp", Destination: reconcile.Destination{Address: netip.MustParseAddr("203.0.113.9"), Port: port, Ports: n}}}
+}
+
+func (p *patient) report(t *testing.T) Report {
+	t.Helper()
+	c, err := schema.Parse("gw.yaml", []byte(p.section))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Conclude(Diagnose(c, p.f, p.s), p.s)
+}

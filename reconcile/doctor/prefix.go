@@ -1,0 +1,177 @@
+package doctor
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"mape-netplan/reconcile"
+	"mape-netplan/reconcile/provider"
+	"mape-netplan/schema"
+)
+
+// address: has the line given a prefix?
+func (d *consult) address() Finding {
+	if d.c.Prefix.IsValid() {
+		return d.told()
+	}
+	if all := d.prefixes(); len(all) > 0 {
+		return good("%s has %s", d.wan, strings.Join(texts(all), ", "))
+	}
+	if d.lineErr == nil {
+		return good("the section says the prefix, and %s has none of its own", d.wan)
+	}
+	if d.c.WANPrefix == "pd" && !slices.Contains(d.f.Owned.Asking, d.wan) {
+		return bad("nothing asks for a prefix on "+d.wan+" yet", fmt.Sprintf("The section says wan-prefix: pd, and nothing on this machine asks the line's DHCPv6 server for a prefix on %s yet.", d.wan),
+			applyAdvice)
+	}
+	if d.c.WANPrefix == "pd" {
+		return bad("no prefix has been delegated to "+d.wan, fmt.Sprintf("The line's DHCPv6 server has delegated no prefix to %s, and the section says wan-prefix: pd.", d.wan),
+			`A line delegates to one router only: switch the other one off and wait until its lease has ended, or write "wan-prefix: auto" if the line is one that announces its prefix.`)
+	}
+	has := "no IPv6 address at all"
+	if d.linkOf(d.wan).LinkLocal {
+		has = "only its link-local address"
+	}
+	return bad(fmt.Sprintf("%s has %s", d.wan, has),
+		fmt.Sprintf("A router announces itself on %s, but gives no prefix: %s has %s.", d.wan, d.wan, has),
+		`If the line gives its prefix by DHCPv6 (ひかり電話 without a home gateway, フレッツ光クロス), write "wan-prefix: pd" into the section and type "sudo mape-netplan apply"; if the provider told you the prefix, write it as "prefix:".`)
+}
+
+// told is address where the section says the prefix: the WAN has to be on that very line.
+func (d *consult) told() Finding {
+	says, untold := d.c.Prefix, *d.c
+	untold.Prefix, untold.WANPrefix = netip.Prefix{}, "" // Delegations and addresses alike.
+	has := prefixes(&untold, d.f, true)
+	fits := func(p netip.Prefix) bool {
+		whole := d.line.Softwire.EndUserPrefix
+		return p.Overlaps(says) || whole.IsValid() && p.Overlaps(whole)
+	}
+	switch {
+	case len(has) == 0:
+		return warning(fmt.Sprintf("the section says %s, and %s has no address of its own", says, d.wan),
+			fmt.Sprintf("The section says that the line's prefix is %s, and %s has no global IPv6 address that would show it.", says, d.wan),
+			"See that the line is the one that the prefix is of; if nothing comes back, that is what to look at first.")
+	case !slices.ContainsFunc(has, fits):
+		return bad(fmt.Sprintf("the section says %s, and %s has %s", says, d.wan, strings.Join(texts(has), ", ")),
+			fmt.Sprintf("The section (or --prefix) says that the line's prefix is %s, and %s has %s: nothing would come back.", says, d.wan, strings.Join(texts(has), ", ")),
+			`Take "prefix:" out of the section, so that the prefix is found out, or correct it.`)
+	}
+	return good("%s has %s, and the section says %s", d.wan, strings.Join(texts(has), ", "), says)
+}
+
+// prefixes are the one that the line is taken for, or those that no rule covers.
+func (d *consult) prefixes() []netip.Prefix {
+	if d.c.Prefix.IsValid() {
+		return []netip.Prefix{d.c.Prefix}
+	}
+	return prefixes(d.c, d.f, false)
+}
+
+// prefixes are what the WAN has: the one that the line is taken for and those before it, or all. An address counts for
+// its /64.
+func prefixes(c *schema.Config, f reconcile.Facts, every bool) []netip.Prefix {
+	var all []netip.Prefix
+	known, _ := reconcile.Candidates(c, f)
+	for _, c := range known {
+		if c.Reason != "" && c.Err == nil {
+			continue
+		}
+		if p := netip.PrefixFrom(c.Prefix.Addr(), min(64, c.Prefix.Bits())).Masked(); !slices.Contains(all, p) {
+			all = append(all, p)
+		}
+		if c.Reason == "" && !every {
+			break
+		}
+	}
+	return all
+}
+
+// rule: what does the prefix mean, and with which provider?
+func (d *consult) rule() Finding {
+	if problems := (schema.Problems)(nil); errors.As(d.lineErr, &problems) {
+		return bad("the section does not fit", d.sentence(words(problems)), "Correct the section and type \"mape-netplan validate\".")
+	}
+	if d.lineErr != nil {
+		return d.noRule()
+	}
+	if d.g == nil && d.rivals() == "" {
+		return bad("the section does not fit this machine", d.sentence("The section does not fit this machine: "+words(d.gErr)), "Correct that, and type \"mape-netplan plan\" to see whether it fits.")
+	}
+	sw := d.line.Softwire
+	who := d.line.Provider
+	if who == "" {
+		who = "the section's rule"
+	}
+	seen := fmt.Sprintf("%s: IPv4 %s, CE %s", who, sw.IPv4.Masked().Addr(), sw.CE)
+	if f, ok := d.part(seen); ok {
+		return f
+	}
+	return good("%s", seen)
+}
+
+func (d *consult) noRule() Finding {
+	if d.c.Provider == discover && len(d.c.Rules) == 0 && errors.Is(d.lineErr, reconcile.ErrNotYet) {
+		return d.undiscovered()
+	}
+	all := d.prefixes()
+	if len(all) == 0 || !strings.Contains(d.lineErr.Error(), "no built-in rule covers") {
+		return bad("no rule", d.sentence("the line's prefix is in no rule that the section means: "+words(d.lineErr)), "Correct the section, and type \"mape-netplan compute\" to see what it comes to.")
+	}
+	text := fmt.Sprintf("the line's prefix %s is in no rule that is known", all[0])
+	advice := "Ask the provider for its MAP-E rule and write it into the section (keys rules and br), or what its router's status page says (key softwire)."
+	known, whose, what := provider.Known(all[0])
+	if known.IsValid() {
+		text += fmt.Sprintf(": %s is %s", known, whose)
+	}
+	switch {
+	case strings.Contains(what, "DS-Lite"):
+		text += ", " + what
+		advice = "This program cannot serve such a line: ask the provider for MAP-E, or use a router that speaks DS-Lite."
+	case what != "":
+		text += ", " + what
+		advice = "Ask the provider to switch IPoE on for this line, and wait until the line has another prefix."
+	default:
+		if n, ok := provider.Nearest(all[0]); ok {
+			text += fmt.Sprintf("; the nearest lines that have one are those of %s (%s) in %s", n.Provider, n.Service, n.Block)
+		}
+	}
+	return bad("no rule covers "+strings.Join(texts(all), ", "), d.sentence(text), advice)
+}
+
+// undiscovered is noRule where the line is to be asked for its rules.
+func (d *consult) undiscovered() Finding {
+	if d.f.Discovered == nil {
+		return bad("the line has not been asked for its rules yet", "The section is right, and nothing has asked the line for its rules yet (provider: discover).",
+			applyAdvice)
+	}
+	return bad("the line has given no rules", d.sentence("the line has been asked for its rules, and there are none to use: "+words(d.lineErr)),
+		`"mape-netplan apply" asks it again. If that changes nothing, ask the provider whether the contract has MAP-E by HB46PP, or write its rules into the section (keys rules and br).`)
+}
+
+// part: a home gateway hands out parts of its prefix, and the CE address is in the first one only.
+func (d *consult) part(seen string) (Finding, bool) {
+	sw := d.line.Softwire
+	if !sw.EndUserPrefix.IsValid() || !slices.ContainsFunc(sw.Warnings, func(w string) bool { return strings.Contains(w, "is not the first subnet of") }) {
+		return Finding{}, false
+	}
+	first := netip.PrefixFrom(sw.CE, 64).Masked()
+	has := strings.Join(texts(d.prefixes()), ", ")
+	f := warning(seen+"; but "+has+" is not the first part of "+sw.EndUserPrefix.String(),
+		fmt.Sprintf("%s is a part, not the first, of the line's %s: a home gateway has handed it out, and the CE address is in the first part, %s, which is the home gateway's own network.", has, sw.EndUserPrefix, first),
+		"Connect the WAN to the home gateway's own LAN (no other router in between), and see that MAP-E is off in the home gateway.")
+	if t := d.s.Tunnel; t == nil && len(d.f.Owned.Files) == 0 || t != nil && t.Total.RX == 0 && t.Total.TX >= enoughSent {
+		f.State = Bad // Nothing has ever come back.
+	}
+	return f, true
+}
+
+func texts(all []netip.Prefix) []string {
+	var out []string
+	for _, p := range all {
+		out = append(out, p.String())
+	}
+	return out
+}
