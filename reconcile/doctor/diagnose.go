@@ -48,6 +48,7 @@ var checks = []struct {
 	{"LAN", (*consult).lan},
 	{"clock", (*consult).clock},
 	{"settings", (*consult).settings},
+	{"service", (*consult).service},
 }
 
 // Diagnose makes a finding of each check. It is pure: facts and symptoms from another machine are as good. After a bad
@@ -87,11 +88,6 @@ func warning(seen, diagnosis, advice string) Finding {
 
 // discover is the provider that the line itself names.
 const discover = "discover"
-
-const (
-	applyAdvice = `Type "sudo mape-netplan apply".`
-	runAdvice   = `Type "sudo mape-netplan apply", and if that does not last, look at "mape-netplan status" again.`
-)
 
 func (d *consult) linkOf(name string) Link {
 	i := slices.IndexFunc(d.s.Links, func(l Link) bool { return l.Name == name })

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"mape-netplan/cloudinit"
 	"mape-netplan/reconcile"
 )
 
@@ -94,12 +95,10 @@ func TestDiagnose(t *testing.T) {
 			p.differs("address "+ceText+" dev eth1", "inet6 x\ndadfailed: another host on the link has this address\n")
 		}, "CE address", Bad, "Another router … already has the CE address", "Switch off the other"},
 		{"no CE address", func(p *patient) { p.differs("address "+ceText+" dev eth1", "") }, "CE address", Bad, "CE address … is missing", "apply"},
-		{"nothing yet", func(p *patient) {
-			p.s.Tunnel, p.f.Owned = nil, reconcile.Owned{}
-			p.differs("address "+ceText+" dev eth1", "")
-		}, "CE address", Bad, "has not been made its gateway yet", "apply"},
+		{"nothing yet", (*patient).bare, "CE address", Bad, "has not been made its gateway yet", "mape-netplan install"},
 		{"a delegation", func(p *patient) { p.section, p.f.Owned.Asking = "mape: {wan-prefix: pd}", []string{"eth1"} }, "address", Bad, "has delegated no prefix to eth1", "one router only"},
 		{"a delegation, first run", func(p *patient) { p.section, p.f.Owned, p.s.Tunnel = "mape: {wan-prefix: pd}", reconcile.Owned{}, nil }, "address", Bad, "nothing on this machine asks", "apply"},
+		{"a delegation, nothing yet", func(p *patient) { p.bare(); p.section = "mape: {wan-prefix: pd}" }, "address", Bad, "nothing on this machine asks", "mape-netplan install"},
 		{"discover, first run", func(p *patient) {
 			p.section, p.f.Owned, p.s.Tunnel = "mape: {provider: discover}", reconcile.Owned{}, nil
 		}, "rule", Bad, "The section is right, and nothing has asked the line", "apply"},
@@ -144,6 +143,14 @@ func TestDiagnose(t *testing.T) {
 		{"half of the internet", func(p *patient) { p.s.Internet[1].Link = "tun0" }, "route", Bad, "Another IPv4 default route wins … tun0", "ip -4 route"},
 		{"no default route", func(p *patient) { p.s.Internet[0] = Path{To: faraway[0], Error: "network is unreachable"} }, "route", Bad, "no IPv4 default route", "apply"},
 		{"no table", func(p *patient) { p.differs("table ip mape", "") }, "NAT", Bad, "table ip mape is missing", "nftables.service"},
+		{"no table, no service", func(p *patient) {
+			p.differs("table ip mape", "")
+			p.s.Units[0].File, p.s.Units[0].Enabled = false, false
+		}, "NAT", Bad, "table ip mape is missing", "mape-netplan install … Nothing but its service"},
+		{"no table, dead service", func(p *patient) {
+			p.differs("table ip mape", "")
+			p.s.Units[1].State = "failed"
+		}, "NAT", Bad, "table ip mape is missing", "sudo systemctl restart mape-netplan.service"},
 		{"another table", func(p *patient) { p.differs("table ip mape", "table") }, "NAT", Bad, "changed the nftables table", "apply"},
 		{"legacy", func(p *patient) { p.f.Foreign.Legacy = []string{"filter"} }, "other firewalls", Warn, "iptables-legacy", "mape0"},
 		{"silent", func(p *patient) { p.s.Tunnel.Lately = Count{0, 9} }, "answers", Bad, "border relay " + brText + " is silent", "compute"},
@@ -175,6 +182,11 @@ func TestDiagnose(t *testing.T) {
 		{"a server's time", func(p *patient) { p.s.Clock.Server = p.s.Clock.Now.AddDate(0, 0, 3) }, "clock", Bad, "clock is wrong … a server on the internet says", "timedatectl"},
 		{"the hardware's time", func(p *patient) { p.s.Clock.Hardware = p.s.Clock.Now.AddDate(1, 0, 0) }, "clock", Warn, "hardware clock", "timedatectl"},
 		{"a file", func(p *patient) { p.differs("file /etc/netplan/99-ipoe-gw.yaml", "") }, "settings", Warn, "is not as it should be … at the next boot: file", "apply"},
+		{"not installed", func(p *patient) { p.s.Units = []Unit{{Name: cloudinit.GuardUnit}, {Name: cloudinit.WatchUnit}} }, "service", Warn, "not installed … after a boot the tunnel comes up without NAT", "mape-netplan install"},
+		{"not enabled", func(p *patient) { p.s.Units[0].Enabled = false }, "service", Warn, "mape-netplan-guard.service does not start at the next boot", "mape-netplan install"},
+		{"half installed", func(p *patient) { p.s.Units[1].File = false }, "service", Warn, "mape-netplan.service is missing", "mape-netplan install"},
+		{"dead", func(p *patient) { p.s.Units[1].State = "failed" }, "service", Warn, "mape-netplan.service does not run (failed)", "restart mape-netplan.service"},
+		{"in an image", func(p *patient) { p.s.Units[0].State, p.s.Units[1].State = "", "" }, "", OK, "Nothing is wrong", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			p := healthy()

@@ -63,6 +63,8 @@ func Examine(ctx context.Context, h *reconcile.Host, c *schema.Config, f reconci
 	if g, err := reconcile.Resolve(c, f); err == nil {
 		e.differences(ctx, g)
 	}
+	e.s.Units, err = e.units(ctx)
+	e.note("units", err)
 	e.s.Home = e.home(ctx)
 	e.s.Tracked = e.tracked()
 	e.s.Clock = e.clock()

@@ -18,11 +18,18 @@ func (d *consult) nat() Finding {
 	case differs && x.Before == "":
 		return bad(reconcile.TableName+" is missing",
 			"The nftables table ip mape is missing, so there is no NAT: private addresses leave, and no answer comes back.",
-			`Type "sudo mape-netplan apply". If it goes missing again, something flushes the ruleset: nftables.service does when it starts or reloads.`)
+			d.tableAdvice())
 	case differs:
-		return bad(reconcile.TableName+" is not as it should be", "Somebody has changed the nftables table ip mape, or the line's address has changed.", applyAdvice)
+		return bad(reconcile.TableName+" is not as it should be", "Somebody has changed the nftables table ip mape, or the line's address has changed.", d.mend())
 	}
 	return good("%s translates to %s", reconcile.TableName, d.line.Softwire.IPv4.Masked())
+}
+
+func (d *consult) tableAdvice() string {
+	if d.s.Units != nil && !d.installed() {
+		return d.mend() + " Nothing but its service brings the table back at boot."
+	}
+	return d.mend() + " If it goes missing again, something flushes the ruleset: nftables.service does when it starts or reloads."
 }
 
 // firewalls: does another program stop the gateway's packets?
@@ -103,7 +110,7 @@ func (d *consult) lan() Finding {
 		if r.RA && r.Link != d.wan && slices.Contains(d.g.LAN, r.Link) {
 			return bad(fmt.Sprintf("%s announces itself on %s", r.Via, r.Link),
 				fmt.Sprintf("A router advertisement on the LAN (%s) has given this machine an IPv6 default route through %s, beside the line's.", r.Link, r.Via),
-				fmt.Sprintf(`Type "sudo mape-netplan apply", which refuses advertisements on %s, and find out what sends them there.`, r.Link))
+				fmt.Sprintf(`Type "`+d.command()+`", which refuses advertisements on %s, and find out what sends them there.`, r.Link))
 		}
 	}
 	for _, name := range d.g.LAN {
@@ -138,5 +145,5 @@ func (d *consult) settings() Finding {
 		return good("everything else is as apply makes it")
 	}
 	return warning("not as apply makes it: "+strings.Join(names, ", "),
-		fmt.Sprintf("Some of what this program makes is not as it should be, and may stop working at the next boot: %s.", strings.Join(names, ", ")), applyAdvice)
+		fmt.Sprintf("Some of what this program makes is not as it should be, and may stop working at the next boot: %s.", strings.Join(names, ", ")), d.mend())
 }

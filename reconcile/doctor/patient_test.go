@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"mape-netplan/cloudinit"
 	"mape-netplan/reconcile"
 	"mape-netplan/schema"
 )
@@ -46,6 +47,7 @@ func healthy() *patient {
 			Total: Count{1000, 900}, Lately: Count{10, 9}, Watched: 2 * time.Second,
 		},
 		Ports: &Ports{Usage: reconcile.Usage{Ports: 1008, Hosts: []reconcile.HostUsage{{Address: netip.MustParseAddr("192.168.1.10"), Used: map[string]int{"tcp": 990}}}}},
+		Units: []Unit{{cloudinit.GuardUnit, true, true, "active"}, {cloudinit.WatchUnit, true, true, "active"}},
 		Clock: Clock{Now: newestRule.AddDate(0, 3, 0)},
 	}
 	return p
@@ -56,6 +58,13 @@ func (p *patient) wan() *reconcile.Link { return &p.f.Links[1] }
 // noRouter takes the default route away.
 func (p *patient) noRouter() {
 	p.f.Links[1].Default6, p.s.Routers, p.s.Relay = nil, nil, nil
+}
+
+// bare takes away what apply and install made.
+func (p *patient) bare() {
+	p.s.Tunnel, p.f.Owned = nil, reconcile.Owned{}
+	p.s.Units = []Unit{{Name: cloudinit.GuardUnit, State: "inactive"}, {Name: cloudinit.WatchUnit, State: "inactive"}}
+	p.differs("address "+ceText+" dev eth1", "")
 }
 
 func (p *patient) differs(name, before string) {

@@ -25,7 +25,7 @@ func (d *consult) address() Finding {
 	}
 	if d.c.WANPrefix == "pd" && !slices.Contains(d.f.Owned.Asking, d.wan) {
 		return bad("nothing asks for a prefix on "+d.wan+" yet", fmt.Sprintf("The section says wan-prefix: pd, and nothing on this machine asks the line's DHCPv6 server for a prefix on %s yet.", d.wan),
-			applyAdvice)
+			d.mend())
 	}
 	if d.c.WANPrefix == "pd" {
 		return bad("no prefix has been delegated to "+d.wan, fmt.Sprintf("The line's DHCPv6 server has delegated no prefix to %s, and the section says wan-prefix: pd.", d.wan),
@@ -37,7 +37,7 @@ func (d *consult) address() Finding {
 	}
 	return bad(fmt.Sprintf("%s has %s", d.wan, has),
 		fmt.Sprintf("A router announces itself on %s, but gives no prefix: %s has %s.", d.wan, d.wan, has),
-		`If the line gives its prefix by DHCPv6 (ひかり電話 without a home gateway, フレッツ光クロス), write "wan-prefix: pd" into the section and type "sudo mape-netplan apply"; if the provider told you the prefix, write it as "prefix:".`)
+		`If the line gives its prefix by DHCPv6 (ひかり電話 without a home gateway, フレッツ光クロス), write "wan-prefix: pd" into the section and type "`+d.command()+`"; if the provider told you the prefix, write it as "prefix:".`)
 }
 
 // told is address where the section says the prefix: the WAN has to be on that very line.
@@ -145,7 +145,7 @@ func (d *consult) noRule() Finding {
 func (d *consult) undiscovered() Finding {
 	if d.f.Discovered == nil {
 		return bad("the line has not been asked for its rules yet", "The section is right, and nothing has asked the line for its rules yet (provider: discover).",
-			applyAdvice)
+			d.mend())
 	}
 	return bad("the line has given no rules", d.sentence("the line has been asked for its rules, and there are none to use: "+words(d.lineErr)),
 		`"mape-netplan apply" asks it again. If that changes nothing, ask the provider whether the contract has MAP-E by HB46PP, or write its rules into the section (keys rules and br).`)

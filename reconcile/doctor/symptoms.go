@@ -26,10 +26,12 @@ type Symptoms struct {
 	Tunnel *Tunnel `json:"tunnel,omitempty"`
 	// Differences are what apply would change.
 	Differences []Difference `json:"differences,omitempty"`
-	Ports       *Ports       `json:"ports,omitempty"`
-	Tracked     Tracked      `json:"tracked"`
-	Clock       Clock        `json:"clock"`
-	Probe       *Probe       `json:"probe,omitempty"` // nil: not asked for
+	// Units are those that install makes.
+	Units   []Unit  `json:"units,omitempty"`
+	Ports   *Ports  `json:"ports,omitempty"`
+	Tracked Tracked `json:"tracked"`
+	Clock   Clock   `json:"clock"`
+	Probe   *Probe  `json:"probe,omitempty"` // nil: not asked for
 	// Unread are the things that could not be looked at, and why.
 	Unread []string `json:"unread,omitempty"`
 }
@@ -109,6 +111,15 @@ type Difference struct {
 	Before string `json:"before"`
 	After  string `json:"after"`
 	Error  string `json:"error,omitempty"` // it cannot be looked at
+}
+
+// A Unit is one of install's.
+type Unit struct {
+	Name    string `json:"name"`
+	File    bool   `json:"file"`    // it is there
+	Enabled bool   `json:"enabled"` // a target wants it at boot
+	// State is systemd's ActiveState; "" is not known.
+	State string `json:"state,omitempty"`
 }
 
 // Ports is who uses the port set.

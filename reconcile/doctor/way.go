@@ -17,17 +17,17 @@ func (d *consult) ce() Finding {
 	case differs && strings.Contains(x.Before, "dadfailed"):
 		return bad(fmt.Sprintf("%s is a duplicate", ce),
 			fmt.Sprintf("Another router on the line already has the CE address %s: the kernel has asked and somebody answered.", ce),
-			fmt.Sprintf(`Switch off the other MAP-E router (the home gateway's own, or an old one), then type "sudo ip -6 address del %s/128 dev %s" and "sudo mape-netplan apply".`, ce, d.wan))
+			fmt.Sprintf(`Switch off the other MAP-E router (the home gateway's own, or an old one), then type "sudo ip -6 address del %s/128 dev %s" and "`+d.command()+`".`, ce, d.wan))
 	case d.s.Tunnel == nil && len(d.f.Owned.Files) == 0:
-		return bad("nothing has been set up yet", "The line is there, and this machine has not been made its gateway yet.", applyAdvice)
+		return bad("nothing has been set up yet", "The line is there, and this machine has not been made its gateway yet.", d.mend())
 	case differs && x.Before == "", d.g == nil && !d.has(ce):
 		return bad(fmt.Sprintf("%s is not on %s", ce, d.wan), fmt.Sprintf("The CE address %s is missing on %s, so nothing can come back to it.", ce, d.wan),
-			`Type "sudo mape-netplan apply". If that says that another host on the link has the address, switch off the other MAP-E router of the line.`)
+			`Type "`+d.command()+`". If that says that another host on the link has the address, switch off the other MAP-E router of the line.`)
 	case differs && strings.Contains(x.Before, "tentative"):
 		return warning(fmt.Sprintf("%s is still being checked", ce), fmt.Sprintf("The kernel is still asking whether somebody else has the CE address %s.", ce), "Try again in a few seconds.")
 	case differs:
 		return warning(fmt.Sprintf("%s is on %s, but not as it should be", ce, d.wan),
-			fmt.Sprintf("The CE address %s is not what apply makes it, and this machine may use it for connections of its own.", ce), applyAdvice)
+			fmt.Sprintf("The CE address %s is not what apply makes it, and this machine may use it for connections of its own.", ce), d.mend())
 	}
 	return good("%s is on %s", ce, d.wan)
 }
@@ -65,23 +65,23 @@ func (d *consult) tunnel() Finding {
 	filter, filters := d.difference("sysctl net/ipv4/conf/" + name + "/rp_filter")
 	switch {
 	case t == nil:
-		return bad("there is no "+name, fmt.Sprintf("The tunnel %s is missing.", name), runAdvice)
+		return bad("there is no "+name, fmt.Sprintf("The tunnel %s is missing.", name), d.last())
 	case differs && x.Error != "":
 		return bad(name+": "+x.Error, d.sentence("The tunnel "+name+" cannot be looked at: "+x.Error), "Give the tunnel another name with tunnel: in the section.")
 	case t.EncapLimit >= 0:
 		return bad(fmt.Sprintf("%s has encaplimit %d", name, t.EncapLimit),
 			fmt.Sprintf("Every packet of %s carries a destination options header (encaplimit %d), and providers' border relays drop such packets without a word%s.", name, t.EncapLimit, d.silence()),
-			applyAdvice)
+			d.mend())
 	case differs && x.Before != "" && !t.Up:
-		return bad(name+" is down", fmt.Sprintf("The tunnel %s is switched off.", name), applyAdvice)
+		return bad(name+" is down", fmt.Sprintf("The tunnel %s is switched off.", name), d.mend())
 	case differs && (t.Local != d.line.Softwire.CE || t.Remote != d.line.Softwire.BR):
 		return bad(fmt.Sprintf("%s goes from %s to %s", name, t.Local, t.Remote),
 			fmt.Sprintf("The tunnel %s goes from %s to %s, and the line's are %s and %s: the line's prefix has changed, or the section.", name, t.Local, t.Remote, d.line.Softwire.CE, d.line.Softwire.BR),
-			applyAdvice)
+			d.mend())
 	case differs:
-		return warning(name+" is not as it should be", fmt.Sprintf("The tunnel %s is not what apply makes it: %s.", name, oneLine(x.Before)), applyAdvice)
+		return warning(name+" is not as it should be", fmt.Sprintf("The tunnel %s is not what apply makes it: %s.", name, oneLine(x.Before)), d.mend())
 	case filters && strings.TrimSpace(filter.Before) == "1":
-		return bad("strict rp_filter on "+name, fmt.Sprintf("The kernel drops what comes back through %s, because its rp_filter is strict (1).", name), applyAdvice)
+		return bad("strict rp_filter on "+name, fmt.Sprintf("The kernel drops what comes back through %s, because its rp_filter is strict (1).", name), d.mend())
 	}
 	return good("%s goes to %s, MTU %d", name, t.Remote, t.MTU)
 }
@@ -102,17 +102,17 @@ func (d *consult) mtu() Finding {
 	if p := d.s.Probe; p != nil && p.Largest > 0 && p.Largest < t.MTU-precision && !p.Refused {
 		return bad(fmt.Sprintf("packets of more than %d bytes are lost", p.Largest),
 			fmt.Sprintf("Packets of more than about %d bytes get lost on the way and nobody says so (an MTU black hole): small pages work, large ones hang.", p.Largest),
-			fmt.Sprintf(`Write "mtu: %d" into the section and type "sudo mape-netplan apply".`, max(1240, p.Largest)))
+			fmt.Sprintf(`Write "mtu: %d" into the section and type "`+d.command()+`".`, max(1240, p.Largest)))
 	}
 	if wan, ok := d.f.Link(d.wan); ok && wan.MTU > 0 && t.MTU > wan.MTU-tunnelHeader {
 		return warning(fmt.Sprintf("%s has MTU %d, and %s carries %d", d.c.Tunnel, t.MTU, d.wan, wan.MTU-tunnelHeader),
 			fmt.Sprintf("The tunnel's MTU %d is more than fits through %s (%d), and large packets are cut into two, which many border relays do not put together.", t.MTU, d.wan, wan.MTU-tunnelHeader),
-			fmt.Sprintf(`Write "mtu: %d" into the section, or leave the key out, and type "sudo mape-netplan apply".`, wan.MTU-tunnelHeader))
+			fmt.Sprintf(`Write "mtu: %d" into the section, or leave the key out, and type "`+d.command()+`".`, wan.MTU-tunnelHeader))
 	}
 	if p := d.s.Relay; p != nil && p.MTU > 0 && p.MTU-tunnelHeader < t.MTU {
 		return warning(fmt.Sprintf("the path to the border relay carries %d bytes", p.MTU),
 			fmt.Sprintf("The IPv6 path to the border relay carries only %d bytes, so that the tunnel's MTU of %d is too large.", p.MTU, t.MTU),
-			fmt.Sprintf(`Write "mtu: %d" into the section and type "sudo mape-netplan apply".`, max(1240, p.MTU-tunnelHeader)))
+			fmt.Sprintf(`Write "mtu: %d" into the section and type "`+d.command()+`".`, max(1240, p.MTU-tunnelHeader)))
 	}
 	if p := d.s.Probe; p != nil && p.Largest > 0 {
 		return good("packets of %d bytes get through", p.Largest)
@@ -123,7 +123,7 @@ func (d *consult) mtu() Finding {
 // route: does IPv4 go into the tunnel?
 func (d *consult) route() Finding {
 	if x, ok := d.difference("sysctl net/ipv4/ip_forward"); ok && x.Before != "" {
-		return bad("net.ipv4.ip_forward is 0", "This machine does not forward IPv4 packets of the LAN: net.ipv4.ip_forward is 0.", runAdvice)
+		return bad("net.ipv4.ip_forward is 0", "This machine does not forward IPv4 packets of the LAN: net.ipv4.ip_forward is 0.", d.last())
 	}
 	if link := d.rivals(); link != "" {
 		return d.rival(link, "has an IPv4 default route of metric 0 as well")
@@ -133,7 +133,7 @@ func (d *consult) route() Finding {
 		case p.Error == "" && p.Link != d.c.Tunnel:
 			return d.rival(p.Link, fmt.Sprintf("is where packets to %s leave", p.To))
 		case p.Error != "":
-			return bad(fmt.Sprintf("no route to %s: %s", p.To, p.Error), fmt.Sprintf("This machine has no IPv4 default route into %s.", d.c.Tunnel), runAdvice)
+			return bad(fmt.Sprintf("no route to %s: %s", p.To, p.Error), fmt.Sprintf("This machine has no IPv4 default route into %s.", d.c.Tunnel), d.last())
 		}
 	}
 	return good("IPv4 goes into %s", d.c.Tunnel)
@@ -152,7 +152,7 @@ func (d *consult) rivals() string {
 
 func (d *consult) rival(link, what string) Finding {
 	return bad(link+" "+what, fmt.Sprintf("Another IPv4 default route wins over the tunnel's: %s %s.", link, what),
-		fmt.Sprintf(`Look at "ip -4 route": remove the gateway of %s where it is configured (netplan; on Proxmox, gw= in ipconfig), or give its route a metric of 100 or more; then type "sudo mape-netplan apply".`, link))
+		fmt.Sprintf(`Look at "ip -4 route": remove the gateway of %s where it is configured (netplan; on Proxmox, gw= in ipconfig), or give its route a metric of 100 or more; then type "`+d.command()+`".`, link))
 }
 
 func oneLine(s string) string { return strings.ReplaceAll(strings.TrimSpace(s), "\n", ", ") }
