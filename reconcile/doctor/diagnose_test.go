@@ -10,6 +10,7 @@ import (
 
 	"mape-netplan/cloudinit"
 	"mape-netplan/reconcile"
+	"mape-netplan/reconcile/nft"
 )
 
 // TestDiagnose makes the machine sick in each way: the check that names it, how bad it is, and words of the sentences.
@@ -96,6 +97,20 @@ func TestDiagnose(t *testing.T) {
 		}, "CE address", Bad, "Another router … already has the CE address", "Switch off the other"},
 		{"no CE address", func(p *patient) { p.differs("address "+ceText+" dev eth1", "") }, "CE address", Bad, "CE address … is missing", "apply"},
 		{"nothing yet", (*patient).bare, "CE address", Bad, "has not been made its gateway yet", "mape-netplan install"},
+		{"nothing yet, a rival", func(p *patient) {
+			p.bare()
+			p.f.Links[0].Default4, p.f.Links = new(int), p.f.Links[:2]
+		}, "CE address", Bad, "Another IPv4 default route wins … eth0", "metric of 100 … mape-netplan install"},
+		{"nothing yet, another's file", func(p *patient) {
+			p.bare()
+			p.s.Differences = append(p.s.Differences, Difference{Name: "file /etc/netplan/99-ipoe-gw.yaml", Error: "was not written by mape-netplan; move it away first"})
+		}, "CE address", Bad, "refuses: file /etc/netplan/99-ipoe-gw.yaml was not written by mape-netplan", "mape-netplan install"},
+		{"nothing yet, no module", func(p *patient) { p.bare(); p.s.Module = "no" }, "CE address", Bad, "no module ip6_tunnel", "modprobe"},
+		{"nothing yet, no networkd", func(p *patient) { p.bare(); p.f.Networkd = false }, "CE address", Bad, "systemd-networkd … does not run", "enable --now systemd-networkd … mape-netplan install"},
+		{"nothing yet, a firewall", func(p *patient) {
+			p.bare()
+			p.f.Foreign.Chains = []nft.ForeignChain{{Family: "inet", Table: "filter", Name: "forward", Type: "filter", Hook: "forward", Drop: true}}
+		}, "CE address", Bad, "Another firewall … table inet filter, chain forward", "Then type \"sudo mape-netplan install\""},
 		{"a delegation", func(p *patient) { p.section, p.f.Owned.Asking = "mape: {wan-prefix: pd}", []string{"eth1"} }, "address", Bad, "has delegated no prefix to eth1", "one router only"},
 		{"a delegation, first run", func(p *patient) { p.section, p.f.Owned, p.s.Tunnel = "mape: {wan-prefix: pd}", reconcile.Owned{}, nil }, "address", Bad, "nothing on this machine asks", "apply"},
 		{"a delegation, nothing yet", func(p *patient) { p.bare(); p.section = "mape: {wan-prefix: pd}" }, "address", Bad, "nothing on this machine asks", "mape-netplan install"},
@@ -122,6 +137,7 @@ func TestDiagnose(t *testing.T) {
 		{"no route to the relay", func(p *patient) { p.s.Relay = &Path{Error: "network is unreachable"} }, "border relay", Bad, "border relay … is unreachable", "ip -6 route get " + brText},
 		{"relay elsewhere", func(p *patient) { p.s.Relay.Link = "wg0" }, "border relay", Bad, "leave through wg0", "VPN"},
 		{"no tunnel", func(p *patient) { p.s.Tunnel = nil }, "tunnel", Bad, "tunnel mape0 is missing", "apply"},
+		{"no tunnel, no module", func(p *patient) { p.s.Tunnel, p.s.Module = nil, "no" }, "tunnel", Bad, "no module ip6_tunnel", "modprobe"},
 		{"header", func(p *patient) {
 			p.s.Tunnel.EncapLimit, p.s.Tunnel.Lately = 4, Count{0, 12}
 			p.differs("tunnel mape0", "encaplimit 4")
@@ -182,6 +198,9 @@ func TestDiagnose(t *testing.T) {
 		{"a server's time", func(p *patient) { p.s.Clock.Server = p.s.Clock.Now.AddDate(0, 0, 3) }, "clock", Bad, "clock is wrong … a server on the internet says", "timedatectl"},
 		{"the hardware's time", func(p *patient) { p.s.Clock.Hardware = p.s.Clock.Now.AddDate(1, 0, 0) }, "clock", Warn, "hardware clock", "timedatectl"},
 		{"a file", func(p *patient) { p.differs("file /etc/netplan/99-ipoe-gw.yaml", "") }, "settings", Warn, "is not as it should be … at the next boot: file", "apply"},
+		{"another's file", func(p *patient) {
+			p.s.Differences = []Difference{{Name: "file /etc/sysctl.d/99-mape-gw.conf", Error: "was not written by mape-netplan; move it away first"}}
+		}, "settings", Bad, "refuses: file /etc/sysctl.d/99-mape-gw.conf", "Mend that"},
 		{"not installed", func(p *patient) { p.s.Units = []Unit{{Name: cloudinit.GuardUnit}, {Name: cloudinit.WatchUnit}} }, "service", Warn, "not installed … after a boot the tunnel comes up without NAT", "mape-netplan install"},
 		{"not enabled", func(p *patient) { p.s.Units[0].Enabled = false }, "service", Warn, "mape-netplan-guard.service does not start at the next boot", "mape-netplan install"},
 		{"half installed", func(p *patient) { p.s.Units[1].File = false }, "service", Warn, "mape-netplan.service is missing", "mape-netplan install"},

@@ -69,6 +69,7 @@ func Examine(ctx context.Context, h *reconcile.Host, c *schema.Config, f reconci
 	e.s.Tracked = e.tracked()
 	e.s.Clock = e.clock()
 	if e.s.Tunnel == nil {
+		e.s.Module = e.module()
 		return e.s, ctx.Err()
 	}
 	if o.Probe != nil {

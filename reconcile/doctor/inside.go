@@ -137,6 +137,9 @@ func (d *consult) lan() Finding {
 
 // settings: is all the rest as apply makes it?
 func (d *consult) settings() Finding {
+	if f, ok := d.refused(); ok {
+		return f
+	}
 	var names []string
 	for _, x := range d.s.Differences {
 		names = append(names, x.Name)

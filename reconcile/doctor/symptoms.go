@@ -24,6 +24,8 @@ type Symptoms struct {
 	Home Home `json:"home"`
 	// Tunnel is nil where there is none.
 	Tunnel *Tunnel `json:"tunnel,omitempty"`
+	// Module says whether the kernel has what makes one, "yes" or "no"; "" is not known, or there is a tunnel.
+	Module string `json:"module,omitempty"`
 	// Differences are what apply would change.
 	Differences []Difference `json:"differences,omitempty"`
 	// Units are those that install makes.

@@ -19,7 +19,7 @@ func (d *consult) ce() Finding {
 			fmt.Sprintf("Another router on the line already has the CE address %s: the kernel has asked and somebody answered.", ce),
 			fmt.Sprintf(`Switch off the other MAP-E router (the home gateway's own, or an old one), then type "sudo ip -6 address del %s/128 dev %s" and "`+d.command()+`".`, ce, d.wan))
 	case d.s.Tunnel == nil && len(d.f.Owned.Files) == 0:
-		return bad("nothing has been set up yet", "The line is there, and this machine has not been made its gateway yet.", d.mend())
+		return d.ready()
 	case differs && x.Before == "", d.g == nil && !d.has(ce):
 		return bad(fmt.Sprintf("%s is not on %s", ce, d.wan), fmt.Sprintf("The CE address %s is missing on %s, so nothing can come back to it.", ce, d.wan),
 			`Type "`+d.command()+`". If that says that another host on the link has the address, switch off the other MAP-E router of the line.`)
@@ -64,6 +64,8 @@ func (d *consult) tunnel() Finding {
 	x, differs := d.difference("tunnel " + name)
 	filter, filters := d.difference("sysctl net/ipv4/conf/" + name + "/rp_filter")
 	switch {
+	case t == nil && d.s.Module == "no":
+		return noModule()
 	case t == nil:
 		return bad("there is no "+name, fmt.Sprintf("The tunnel %s is missing.", name), d.last())
 	case differs && x.Error != "":
