@@ -2,6 +2,10 @@ package reconcile
 
 import (
 	"context"
+	"slices"
+	"strings"
+
+	"github.com/google/nftables"
 
 	"mape-netplan/reconcile/nft"
 )
@@ -21,3 +25,15 @@ func (t Table) Read(_ context.Context, h *Host) (Resource, error) {
 
 // Write replaces the table in one transaction.
 func (t Table) Write(_ context.Context, h *Host) error { return t.Table.Write(h.NFT) }
+
+// Closed says whether the table is a guard without a line: its chains only drop.
+func (t Table) Closed() bool {
+	rules := 0
+	for _, c := range t.Chains {
+		if c.Type != nftables.ChainTypeFilter || slices.ContainsFunc(c.Rules, func(r nft.Rule) bool { return !strings.HasSuffix(r.String(), "drop") }) {
+			return false
+		}
+		rules += len(c.Rules)
+	}
+	return rules > 0
+}

@@ -101,18 +101,32 @@ func detail(c reconcile.Change) string {
 	case c.After.Text() == "":
 		return "should not be there"
 	}
-	const most = 4
+	was, is := strings.TrimSpace(c.Before.Text()), strings.TrimSpace(c.After.Text())
+	if !strings.Contains(was+is, "\n") {
+		return fmt.Sprintf("is %s, should be %s", was, is)
+	}
+	if t, ok := c.Before.(reconcile.Table); ok && t.Closed() {
+		return "is the guard alone: nothing passes the tunnel"
+	}
 	var lines []string
 	for line := range strings.Lines(string(diff.Diff("", []byte(c.Before.Text()), "", []byte(c.After.Text())))) {
-		if header := strings.HasPrefix(line, "---") || strings.HasPrefix(line, "+++"); header || line[0] != '-' && line[0] != '+' {
+		if header := strings.HasPrefix(line, "---") || strings.HasPrefix(line, "+++"); header || line[0] != '-' && line[0] != '+' || strings.TrimSpace(line[1:]) == "" {
 			continue
 		}
-		lines = append(lines, strings.TrimSpace(line))
+		lines = append(lines, line)
 	}
-	if len(lines) > most {
-		return fmt.Sprintf("%s and %d more lines differ", strings.Join(lines[:most], ", "), len(lines)-most)
+	if len(lines) == 0 {
+		return "differs in its spaces"
 	}
-	return strings.Join(lines, ", ")
+	count := fmt.Sprintf("%d lines differ, the first", len(lines))
+	if len(lines) == 1 {
+		count = "1 line differs, which"
+	}
+	what := "is missing"
+	if lines[0][0] == '-' {
+		what = "should not be there"
+	}
+	return fmt.Sprintf("%s %s: %s", count, what, strings.Join(strings.Fields(lines[0][1:]), " "))
 }
 
 func (s state) print(cmd *cobra.Command) error {
