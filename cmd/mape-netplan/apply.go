@@ -27,6 +27,9 @@ waits.`,
 			changes, err := o.converge(cmd, timeout, func(ctx context.Context, h *reconcile.Host) ([]reconcile.Resource, error) {
 				return o.gateway(cmd, ctx, h)
 			})
+			if err == nil && len(changes) > 0 {
+				err = o.warnUnkept(cmd)
+			}
 			return o.report(cmd, changes, err)
 		},
 	}

@@ -39,7 +39,7 @@ func (g *gateway) delegation() {
 	g.asBefore()
 
 	g.delegate(delegatedPrefix)
-	if out := g.sh("mape-netplan apply --timeout 1m"); !strings.Contains(out, "\ncreated tunnel mape0\n") || strings.Contains(out, "warning") {
+	if out := g.sh("mape-netplan apply --timeout 1m"); !strings.Contains(out, "\ncreated tunnel mape0\n") || strings.Contains(warned(out), "warning") {
 		g.Errorf("apply says\n%s", out)
 	}
 	const asks = "/etc/systemd/network/10-netplan-eth1.network.d/50-mape.conf"

@@ -23,7 +23,7 @@ install are there, which would bring everything back, it refuses.`,
 		Example: "  sudo mape-netplan remove",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			changes, err := o.converge(cmd, timeout, func(ctx context.Context, h *reconcile.Host) ([]reconcile.Resource, error) {
-				if err := refuseInstalled(ctx, h); err != nil {
+				if err := o.refuseInstalled(ctx, h); err != nil {
 					return nil, err
 				}
 				return o.nothing(cmd, h)

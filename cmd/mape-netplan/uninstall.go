@@ -2,7 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -28,7 +28,7 @@ next boot or the next change of the line; "remove" takes it away.`,
 				return cloudinit.Uninstall(h.Booted())
 			})
 			if left && len(changes) > 0 {
-				cmd.PrintErrln("The gateway itself is still there, without what keeps it; \"mape-netplan remove\" takes it away.")
+				cmd.PrintErrf("The gateway itself is still there, and %s. \"%s\" takes it away, \"%s\" keeps it.\n", unkept, o.command("remove"), o.command("install"))
 			}
 			return o.report(cmd, changes, err)
 		},
@@ -37,11 +37,37 @@ next boot or the next change of the line; "remove" takes it away.`,
 	return cmd
 }
 
+// unkept is what a gateway is without the units.
+const unkept = "after a boot the tunnel comes up without NAT and packets leave with private addresses"
+
+// command is a command line of this program about the same machine.
+func (o *options) command(verb string) string {
+	if o.rootDir != "" {
+		verb += " --root-dir " + o.rootDir
+	}
+	return "mape-netplan " + verb
+}
+
+// warnUnkept says what becomes of a gateway that was just made where a unit of
+// install is missing.
+func (o *options) warnUnkept(cmd *cobra.Command) error {
+	h, err := o.open()
+	if err != nil {
+		return err
+	}
+	parts := cloudinit.Uninstall(false)
+	there, err := reconcile.Plan(cmd.Context(), h, parts)
+	if err == nil && len(there) < len(parts) {
+		warn(cmd, []string{fmt.Sprintf("no service keeps the gateway: %s; run %q, or %q before a reboot", unkept, o.command("install"), o.command("remove"))})
+	}
+	return err
+}
+
 // refuseInstalled is an error where something of install is on the machine.
-func refuseInstalled(ctx context.Context, h *reconcile.Host) error {
+func (o *options) refuseInstalled(ctx context.Context, h *reconcile.Host) error {
 	changes, err := reconcile.Plan(ctx, h, cloudinit.Uninstall(h.Booted()))
 	if err == nil && len(changes) > 0 {
-		err = errors.New("the service is installed and would bring everything back; first run \"mape-netplan uninstall\"")
+		err = fmt.Errorf("the service is installed and would bring everything back; first run %q", o.command("uninstall"))
 	}
 	return err
 }
