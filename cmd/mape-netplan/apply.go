@@ -33,7 +33,7 @@ waits.`,
 			return o.report(cmd, changes, err)
 		},
 	}
-	cmd.Flags().DurationVar(&timeout, "timeout", 30*time.Second, "how long to wait for another run, the line and the machine to settle")
+	timeoutFlag(cmd, &timeout, 30*time.Second, "how long to wait for another run, the line and the machine to settle")
 	return cmd
 }
 

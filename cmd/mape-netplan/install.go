@@ -53,7 +53,7 @@ Exit code of --dry-run: 0 nothing would change, 3 something would.`,
 			return o.report(cmd, changes, err)
 		},
 	}
-	cmd.Flags().DurationVar(&timeout, "timeout", time.Minute, "how long to wait for another run, the line and the machine to settle, and as long for the units")
+	timeoutFlag(cmd, &timeout, time.Minute, "how long to wait for another run, the line and the machine to settle, and as long for the units")
 	cmd.Flags().BoolVar(&dry, "dry-run", false, "show what would change, as plan does, and change nothing")
 	return cmd
 }

@@ -31,7 +31,7 @@ install are there, which would bring everything back, it refuses.`,
 			return o.report(cmd, changes, err)
 		},
 	}
-	cmd.Flags().DurationVar(&timeout, "timeout", 30*time.Second, "how long to wait for another run and the machine to settle")
+	timeoutFlag(cmd, &timeout, 30*time.Second, "how long to wait for another run and the machine to settle")
 	return cmd
 }
 

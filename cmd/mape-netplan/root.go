@@ -39,6 +39,7 @@ func newRoot(in io.Reader) *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          noArguments,
+		Version:       versionText(),
 
 		SuggestionsMinimumDistance: 2,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -51,6 +52,7 @@ func newRoot(in io.Reader) *cobra.Command {
 	flags.BoolVar(&o.json, "json", false, "print the result as one JSON object")
 	flags.StringVar(&o.rootDir, "root-dir", "", "work on the files below `DIR` and leave the running system out")
 	flags.StringVar(&o.prefix, "prefix", "", "the line's IPv6 prefix `P`, instead of the section's")
+	root.SetVersionTemplate("{{.Version}}")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return exit{exitBad, err} })
 	root.AddCommand(o.validate(), o.facts(), o.compute(), o.plan(), o.apply(), o.install(), o.status(), o.doctor(), o.ports(), o.remove(), o.uninstall(), o.guard(), o.watch(), version())
 	for _, verb := range root.Commands() {

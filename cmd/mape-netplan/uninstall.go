@@ -33,7 +33,7 @@ next boot or the next change of the line; "remove" takes it away.`,
 			return o.report(cmd, changes, err)
 		},
 	}
-	cmd.Flags().DurationVar(&timeout, "timeout", time.Minute, "how long to wait for another run and the units to stop")
+	timeoutFlag(cmd, &timeout, time.Minute, "how long to wait for another run and the units to stop")
 	return cmd
 }
 

@@ -13,12 +13,17 @@ func version() *cobra.Command {
 		Short:   "Print the version",
 		Example: "  mape-netplan version",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			name := "unknown"
-			if info, ok := debug.ReadBuildInfo(); ok {
-				name = info.Main.Version
-			}
-			_, err := cmd.OutOrStdout().Write([]byte("mape-netplan " + name + " " + runtime.Version() + " " + runtime.GOOS + "/" + runtime.GOARCH + "\n"))
+			_, err := cmd.OutOrStdout().Write([]byte(versionText()))
 			return err
 		},
 	}
+}
+
+// versionText is the line that version and --version print.
+func versionText() string {
+	name := "unknown"
+	if info, ok := debug.ReadBuildInfo(); ok {
+		name = info.Main.Version
+	}
+	return "mape-netplan " + name + " " + runtime.Version() + " " + runtime.GOOS + "/" + runtime.GOARCH + "\n"
 }
