@@ -85,7 +85,7 @@ func discovered(c *schema.Config, f Facts, prefix netip.Prefix) (Line, error) {
 	d := f.Discovered
 	switch {
 	case d == nil:
-		return Line{}, notYet{errors.New("the line has not been asked for its rules yet (HB46PP): apply and watch ask it")}
+		return Line{}, notYet{errors.New("the line has not been asked for its rules yet (HB46PP): apply, install or watch asks it")}
 	case d.Withdrawn && (c.Provider == discover || d.Lost):
 		return Line{}, withdrawn{errors.New(d.Problem)}
 	case d.offers():

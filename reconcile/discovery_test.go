@@ -96,9 +96,9 @@ func TestDiscovered(t *testing.T) {
 		off                    bool
 	}{
 		{"not asked", "{provider: discover}", "2400:db8:12:3400::1/64", nil,
-			"eth1 has 2400:db8:12:3400::1/64: the line has not been asked for its rules yet (HB46PP): apply and watch ask it", false},
+			"eth1 has 2400:db8:12:3400::1/64: the line has not been asked for its rules yet (HB46PP): apply, install or watch asks it", false},
 		{"not asked, with a prefix", `{provider: discover, prefix: "2400:db8:12:3400::/56"}`, "", nil,
-			"the line has not been asked for its rules yet (HB46PP): apply and watch ask it", false},
+			"the line has not been asked for its rules yet (HB46PP): apply, install or watch asks it", false},
 		{"given", "{provider: discover}", "2400:db8:12:3400::1/64", &Discovery{Reply: replyOf(t, offer)},
 			"discover S (E) 2400:db8:12:3400:c0:2:1200:3400", false},
 		{"given, with a prefix", `{provider: discover, prefix: "2400:db8:12:3400::/56"}`, "", &Discovery{Reply: replyOf(t, offer)},

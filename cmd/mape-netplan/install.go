@@ -151,6 +151,9 @@ func (o *options) installPlan(cmd *cobra.Command, units func(*reconcile.Host) []
 		switch {
 		case errors.Is(err, reconcile.ErrNotYet):
 			warn(cmd, []string{err.Error()})
+			if want, err = reconcile.Asking(c, facts); err != nil && !errors.Is(err, reconcile.ErrNotYet) {
+				return nil, o.blame(err)
+			}
 		case err != nil:
 			return nil, o.blame(err)
 		default:

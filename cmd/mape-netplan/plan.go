@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+	"slices"
 	"time"
 
 	"github.com/rogpeppe/go-internal/diff"
@@ -21,6 +23,9 @@ planned for an example gateway on which nothing has been done yet. With --facts
 it is planned for the machine whose facts are given, and everything is shown as
 if nothing had been done there yet: what is in its files and in its kernel is
 not in the facts.
+
+While the prefix that the section wants delegated is not there, what asks the
+line for it is shown.
 
 Exit codes: 0 in sync, 3 there are differences.`,
 		Example: "  mape-netplan plan -c examples/ocn.yaml\n  mape-netplan plan -c gateway.yaml --facts gateway.json",
@@ -76,12 +81,32 @@ func (o *options) changes(cmd *cobra.Command) ([]reconcile.Change, error) {
 		return o.examplePlan(cmd, c)
 	}
 	g, err := reconcile.Resolve(c, facts)
+	if asking := o.asking(cmd, c, facts, err); len(asking) > 0 {
+		if changes, err := reconcile.Plan(cmd.Context(), h, asking); len(changes) > 0 || err != nil {
+			return changes, err
+		}
+	}
 	if err != nil {
 		return nil, o.blame(err)
 	}
 	warn(cmd, g.Warnings)
 	warn(cmd, reconcile.Overdue(c, facts, time.Now()))
 	return reconcile.Plan(cmd.Context(), h, reconcile.Compile(g, facts))
+}
+
+// asking compiles what has the line asked for the prefix that is missing, which
+// apply does at once, and tells what is missing. None is that nothing has to be.
+func (o *options) asking(cmd *cobra.Command, c *schema.Config, facts reconcile.Facts, missing error) []reconcile.Resource {
+	if !facts.Live || !errors.Is(missing, reconcile.ErrNotYet) || errors.Is(missing, reconcile.ErrWithdrawn) ||
+		slices.Contains(facts.Owned.Asking, reconcile.LikelyWAN(c, facts).Name) {
+		return nil
+	}
+	want, err := reconcile.Asking(c, facts)
+	if err != nil || len(want) == 0 {
+		return nil
+	}
+	cmd.PrintErrf("waiting: %v\n", missing)
+	return want
 }
 
 // takenForAbsent warns of what the caller may not read.
@@ -110,6 +135,9 @@ func (o *options) planFor(cmd *cobra.Command, c *schema.Config) ([]reconcile.Cha
 		return nil, err
 	}
 	g, err := reconcile.Resolve(c, facts)
+	if asking := o.asking(cmd, c, facts, err); len(asking) > 0 {
+		return reconcile.FromNothing(asking), nil
+	}
 	if err != nil {
 		return nil, o.blame(err)
 	}
