@@ -39,10 +39,13 @@ func newRoot(in io.Reader) *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          noArguments,
-		Version:       versionText(),
 
 		SuggestionsMinimumDistance: 2,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if asked, _ := cmd.Flags().GetBool("version"); asked {
+				_, err := cmd.OutOrStdout().Write([]byte(versionText()))
+				return err
+			}
 			_ = cmd.Help()
 			return exit{code: exitBad}
 		},
@@ -52,7 +55,8 @@ func newRoot(in io.Reader) *cobra.Command {
 	flags.BoolVar(&o.json, "json", false, "print the result as one JSON object")
 	flags.StringVar(&o.rootDir, "root-dir", "", "work on the files below `DIR` and leave the running system out")
 	flags.StringVar(&o.prefix, "prefix", "", "the line's IPv6 prefix `P`, instead of the section's")
-	root.SetVersionTemplate("{{.Version}}")
+	// Not cobra's own, whose template makes the linker keep every exported method: 4 MB.
+	root.Flags().BoolP("version", "v", false, "print the version")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return exit{exitBad, err} })
 	root.AddCommand(o.validate(), o.facts(), o.compute(), o.plan(), o.apply(), o.install(), o.status(), o.doctor(), o.ports(), o.remove(), o.uninstall(), o.guard(), o.watch(), version())
 	for _, verb := range root.Commands() {

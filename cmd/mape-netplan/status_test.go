@@ -30,7 +30,7 @@ func TestDetail(t *testing.T) {
 		{reconcile.Sysctl{Key: "net/ipv4/ip_forward", Value: "0"}, reconcile.Sysctl{Key: "net/ipv4/ip_forward", Value: "1"}, "is 0, should be 1"},
 		{table(), table("mape0"), "1 line differs, which is missing: oifname \"mape0\" accept"},
 		{table("mape0", "mape1"), table("mape2"), "3 lines differ, the first should not be there: oifname \"mape0\" accept"},
-		{reconcile.GuardOf(c, reconcile.Owned{}).Table, table("mape0"), "is the guard alone: nothing passes the tunnel"},
+		{reconcile.GuardOf(c, reconcile.Facts{}).Table, table("mape0"), "is the guard alone: nothing passes the tunnel"},
 		{reconcile.Table{Table: nft.Table{Name: "mape"}}, table("mape0"), "is absent"},
 		{table("mape0"), reconcile.Table{Table: nft.Table{Name: "mape"}}, "should not be there"},
 	} {
