@@ -98,7 +98,7 @@ type gateway struct {
 // boot starts a machine on a dead line, which cloud-init configures, and waits
 // for both.
 func boot(t *testing.T, release string, files map[string]string) *gateway {
-	ctx, cancel := context.WithTimeout(t.Context(), 25*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 45*time.Minute)
 	t.Cleanup(cancel)
 	image, err := lab.BuildImage(ctx, release)
 	if err != nil {
