@@ -240,6 +240,7 @@ rm -r /etc/netplan /run/systemd/network/* /lib/netplan
 for f in /usr/sbin/netplan /usr/lib/netplan/generate /usr/libexec/netplan/generate; do [ ! -e $f ] || mv $f $f.gone; done
 echo 'mape: {}' >/etc/mape-netplan.yaml
 systemctl restart systemd-networkd
+until ip -4 route | grep -q '^192.168.1.0/24' && ip -6 route show default | grep -q eth1; do sleep 0.2; done
 /root/look >/root/before 2>/dev/null`)
 	if out := g.sh("mape-netplan apply"); !strings.Contains(out, "50-mape.conf") || strings.Contains(warned(out), "warning") {
 		g.Errorf("apply without netplan says %s", out)
