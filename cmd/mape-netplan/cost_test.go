@@ -41,7 +41,7 @@ func TestCost(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			out, err := lab.Counted(t.Context(), image, tests, "-test.run", "^$", "-test.bench", benchmarks, "-test.benchtime", "1x", "-rounds", "3")
+			out, err := lab.Counted(t.Context(), image, tests, "-test.run", "^$", "-test.bench", benchmarks, "-test.benchtime", "1x", "-rounds", "5")
 			if err != nil {
 				t.Fatal(err)
 			}
