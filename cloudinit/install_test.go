@@ -149,9 +149,7 @@ func TestProgramBelow(t *testing.T) {
 
 // TestTrusted: nobody but root may choose what root runs at every boot.
 func TestTrusted(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("files of root's need root")
-	}
+	needRoot(t)
 	// Not below /tmp, which is refused before.
 	dir, err := os.MkdirTemp("/var/lib", "mape-test-")
 	if err != nil {
@@ -182,5 +180,19 @@ func TestTrusted(t *testing.T) {
 		if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%v of %d: %v", test.mode, test.owner, err)
 		}
+	}
+}
+
+// needRoot skips a test of who owns a file where everything is one user's; with
+// MAPE_CI=1 it fails, for there a skip would hide a hole.
+func needRoot(t *testing.T) {
+	t.Helper()
+	const why = "files of different owners need root"
+	switch {
+	case os.Geteuid() == 0:
+	case os.Getenv("MAPE_CI") == "1":
+		t.Fatal(why)
+	default:
+		t.Skip(why)
 	}
 }

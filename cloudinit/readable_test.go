@@ -53,9 +53,7 @@ func TestPathLinks(t *testing.T) {
 
 // TestPathOwner: the units are root, who may not read everything.
 func TestPathOwner(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("files of others need root")
-	}
+	needRoot(t)
 	// Not below /tmp, which is refused before.
 	dir, err := os.MkdirTemp("/var/lib", "mape-test-")
 	if err != nil {
