@@ -35,13 +35,14 @@ func BenchmarkForwardBulk(b *testing.B) {
 	printCosts(b, compareBulk(b))
 }
 
+// printCosts prints lower quartiles of the nanoseconds: what disturbs only adds.
 func printCosts(b *testing.B, all []comparison) {
-	fmt.Println("\n| what passes | plain, ns/packet | ours / plain: median | quartiles |\n|---|---|---|---|")
+	fmt.Println("\n| what passes | plain, ns/packet | ours, ns/packet | ours / plain: median | quartiles |\n|---|---|---|---|---|")
 	b.ReportMetric(0, "ns/op")
 	for _, c := range all {
 		q := c.quotients()
-		fmt.Printf("| %s | %.0f | %.3f | %.3f to %.3f |\n",
-			c.name, quantile(c.plain, 50), quantile(q, 50), quantile(q, 25), quantile(q, 75))
+		fmt.Printf("| %s | %.0f | %.0f | %.3f | %.3f to %.3f |\n",
+			c.name, quantile(c.plain, 25), quantile(c.ours, 25), quantile(q, 50), quantile(q, 25), quantile(q, 75))
 		b.ReportMetric(quantile(q, 50), c.name+"-ratio")
 	}
 	fmt.Println()
@@ -130,6 +131,11 @@ func compareBulk(t testing.TB) []comparison {
 		}{{"out", false}, {"in", true}} {
 			c := comparison{name: m.name + "-" + way.name}
 			packets := time.Duration(m.bytes / int64(m.mss-12)) // less the time stamp option
+			// The windows open first.
+			for range 6 {
+				plain.transfer(t, way.down, m.bytes)
+				ours.transfer(t, way.down, m.bytes)
+			}
 			for range *rounds {
 				c.plain = append(c.plain, float64(plain.transfer(t, way.down, m.bytes)/packets))
 				c.ours = append(c.ours, float64(ours.transfer(t, way.down, m.bytes)/packets))
