@@ -28,6 +28,7 @@ func Asking(c *schema.Config, f Facts) ([]Resource, error) {
 	if err := p.find(usesNetplan(c, f), f); err != nil {
 		return nil, err
 	}
+	p.identify(f)
 	path, text := p.dropIn()
 	if text == "" {
 		return nil, nil
@@ -37,6 +38,32 @@ func Asking(c *schema.Config, f Facts) ([]Resource, error) {
 		all = append(all, Managed{p.Link, path, text, true})
 	}
 	return all, nil
+}
+
+// A Request is how a file of ours asks for a delegation.
+type Request struct {
+	File string `json:"file"`
+	// KeepsDUID says that the file says nothing of the DUID.
+	KeepsDUID bool `json:"keeps_duid,omitempty"`
+}
+
+// identify decides by which DUID a link asks, once: a server that has one prefix
+// gives it to nobody else while a lease lasts. So the DUID stays by which
+// networkd has come to a delegation without us, as it does where the router
+// advertisement has the M flag: up to version 252 networkd does not release
+// what it has when it takes another, and the server (measured: Kea) answers
+// NoPrefixAvail to that one until the lease ends. The file that asks is the
+// memory of this.
+func (p *Persist) identify(f Facts) {
+	if !p.Ask {
+		return
+	}
+	file, _ := p.dropIn()
+	if i := slices.IndexFunc(f.Owned.Requests, func(r Request) bool { return r.File == file }); i >= 0 {
+		p.KeepsDUID = f.Owned.Requests[i].KeepsDUID
+		return
+	}
+	p.KeepsDUID = slices.ContainsFunc(f.Delegations, func(d Delegation) bool { return d.Link == p.Link || d.Link == "" })
 }
 
 // Ask has networkd ask for the prefix that the section wants, if it does not
@@ -53,8 +80,24 @@ func Ask(ctx context.Context, h *Host, c *schema.Config, f Facts) error {
 	if err != nil {
 		return err
 	}
+	if len(changes) > 0 && len(f.Delegations) == 0 {
+		// networkd may have come to one since the machine was looked at. Then
+		// the next look decides how it is asked for.
+		if came, err := h.cameTo(c, f); came || err != nil {
+			return err
+		}
+	}
 	h.asked, err = write(ctx, h, changes, h.asked)
 	return err
+}
+
+// cameTo says whether the WAN has a delegation now.
+func (h *Host) cameTo(c *schema.Config, f Facts) (bool, error) {
+	link, err := wan(c, f)
+	if err != nil || h.Bus == nil {
+		return false, err
+	}
+	return h.isDelegated(link.Index)
 }
 
 // Unask takes back what Ask did in this run.

@@ -15,12 +15,14 @@ import (
 )
 
 // A daemon stands for networkd: what it says of eth1 in its state file is what it has read of the drop-in. 252 says
-// nothing of drop-ins there.
+// nothing of drop-ins there, and releases no lease.
 type daemon struct {
 	ns      *ns
 	dir     string
 	says252 bool
-	denies  bool // a prefix
+	denies  bool   // a prefix
+	managed bool   // a router has the M flag: networkd asks without our drop-in as well
+	lease   string // the DUID to which the server has given its only prefix
 	reloads int
 	index   int
 }
@@ -45,9 +47,11 @@ func (d *daemon) Reload(context.Context) error {
 	d.ns.try("ip", "-6", "route", "del", "unreachable", "2400:4050:5c71:af00::/56")
 	if strings.Contains(string(data), "DUIDType=link-layer") {
 		id = "DUID-LL:0001bc2411000002"
-		if !d.denies {
-			d.ns.try("ip", "-6", "route", "add", "unreachable", "2400:4050:5c71:af00::/56", "proto", "dhcp", "metric", "1024")
-		}
+	}
+	asks := d.managed || strings.Contains(string(data), "DHCPv6Client=always")
+	if asks && !d.denies && (d.lease == "" || d.lease == id) {
+		d.lease = id
+		d.ns.try("ip", "-6", "route", "add", "unreachable", "2400:4050:5c71:af00::/56", "proto", "dhcp", "metric", "1024")
 	}
 	file := filepath.Join(d.dir, "run/systemd/netif/links", fmt.Sprint(d.index))
 	return errors.Join(os.MkdirAll(path.Dir(file), 0o755), os.WriteFile(file, []byte(text+"DHCP6_CLIENT_DUID="+id+"\n"), 0o644))
@@ -87,12 +91,9 @@ func TestAsk(t *testing.T) {
 			g, d := newAsking(t, says252)
 			d.denies = true
 			c := sectionOf(t, askingSection)
-			ask := func() (f Facts) {
+			ask := func() {
 				g.do(func() {
-					var err error
-					if f, err = Gather(g.h); err != nil {
-						t.Fatal(err)
-					}
+					f := g.gather(t)
 					if f.IPForward == "" {
 						t.Error("what ip_forward was before is not known any more")
 					}
@@ -103,7 +104,6 @@ func TestAsk(t *testing.T) {
 						t.Fatal(err)
 					}
 				})
-				return f
 			}
 			ask()
 			ask()
@@ -119,7 +119,8 @@ func TestAsk(t *testing.T) {
 				t.Errorf("the drop-in is left behind, or networkd reads it still: %d reloads", d.reloads)
 			}
 			// The delegation comes, and what makes the gateway wants what asks for it as it is.
-			f := ask()
+			ask()
+			f := g.gather(t)
 			f.Delegations = []Delegation{delegated(lineA + "::/56")}
 			gateway, err := Resolve(c, f)
 			if err != nil {
@@ -127,7 +128,7 @@ func TestAsk(t *testing.T) {
 			}
 			want := slices.DeleteFunc(Compile(gateway, f), func(r Resource) bool { return !strings.HasPrefix(r.Name(), "networkd eth1") })
 			data, _ := os.ReadFile(filepath.Join(g.dir, askingDropIn))
-			if !strings.Contains(string(data), askText) || len(want) != 1 {
+			if !strings.Contains(string(data), askText+linkLayerText) || len(want) != 1 {
 				t.Fatalf("the drop-in is %q, for %q", data, want)
 			}
 			// Its text changes, for the CE address is in it too: networkd must read it again.
@@ -138,11 +139,63 @@ func TestAsk(t *testing.T) {
 	}
 }
 
+// TestAskKeepsDUID: where a prefix has been delegated without us, the DUID stays that has it, also when the line is
+// not there at the next boot.
+func TestAskKeepsDUID(t *testing.T) {
+	g, d := newAsking(t, true)
+	c := sectionOf(t, askingSection)
+	d.managed = true
+	if err := d.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	asks := func(f Facts) []Resource {
+		want := Compile(mustResolve(t, askingSection, f), f)
+		return slices.DeleteFunc(want, func(r Resource) bool { return !strings.Contains(r.Name(), askingDropIn) && r.Name() != "networkd eth1" })
+	}
+	want := asks(g.gather(t))
+	if changes := g.converge(t, want); len(changes) != 2 {
+		t.Errorf("changed %q", names(changes))
+	}
+	if changes := g.plan(t, asks(g.gather(t))); len(changes) > 0 {
+		t.Errorf("the next run would change %q", names(changes))
+	}
+	// At boot the prefix is not there yet.
+	g.run(t, "ip", "-6", "route", "del", "unreachable", lineA+"::/56")
+	d.reloads = 0
+	if err := Ask(t.Context(), g.h, c, g.gather(t)); err != nil {
+		t.Fatal(err)
+	}
+	data, _ := os.ReadFile(filepath.Join(g.dir, askingDropIn))
+	if !strings.Contains(string(data), askText) || strings.Contains(string(data), linkLayerText) || d.reloads > 0 {
+		t.Errorf("networkd has been made to read %d times\n%s", d.reloads, data)
+	}
+}
+
+// TestAskLooksAgain: what was delegated since the machine was looked at is not asked for by another DUID.
+func TestAskLooksAgain(t *testing.T) {
+	g, d := newAsking(t, true)
+	before := g.gather(t)
+	d.managed = true
+	if err := d.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	d.reloads = 0
+	g.do(func() {
+		if err := Ask(t.Context(), g.h, sectionOf(t, askingSection), before); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if _, err := os.Stat(filepath.Join(g.dir, askingDropIn)); err == nil || d.reloads > 0 {
+		t.Errorf("asked: %v, %d reloads", err, d.reloads)
+	}
+}
+
 // TestAskRemembers leaves the drop-in of an earlier run as it is.
 func TestAskRemembers(t *testing.T) {
 	f := lines()
 	f.Links[1].NetworkFile = askingWAN
 	f.Owned.Addresses = []OwnedAddress{{"eth1", netip.MustParsePrefix(ceA + "/128")}}
+	f.Owned.Requests = []Request{{File: askingDropIn}}
 	c := sectionOf(t, askingSection)
 	asking, err := Asking(c, f)
 	if err != nil {

@@ -39,6 +39,8 @@ type Persist struct {
 	CE   netip.Prefix // to be added; invalid for none
 	NoRA bool         // router advertisements are to be refused
 	Ask  bool         // DHCPv6 is to be asked for a prefix
+	// KeepsDUID says that it is asked by the DUID that networkd has anyway.
+	KeepsDUID bool
 	// Definition is netplan's for the link. Where that is nil, File is
 	// networkd's .network file. Where both are missing nothing persists.
 	Definition *Definition
@@ -207,6 +209,7 @@ func (g *Gateway) persist(f Facts) error {
 		if err := p.find(g.Netplan, f); err != nil {
 			return err
 		}
+		p.identify(f)
 		if p.Definition == nil && p.File == "" {
 			g.Warnings = append(g.Warnings, fmt.Sprintf("neither netplan nor networkd configures %s, so no file can say that it %s", p.Link, p.what()))
 			continue

@@ -138,8 +138,8 @@ func (m Managed) Read(_ context.Context, h *Host) (Resource, error) {
 }
 
 // isOutdated says whether networkd has to read the file again: it is about to
-// be written anew, or it asks for a delegation and the DHCPv6 client has
-// another identifier than that says.
+// be written anew, or it says what DUID the DHCPv6 client asks by and that
+// has another.
 func (h *Host) isOutdated(m Managed, index int) bool {
 	if m.Data == "" {
 		return false
@@ -149,7 +149,7 @@ func (h *Host) isOutdated(m Managed, index int) bool {
 		return true
 	}
 	id, told := h.linkState(index, "DHCP6_CLIENT_DUID")
-	return told && strings.Contains(m.Data, askText) && !strings.HasPrefix(id, "DUID-LL:")
+	return told && strings.Contains(m.Data, linkLayerText) && !strings.HasPrefix(id, "DUID-LL:")
 }
 
 // Write has networkd read its files again, which configures the links whose

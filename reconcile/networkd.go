@@ -69,6 +69,9 @@ func (p Persist) dropIn() (path, text string) {
 	}
 	if p.Ask {
 		text += askText
+		if !p.KeepsDUID {
+			text += linkLayerText
+		}
 	}
 	if p.NoRA && p.Definition == nil {
 		text += "[Network]\nIPv6AcceptRA=no\n"
@@ -85,16 +88,19 @@ func (p Persist) dropIn() (path, text string) {
 // askText has networkd ask for a delegated prefix. Router advertisements still
 // bring the default route, which DHCPv6 never does, and start the client,
 // whatever their flags say; DHCP= is left alone, for it is about IPv4 as well.
-// The identifier is of the type that NTT's servers want, with the MAC address
-// in it, and no address is asked for: there are home gateways that do not
-// answer who asks for both, and the prefix is enough.
+// No address is asked for: there are home gateways that do not answer who asks
+// for both, and the prefix is enough.
 const askText = `[Network]
 IPv6AcceptRA=yes
 [IPv6AcceptRA]
 DHCPv6Client=always
 [DHCPv6]
-DUIDType=link-layer
 UseAddress=no
 UseHostname=no
 UseDelegatedPrefix=yes
 `
+
+// linkLayerText follows askText where nothing has been delegated by another
+// DUID: it is of the type that NTT's servers want, with the MAC address in it
+// (RFC 8415, section 11.4).
+const linkLayerText = "DUIDType=link-layer\n"

@@ -25,6 +25,8 @@ type Owned struct {
 	Memory *Memory `json:"memory,omitempty"`
 	// Asking are the links on which a file of ours asks for a delegation.
 	Asking []string `json:"asking,omitempty"`
+	// Requests are how those files ask, whether networkd uses them yet or not.
+	Requests []Request `json:"requests,omitempty"`
 	// Translations are those of the table that the kernel has.
 	Translations []Translation `json:"translations,omitempty"`
 }
@@ -165,6 +167,8 @@ func (o *Owned) fromUnit(file, text string, f Facts) {
 			}
 		case option.Section == "DHCPv6" && option.Name == "UseDelegatedPrefix":
 			o.Asking = append(o.Asking, f.configuredBy(file)...)
+			says := slices.ContainsFunc(options, func(o *unit.UnitOption) bool { return o.Section == "DHCPv6" && o.Name == "DUIDType" })
+			o.Requests = append(o.Requests, Request{File: file, KeepsDUID: !says})
 		}
 	}
 }
