@@ -167,3 +167,28 @@ func TestGuardOfDiscovered(t *testing.T) {
 		t.Errorf("asked %d times", n)
 	}
 }
+
+// TestWatchKeepsSecrets: neither the log nor the status has what only the server
+// may know, whatever that sends back.
+func TestWatchKeepsSecrets(t *testing.T) {
+	l := newWatchedLine(t)
+	l.says(t, 10*second, "CE "+ceOfOffer, "changed in")
+	l.TXT("v=v6mig-1 url=" + l.Serve(l.Certificate("vne.example.jp"), func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Location", "https://%zz?"+r.URL.RawQuery)
+		w.WriteHeader(http.StatusTemporaryRedirect)
+	}) + "/c t=b")
+	l.due(t)
+	l.section(t, "{wan: eth1, lan: eth0, provider: discover, discover: {user: hush-1, password: hush-2, server: vne.example.jp}}")
+	l.says(t, 20*second, "<4>the line was asked for its rules", "which is no URL")
+	l.section(t, "{wan: eth1, discover: {user: hush-1, password: hush-2, server: vne.example.jp, port: 1}}")
+	l.says(t, 5*second, "does not belong here")
+	l.section(t, "{wan: eth1, discover: {user: hush-1, password: *hush-2}}")
+	l.says(t, 5*second, "needs quotes")
+	l.rest(t)
+	if all := strings.Join(append(l.log, l.states...), "\n"); strings.Contains(all, "hush") {
+		t.Error(all)
+	}
+	if asked := l.Asked(); asked[len(asked)-1].Query().Get("pass") != "hush-2" {
+		t.Errorf("asked %v", asked)
+	}
+}

@@ -68,7 +68,7 @@ func (c Client) Ask(ctx context.Context, q Question) (Answer, error) {
 	}
 	answer, err := c.fetch(ctx, record, q)
 	if err != nil {
-		return Answer{}, &Failure{Silent, err}
+		return Answer{}, &Failure{Silent, hushed(err)}
 	}
 	return answer, nil
 }

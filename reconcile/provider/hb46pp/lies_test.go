@@ -223,6 +223,37 @@ func TestSlow(t *testing.T) {
 	}
 }
 
+// TestCredentialsUnsaid: the error of a server that sends the question back is without what only it may know.
+func TestCredentialsUnsaid(t *testing.T) {
+	l := newLine(t)
+	var echo func(http.ResponseWriter, *http.Request)
+	server := l.Serve(l.Certificate("vne.example.jp"), func(w http.ResponseWriter, r *http.Request) { echo(w, r) })
+	l.TXT("v=v6mig-1 url=" + server + "/ t=b")
+	token := Token{someToken, []string{server}, true}
+	for want, answer := range map[string]func(http.ResponseWriter, *http.Request){
+		`307 to "https://%zz?`: func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Location", "https://%zz?pass=secret&"+r.URL.RawQuery)
+			w.WriteHeader(307)
+		},
+		"malformed HTTP status code": func(w http.ResponseWriter, r *http.Request) {
+			conn, _, err := w.(http.Hijacker).Hijack()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			fmt.Fprintf(conn, "GET %s HTTP/1.1\r\n\r\n", r.URL)
+			conn.Close()
+		},
+	} {
+		echo = answer
+		_, err := l.ask(Question{Credentials: Credentials{"user1", "secret", "vne.example.jp"}, Token: token})
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "user1") ||
+			strings.Contains(err.Error(), "secret") || strings.Contains(err.Error(), someToken[:8]) {
+			t.Errorf("%s: %v", want, err)
+		}
+	}
+}
+
 // TestCredentialsStay: in each case that the specification forbids, no server hears of user and password; in the one
 // that it allows, the server does.
 func TestCredentialsStay(t *testing.T) {
