@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"net/netip"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -112,7 +113,7 @@ func (h *Host) netplanFiles() ([]netplanFile, error) {
 			continue // A link to nowhere, which netplan passes over too.
 		}
 		if err == nil {
-			err = yaml.Unmarshal(data, &f)
+			err = unquoted(yaml.Unmarshal(data, &f))
 		}
 		if err != nil && h.Hidden != nil {
 			h.Hidden("file "+p, err)
@@ -125,6 +126,22 @@ func (h *Host) netplanFiles() ([]netplanFile, error) {
 	}
 	slices.SortFunc(files, func(a, b netplanFile) int { return strings.Compare(path.Base(a.Path), path.Base(b.Path)) })
 	return files, nil
+}
+
+// lineOf is where yaml.v3 says that a file is bad, which may be one too few.
+var lineOf = regexp.MustCompile(`\bline \d+`)
+
+// unquoted is an error of yaml.v3 without what it quotes: netplan's files have
+// passwords, of Wi-Fi, 802.1X and modems.
+func unquoted(err error) error {
+	if err == nil {
+		return nil
+	}
+	near := ""
+	if line := lineOf.FindString(err.Error()); line != "" {
+		near = ", near " + line
+	}
+	return fmt.Errorf("is not a netplan file%s; \"netplan generate\" says what is wrong with it", near)
 }
 
 // each calls f for every definition of a file.
