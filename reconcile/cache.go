@@ -11,7 +11,7 @@ import (
 )
 
 // cachePath is what the line said of its rules, for when its server is down
-// (v6mig-prov 1.1, section 3.5). It has a token in it and no password.
+// (v6mig-prov 1.1, section 3.5). It has a user and a token in it and no password.
 const cachePath = "/var/lib/mape-netplan/hb46pp.json"
 
 // A Cache is that file. Without Data it is absent.
@@ -19,7 +19,19 @@ type Cache struct{ Data string }
 
 func (Cache) Name() string { return "file " + cachePath }
 
-func (c Cache) Text() string { return c.Data }
+// Text is the file without what is only between the user and the provider.
+func (c Cache) Text() string {
+	if c.Data == "" {
+		return ""
+	}
+	var d *Discovery
+	err := json.Unmarshal([]byte(c.Data), &d)
+	data, e := json.MarshalIndent(d, "", "  ")
+	if err != nil || e != nil {
+		return "damaged\n"
+	}
+	return string(data) + "\n"
+}
 
 func (Cache) Read(_ context.Context, h *Host) (Resource, error) {
 	data, err := h.Root.ReadFile(local(cachePath))
@@ -45,7 +57,9 @@ func (c Cache) Write(_ context.Context, h *Host) error {
 // cached is how a Discovery is kept.
 type cached struct {
 	*Discovery
-	Token *hb46pp.Token `json:"token,omitempty"`
+	User   string        `json:"user,omitempty"`
+	Server string        `json:"server,omitempty"`
+	Token  *hb46pp.Token `json:"token,omitempty"`
 }
 
 // remember keeps what the line said: here for as long as this process lives,
@@ -61,7 +75,7 @@ func (h *Host) remember(d *Discovery) (*Discovery, error) {
 	case d.Unstored:
 		kept.Reply, kept.token = nil, hb46pp.Token{}
 	}
-	c := cached{Discovery: &kept}
+	c := cached{Discovery: &kept, User: kept.user, Server: kept.server}
 	if kept.token.Value != "" {
 		c.Token = &kept.token
 	}
@@ -105,6 +119,7 @@ func (h *Host) cached() *Discovery {
 		}
 		return &Discovery{Problem: "what it said before cannot be read: " + cachePath + ": " + err.Error()}
 	}
+	d.user, d.server = c.User, c.Server
 	if c.Token != nil {
 		d.token = *c.Token
 	}

@@ -44,7 +44,7 @@ func (h *Host) Discover(ctx context.Context, c *schema.Config, f Facts) (*Discov
 		return nil, err
 	}
 	d := f.Discovered.after(answer, failure, now, rand.Float64)
-	d.Prefixes, d.User, d.Server = linePrefixes(wan, f), question.User, question.Server
+	d.Prefixes, d.user, d.server = linePrefixes(wan, f), question.User, question.Server
 	return h.remember(d)
 }
 
@@ -57,7 +57,7 @@ func (d *Discovery) unasked(c *schema.Config, f Facts, wan Link, now time.Time) 
 	}
 	next.Problem = "no IPv6 resolver of " + wan.Name + " is known, neither to networkd nor in /etc/resolv.conf: only the line's own one knows its rules"
 	next.Asked, next.Next, next.Prefixes = now, now.Add(5*time.Second), linePrefixes(wan, f)
-	next.User, next.Server = credentials(c).User, credentials(c).Server
+	next.user, next.server = credentials(c).User, credentials(c).Server
 	return next
 }
 

@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -107,6 +108,10 @@ func TestDiscoverLife(t *testing.T) {
 	}
 	if !strings.Contains(d.file(), token) || strings.Contains(d.file(), "hush-hush") {
 		t.Errorf("the file is\n%s", d.file())
+	}
+	if facts, err := json.Marshal(Facts{Discovered: d.h.discovery()}); err != nil || strings.Contains(string(facts), "taro") ||
+		strings.Contains(string(facts), token) || strings.Contains(string(facts), "vne.example.jp") {
+		t.Errorf("%v: the facts are\n%s", err, facts)
 	}
 	d.want("again", d.await(section), found)
 	d.restart()

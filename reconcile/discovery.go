@@ -42,11 +42,11 @@ type Discovery struct {
 	Next  time.Time `json:"next"`
 	// Prefixes are those that the line had then: the reply may depend on them.
 	Prefixes []netip.Prefix `json:"prefixes,omitempty"`
-	// User and Server are those of the section then.
-	User   string `json:"user,omitempty"`
-	Server string `json:"server,omitempty"`
 
-	token hb46pp.Token
+	// user and server are those of the section then. Like the token, they stay
+	// out of the facts, which people show to others.
+	user, server string
+	token        hb46pp.Token
 }
 
 // offers says whether there are rules.
@@ -152,7 +152,7 @@ func NextDiscovery(c *schema.Config, f Facts, now time.Time) time.Time {
 // asked says whether the user is still the one that the line was told of.
 func (d *Discovery) asked(c *schema.Config) bool {
 	q := credentials(c)
-	return d.User == q.User && d.Server == q.Server
+	return d.user == q.User && d.server == q.Server
 }
 
 func credentials(c *schema.Config) hb46pp.Credentials {

@@ -187,7 +187,7 @@ func TestNextDiscovery(t *testing.T) {
 		{"another prefix, a moment after", "{provider: discover}", "2400:db8:12:3500::1/64", but(func(d *Discovery) { d.Asked = evening.Add(-time.Second) }), evening.Add(9 * time.Second)},
 		{"the clock was set back", "{provider: discover}", address, but(func(d *Discovery) { d.Asked = later }), evening},
 		{"another user", "{provider: discover, discover: {user: a, password: b, server: c.jp}}", address, asked, asked.Asked.Add(10 * time.Second)},
-		{"the same user", "{provider: discover, discover: {user: a, password: b, server: c.jp}}", address, but(func(d *Discovery) { d.User, d.Server = "a", "c.jp" }), later},
+		{"the same user", "{provider: discover, discover: {user: a, password: b, server: c.jp}}", address, but(func(d *Discovery) { d.user, d.server = "a", "c.jp" }), later},
 		{"auto, no built-in rule", "{}", address, nil, evening},
 		{"auto, no built-in rule, asked", "{}", address, asked, later},
 		{"auto, a built-in rule", "{}", "2400:4050:5c71:af00::1/64", nil, time.Time{}},
