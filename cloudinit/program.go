@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"syscall"
 )
 
 // usual is where the program is installed.
@@ -44,17 +43,15 @@ func Program(executable, root string) (string, error) {
 	if err := visible(program); err != nil {
 		return "", fmt.Errorf("the units could not run %s: %w; install it first: sudo install -m 755 %s %s, and run that", program, err, executable, usual)
 	}
-	info, err := os.Stat(executable)
-	if errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(executable); errors.Is(err, fs.ErrNotExist) {
 		return "", fmt.Errorf("there is no %s for the units to run; put the program there first", executable)
-	}
-	if err != nil {
+	} else if err != nil {
 		return "", err
 	}
 	if root != "" {
 		return program, nil // Whose it will be is up to who makes the image.
 	}
-	return program, trusted(executable, info)
+	return program, trusted(executable)
 }
 
 // Path returns the section's path as the units are to be given it, or says why
@@ -110,17 +107,6 @@ func seen(file string) error {
 		if strings.HasPrefix(file, dir+"/") {
 			return fmt.Errorf("they see nothing below %s, or not at every boot", dir)
 		}
-	}
-	return nil
-}
-
-// trusted says why root must not run a program at every boot.
-func trusted(name string, info fs.FileInfo) error {
-	if info.Mode().Perm()&0o022 != 0 {
-		return fmt.Errorf("others than its owner may write %s, which root would run at every boot: sudo chmod 755 %s", name, name)
-	}
-	if s, ok := info.Sys().(*syscall.Stat_t); ok && s.Uid != 0 {
-		return fmt.Errorf("%s belongs to user %d and not to root, who would run it at every boot: sudo chown root:root %s", name, s.Uid, name)
 	}
 	return nil
 }

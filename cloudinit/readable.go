@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 )
@@ -14,7 +15,7 @@ import (
 // They are root without the right to read what is others' (CAP_DAC_OVERRIDE).
 // One that is not there is for whoever reads it to report.
 func readable(file, root string) error {
-	target, err := follow(file, root)
+	target, passed, err := follow(file, root)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -27,19 +28,19 @@ func readable(file, root string) error {
 	if root != "" {
 		return nil // Whose it will be is up to who makes the image.
 	}
-	info, err := os.Stat(target)
+	s, err := stat(target)
 	if err != nil {
 		return err
 	}
-	if s, ok := info.Sys().(*syscall.Stat_t); ok && !permitted(s, 4) {
+	if !permitted(s, 4) {
 		return fmt.Errorf("the units could not read %s: it belongs to user %d, and they read what root owns or everybody may read: sudo chown root:root %s && sudo chmod 600 %s", target, s.Uid, target, target)
 	}
-	for dir := filepath.Dir(target); dir != "/"; dir = filepath.Dir(dir) {
-		info, err := os.Stat(dir)
+	for _, dir := range passed {
+		s, err := stat(dir)
 		if err != nil {
 			return err
 		}
-		if s, ok := info.Sys().(*syscall.Stat_t); ok && !permitted(s, 1) {
+		if !permitted(s, 1) {
 			return fmt.Errorf("the units could not read %s: the directory %s belongs to user %d, who keeps others out; write the section into %s", target, dir, s.Uid, DefaultPath)
 		}
 	}
@@ -58,27 +59,31 @@ func permitted(s *syscall.Stat_t, right uint32) bool {
 }
 
 // follow resolves the links of a path as a machine whose root directory is root
-// does: absolute ones do not lead out of it.
-func follow(file, root string) (string, error) {
-	done, rest := "/", strings.Split(file, "/")
+// does: absolute ones do not lead out of it. passed are the directories on the
+// way to the target, those that links are in among them.
+func follow(file, root string) (target string, passed []string, err error) {
+	target, rest := "/", strings.Split(file, "/")
 	for links := 0; len(rest) > 0; {
-		next := filepath.Join(done, rest[0])
+		if !slices.Contains(passed, target) {
+			passed = append(passed, target)
+		}
+		next := filepath.Join(target, rest[0])
 		rest = rest[1:]
-		target, err := os.Readlink(root + next)
+		to, err := os.Readlink(root + next)
 		switch {
 		case errors.Is(err, syscall.EINVAL): // It is no link.
-			done = next
+			target = next
 			continue
 		case err != nil:
-			return "", err
+			return "", nil, err
 		}
 		if links++; links > 40 { // The kernel's own limit.
-			return "", &fs.PathError{Op: "open", Path: file, Err: syscall.ELOOP}
+			return "", nil, &fs.PathError{Op: "open", Path: file, Err: syscall.ELOOP}
 		}
-		if filepath.IsAbs(target) {
-			done = "/"
+		if filepath.IsAbs(to) {
+			target = "/"
 		}
-		rest = append(strings.Split(target, "/"), rest...)
+		rest = append(strings.Split(to, "/"), rest...)
 	}
-	return done, nil
+	return target, passed, nil
 }

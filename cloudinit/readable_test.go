@@ -94,4 +94,27 @@ func TestPathOwner(t *testing.T) {
 			t.Errorf("%+v: %q, %v", test, path, err)
 		}
 	}
+
+	// The way to a link has to be open as well.
+	for _, name := range []string{section, dir} {
+		if err := os.Chown(name, 0, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	closed := dir + "/closed"
+	if err := os.Mkdir(closed, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(section, closed+"/gw.yaml"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := cloudinit.Path(closed+"/gw.yaml", ""); err != nil {
+		t.Error(err)
+	}
+	if err := os.Chown(closed, 65534, 65534); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := cloudinit.Path(closed+"/gw.yaml", ""); err == nil || !strings.Contains(err.Error(), "the directory "+closed+" belongs to user 65534, who keeps others out") {
+		t.Error(err)
+	}
 }

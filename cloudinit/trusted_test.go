@@ -1,0 +1,71 @@
+package cloudinit_test
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"mape-netplan/cloudinit"
+)
+
+// TestTrustedDirectories: nobody but root may put another program in the place of the one that root runs at every boot,
+// neither where it is nor where a link to it, or to a directory on its path, is.
+func TestTrustedDirectories(t *testing.T) {
+	needRoot(t)
+	// Not below /tmp, which is refused before.
+	dir, err := os.MkdirTemp("/var/lib", "mape-test-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	for _, made := range []string{"/a/b", "/links"} {
+		if err := os.MkdirAll(dir+made, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(dir+"/a/b/m", nil, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for link, to := range map[string]string{"/links/m": "../a/b/m", "/links/dir": dir + "/a/b"} {
+		if err := os.Symlink(to, dir+link); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const staff = 50
+	for _, test := range []struct {
+		program      string
+		at           string // the directory that is odd
+		mode         os.FileMode
+		owner, group int
+		want         string // "" is trusted
+	}{
+		{"/a/b/m", "/a/b", 0o755, 0, 0, ""},
+		{"/a/b/m", "/a/b", 0o775, 0, 0, ""},
+		{"/a/b/m", "/a/b", os.ModeSetgid | 0o775, 0, staff, ""},
+		{"/a/b/m", "/a/b", 0o755, 0, 65534, ""},
+		{"/a/b/m", "/a/b", 0o775, 0, 65534, "others than its owner may write the directory DIR/a/b; sudo chmod go-w DIR/a/b, or install it elsewhere: sudo install -m 755 DIR/a/b/m /usr/local/bin/mape-netplan, and run that"},
+		{"/a/b/m", "/a", 0o777, 0, 0, "others than its owner may write the directory DIR/a; sudo chmod go-w DIR/a, or"},
+		{"/a/b/m", "/a", 0o755, 65534, 0, "the directory DIR/a belongs to user 65534 and not to root; sudo chown root DIR/a, or install it elsewhere: "},
+		{"/links/m", "/links", 0o777, 0, 0, "others than its owner may write the directory DIR/links; "},
+		{"/links/m", "/a", 0o777, 0, 0, "others than its owner may write the directory DIR/a; "},
+		{"/links/dir/m", "/links", 0o777, 0, 0, "others than its owner may write the directory DIR/links; "},
+		{"/links/dir/m", "/a/b", 0o777, 0, 0, "others than its owner may write the directory DIR/a/b; "},
+	} {
+		set := func(mode os.FileMode, owner, group int) {
+			t.Helper()
+			if err := os.Chown(dir+test.at, owner, group); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Chmod(dir+test.at, mode); err != nil {
+				t.Fatal(err)
+			}
+		}
+		set(test.mode, test.owner, test.group)
+		_, err := cloudinit.Program(dir+test.program, "")
+		want := strings.ReplaceAll(test.want, "DIR", dir)
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s, %s of mode %v and %d:%d: %v", test.program, test.at, test.mode, test.owner, test.group, err)
+		}
+		set(0o755, 0, 0)
+	}
+}
