@@ -44,11 +44,16 @@ func Candidates(c *schema.Config, f Facts) ([]Candidate, error) {
 // was asked for on the line in person is surely routed here (on FLET'S Cross
 // an advertised address outside of it is of no use); but a home gateway
 // delegates a part of what it advertises, and there the part says nothing new.
+// One that nobody knows the link of may be another line's: it comes last.
 func candidates(c *schema.Config, wan Link, f Facts) []Candidate {
 	m := making{c, wan, f, map[netip.Prefix]made{}}
-	var delegated, addresses []Candidate
+	var delegated, addresses, strays []Candidate
 	for _, d := range f.Delegations {
-		delegated = append(delegated, m.ofDelegation(d))
+		if d.Link == "" {
+			strays = append(strays, m.ofDelegation(d))
+		} else {
+			delegated = append(delegated, m.ofDelegation(d))
+		}
 	}
 	for _, a := range wan.Addresses {
 		if a.Prefix.Addr().Is6() {
@@ -56,9 +61,9 @@ func candidates(c *schema.Config, wan Link, f Facts) []Candidate {
 		}
 	}
 	slices.SortStableFunc(addresses, byTrust(addresses))
-	all := slices.Concat(delegated, addresses)
+	all := slices.Concat(delegated, addresses, strays)
 	if part(delegated, addresses) {
-		all = slices.Concat(addresses, delegated)
+		all = slices.Concat(addresses, delegated, strays)
 	}
 	slices.SortStableFunc(all, func(a, b Candidate) int { return cmp.Compare(rank(a), rank(b)) })
 	return all

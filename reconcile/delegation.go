@@ -53,13 +53,13 @@ func (h *Host) delegations(links []Link, kept []netip.Prefix) []Delegation {
 			}
 		}
 	}
+	by := "" // not known of several
+	if len(clients) == 1 {
+		by = clients[0].Name
+	}
 	var all []Delegation
 	for _, p := range kept {
-		d := Delegation{Prefix: p, Source: sourceRoute}
-		if len(clients) == 1 {
-			d.Link = clients[0].Name
-		}
-		all = append(all, d)
+		all = append(all, Delegation{p, by, sourceRoute})
 	}
 	if len(all) == 0 {
 		for _, l := range clients {
@@ -69,7 +69,7 @@ func (h *Host) delegations(links []Link, kept []netip.Prefix) []Delegation {
 		}
 	}
 	if len(all) == 0 && len(clients) > 0 {
-		all = h.assigned(links)
+		all = h.assigned(links, by)
 	}
 	for i := range links {
 		links[i].mark(all)
@@ -85,15 +85,15 @@ func (h *Host) isDelegated(index int) (bool, error) {
 }
 
 // assigned finds the parts of a delegation that networkd gave to links: all
-// that systemd 252 tells of a delegated /64.
-func (h *Host) assigned(links []Link) (all []Delegation) {
+// that systemd 252 tells of a delegated /64. by is the link that it came by.
+func (h *Host) assigned(links []Link, by string) (all []Delegation) {
 	for _, l := range links {
 		if l.NetworkFile == "" || !slices.ContainsFunc(l.Addresses, func(a Inet) bool { return a.Origin == OriginRA }) {
 			continue
 		}
 		for _, p := range h.describe(l).assigned() {
 			if !slices.ContainsFunc(all, func(d Delegation) bool { return d.Prefix == p }) {
-				all = append(all, Delegation{Prefix: p, Source: sourceAssigned})
+				all = append(all, Delegation{p, by, sourceAssigned})
 			}
 		}
 	}

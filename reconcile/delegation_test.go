@@ -52,7 +52,8 @@ func TestDelegations(t *testing.T) {
 		{name: "a lease without a route", clients: []string{"eth1"}, bus: describing{3: leaseJSON}, want: []Delegation{{whole, "eth1", "lease"}}},
 		{name: "no method", clients: []string{"eth1"}, bus: describing{}},
 		{name: "not JSON", clients: []string{"eth1"}, bus: describing{3: "["}},
-		{name: "a part on another link", clients: []string{"eth1"}, bus: describing{2: assignedJSON}, want: []Delegation{{Prefix: part, Source: "assigned"}}},
+		{name: "a part on another link", clients: []string{"eth1"}, bus: describing{2: assignedJSON}, want: []Delegation{{part, "eth1", "assigned"}}},
+		{name: "a part on another link, and two clients", clients: []string{"eth0", "eth1"}, bus: describing{2: assignedJSON}, want: []Delegation{{Prefix: part, Source: "assigned"}}},
 		{name: "a part on another link, but no client", bus: describing{2: assignedJSON}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
