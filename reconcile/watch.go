@@ -88,9 +88,20 @@ func (w *Watch) Run(ctx context.Context) error {
 		}
 		if reload {
 			w.Notify("RELOADING=1")
-			clear(w.said) // Whoever asks wants to hear again what is wrong.
+			w.afresh()
 			ready = "READY=1\n"
 		}
+	}
+}
+
+// afresh has what waits to be tried again be tried at once, and what is wrong
+// said again: somebody asks for it. When the line may be asked is not theirs
+// to say.
+func (w *Watch) afresh() {
+	clear(w.said)
+	w.retry, w.inquiry.retry = retry{}, retry{}
+	for _, m := range w.mended {
+		m.until, m.said = time.Time{}, false
 	}
 }
 

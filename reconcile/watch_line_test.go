@@ -164,6 +164,24 @@ func TestWatchSection(t *testing.T) {
 	w.says(t, 2*second, "CE "+ceOfLine, "changed in")
 }
 
+// TestWatchTriesWhenAsked: what failed is tried again after 1, 2, 4 seconds, and at once when somebody asks.
+func TestWatchTriesWhenAsked(t *testing.T) {
+	g := newGateway(t)
+	g.run(t, "sh", "-ec", "ip link add mape0 type bridge; ip link set mape0 up")
+	theirs := filepath.Join(g.dir, sysctlPath)
+	writeFile(t, theirs, "net.ipv4.ip_forward = 0\n")
+	w := startWatch(t, g, lineSection)
+	w.says(t, 5*second, "<3>cannot bring about CE "+ceOfLine, "was not written by mape-netplan")
+	time.Sleep(3300 * time.Millisecond)
+	if err := os.Remove(theirs); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(700 * time.Millisecond)
+	w.await(t, "it waits", second, func() bool { return !strings.Contains(strings.Join(w.log, "\n"), "changed in") })
+	w.hangup <- syscall.SIGHUP
+	w.says(t, 2*second, "CE "+ceOfLine, "changed in")
+}
+
 // TestWatchWaitsForOthers mends when another run has ended.
 func TestWatchWaitsForOthers(t *testing.T) {
 	w := newWatch(t, lineSection)

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -116,7 +117,11 @@ func TestWatchBacksOff(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-fought
-	w.await(t, "the route is back", 15*second, func() bool {
+	// Whoever asks is not kept waiting.
+	w.forget()
+	w.hangup <- syscall.SIGHUP
+	w.says(t, second, "<4>route default dev mape0 does not stay as it was mended")
+	w.await(t, "the route is back", second, func() bool {
 		out, err := w.try("ip", "route", "show", "default")
 		return err == nil && strings.Contains(out, "mape0")
 	})
