@@ -1,11 +1,11 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -58,23 +58,34 @@ func (o *options) givenFacts() (f reconcile.Facts, err error) {
 	if o.rootDir != "" {
 		return f, errors.New("does not go with --root-dir: give the one or the other machine")
 	}
-	var data []byte
+	in, name := o.in, "stdin"
 	switch {
 	case o.factsFile != "-":
-		data, err = os.ReadFile(o.factsFile)
+		file, err := os.Open(o.factsFile)
+		if err != nil {
+			return f, err
+		}
+		defer file.Close()
+		in, name = file, o.factsFile
 	case o.config == "-":
-		err = errors.New("the section is on stdin already: give one of the two as a file")
-	default:
-		data, err = io.ReadAll(o.in)
+		return f, errors.New("the section is on stdin already: give one of the two as a file")
+	}
+	data, err := io.ReadAll(io.LimitReader(in, mostFacts+1))
+	if err == nil && len(data) > mostFacts {
+		err = fmt.Errorf("it is larger than %d MiB", mostFacts>>20)
+	}
+	if err == nil {
+		f, err = reconcile.ParseFacts(data)
+	}
+	if errors.Is(err, syscall.EISDIR) {
+		err = errors.New("it is a directory")
 	}
 	if err != nil {
-		return f, err
-	}
-	if err := json.Unmarshal(data, &f); err != nil {
-		return f, fmt.Errorf("%s is not what mape-netplan facts prints: %w", o.factsFile, err)
-	}
-	if f.Links == nil {
-		return f, fmt.Errorf("%s is not what mape-netplan facts prints: it has no links", o.factsFile)
+		return f, fmt.Errorf("%s is not what \"mape-netplan facts\" prints: %w; make it with \"sudo mape-netplan facts >FILE\"", name, err)
 	}
 	return f, nil
 }
+
+// mostFacts bounds what is read as facts, in bytes: a machine with 5,000 rules
+// of other firewalls has a few million.
+const mostFacts = 64 << 20
