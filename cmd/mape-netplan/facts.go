@@ -45,7 +45,7 @@ is left out with a warning.`,
 
 // factsFlag is for the verbs that need no machine when its facts are given.
 func (o *options) factsFlag(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&o.factsFile, "facts", "", "look at the machine of this `FILE`, which \"facts\" printed, instead of this one; - is stdin")
+	cmd.Flags().Var(word{&o.factsFile, "FILE"}, "facts", "look at the machine of this file, which \"facts\" printed, instead of this one; - is stdin")
 }
 
 // givenFacts are those of the file that --facts names.

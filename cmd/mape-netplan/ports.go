@@ -41,7 +41,8 @@ one piece. Without root it is not known which ports are in use now.`,
 			return o.showPorts(cmd, ascii || !speaksUTF8(os.Getenv))
 		},
 	}
-	cmd.Flags().IntVar(&suggest, "suggest", 0, "name `N` ports that are good for forwarding")
+	cmd.Flags().Var(amount{&suggest}, "suggest", "name N ports that are good for forwarding")
+	_ = cmd.RegisterFlagCompletionFunc("suggest", cobra.NoFileCompletions)
 	cmd.Flags().BoolVar(&ascii, "ascii", false, "draw with ASCII, as where the locale is not of UTF-8")
 	return cmd
 }

@@ -51,16 +51,18 @@ func newRoot(in io.Reader) *cobra.Command {
 		},
 	}
 	flags := root.PersistentFlags()
-	flags.StringVarP(&o.config, "config", "c", "", "the `FILE` with the section; - is stdin (default "+cloudinit.DefaultPath+")")
+	flags.VarP(word{&o.config, "FILE"}, "config", "c", "the file with the section; - is stdin (default "+cloudinit.DefaultPath+")")
 	flags.BoolVar(&o.json, "json", false, "print the result as one JSON object")
-	flags.StringVar(&o.rootDir, "root-dir", "", "work on the files below `DIR` and leave the running system out")
-	flags.StringVar(&o.prefix, "prefix", "", "the line's IPv6 prefix `P`, instead of the section's")
+	flags.Var(word{&o.rootDir, "DIR"}, "root-dir", "work on the files below a directory and leave the running system out")
+	flags.Var(word{&o.prefix, "P"}, "prefix", "the line's IPv6 prefix, instead of the section's")
+	_ = root.MarkPersistentFlagDirname("root-dir") // These fail for a flag that is not there.
+	_ = root.RegisterFlagCompletionFunc("prefix", cobra.NoFileCompletions)
 	// Not cobra's own, whose template makes the linker keep every exported method: 4 MB.
 	root.Flags().BoolP("version", "v", false, "print the version")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return exit{exitBad, err} })
 	root.AddCommand(o.validate(), o.facts(), o.compute(), o.plan(), o.apply(), o.install(), o.status(), o.doctor(), o.ports(), o.remove(), o.uninstall(), o.guard(), o.watch(), version())
 	for _, verb := range root.Commands() {
-		verb.Args = noArguments
+		verb.Args, verb.ValidArgsFunction = noArguments, cobra.NoFileCompletions
 	}
 	return root
 }

@@ -26,4 +26,5 @@ func (timeout) Type() string { return "duration" }
 func timeoutFlag(cmd *cobra.Command, d *time.Duration, usual time.Duration, usage string) {
 	*d = usual
 	cmd.Flags().Var(timeout{d}, "timeout", usage)
+	_ = cmd.RegisterFlagCompletionFunc("timeout", cobra.NoFileCompletions)
 }

@@ -1,0 +1,31 @@
+package main
+
+import (
+	"errors"
+	"strconv"
+)
+
+// A word is the value of a flag that takes one, and what help calls it. pflag
+// would find that in backquotes in the description too, and shells would show
+// them.
+type word struct {
+	*string
+	name string
+}
+
+func (w word) Set(s string) error { *w.string = s; return nil }
+func (w word) String() string     { return *w.string }
+func (w word) Type() string       { return w.name }
+
+// An amount is the value of a flag that takes a number.
+type amount struct{ *int }
+
+func (a amount) Set(s string) (err error) {
+	if *a.int, err = strconv.Atoi(s); err != nil {
+		return errors.New("must be a whole number")
+	}
+	return nil
+}
+
+func (a amount) String() string { return strconv.Itoa(*a.int) }
+func (amount) Type() string     { return "N" }
