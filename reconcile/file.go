@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"path/filepath"
 	"strings"
 	"syscall"
 )
@@ -42,7 +43,7 @@ func (f File) Read(_ context.Context, h *Host) (Resource, error) {
 		return live, nil
 	}
 	if err != nil {
-		return nil, err
+		return nil, h.unreached(f.Path, err)
 	}
 	if !info.Mode().IsRegular() {
 		if f.Data == "" {
@@ -134,6 +135,18 @@ func (h *Host) readFile(p string) ([]byte, error) {
 		p = target
 	}
 	return h.Root.ReadFile(local(p))
+}
+
+// unreached explains why a path cannot be looked at: a Root does not follow a
+// link to an absolute path, which leads out of an image.
+func (h *Host) unreached(p string, err error) error {
+	for dir := path.Dir(p); dir != "/"; dir = path.Dir(dir) {
+		if target, e := h.Root.Readlink(local(dir)); e == nil && path.IsAbs(target) {
+			relative, _ := filepath.Rel(path.Dir(dir), target) // Both are absolute.
+			return fmt.Errorf("%s is a link to the absolute path %s, which is not followed; make it one to %s", dir, target, relative)
+		}
+	}
+	return err
 }
 
 // isRegular says whether there is a file, and no link or directory.

@@ -29,3 +29,40 @@ func TestFileTemporary(t *testing.T) {
 		}
 	}
 }
+
+// TestUnreached: below a link to an absolute path nothing is looked at or written, and the error says which link it is
+// and what it would have to be; a relative one is followed.
+func TestUnreached(t *testing.T) {
+	file := File{Path: "/etc/systemd/system/ours.service", Mode: 0o644, Data: heading}
+	link := Symlink{Path: "/etc/systemd/system/our.target.wants/ours.service", Target: file.Path}
+	for _, test := range []struct {
+		at, to string
+		file   string // its error; "" is none
+		link   string
+	}{
+		{"etc/systemd", "/data/systemd", "/etc/systemd is a link to the absolute path /data/systemd, which is not followed; make it one to ../data/systemd",
+			"/etc/systemd is a link to the absolute path /data/systemd, which is not followed; make it one to ../data/systemd"},
+		{"etc/systemd/system/our.target.wants", "/data/wants", "", "/etc/systemd/system/our.target.wants is a link to the absolute path /data/wants, which is not followed; make it one to ../../../data/wants"},
+		{"etc/systemd", "../data/systemd", "", ""},
+	} {
+		h, dir := hostOf(t, "-- data/systemd/system/theirs --\n-- data/wants/theirs --\n-- etc/systemd/system/theirs --\n")
+		if err := os.RemoveAll(filepath.Join(dir, test.at)); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(test.to, filepath.Join(dir, test.at)); err != nil {
+			t.Fatal(err)
+		}
+		for r, want := range map[Resource]string{file: test.file, link: test.link} {
+			if want != "" {
+				want = r.Name() + ": " + want
+			}
+			got := ""
+			if _, err := Converge(t.Context(), h, []Resource{r}); err != nil {
+				got = err.Error()
+			}
+			if got != want {
+				t.Errorf("%s to %s: %s\nwant %s", test.at, test.to, got, want)
+			}
+		}
+	}
+}

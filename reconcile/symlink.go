@@ -34,7 +34,7 @@ func (s Symlink) Read(_ context.Context, h *Host) (Resource, error) {
 		return live, nil
 	}
 	if err != nil {
-		return nil, err
+		return nil, h.unreached(s.Path, err)
 	}
 	if info.Mode().Type() != fs.ModeSymlink {
 		if s.Target == "" {
