@@ -8,6 +8,7 @@ import (
 	"github.com/rogpeppe/go-internal/diff"
 	"github.com/spf13/cobra"
 
+	"mape-netplan/cloudinit"
 	"mape-netplan/reconcile"
 )
 
@@ -15,7 +16,8 @@ func (o *options) status() *cobra.Command {
 	return &cobra.Command{
 		Use:   "status",
 		Short: "Say whether everything that should be there is there",
-		Long: `Say whether everything that should be there is there, in one screen.
+		Long: `Say whether everything that should be there is there, in one screen. Where the
+units of install are there too, a warning says what is wrong with them.
 
 Exit codes: 0 it is, 1 it is not.`,
 		Example: "  sudo mape-netplan status",
@@ -70,7 +72,22 @@ func (o *options) look(cmd *cobra.Command) (state, error) {
 	if err != nil {
 		return state{}, o.blame(err)
 	}
-	return stateOf(cmd.Context(), h, g, reconcile.Compile(g, facts))
+	s, err := stateOf(cmd.Context(), h, g, reconcile.Compile(g, facts))
+	s.Softwire.Warnings = append(s.Softwire.Warnings, o.serviceDoubts(cmd.Context(), h)...)
+	return s, err
+}
+
+// serviceDoubts warn of a service that is installed and does not keep the
+// gateway. The machine is as the section says all the same.
+func (o *options) serviceDoubts(ctx context.Context, h *reconcile.Host) []string {
+	units, err := cloudinit.States(ctx, h)
+	if err != nil {
+		return []string{fmt.Sprintf("whether the service runs is not known: %v", err)}
+	}
+	if f := cloudinit.FaultOf(units); f != nil && cloudinit.Installed(units) {
+		return []string{f.Seen + ". " + strings.Replace(f.Advice, "mape-netplan install", o.command("install"), 1)}
+	}
+	return nil
 }
 
 func stateOf(ctx context.Context, h *reconcile.Host, g *reconcile.Gateway, want []reconcile.Resource) (state, error) {

@@ -165,7 +165,7 @@ func TestDiagnose(t *testing.T) {
 		}, "NAT", Bad, "table ip mape is missing", "mape-netplan install … Nothing but its service"},
 		{"no table, dead service", func(p *patient) {
 			p.differs("table ip mape", "")
-			p.s.Units[1].State = "failed"
+			p.s.Units[1].Active = "failed"
 		}, "NAT", Bad, "table ip mape is missing", "sudo systemctl restart mape-netplan.service"},
 		{"another table", func(p *patient) { p.differs("table ip mape", "table") }, "NAT", Bad, "changed the nftables table", "apply"},
 		{"legacy", func(p *patient) { p.f.Foreign.Legacy = []string{"filter"} }, "other firewalls", Warn, "iptables-legacy", "mape0"},
@@ -201,11 +201,14 @@ func TestDiagnose(t *testing.T) {
 		{"another's file", func(p *patient) {
 			p.s.Differences = []Difference{{Name: "file /etc/sysctl.d/99-mape-gw.conf", Error: "was not written by mape-netplan; move it away first"}}
 		}, "settings", Bad, "refuses: file /etc/sysctl.d/99-mape-gw.conf", "Mend that"},
-		{"not installed", func(p *patient) { p.s.Units = []Unit{{Name: cloudinit.GuardUnit}, {Name: cloudinit.WatchUnit}} }, "service", Warn, "not installed … after a boot the tunnel comes up without NAT", "mape-netplan install"},
+		{"not installed", func(p *patient) {
+			p.s.Units = []cloudinit.State{{Name: cloudinit.GuardUnit}, {Name: cloudinit.WatchUnit}}
+		}, "service", Warn, "not installed … after a boot the tunnel comes up without NAT", "mape-netplan install"},
 		{"not enabled", func(p *patient) { p.s.Units[0].Enabled = false }, "service", Warn, "mape-netplan-guard.service does not start at the next boot", "mape-netplan install"},
 		{"half installed", func(p *patient) { p.s.Units[1].File = false }, "service", Warn, "mape-netplan.service is missing", "mape-netplan install"},
-		{"dead", func(p *patient) { p.s.Units[1].State = "failed" }, "service", Warn, "mape-netplan.service does not run (failed)", "restart mape-netplan.service"},
-		{"in an image", func(p *patient) { p.s.Units[0].State, p.s.Units[1].State = "", "" }, "", OK, "Nothing is wrong", ""},
+		{"dead", func(p *patient) { p.s.Units[1].Active = "failed" }, "service", Warn, "mape-netplan.service does not run (failed)", "restart mape-netplan.service"},
+		{"changed", func(p *patient) { p.s.Units[1].Changed = true }, "service", Warn, "The file of the unit mape-netplan.service was changed", "mape-netplan install … systemctl edit mape-netplan.service"},
+		{"in an image", func(p *patient) { p.s.Units[0].Active, p.s.Units[1].Active = "", "" }, "", OK, "Nothing is wrong", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			p := healthy()

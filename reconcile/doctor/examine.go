@@ -2,13 +2,13 @@ package doctor
 
 import (
 	"context"
-
 	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"mape-netplan/cloudinit"
 	"mape-netplan/reconcile"
 	"mape-netplan/schema"
 )
@@ -63,7 +63,7 @@ func Examine(ctx context.Context, h *reconcile.Host, c *schema.Config, f reconci
 	if g, err := reconcile.Resolve(c, f); err == nil {
 		e.differences(ctx, g)
 	}
-	e.s.Units, err = e.units(ctx)
+	e.s.Units, err = cloudinit.States(ctx, e.h)
 	e.note("units", err)
 	e.s.Home = e.home(ctx)
 	e.s.Tracked = e.tracked()

@@ -47,7 +47,7 @@ func healthy() *patient {
 			Total: Count{1000, 900}, Lately: Count{10, 9}, Watched: 2 * time.Second,
 		},
 		Ports: &Ports{Usage: reconcile.Usage{Ports: 1008, Hosts: []reconcile.HostUsage{{Address: netip.MustParseAddr("192.168.1.10"), Used: map[string]int{"tcp": 990}}}}},
-		Units: []Unit{{cloudinit.GuardUnit, true, true, "active"}, {cloudinit.WatchUnit, true, true, "active"}},
+		Units: []cloudinit.State{{Name: cloudinit.GuardUnit, File: true, Enabled: true, Active: "active"}, {Name: cloudinit.WatchUnit, File: true, Enabled: true, Active: "active"}},
 		Clock: Clock{Now: newestRule.AddDate(0, 3, 0)},
 	}
 	return p
@@ -63,7 +63,7 @@ func (p *patient) noRouter() {
 // bare takes away what apply and install made.
 func (p *patient) bare() {
 	p.s.Tunnel, p.f.Owned = nil, reconcile.Owned{}
-	p.s.Units = []Unit{{Name: cloudinit.GuardUnit, State: "inactive"}, {Name: cloudinit.WatchUnit, State: "inactive"}}
+	p.s.Units = []cloudinit.State{{Name: cloudinit.GuardUnit, Active: "inactive"}, {Name: cloudinit.WatchUnit, Active: "inactive"}}
 	p.differs("address "+ceText+" dev eth1", "")
 }
 

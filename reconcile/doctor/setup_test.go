@@ -3,10 +3,8 @@ package doctor
 import (
 	"os"
 	"path/filepath"
-	"reflect"
 	"testing"
 
-	"mape-netplan/cloudinit"
 	"mape-netplan/reconcile"
 )
 
@@ -58,24 +56,4 @@ func TestModule(t *testing.T) {
 			t.Errorf("%s: %q, want %q", test.name, got, test.want)
 		}
 	}
-}
-
-// TestUnits installs the units below a directory, and takes one of their links away.
-func TestUnits(t *testing.T) {
-	e := below(t, nil)
-	is := func(want ...Unit) {
-		t.Helper()
-		if got, err := e.units(t.Context()); err != nil || !reflect.DeepEqual(got, want) {
-			t.Errorf("%+v, %v; want %+v", got, err, want)
-		}
-	}
-	is(Unit{Name: cloudinit.GuardUnit}, Unit{Name: cloudinit.WatchUnit})
-	if _, err := reconcile.Converge(t.Context(), e.h, cloudinit.Install("/usr/local/bin/mape-netplan", "", false)); err != nil {
-		t.Fatal(err)
-	}
-	is(Unit{Name: cloudinit.GuardUnit, File: true, Enabled: true}, Unit{Name: cloudinit.WatchUnit, File: true, Enabled: true})
-	if err := e.h.Root.Remove("etc/systemd/system/sysinit.target.wants/" + cloudinit.GuardUnit); err != nil {
-		t.Fatal(err)
-	}
-	is(Unit{Name: cloudinit.GuardUnit, File: true}, Unit{Name: cloudinit.WatchUnit, File: true, Enabled: true})
 }

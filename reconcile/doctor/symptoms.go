@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"time"
 
+	"mape-netplan/cloudinit"
 	"mape-netplan/reconcile"
 )
 
@@ -29,11 +30,11 @@ type Symptoms struct {
 	// Differences are what apply would change.
 	Differences []Difference `json:"differences,omitempty"`
 	// Units are those that install makes.
-	Units   []Unit  `json:"units,omitempty"`
-	Ports   *Ports  `json:"ports,omitempty"`
-	Tracked Tracked `json:"tracked"`
-	Clock   Clock   `json:"clock"`
-	Probe   *Probe  `json:"probe,omitempty"` // nil: not asked for
+	Units   []cloudinit.State `json:"units,omitempty"`
+	Ports   *Ports            `json:"ports,omitempty"`
+	Tracked Tracked           `json:"tracked"`
+	Clock   Clock             `json:"clock"`
+	Probe   *Probe            `json:"probe,omitempty"` // nil: not asked for
 	// Unread are the things that could not be looked at, and why.
 	Unread []string `json:"unread,omitempty"`
 }
@@ -113,15 +114,6 @@ type Difference struct {
 	Before string `json:"before"`
 	After  string `json:"after"`
 	Error  string `json:"error,omitempty"` // it cannot be looked at
-}
-
-// A Unit is one of install's.
-type Unit struct {
-	Name    string `json:"name"`
-	File    bool   `json:"file"`    // it is there
-	Enabled bool   `json:"enabled"` // a target wants it at boot
-	// State is systemd's ActiveState; "" is not known.
-	State string `json:"state,omitempty"`
 }
 
 // Ports is who uses the port set.

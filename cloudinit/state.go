@@ -1,0 +1,107 @@
+package cloudinit
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"path"
+	"regexp"
+	"slices"
+
+	"mape-netplan/reconcile"
+)
+
+// A State is what a machine has of one of our units.
+type State struct {
+	Name    string `json:"name"`
+	File    bool   `json:"file"`              // it is there
+	Changed bool   `json:"changed,omitempty"` // its file is not as this program writes it
+	Enabled bool   `json:"enabled"`           // a target wants it at boot
+	// Active is systemd's ActiveState; "" is not known.
+	Active string `json:"state,omitempty"`
+}
+
+// States looks at what Install makes: files and links below the root and, where
+// systemd runs the machine, what it has made of them.
+func States(ctx context.Context, h *reconcile.Host) ([]State, error) {
+	var all []State
+	for _, u := range units {
+		all = append(all, State{Name: u.name})
+	}
+	of := func(name string) *State {
+		return &all[slices.IndexFunc(all, func(s State) bool { return s.Name == name })]
+	}
+	for _, r := range Uninstall(h.Booted()) {
+		live, err := r.Read(ctx, h)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", r.Name(), err)
+		}
+		switch live := live.(type) {
+		case reconcile.File:
+			s := of(path.Base(live.Path))
+			s.File = live.Text() != ""
+			s.Changed = s.File && !asWritten(live)
+		case reconcile.Symlink:
+			of(path.Base(live.Path)).Enabled = live.Text() != ""
+		case reconcile.Unit:
+			of(live.Unit).Active = cmp.Or(live.State, "inactive")
+		}
+	}
+	return all, nil
+}
+
+// command is what a unit runs: the program, a verb and perhaps a section.
+var command = regexp.MustCompile(`(?m)^ExecStart=(\S+) \S+(?: --config (\S+))?$`)
+
+// asWritten says whether the file of a unit is what Install writes for the
+// program and the section that are in it.
+func asWritten(live reconcile.File) bool {
+	runs := command.FindStringSubmatch(live.Data)
+	return runs != nil && slices.ContainsFunc(Install(runs[1], runs[2], false), func(r reconcile.Resource) bool {
+		f, ok := r.(reconcile.File)
+		return ok && f.Path == live.Path && f.Data == live.Data
+	})
+}
+
+// A Fault is what is wrong with units that are installed, and what to do.
+type Fault struct{ Seen, Diagnosis, Advice string }
+
+// Installed says whether the machine has anything of Install.
+func Installed(all []State) bool {
+	return slices.ContainsFunc(all, func(s State) bool { return s.File || s.Enabled })
+}
+
+// FaultOf is the first fault of units that are installed; nil is none.
+func FaultOf(all []State) *Fault {
+	const again = `Type "sudo mape-netplan install".`
+	for _, s := range all {
+		switch {
+		case !s.File:
+			return &Fault{s.Name + " is missing", fmt.Sprintf("The unit %s is missing, and the other of the two does not suffice.", s.Name), again}
+		case !s.Enabled:
+			return &Fault{s.Name + " is not enabled", fmt.Sprintf("The unit %s does not start at the next boot: it is not enabled.", s.Name), again}
+		}
+	}
+	if s, dead := Dead(all); dead {
+		return &Fault{fmt.Sprintf("%s is installed and %s", s.Name, s.Active),
+			fmt.Sprintf("The unit %s does not run (%s), so that what it keeps is not kept.", s.Name, s.Active),
+			fmt.Sprintf(`Type "sudo systemctl restart %s", and if it ends again, look at "journalctl -u %[1]s".`, s.Name)}
+	}
+	for _, s := range all {
+		if s.Changed {
+			return &Fault{s.Name + " is not as install writes it",
+				fmt.Sprintf("The file of the unit %s was changed, or another version of the program wrote it.", s.Name),
+				fmt.Sprintf(`Type "sudo mape-netplan install"; settings of your own go into "systemctl edit %s".`, s.Name)}
+		}
+	}
+	return nil
+}
+
+// Dead is a unit that does not run on a machine that systemd runs.
+func Dead(all []State) (State, bool) {
+	i := slices.IndexFunc(all, func(s State) bool { return s.Active != "" && s.Active != "active" })
+	if i < 0 {
+		return State{}, false
+	}
+	return all[i], true
+}
