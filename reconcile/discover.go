@@ -99,13 +99,21 @@ func (h *Host) client(wan Link) hb46pp.Client {
 // mostResolvers bounds how long an outage of all of them is looked at.
 const mostResolvers = 4
 
-// resolvers are the line's own: those that networkd has for the WAN (DNS= of
-// its state file: configured ones, then DHCP's, then those of router
-// advertisements), or where it has none, those of resolv.conf. systemd-resolved's
-// is not among them: it may ask another link's.
+// Resolvers are those that networkd has for a link (DNS= of its state file:
+// configured ones, then DHCP's, then those of router advertisements).
+// systemd-resolved's is not among them: it may ask another link's.
+func (h *Host) Resolvers(l Link) []netip.AddrPort {
+	told, _ := h.linkState(l.Index, "DNS")
+	return resolversOf(strings.Fields(told), l.Name)
+}
+
+// resolvers are the line's own, which are asked over IPv6: networkd's for the
+// WAN, or where it has none, those of resolv.conf.
 func (h *Host) resolvers(wan Link) []netip.AddrPort {
-	told, _ := h.linkState(wan.Index, "DNS")
-	all := resolversOf(strings.Fields(told), wan.Name)
+	over6 := func(all []netip.AddrPort) []netip.AddrPort {
+		return slices.DeleteFunc(all, func(a netip.AddrPort) bool { return a.Addr().Is4() })
+	}
+	all := over6(h.Resolvers(wan))
 	for _, file := range []string{"/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"} {
 		if len(all) > 0 {
 			break
@@ -113,7 +121,7 @@ func (h *Host) resolvers(wan Link) []netip.AddrPort {
 		data, _ := h.readFile(file)
 		for line := range strings.Lines(string(data)) {
 			if fields := strings.Fields(line); len(fields) > 1 && fields[0] == "nameserver" {
-				all = append(all, resolversOf(fields[1:2], wan.Name)...)
+				all = append(all, over6(resolversOf(fields[1:2], wan.Name))...)
 			}
 		}
 	}
@@ -121,8 +129,8 @@ func (h *Host) resolvers(wan Link) []netip.AddrPort {
 }
 
 // resolversOf reads addresses as networkd and resolv.conf have them:
-// "2001:db8::1", "fe80::1%2", "[2001:db8::1]:53%2#name". Only IPv6 ones are the
-// line's, and none of this machine.
+// "2001:db8::1", "fe80::1%2", "[2001:db8::1]:53%2#name". None of this machine is
+// one.
 func resolversOf(words []string, link string) []netip.AddrPort {
 	var all []netip.AddrPort
 	for _, word := range words {
@@ -140,7 +148,7 @@ func resolversOf(words []string, link string) []netip.AddrPort {
 			server = netip.AddrPortFrom(address, 53)
 		}
 		a := server.Addr()
-		if !a.Is6() || a.Is4In6() || a.IsLoopback() || a.IsUnspecified() || a.IsMulticast() {
+		if a.Is4In6() || a.IsLoopback() || a.IsUnspecified() || a.IsMulticast() {
 			continue
 		}
 		if a.IsLinkLocalUnicast() {

@@ -251,7 +251,7 @@ func TestResolversOf(t *testing.T) {
 	for _, s := range resolversOf(strings.Fields(told), "eth1") {
 		got = append(got, s.String())
 	}
-	want := []string{"[2001:db8::53]:53", "[fe80::1%eth1]:53", "[fe80::2%eth1]:53", "[2001:db8::54]:5353", "[2001:db8::55]:53"}
+	want := []string{"[2001:db8::53]:53", "[fe80::1%eth1]:53", "[fe80::2%eth1]:53", "[2001:db8::54]:5353", "[2001:db8::55]:53", "192.168.1.1:53"}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("%q\nwant %q", got, want)
 	}

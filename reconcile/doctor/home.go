@@ -110,41 +110,25 @@ func bound(device string) func(network, address string, c syscall.RawConn) error
 
 // LineResolver asks the resolvers that networkd has learned from the line.
 func LineResolver(ctx context.Context, h *reconcile.Host, wan reconcile.Link, name string) ([]netip.Addr, error) {
-	data, err := h.Root.ReadFile(fmt.Sprintf("run/systemd/netif/links/%d", wan.Index))
-	if err != nil {
-		return nil, errors.New("networkd knows no resolver of the line")
-	}
 	failed := errors.New("the line names no resolver")
-	for line := range strings.Lines(string(data)) {
-		servers, ok := strings.CutPrefix(strings.TrimSpace(line), "DNS=")
-		if !ok {
-			continue
-		}
-		for _, server := range strings.Fields(servers) {
-			server, _, _ = strings.Cut(server, "#") // a name for DNS over TLS
-			server, _, _ = strings.Cut(server, "%")
-			a, err := netip.ParseAddr(server)
-			if err != nil {
-				continue
-			}
-			if a.IsLinkLocalUnicast() {
-				a = a.WithZone(wan.Name)
-			} else if routes, err := h.Net.RouteGet(a.AsSlice()); err != nil || len(routes) == 0 || routes[0].LinkIndex != wan.Index {
+	for _, server := range h.Resolvers(wan) {
+		if a := server.Addr(); !a.IsLinkLocalUnicast() {
+			if routes, err := h.Net.RouteGet(a.AsSlice()); err != nil || len(routes) == 0 || routes[0].LinkIndex != wan.Index {
 				continue // It is another link's.
 			}
-			resolver := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
-				return (&net.Dialer{Control: bound(wan.Name)}).DialContext(ctx, network, netip.AddrPortFrom(a, 53).String())
-			}}
-			all, err := resolver.LookupNetIP(ctx, "ip", name+".")
-			if err == nil {
-				for i := range all {
-					all[i] = all[i].Unmap()
-				}
-				return all, nil
+		}
+		resolver := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return (&net.Dialer{Control: bound(wan.Name)}).DialContext(ctx, network, server.String())
+		}}
+		all, err := resolver.LookupNetIP(ctx, "ip", name+".")
+		if err == nil {
+			for i := range all {
+				all[i] = all[i].Unmap()
 			}
-			if failed = err; ctx.Err() != nil {
-				return nil, failed
-			}
+			return all, nil
+		}
+		if failed = err; ctx.Err() != nil {
+			break
 		}
 	}
 	return nil, failed

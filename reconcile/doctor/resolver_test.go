@@ -73,9 +73,10 @@ func TestLineResolver(t *testing.T) {
 	}
 	for state, want := range map[string]string{
 		"OPER_STATE=routable\nDNS=192.168.1.53 2001:db8:7f01::53#dns.example\n": "[192.168.1.1 2001:db8::80]<nil>",
-		"DNS=fe80::1%9\n":        "[192.168.1.1 2001:db8::80]<nil>",
-		"DNS=\nDOMAINS=\n":       "[]the line names no resolver",
-		"DNS=192.168.1.53 why\n": "[]the line names no resolver",
+		"DNS=fe80::1%9\n": "[192.168.1.1 2001:db8::80]<nil>",
+		"DNS=[2001:db8:7f01::53]:53%9#dns.example\n": "[192.168.1.1 2001:db8::80]<nil>",
+		"DNS=\nDOMAINS=\n":                           "[]the line names no resolver",
+		"DNS=192.168.1.53 why\n":                     "[]the line names no resolver",
 	} {
 		if err := os.WriteFile(filepath.Join(dir, fmt.Sprint("run/systemd/netif/links/", index)), []byte(state), 0o644); err != nil {
 			t.Fatal(err)
