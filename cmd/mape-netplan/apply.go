@@ -39,6 +39,26 @@ waits.`,
 
 // converge brings the machine to what want compiles, one run at a time.
 func (o *options) converge(cmd *cobra.Command, timeout time.Duration, want func(context.Context, *reconcile.Host) ([]reconcile.Resource, error)) ([]reconcile.Change, error) {
+	return o.change(cmd, timeout, func(ctx context.Context, h *reconcile.Host) ([]reconcile.Change, error) {
+		unlock, err := h.Lock(ctx, cmd.CommandPath())
+		if err != nil {
+			return nil, err
+		}
+		defer unlock()
+		resources, err := want(ctx, h)
+		var changes []reconcile.Change
+		if err == nil {
+			changes, err = reconcile.Converge(ctx, h, resources)
+		}
+		if err != nil {
+			err = errors.Join(err, h.Unask(), h.Unguard(context.WithoutCancel(ctx)))
+		}
+		return changes, err
+	})
+}
+
+// change opens the machine for somebody who may change it, and bounds the time.
+func (o *options) change(cmd *cobra.Command, timeout time.Duration, do func(context.Context, *reconcile.Host) ([]reconcile.Change, error)) ([]reconcile.Change, error) {
 	h, err := o.open()
 	if err != nil {
 		return nil, err
@@ -48,20 +68,7 @@ func (o *options) converge(cmd *cobra.Command, timeout time.Duration, want func(
 	}
 	ctx, cancel := context.WithTimeoutCause(cmd.Context(), timeout, fmt.Errorf("the timeout of %v is over", timeout))
 	defer cancel()
-	unlock, err := h.Lock(ctx, cmd.CommandPath())
-	if err != nil {
-		return nil, err
-	}
-	defer unlock()
-	resources, err := want(ctx, h)
-	var changes []reconcile.Change
-	if err == nil {
-		changes, err = reconcile.Converge(ctx, h, resources)
-	}
-	if err != nil {
-		err = errors.Join(err, h.Unask(), h.Unguard(context.WithoutCancel(ctx)))
-	}
-	return changes, err
+	return do(ctx, h)
 }
 
 // gateway compiles the section, once the line has what it needs.

@@ -81,16 +81,9 @@ func (o *options) units() (func(*reconcile.Host) []reconcile.Resource, error) {
 // settle makes the units what they should be. That is no run in the sense of
 // the lock: what it starts and stops are runs, which wait for the lock.
 func (o *options) settle(cmd *cobra.Command, timeout time.Duration, units func(*reconcile.Host) []reconcile.Resource) ([]reconcile.Change, error) {
-	h, err := o.open()
-	if err != nil {
-		return nil, err
-	}
-	if err := h.Privileged(); err != nil {
-		return nil, fmt.Errorf("%s: %w", cmd.Name(), err)
-	}
-	ctx, cancel := context.WithTimeoutCause(cmd.Context(), timeout, fmt.Errorf("the timeout of %v is over", timeout))
-	defer cancel()
-	return reconcile.Converge(ctx, h, units(h))
+	return o.change(cmd, timeout, func(ctx context.Context, h *reconcile.Host) ([]reconcile.Change, error) {
+		return reconcile.Converge(ctx, h, units(h))
+	})
 }
 
 // errNotBooted also keeps a build of an image, which shares its builder's
