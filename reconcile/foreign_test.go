@@ -205,3 +205,51 @@ func wantForeign(t *testing.T, n *ns, want []string) {
 		t.Errorf("the ruleset was changed:\n%s\nbefore:\n%s", after, before)
 	}
 }
+
+// TestFlowtable is made by hand, for not every kernel has flowtables: only one with an interface that packets of the
+// tunnel's connections come in through matters.
+func TestFlowtable(t *testing.T) {
+	rule := nft.ForeignRule{Handle: 7, Steps: []nft.Step{{Do: nft.DoFlow, To: "f"}}}
+	chain := nft.ForeignChain{Family: "inet", Table: "t", Name: "c", Type: "filter", Hook: "forward", Rules: []nft.ForeignRule{rule}}
+	g := &Gateway{WAN: "eth1", LAN: []string{"eth0"}, Tunnel: "mape0"}
+	want := `table inet t, chain c: rule handle 7 (flow add @f) offloads connections through mape0 to flowtable f, and their packets then pass by the NAT and its guard; begin the rule with iifname != "mape0" oifname != "mape0"`
+	for devices, warns := range map[string]bool{"eth0 eth1": true, "mape0": true, "eth*": true, "eth1": false, "wg*": false} {
+		f := Facts{Foreign: Foreign{Ruleset: nft.Ruleset{
+			Chains: []nft.ForeignChain{chain}, Flowtables: []nft.Flowtable{{Family: "inet", Table: "t", Name: "f", Devices: strings.Fields(devices)}},
+		}}}
+		if got := g.foreignWarnings(f); warns != (len(got) == 1 && got[0] == want) || !warns && len(got) > 0 {
+			t.Errorf("%s: %q", devices, got)
+		}
+	}
+}
+
+// TestLegacy: rules of iptables-legacy are not in nf_tables.
+func TestLegacy(t *testing.T) {
+	n := bystander(t)
+	h, _ := hostOf(t, "-- proc/thread-self/net/ip_tables_names --\nnat\nfilter\n")
+	h.NFT = nft.OpenNS(n.fd())
+	foreign, err := h.foreign()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := lines(inet("2400:4050:5c71:af00:be24:11ff:fe00:2/64"))
+	f.Foreign = foreign
+	want := "iptables-legacy has been loaded (table filter, nat), and what is in it cannot be looked at from here: if iptables-legacy-save shows no rules, ignore this; else see that none drops or translates what goes through mape0"
+	if g := mustResolve(t, "{}", f); len(g.Warnings) != 1 || g.Warnings[0] != want {
+		t.Errorf("got  %q\nwant %q", g.Warnings, want)
+	}
+}
+
+// TestForeignUnread: that rules cannot be read is said, and stops nothing.
+func TestForeignUnread(t *testing.T) {
+	h, _ := hostOf(t, "-- etc/hostname --\ngw\n")
+	h.NFT = nft.OpenNS(1 << 20)
+	f, err := h.foreign()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := (&Gateway{Tunnel: "mape0"}).foreignWarnings(Facts{Foreign: f})
+	if len(got) != 1 || !strings.HasPrefix(got[0], "what other programs do to packets is not known: reading nftables: ") {
+		t.Errorf("%q", got)
+	}
+}
