@@ -85,7 +85,7 @@ func (f Foreign) remedy(c nft.ForeignChain, flow flow, d drop) string {
 		}
 		return fmt.Sprintf("firewall-cmd --permanent --zone=trusted --change-interface=%s && firewall-cmd --reload, or a firewalld policy that accepts what its zone sends", lan)
 	case beside("DOCKER-USER") && forward:
-		return "iptables -I DOCKER-USER" + iptablesMatch(p)
+		return "iptables -I DOCKER-USER" + iptablesWords.rule(p)
 	case beside("ufw-") && forward && p.state == isNew:
 		if p.anyIn {
 			return "ufw route allow out on " + p.out.Name
@@ -98,49 +98,36 @@ func (f Foreign) remedy(c nft.ForeignChain, flow flow, d drop) string {
 		}
 		return fmt.Sprintf("ufw allow in on %s to any port %s proto %s", p.in.Name, ports, foreignProtocols[uint32(p.proto)])
 	case c.Table == "filter" && c.Name == strings.ToUpper(c.Hook) && c.Family != "inet":
-		return map[string]string{"ip": "iptables", "ip6": "ip6tables"}[c.Family] + " -I " + c.Name + iptablesMatch(p)
+		return map[string]string{"ip": "iptables", "ip6": "ip6tables"}[c.Family] + " -I " + c.Name + iptablesWords.rule(p)
 	}
-	return fmt.Sprintf("nft insert rule %s %s %s%s", c.Family, c.Table, c.Name, nftMatch(p))
+	return fmt.Sprintf("nft insert rule %s %s %s%s", c.Family, c.Table, c.Name, nftWords.rule(p))
 }
 
-func iptablesMatch(p packet) string {
-	s := ""
-	if p.in.Name != "" {
-		s += " -i " + p.in.Name
-	}
-	if p.out.Name != "" {
-		s += " -o " + p.out.Name
-	}
-	if p.proto == protoIPIP {
-		return s + fmt.Sprintf(" -s %s -p %d -j ACCEPT", p.src[0].Addr(), p.proto)
-	}
-	switch {
-	case p.dnat:
-		s += " -m conntrack --ctstate DNAT"
-	case p.state == established:
-		s += " -m conntrack --ctstate RELATED,ESTABLISHED"
-	}
-	return s + " -j ACCEPT"
-}
+// A dialect is how a program writes what an accepting rule matches.
+type dialect struct{ in, out, ipip, dnat, established, accept string }
 
-func nftMatch(p packet) string {
+var (
+	iptablesWords = dialect{" -i ", " -o ", " -s %s -p %d", " -m conntrack --ctstate DNAT", " -m conntrack --ctstate RELATED,ESTABLISHED", " -j ACCEPT"}
+	nftWords      = dialect{" iifname ", " oifname ", " ip6 saddr %s meta l4proto %d", " ct status dnat", " ct state established,related", " accept"}
+)
+
+func (d dialect) rule(p packet) string {
 	s := ""
 	if p.in.Name != "" {
-		s += " iifname " + p.in.Name
+		s += d.in + p.in.Name
 	}
 	if p.out.Name != "" {
-		s += " oifname " + p.out.Name
-	}
-	if p.proto == protoIPIP {
-		return s + fmt.Sprintf(" ip6 saddr %s meta l4proto %d accept", p.src[0].Addr(), p.proto)
+		s += d.out + p.out.Name
 	}
 	switch {
+	case p.proto == protoIPIP:
+		s += fmt.Sprintf(d.ipip, p.src[0].Addr(), p.proto)
 	case p.dnat:
-		s += " ct status dnat"
+		s += d.dnat
 	case p.state == established:
-		s += " ct state established,related"
+		s += d.established
 	}
-	return s + " accept"
+	return s + d.accept
 }
 
 // ruleText is a rule in about nft's words.
