@@ -47,18 +47,17 @@ func (a Address) Read(_ context.Context, h *Host) (Resource, error) {
 	if link == nil {
 		return live, err
 	}
-	all, err := whole(func() ([]netlink.Addr, error) { return h.Net.AddrList(link, netlink.FAMILY_V6) })
+	all, err := h.inets(unix.AF_INET6, link.Attrs().Index)
 	if err != nil {
 		return nil, err
 	}
 	for _, x := range all {
-		if ip, ok := netip.AddrFromSlice(x.IP); !ok || ip != a.Prefix.Addr() {
+		if x.prefix.Addr() != a.Prefix.Addr() {
 			continue
 		}
-		bits, _ := x.Mask.Size()
-		live.Prefix = netip.PrefixFrom(a.Prefix.Addr(), bits)
-		live.Present, live.Preferred = true, uint32(x.PreferedLft)
-		live.Detection = detection(x.Flags)
+		live.Prefix = x.prefix
+		live.Present, live.Preferred = true, x.preferred
+		live.Detection = detection(x.flags)
 		if live.Detection == "" {
 			// One that was tentative when it was found has settled since: a
 			// rollback need not wait for that to come back.
@@ -73,7 +72,7 @@ func (a Address) Read(_ context.Context, h *Host) (Resource, error) {
 const detectionRuns = "tentative\n"
 
 // detection says why an address cannot be the source of a packet yet, or ever.
-func detection(flags int) string {
+func detection(flags uint32) string {
 	switch {
 	case flags&unix.IFA_F_DADFAILED != 0:
 		return "dadfailed: another host on the link has this address\n"

@@ -182,22 +182,34 @@ func (t *tracker) receive(each func(m netlink.Header, data []byte) (last bool, e
 		if err != nil {
 			return err
 		}
-		for b := t.buf[:n]; len(b) > 0; {
-			length := 0
-			if len(b) >= unix.SizeofNlMsghdr {
-				length = int(binary.NativeEndian.Uint32(b))
-			}
-			if length < unix.SizeofNlMsghdr || length > len(b) {
-				return errShort
-			}
-			m := netlink.Header{Type: netlink.HeaderType(binary.NativeEndian.Uint16(b[4:])), Sequence: binary.NativeEndian.Uint32(b[8:])}
-			last, err := each(m, b[unix.SizeofNlMsghdr:length])
-			if last || err != nil {
-				return err
-			}
-			b = b[min(aligned(length), len(b)):]
+		if last, err := messages(t.buf[:n], each); last || err != nil {
+			return err
 		}
 	}
+}
+
+// messages hands over those of what was received, until one is the last.
+func messages(b []byte, each func(m netlink.Header, data []byte) (last bool, err error)) (last bool, err error) {
+	for len(b) > 0 {
+		length := 0
+		if len(b) >= unix.SizeofNlMsghdr {
+			length = int(binary.NativeEndian.Uint32(b))
+		}
+		if length < unix.SizeofNlMsghdr || length > len(b) {
+			return true, errShort
+		}
+		m := netlink.Header{
+			Type:     netlink.HeaderType(binary.NativeEndian.Uint16(b[4:])),
+			Flags:    netlink.HeaderFlags(binary.NativeEndian.Uint16(b[6:])),
+			Sequence: binary.NativeEndian.Uint32(b[8:]),
+		}
+		last, err := each(m, b[unix.SizeofNlMsghdr:length])
+		if last || err != nil {
+			return last, err
+		}
+		b = b[min(aligned(length), len(b)):]
+	}
+	return false, nil
 }
 
 var errShort = errors.New("short netlink message")

@@ -80,8 +80,8 @@ func (h *Host) delegations(links []Link, kept []netip.Prefix) []Delegation {
 // isDelegated says whether a prefix has been delegated to the link of an index,
 // or by way of some other.
 func (h *Host) isDelegated(index int) (bool, error) {
-	kept, err := h.mainRoutes(netlink.FAMILY_V6, keepsDelegation)
-	return err != nil || len(kept) > 0 || len(h.describe(Link{Index: index}).leases()) > 0, err
+	all, err := h.mainRoutes(unix.AF_INET6)
+	return err != nil || slices.ContainsFunc(all, keepsDelegation) || len(h.describe(Link{Index: index}).leases()) > 0, err
 }
 
 // assigned finds the parts of a delegation that networkd gave to links: all

@@ -205,7 +205,7 @@ func TestGatherFailed(t *testing.T) {
 func TestLearn(t *testing.T) {
 	for _, valid := range []uint32{600, math.MaxUint32} {
 		i := inet(lineA + "::5/64")
-		i.learn(valid, announcement{protocol: protocolRA, stamp: 7})
+		i.learn(inetMessage{valid: valid, protocol: protocolRA, stamp: 7})
 		if i.Origin != OriginRA || (i.Announced == 7) != (valid == 600) {
 			t.Errorf("valid for %d s: %+v", valid, i)
 		}

@@ -151,11 +151,10 @@ func (h *Host) links() (links []Link, kept []netip.Prefix, err error) {
 }
 
 // routes marks the links that default routes of the main table leave by, and
-// returns the prefixes that are kept for a delegation. Of others the kernel
-// may have hundreds of thousands.
+// returns the prefixes that are kept for a delegation.
 func (h *Host) routes(links []Link) (kept []netip.Prefix, err error) {
-	for _, family := range []int{netlink.FAMILY_V4, netlink.FAMILY_V6} {
-		all, err := h.mainRoutes(family, func(r netlink.Route) bool { return towards(r).Bits() == 0 || keepsDelegation(r) })
+	for _, family := range []byte{unix.AF_INET, unix.AF_INET6} {
+		all, err := h.mainRoutes(family)
 		if err != nil {
 			return nil, err
 		}
@@ -172,35 +171,12 @@ func (h *Host) routes(links []Link) (kept []netip.Prefix, err error) {
 			}
 			for i := range links {
 				if slices.Contains(hops, links[i].Index) {
-					links[i].leads(family, r.Priority)
+					links[i].leads(int(family), r.Priority)
 				}
 			}
 		}
 	}
 	return kept, nil
-}
-
-// mainRoutes are those of the main table that are wanted.
-func (h *Host) mainRoutes(family int, wanted func(netlink.Route) bool) ([]netlink.Route, error) {
-	return whole(func() (some []netlink.Route, err error) {
-		err = h.Net.RouteListFilteredIter(family, &netlink.Route{Table: unix.RT_TABLE_MAIN}, netlink.RT_FILTER_TABLE, func(r netlink.Route) bool {
-			if wanted(r) {
-				some = append(some, r)
-			}
-			return true
-		})
-		return some, err
-	})
-}
-
-// towards is where a route leads; that of a default route has length 0.
-func towards(r netlink.Route) netip.Prefix {
-	if r.Dst == nil {
-		return netip.PrefixFrom(netip.IPv6Unspecified(), 0)
-	}
-	ip, _ := netip.AddrFromSlice(r.Dst.IP)
-	bits, _ := r.Dst.Mask.Size()
-	return netip.PrefixFrom(ip, bits)
 }
 
 func (l *Link) leads(family, metric int) {

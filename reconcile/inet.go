@@ -4,7 +4,6 @@ import (
 	"math"
 	"net/netip"
 
-	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -37,60 +36,50 @@ const (
 
 // addresses reads the kernel's addresses.
 func (h *Host) addresses(links []Link) error {
-	all, err := whole(func() ([]netlink.Addr, error) { return h.Net.AddrList(nil, netlink.FAMILY_ALL) })
+	all, err := h.inets(unix.AF_UNSPEC, 0)
 	if err != nil {
 		return err
-	}
-	told, err := whole(h.announcements)
-	if err != nil {
-		return err
-	}
-	at := map[inetKey]announcement{}
-	for _, a := range told {
-		at[a.inetKey] = a
 	}
 	of := map[int]*Link{}
 	for i := range links {
 		of[links[i].Index] = &links[i]
 	}
-	for _, a := range all {
-		ip, ok := netip.AddrFromSlice(a.IP)
-		l := of[a.LinkIndex]
-		if !ok || l == nil {
+	for _, m := range all {
+		l := of[m.index]
+		if l == nil {
 			continue
 		}
-		bits, _ := a.Mask.Size()
 		i := Inet{
-			Prefix:     netip.PrefixFrom(ip.Unmap(), bits),
-			Temporary:  a.Flags&unix.IFA_F_TEMPORARY != 0 && ip.Is6() && a.Flags&unix.IFA_F_SECONDARY != 0,
-			Deprecated: a.Flags&unix.IFA_F_DEPRECATED != 0,
-			Tentative:  a.Flags&unix.IFA_F_TENTATIVE != 0,
-			Failed:     a.Flags&unix.IFA_F_DADFAILED != 0,
+			Prefix:     m.prefix,
+			Temporary:  m.flags&unix.IFA_F_TEMPORARY != 0 && m.prefix.Addr().Is6(),
+			Deprecated: m.flags&unix.IFA_F_DEPRECATED != 0,
+			Tentative:  m.flags&unix.IFA_F_TENTATIVE != 0,
+			Failed:     m.flags&unix.IFA_F_DADFAILED != 0,
 		}
-		i.learn(uint32(a.ValidLft), at[inetKey{a.LinkIndex, i.Prefix.Addr()}])
+		i.learn(m)
 		l.Addresses = append(l.Addresses, i)
 	}
 	return nil
 }
 
 // learn says how the machine came to an address, as far as the kernel knows
-// that. valid is its lifetime in seconds. networkd reads router advertisements
+// that. networkd reads router advertisements
 // itself, so that the kernel takes their addresses for its users'; but no
 // user gives one a lifetime.
-func (i *Inet) learn(valid uint32, a announcement) {
+func (i *Inet) learn(m inetMessage) {
 	switch ip := i.Prefix.Addr(); {
 	case !ip.Is6() || ip.IsLinkLocalUnicast() || ip.IsLoopback():
 		return
-	case a.protocol == protocolRA:
+	case m.protocol == protocolRA:
 		i.Origin = OriginRA
-	case valid == math.MaxUint32:
+	case m.valid == math.MaxUint32:
 		i.Origin = OriginStatic
 	case i.Prefix.IsSingleIP():
 		i.Origin = OriginDHCP6
 	default:
 		i.Origin = OriginRA
 	}
-	if valid != math.MaxUint32 {
-		i.Announced = a.stamp
+	if m.valid != math.MaxUint32 {
+		i.Announced = m.stamp
 	}
 }

@@ -103,22 +103,3 @@ func (r Route) Write(_ context.Context, h *Host) error {
 	}
 	return nil
 }
-
-// defaultRoutes lists the IPv4 default routes of the main table on a link.
-func (h *Host) defaultRoutes(link netlink.Link) ([]netlink.Route, error) {
-	all, err := whole(func() ([]netlink.Route, error) {
-		return h.Net.RouteListFiltered(netlink.FAMILY_V4,
-			&netlink.Route{LinkIndex: link.Attrs().Index, Table: unix.RT_TABLE_MAIN},
-			netlink.RT_FILTER_OIF|netlink.RT_FILTER_TABLE)
-	})
-	if err != nil {
-		return nil, err
-	}
-	var routes []netlink.Route
-	for _, x := range all {
-		if x.Dst == nil || x.Dst.String() == "0.0.0.0/0" {
-			routes = append(routes, x)
-		}
-	}
-	return routes, nil
-}
