@@ -28,15 +28,15 @@ type packet struct {
 	anyOut  bool     // leaves somewhere, not through the tunnel
 	state   uint32   // of its connection; 0 is not known
 	proto   byte
-	src     []netip.Prefix   // nil is somewhere on the internet
-	dst     []netip.Prefix   // likewise
+	src     spans            // nil is somewhere on the internet
+	dst     spans            // likewise
 	local   bool             // the destination is this machine
 	dnat    bool             // the destination was translated
 	dports  schema.PortRange // without any: not known
 }
 
 // anywhere is an address that is not known.
-var anywhere = []netip.Prefix{netip.PrefixFrom(netip.IPv4Unspecified(), 0)}
+var anywhere = spansOf(netip.PrefixFrom(netip.IPv4Unspecified(), 0))
 
 // States of a connection, as nf_tables has them.
 const (
@@ -72,8 +72,8 @@ func (g *Gateway) flows(f Facts) []flow {
 		lan, _ := f.Link(name)
 		lan.Name = name
 		all = append(all, flow{tunnel: g.Tunnel, packets: transports(
-			packet{what: "new connections from " + name + " to " + g.Tunnel, hooks: throughForward, in: lan, out: tunnel, state: isNew, src: lan.inet4()},
-			packet{what: "the answers from " + g.Tunnel + " to " + name, hooks: throughForward, in: tunnel, out: lan, state: established, dst: lan.inet4()},
+			packet{what: "new connections from " + name + " to " + g.Tunnel, hooks: throughForward, in: lan, out: tunnel, state: isNew, src: spansOf(lan.inet4()...)},
+			packet{what: "the answers from " + g.Tunnel + " to " + name, hooks: throughForward, in: tunnel, out: lan, state: established, dst: spansOf(lan.inet4()...)},
 		)})
 	}
 	if len(g.LAN) == 0 {
@@ -91,7 +91,7 @@ func (g *Gateway) flows(f Facts) []flow {
 		}
 	}
 	all = append(all, flow{tunnel: g.Tunnel, packets: transports(
-		packet{what: "this machine's own connections through " + g.Tunnel, hooks: throughOutput, out: tunnel, state: isNew, src: own},
+		packet{what: "this machine's own connections through " + g.Tunnel, hooks: throughOutput, out: tunnel, state: isNew, src: spansOf(own...)},
 		packet{what: "the answers from " + g.Tunnel + " to this machine", hooks: throughInput, in: tunnel, state: established, local: true},
 	)})
 	wan, _ := f.Link(g.WAN)
@@ -99,9 +99,9 @@ func (g *Gateway) flows(f Facts) []flow {
 	ce, br := netip.PrefixFrom(g.Softwire.CE, 128), netip.PrefixFrom(g.Softwire.BR, 128)
 	return append(all, flow{tunnel: g.Tunnel, packets: []packet{
 		{what: "the tunnel's packets from the border relay " + g.Softwire.BR.String(), hooks: []string{"input"}, family: 6, in: wan,
-			state: established, proto: protoIPIP, src: []netip.Prefix{br}, dst: []netip.Prefix{ce}, local: true},
+			state: established, proto: protoIPIP, src: spansOf(br), dst: spansOf(ce), local: true},
 		{what: "the tunnel's packets to the border relay " + g.Softwire.BR.String(), hooks: []string{"output"}, family: 6, out: wan,
-			state: isNew, proto: protoIPIP, src: []netip.Prefix{ce}, dst: []netip.Prefix{br}},
+			state: isNew, proto: protoIPIP, src: spansOf(ce), dst: spansOf(br)},
 	}})
 }
 

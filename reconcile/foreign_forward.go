@@ -101,7 +101,7 @@ func (t target) packets(p packet) []packet {
 		p.hooks = throughInput
 	}
 	for _, at := range t.ports {
-		p.dst, p.dports, p.proto, p.detail = []netip.Prefix{at.to}, at.ports, at.proto, at.text
+		p.dst, p.dports, p.proto, p.detail = spansOf(at.to), at.ports, at.proto, at.text
 		all = append(all, p)
 	}
 	return all
@@ -126,17 +126,17 @@ func (t target) flows(tunnel Link) []flow {
 	return []flow{{tunnel: tunnel.Name, packets: append(
 		t.packets(packet{what: "forwarded ports from " + tunnel.Name + " to " + t.link.Name, in: tunnel, state: isNew}),
 		transports(packet{what: "the answers of forwarded ports from " + t.link.Name + " to " + tunnel.Name, hooks: throughForward,
-			in: t.link, out: tunnel, state: established, src: t.hosts(), dnat: true})...)}}
+			in: t.link, out: tunnel, state: established, src: spansOf(t.hosts()...), dnat: true})...)}}
 }
 
 // hairpins is what has to get through from a LAN to a target: the shared address leads to it from there as well.
 func (t target) hairpins(tunnel string, lan Link) []flow {
 	what := "connections from " + lan.Name + " to forwarded ports "
 	if t.link.Name == "" {
-		return []flow{{tunnel: tunnel, packets: t.packets(packet{what: what + "of this machine", in: lan, state: isNew, src: lan.inet4()})}}
+		return []flow{{tunnel: tunnel, packets: t.packets(packet{what: what + "of this machine", in: lan, state: isNew, src: spansOf(lan.inet4()...)})}}
 	}
 	return []flow{{tunnel: tunnel, packets: append(
-		t.packets(packet{what: what + "on " + t.link.Name, in: lan, state: isNew, src: lan.inet4()}),
+		t.packets(packet{what: what + "on " + t.link.Name, in: lan, state: isNew, src: spansOf(lan.inet4()...)}),
 		transports(packet{what: "the answers of forwarded ports from " + t.link.Name + " to " + lan.Name, hooks: throughForward,
-			in: t.link, out: lan, state: established, src: t.hosts(), dst: lan.inet4(), dnat: true})...)}}
+			in: t.link, out: lan, state: established, src: spansOf(t.hosts()...), dst: spansOf(lan.inet4()...), dnat: true})...)}}
 }

@@ -3,8 +3,6 @@ package reconcile
 import (
 	"bytes"
 	"encoding/binary"
-	"net/netip"
-	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -100,9 +98,9 @@ func (p packet) field(name string, v nft.Interval) tri {
 	case nft.FieldDport:
 		return portsWithin(p.dports, v)
 	case nft.FieldSaddr, nft.FieldSaddr6:
-		return addresses(p.src, v)
+		return p.src.within(v)
 	case nft.FieldDaddr, nft.FieldDaddr6:
-		return addresses(p.dst, v)
+		return p.dst.within(v)
 	}
 	return maybe
 }
@@ -140,56 +138,4 @@ func anyBut(name string, v nft.Interval) tri {
 		return no
 	}
 	return maybe
-}
-
-// special are the addresses that nobody on the internet has.
-var special = []netip.Prefix{
-	netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("100.64.0.0/10"),
-	netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("169.254.0.0/16"), netip.MustParsePrefix("172.16.0.0/12"),
-	netip.MustParsePrefix("192.168.0.0/16"), netip.MustParsePrefix("224.0.0.0/3"),
-}
-
-// addresses says whether an address of one of the prefixes, or without any one of the internet, is in an interval.
-func addresses(of []netip.Prefix, v nft.Interval) tri {
-	from, ok := netip.AddrFromSlice(v.From)
-	to, ok2 := netip.AddrFromSlice(v.To)
-	if !ok || !ok2 {
-		return maybe
-	}
-	if len(of) == 0 {
-		switch {
-		case from == netip.IPv4Unspecified() && to == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
-			return yes
-		case slices.ContainsFunc(special, func(p netip.Prefix) bool { return p.Contains(from) && p.Contains(to) }):
-			return no
-		}
-		return maybe
-	}
-	inside, outside := 0, 0
-	for _, p := range of {
-		first, end := p.Masked().Addr(), last(p)
-		switch {
-		case from.Compare(first) <= 0 && end.Compare(to) <= 0:
-			inside++
-		case end.Less(from) || to.Less(first):
-			outside++
-		}
-	}
-	switch len(of) {
-	case inside:
-		return yes
-	case outside:
-		return no
-	}
-	return maybe
-}
-
-// last is the last address of a prefix.
-func last(p netip.Prefix) netip.Addr {
-	b := p.Masked().Addr().AsSlice()
-	for i := p.Bits(); i < len(b)*8; i++ {
-		b[i/8] |= 0x80 >> (i % 8)
-	}
-	a, _ := netip.AddrFromSlice(b)
-	return a
 }

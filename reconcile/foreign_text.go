@@ -121,7 +121,7 @@ func (d dialect) rule(p packet) string {
 	}
 	switch {
 	case p.proto == protoIPIP:
-		s += fmt.Sprintf(d.ipip, p.src[0].Addr(), p.proto)
+		s += fmt.Sprintf(d.ipip, p.src[0].first, p.proto)
 	case p.dnat:
 		s += d.dnat
 	case p.state == established:
