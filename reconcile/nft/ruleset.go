@@ -125,6 +125,7 @@ type survey struct {
 	want func(ForeignChain) bool
 
 	asks int // for elements of sets
+	slabs
 }
 
 var families = map[uint8]string{unix.NFPROTO_IPV4: "ip", unix.NFPROTO_IPV6: "ip6", unix.NFPROTO_INET: "inet"}

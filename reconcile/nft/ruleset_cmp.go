@@ -13,31 +13,29 @@ import (
 // cmp makes a test of a comparison.
 func (d *tracer) cmp(a attrs) {
 	o, op, data := d.regs[register(a.get(1))], expr.CmpOp(a.get(2).number()), a.get(3).get(unix.NFTA_DATA_VALUE)
-	s := Step{Fields: o.fields, Not: op == expr.CmpOpNeq}
-	switch {
+	switch not := op == expr.CmpOpNeq; {
 	case !known(o.fields):
-		s.Unknown = true
+		d.steps = append(d.steps, Step{Fields: o.fields, Not: not, Unknown: true})
 	case o.mask != nil:
-		s = masked(o, op, data)
+		d.masked(o, op, data)
 	case op == expr.CmpOpEq || op == expr.CmpOpNeq:
-		s.Any = []Case{{Intervals: split(o.fields, data, data)}}
+		d.test(o.fields, not, data, data)
 	case op == expr.CmpOpGte:
-		s.Any = []Case{{Intervals: split(o.fields, data, bytes.Repeat([]byte{0xff}, len(data)))}}
+		d.test(o.fields, false, data, bytes.Repeat([]byte{0xff}, len(data)))
 	case op == expr.CmpOpLte:
-		s.Any = []Case{{Intervals: split(o.fields, make([]byte, len(data)), data)}}
+		d.test(o.fields, false, make([]byte, len(data)), data)
 	default:
-		s.Unknown = true
+		d.steps = append(d.steps, Step{Fields: o.fields, Unknown: true})
 	}
-	d.steps = append(d.steps, s)
 }
 
 func (d *tracer) between(a attrs) {
-	o := d.regs[register(a.get(1))]
-	s := Step{Fields: o.fields, Not: expr.CmpOp(a.get(2).number()) == expr.CmpOpNeq}
-	if s.Unknown = !known(o.fields) || o.mask != nil; !s.Unknown {
-		s.Any = []Case{{Intervals: split(o.fields, a.get(3).get(unix.NFTA_DATA_VALUE), a.get(4).get(unix.NFTA_DATA_VALUE))}}
+	o, not := d.regs[register(a.get(1))], expr.CmpOp(a.get(2).number()) == expr.CmpOpNeq
+	if !known(o.fields) || o.mask != nil {
+		d.steps = append(d.steps, Step{Fields: o.fields, Not: not, Unknown: true})
+		return
 	}
-	d.steps = append(d.steps, s)
+	d.test(o.fields, not, a.get(3).get(unix.NFTA_DATA_VALUE), a.get(4).get(unix.NFTA_DATA_VALUE))
 }
 
 func known(fields []string) bool {
@@ -45,21 +43,19 @@ func known(fields []string) bool {
 }
 
 // masked is a test for some bits: a prefix of an address, or any of several states.
-func masked(o operands, op expr.CmpOp, data []byte) Step {
-	s := Step{Fields: o.fields, Not: op == expr.CmpOpNeq}
+func (d *tracer) masked(o operands, op expr.CmpOp, data []byte) {
 	switch {
 	case (o.fields[0] == FieldState || o.fields[0] == FieldStatus) && zero(data) && len(o.mask) == 4:
-		s.Not, s.Any = op == expr.CmpOpEq, bitCases(binary.NativeEndian.Uint32(o.mask))
+		d.steps = append(d.steps, Step{Fields: o.fields, Not: op == expr.CmpOpEq, Any: bitCases(binary.NativeEndian.Uint32(o.mask))})
 	case contiguous(o.mask) && len(data) == len(o.mask):
-		last := slices.Clone(data)
+		last := d.bytes.copy(data...)
 		for i := range last {
 			last[i] |= ^o.mask[i]
 		}
-		s.Any = []Case{{Intervals: split(o.fields, data, last)}}
+		d.test(o.fields, op == expr.CmpOpNeq, data, last)
 	default:
-		s.Not, s.Unknown = false, true
+		d.steps = append(d.steps, Step{Fields: o.fields, Unknown: true})
 	}
-	return s
 }
 
 // bitCases is one of these bits.
@@ -85,30 +81,36 @@ func contiguous(mask []byte) bool {
 
 // split gives each field its part of two values, each filled up to the length of the field: a name or an address of
 // which only the beginning is compared is all that begin so.
-func split(fields []string, from, to []byte) []Interval {
-	intervals := make([]Interval, 0, len(fields))
+func (s *slabs) split(fields []string, from, to []byte) []Interval {
+	intervals := s.intervals.take(len(fields))
 	for i, f := range fields {
 		size := min(fieldSizes[f], len(from), len(to))
 		v := Interval{from[:size], to[:size]}
 		if len(fields) > 1 {
 			from, to = from[size:], to[size:]
 		}
-		if n := fieldSizes[f] - size; n > 0 && i == len(fields)-1 {
-			v.From = append(slices.Clone(v.From), make([]byte, n)...)
-			v.To = append(slices.Clone(v.To), bytes.Repeat([]byte{0xff}, n)...)
+		if whole := fieldSizes[f]; size < whole && i == len(fields)-1 {
+			both := s.bytes.take(2 * whole)
+			v = Interval{both[:whole], both[whole:]}
+			copy(v.From, from)
+			for n := copy(v.To, to); n < whole; n++ {
+				v.To[n] = 0xff
+			}
 		}
-		intervals = append(intervals, v.ordered(f))
+		intervals[i] = s.ordered(v, f)
 	}
 	return intervals
 }
 
 // ordered turns a number that the kernel has in its own byte order.
-func (v Interval) ordered(field string) Interval {
+func (s *slabs) ordered(v Interval, field string) Interval {
 	switch field {
 	case FieldState, FieldStatus, FieldIIf, FieldOIf, FieldDestType:
 		if len(v.From) == 4 && len(v.To) == 4 {
-			turn := func(b []byte) []byte { return binary.BigEndian.AppendUint32(nil, binary.NativeEndian.Uint32(b)) }
-			return Interval{turn(v.From), turn(v.To)}
+			turned := s.bytes.take(8)
+			binary.BigEndian.PutUint32(turned, binary.NativeEndian.Uint32(v.From))
+			binary.BigEndian.PutUint32(turned[4:], binary.NativeEndian.Uint32(v.To))
+			return Interval{turned[:4], turned[4:]}
 		}
 	}
 	return v

@@ -36,22 +36,22 @@ var fieldSizes = map[string]int{
 // rules reads a chain's.
 func (r *survey) rules(c ForeignChain) ([]ForeignRule, error) {
 	var rules []ForeignRule
-	var scratch []Step
+	d := &tracer{survey: r, chain: c}
 	err := r.dump(unix.NFT_MSG_GETRULE, familyNumber(c.Family), func(_ uint8, a attrs) error {
-		d := tracer{survey: r, chain: c, steps: scratch[:0]}
+		d.steps, d.regs = d.steps[:0], [16]operands{}
 		rule := ForeignRule{}
-		a.each(func(n uint16, b attrs) {
+		for n, b := range a.all() {
 			switch n {
 			case unix.NFTA_RULE_HANDLE:
 				rule.Handle = b.number()
 			case unix.NFTA_RULE_EXPRESSIONS:
-				b.each(func(_ uint16, e attrs) {
-					d.expression(e.get(unix.NFTA_EXPR_NAME).text(), e.get(unix.NFTA_EXPR_DATA))
-				})
+				for _, e := range b.all() {
+					d.expression(r.word(e.get(unix.NFTA_EXPR_NAME)), e.get(unix.NFTA_EXPR_DATA))
+				}
 			}
-		})
-		if scratch = d.steps; d.matters() {
-			rule.Steps = slices.Clone(scratch)
+		}
+		if d.matters() {
+			rule.Steps = r.steps.copy(d.steps...)
 			rules = append(rules, rule)
 		}
 		return d.err
@@ -67,6 +67,14 @@ var only = func() map[string][]string {
 	}
 	return lists
 }()
+
+// list is the list of one field.
+func list(field string) []string {
+	if l := only[field]; l != nil {
+		return l
+	}
+	return []string{field}
+}
 
 // A tracer runs a rule with names for values.
 type tracer struct {
@@ -94,22 +102,27 @@ func (d *tracer) unknown(field string) {
 	d.steps = append(d.steps, Step{Fields: []string{field}, Unknown: true})
 }
 
+// test tests for one interval.
+func (d *tracer) test(fields []string, not bool, from, to []byte) {
+	d.steps = append(d.steps, Step{Fields: fields, Not: not, Any: d.cases.copy(Case{Intervals: d.split(fields, from, to)})})
+}
+
 func (d *tracer) expression(name string, a attrs) {
 	switch name {
 	case "counter", "log", "objref", "last", "dup", "fwd", "synproxy", "secmark":
 	case "meta":
-		d.load(a.get(1), a.get(3), metaField(a.get(2).number()))
+		d.load(a.get(1), a.get(3), list(metaField(a.get(2).number())))
 	case "ct":
-		d.load(a.get(1), a.get(4), ctField(a.get(2).number()))
+		d.load(a.get(1), a.get(4), list(ctField(a.get(2).number())))
 	case "fib":
 		// The second attribute is the result, the third what is asked about.
 		field := "fib"
 		if a.get(2).number() == unix.NFT_FIB_RESULT_ADDRTYPE && a.get(3).number()&3 == unix.NFTA_FIB_F_DADDR {
 			field = FieldDestType
 		}
-		d.load(a.get(1), nil, field)
+		d.load(a.get(1), nil, list(field))
 	case "payload":
-		d.load(a.get(1), a.get(5), d.payload(a)...)
+		d.load(a.get(1), a.get(5), d.payload(a))
 	case "bitwise":
 		d.bitwise(a)
 	case "cmp":
@@ -226,24 +239,24 @@ func (d *tracer) payload(a attrs) []string {
 	if d.chain.Family != "ip6" {
 		switch {
 		case p == place{9, 1}:
-			return []string{FieldL4Proto}
+			return only[FieldL4Proto]
 		case p == place{12, 8}:
 			return []string{FieldSaddr, FieldDaddr}
 		case offset == 12 && length <= 4:
-			return []string{FieldSaddr}
+			return only[FieldSaddr]
 		case offset == 16 && length <= 4 && !d.is6():
-			return []string{FieldDaddr}
+			return only[FieldDaddr]
 		}
 	}
 	switch {
 	case p == place{6, 1}:
-		return []string{FieldL4Proto}
+		return only[FieldL4Proto]
 	case p == place{8, 32}:
 		return []string{FieldSaddr6, FieldDaddr6}
 	case offset == 8 && length <= 16:
-		return []string{FieldSaddr6}
+		return only[FieldSaddr6]
 	case offset == 24 && length <= 16:
-		return []string{FieldDaddr6}
+		return only[FieldDaddr6]
 	}
 	return []string{"header"}
 }
@@ -256,9 +269,9 @@ func otherHeader(base, offset, length uint64) []string {
 	if expr.PayloadBase(base) == expr.PayloadBaseTransportHeader {
 		switch [2]uint64{offset, length} {
 		case [2]uint64{0, 2}:
-			return []string{FieldSport}
+			return only[FieldSport]
 		case [2]uint64{2, 2}:
-			return []string{FieldDport}
+			return only[FieldDport]
 		case [2]uint64{0, 4}:
 			return []string{FieldSport, FieldDport}
 		}
@@ -284,12 +297,9 @@ func register(n attrs) int {
 	return 0
 }
 
-func (d *tracer) load(to, from attrs, fields ...string) {
+func (d *tracer) load(to, from attrs, fields []string) {
 	if to == nil || from != nil {
 		return // The packet is set, not looked at.
-	}
-	if len(fields) == 1 && only[fields[0]] != nil {
-		fields = only[fields[0]]
 	}
 	d.regs[register(to)] = operands{fields: fields}
 }

@@ -32,7 +32,7 @@ func (d *tracer) lookup(a attrs) {
 	if vmap {
 		s.Do = DoLookup
 	}
-	if cases, fields, ok := d.cases(name, at, vmap); ok {
+	if cases, fields, ok := d.members(name, at, vmap); ok {
 		s.Fields, s.Any, s.Unknown = fields, cases, !known(fields)
 	}
 	d.steps = append(d.steps, s)
@@ -45,8 +45,8 @@ func (d *tracer) fieldAt(register int) string {
 	return "register"
 }
 
-// cases reads the elements of a set that is looked up by the registers from at on. ok is false where they are not read.
-func (d *tracer) cases(set string, at int, vmap bool) (cases []Case, fields []string, ok bool) {
+// members reads the elements of a set that is looked up by the registers from at on. ok is false where they are not read.
+func (d *tracer) members(set string, at int, vmap bool) (cases []Case, fields []string, ok bool) {
 	if d.regs[at].mask != nil || d.asks >= maxLookups {
 		return nil, nil, false
 	}
@@ -83,7 +83,7 @@ func (d *tracer) cases(set string, at int, vmap bool) (cases []Case, fields []st
 		d.err = err
 		return nil, nil, false
 	}
-	return info.cases(elements, fields), fields, true
+	return info.cases(elements, fields, &d.slabs), fields, true
 }
 
 func (d *tracer) setInfo(set string) (info setInfo, err error) {
@@ -125,7 +125,7 @@ func (d *tracer) elements(set string) ([]member, error) {
 }
 
 // cases sorts elements into intervals; what is for all the rest comes last.
-func (s setInfo) cases(elements []member, fields []string) []Case {
+func (s setInfo) cases(elements []member, fields []string, in *slabs) []Case {
 	slices.SortFunc(elements, func(a, b member) int {
 		if n := bytes.Compare(a.key, b.key); n != 0 || a.end == b.end {
 			return n
@@ -153,7 +153,7 @@ func (s setInfo) cases(elements []member, fields []string) []Case {
 		case s.interval:
 			last = bytes.Repeat([]byte{0xff}, len(m.key))
 		}
-		cases = append(cases, Case{Intervals: parts(fields, m.key, last), Do: m.do, To: m.to})
+		cases = append(cases, Case{Intervals: in.parts(fields, m.key, last), Do: m.do, To: m.to})
 	}
 	return append(cases, rest...)
 }
@@ -171,11 +171,11 @@ func before(b []byte) []byte {
 }
 
 // parts gives each field its part of a key, in which each begins at a multiple of four bytes.
-func parts(fields []string, from, to []byte) []Interval {
-	var intervals []Interval
-	for _, f := range fields {
+func (s *slabs) parts(fields []string, from, to []byte) []Interval {
+	intervals := s.intervals.take(len(fields))
+	for i, f := range fields {
 		size := min(max(fieldSizes[f], 1), len(from), len(to))
-		intervals = append(intervals, split([]string{f}, from[:size], to[:size])[0])
+		intervals[i] = s.split(list(f), from[:size], to[:size])[0]
 		step := (size + 3) &^ 3
 		from, to = from[min(step, len(from)):], to[min(step, len(to)):]
 	}
