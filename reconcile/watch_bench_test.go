@@ -1,49 +1,9 @@
 package reconcile
 
 import (
-	"fmt"
-	"os"
-	"path/filepath"
-	"strings"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
-
-	"mape-netplan/schema"
 )
-
-// grown are machines that have more than a gateway needs.
-var grown = []struct {
-	name string
-	grow func(testing.TB, *gatewayNS)
-}{
-	{"empty", func(testing.TB, *gatewayNS) {}},
-	{"routes", func(t testing.TB, g *gatewayNS) {
-		g.batch(t, "ip", "-batch", 10_000, "route add 172.%[3]d.%[1]d.%[2]d/32 dev eth0 proto bgp")
-	}},
-	{"addresses", func(t testing.TB, g *gatewayNS) {
-		g.batch(t, "ip", "-batch", 2_000, "address add 10.77.%[1]d.%[2]d/32 dev lo")
-	}},
-	{"rules", func(t testing.TB, g *gatewayNS) {
-		g.run(t, "nft", "add table ip others; add chain ip others f { type filter hook forward priority 0; }")
-		g.batch(t, "nft", "-f", 5_000, "add rule ip others f iifname \"eth9\" ip saddr 10.%[1]d.%[2]d.0/24 tcp dport 80 counter accept")
-	}},
-}
-
-// batch runs a command on a file of n lines, each with three numbers.
-func (g *gatewayNS) batch(t testing.TB, command, flag string, n int, line string) {
-	t.Helper()
-	var b strings.Builder
-	for i := range n {
-		fmt.Fprintf(&b, line+"%[4]s\n", i/250%250, i%250+1, 16+i/62500, "")
-	}
-	name := filepath.Join(t.TempDir(), "batch")
-	if err := os.WriteFile(name, []byte(b.String()), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	g.run(t, command, flag, name)
-}
 
 // BenchmarkPass is a pass of a watch with nothing to do, and as "plan" what
 // status and an apply with nothing to do cost, on machines that have more and
@@ -51,63 +11,25 @@ func (g *gatewayNS) batch(t testing.TB, command, flag string, n int, line string
 // time of the CPU, for the machine that measures may have other things to do.
 func BenchmarkPass(b *testing.B) {
 	empty := map[string]float64{}
-	all := append(grown, struct {
-		name string
-		grow func(testing.TB, *gatewayNS)
-	}{"all", func(t testing.TB, g *gatewayNS) {
-		for _, m := range grown {
-			m.grow(t, g)
-		}
-	}})
-	for _, m := range all {
-		g := newGateway(b)
-		want := g.standIn(b)
-		g.converge(b, want)
-		m.grow(b, g)
-		w := &Watch{
-			Host: g.h, Section: func() (*schema.Config, error) { return sectionOf(b, lineSection), nil },
-			Log: func(p Priority, text string) {
-				if p < Notice {
-					b.Error(text)
-				}
-			},
-			Notify: func(string) {}, compile: withoutTunnel, said: map[string]string{}, mended: ledger{},
-		}
-		g.do(func() {
-			var err error
-			if w.events, err = g.h.listen(); err != nil {
-				b.Fatal(err)
-			}
-			w.pass(b.Context())
-		})
-		for what, once := range map[string]func(){
-			"watch": func() { w.pass(b.Context()) },
-			"plan": func() {
-				f, err := Gather(g.h)
-				if err != nil {
-					b.Fatal(err)
-				}
-				if changes, err := Plan(b.Context(), g.h, withoutTunnel(mustResolve(b, lineSection, f), f)); err != nil || len(changes) > 0 {
-					b.Fatal(names(changes), err)
-				}
-			},
-		} {
-			b.Run(what+"/"+m.name, func(b *testing.B) {
+	for _, m := range append(grown, growth{"all", growAll}) {
+		g, glances := glancesOf(b, m.grow)
+		for _, glance := range glances {
+			b.Run(glance.what+"/"+m.name, func(b *testing.B) {
+				b.ReportAllocs()
 				g.do(func() {
 					begin := processTime(b)
 					for b.Loop() {
-						once()
+						glance.once()
 					}
 					took := float64(processTime(b)-begin) / float64(b.N)
 					b.ReportMetric(took/1e6, "cpu-ms/op")
 					if m.name == "empty" {
-						empty[what] = took
+						empty[glance.what] = took
 					}
-					b.ReportMetric(took/empty[what], "x-empty")
+					b.ReportMetric(took/empty[glance.what], "x-empty")
 				})
 			})
 		}
-		w.events.close()
 	}
 }
 
@@ -144,14 +66,4 @@ func BenchmarkEvent(b *testing.B) {
 			w.await(b, "mended", second, func() bool { return len(w.log) > 0 })
 		}
 	})
-}
-
-// processTime is how long this process has run.
-func processTime(t testing.TB) time.Duration {
-	t.Helper()
-	var u unix.Rusage
-	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
-		t.Fatal(err)
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

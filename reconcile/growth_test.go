@@ -1,0 +1,144 @@
+package reconcile
+
+import (
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"mape-netplan/schema"
+)
+
+// A growth is a machine that has more than a gateway needs.
+type growth struct {
+	name string
+	grow func(testing.TB, *gatewayNS)
+}
+
+var grown = []growth{
+	{"empty", func(testing.TB, *gatewayNS) {}},
+	{"routes", func(t testing.TB, g *gatewayNS) {
+		g.batch(t, "ip", "-batch", 10_000, "route add 172.%[3]d.%[1]d.%[2]d/32 dev eth0 proto bgp")
+	}},
+	{"addresses", func(t testing.TB, g *gatewayNS) {
+		g.batch(t, "ip", "-batch", 2_000, "address add 10.77.%[1]d.%[2]d/32 dev lo")
+	}},
+	{"rules", func(t testing.TB, g *gatewayNS) {
+		g.run(t, "nft", `add table ip others
+add chain ip others f { type filter hook forward priority 0; }
+add chain ip others o { type filter hook output priority 0; }`)
+		// Of some that test an address, each is compared with those that the machine has.
+		g.batch(t, "nft", "-f", 4_000, "add rule ip others f iifname \"eth9\" ip saddr 10.%[1]d.%[2]d.0/24 tcp dport 80 counter accept")
+		g.batch(t, "nft", "-f", 1_000, "add rule ip others o ip saddr 10.77.%[1]d.%[2]d tcp dport 80 counter accept")
+	}},
+}
+
+// growAll is 10,000 routes, 2,000 addresses and 5,000 rules of others.
+func growAll(t testing.TB, g *gatewayNS) {
+	for _, m := range grown {
+		m.grow(t, g)
+	}
+}
+
+// batch runs a command on a file of n lines, each with three numbers.
+func (g *gatewayNS) batch(t testing.TB, command, flag string, n int, line string) {
+	t.Helper()
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, line+"%[4]s\n", i/250%250, i%250+1, 16+i/62500, "")
+	}
+	name := filepath.Join(t.TempDir(), "batch")
+	if err := os.WriteFile(name, []byte(b.String()), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	g.run(t, command, flag, name)
+}
+
+// A glance sees that there is nothing to do: "watch" is a pass of one, and "plan"
+// what status and apply do.
+type glance struct {
+	what string
+	once func() // in the machine's namespace
+}
+
+// glancesOf makes a gateway that is as it is to be, and grows.
+func glancesOf(t testing.TB, grow func(testing.TB, *gatewayNS)) (*gatewayNS, []glance) {
+	t.Helper()
+	g := newGateway(t)
+	want := g.standIn(t)
+	g.converge(t, want)
+	grow(t, g)
+	w := &Watch{
+		Host: g.h, Section: func() (*schema.Config, error) { return sectionOf(t, lineSection), nil },
+		Log: func(p Priority, text string) {
+			if p < Notice {
+				t.Error(text)
+			}
+		},
+		Notify: func(string) {}, compile: withoutTunnel, said: map[string]string{}, mended: ledger{},
+	}
+	g.do(func() {
+		var err error
+		if w.events, err = g.h.listen(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(w.events.close)
+		w.pass(t.Context())
+	})
+	plan := func() {
+		f, err := Gather(g.h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if changes, err := Plan(t.Context(), g.h, withoutTunnel(mustResolve(t, lineSection, f), f)); err != nil || len(changes) > 0 {
+			t.Fatal(names(changes), err)
+		}
+	}
+	return g, []glance{{"watch", func() { w.pass(t.Context()) }}, {"plan", plan}}
+}
+
+// TestGrowth: what a machine has beside the gateway at most doubles what it
+// takes to see that there is nothing to do. That is time of the CPU, and of
+// many rounds, in which the two machines take turns, the best: what other
+// processes do to the CPU's caches and clock only ever lengthens it.
+func TestGrowth(t *testing.T) {
+	const rounds, patient, times, most = 12, 60, 2, 2.0
+	empty, glancesOfEmpty := glancesOf(t, grown[0].grow)
+	full, glancesOfFull := glancesOf(t, growAll)
+	for i, glance := range glancesOfEmpty {
+		took := func(n *ns, once func()) (took float64) {
+			n.do(func() {
+				begin := processTime(t)
+				for range times {
+					once()
+				}
+				took = float64(processTime(t)-begin) / times / 1e6
+			})
+			return took
+		}
+		before, after := math.Inf(1), math.Inf(1)
+		for round := 0; round < rounds || after > most*before && round < patient; round++ {
+			before = min(before, took(empty.ns, glance.once))
+			after = min(after, took(full.ns, glancesOfFull[i].once))
+		}
+		t.Logf("%s: %.1f ms, and with 10,000 routes, 2,000 addresses and 5,000 rules of others %.1f ms, %.2f times as long", glance.what, before, after, after/before)
+		if after > most*before {
+			t.Errorf("%s takes %.2f times as long, want %v", glance.what, after/before, most)
+		}
+	}
+}
+
+// processTime is how long this process has run.
+func processTime(t testing.TB) time.Duration {
+	t.Helper()
+	var u unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
