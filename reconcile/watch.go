@@ -40,6 +40,8 @@ type Watch struct {
 	mended  ledger         // of keeping it so
 	said    map[string]string
 	passes  int
+	changed bool // something, in the last pass
+	vain    int  // crowds of events in a row for which nothing was to be done
 }
 
 // A Priority is one of syslog's, as sd-daemon(3) prefixes them.
@@ -109,6 +111,8 @@ func (w *Watch) afresh() {
 // look again though nothing has happened; 0 is never.
 func (w *Watch) pass(ctx context.Context) (again time.Duration) {
 	w.passes++
+	w.changed = false
+	w.events.seen()
 	w.events.watchFiles(w.Host, w.directories())
 	w.Host.reconnect()
 	w.readSection()
@@ -127,6 +131,7 @@ func (w *Watch) pass(ctx context.Context) (again time.Duration) {
 			again = soonest(again, wait)
 		}
 	}
+	w.events.setBystanders(w.bystanders(facts))
 	// What could not be made something else is kept what it was.
 	return soonest(again, w.mend(ctx, facts))
 }

@@ -17,6 +17,7 @@ import (
 // carry nothing: one that is lost for lack of room is one as well.
 type events struct {
 	wake     chan struct{} // holds one
+	murmur   chan struct{} // likewise, when only bystanders have changed
 	hurry    chan struct{} // likewise, when the guard may be gone
 	deaf     chan error    // holds one: why a socket is read no more
 	sockets  []*netlink.Conn
@@ -24,9 +25,10 @@ type events struct {
 	watching map[string]bool // directories
 	readers  sync.WaitGroup
 
-	mu       sync.Mutex
-	names    map[string]bool    // files that matter where others do not
-	culprits map[string]culprit // the last of each kind
+	mu         sync.Mutex
+	names      map[string]bool    // files that matter where others do not
+	bystanders map[uint32]bool    // the links, by their index, that a gateway does not depend on
+	culprits   map[string]culprit // the last of each kind
 }
 
 // eventRoom is how much the kernel keeps of what was not read yet, in bytes.
@@ -34,7 +36,7 @@ const eventRoom = 8 << 20
 
 // listen begins to listen, before the first look: what happens later wakes.
 func (h *Host) listen() (e *events, err error) {
-	e = &events{wake: make(chan struct{}, 1), hurry: make(chan struct{}, 1), deaf: make(chan error, 1), watching: map[string]bool{}, names: map[string]bool{}, culprits: map[string]culprit{}}
+	e = &events{wake: make(chan struct{}, 1), murmur: make(chan struct{}, 1), hurry: make(chan struct{}, 1), deaf: make(chan error, 1), watching: map[string]bool{}, names: map[string]bool{}, culprits: map[string]culprit{}}
 	defer func() {
 		if err != nil {
 			e.close()

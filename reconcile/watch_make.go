@@ -68,6 +68,7 @@ func (w *Watch) make(ctx context.Context, t aim) (done bool, again time.Duration
 	if renumbers(w.want, t.want) {
 		want = untold(want)
 	}
+	w.changed = true
 	changes, err := Converge(limited, w.Host, want)
 	if err != nil && ctx.Err() != nil {
 		return false, 0 // The service is stopped.

@@ -180,6 +180,7 @@ func (w *Watch) restore(ctx context.Context, c Change) time.Duration {
 	m.until = time.Now().Add(pause)
 	limited, cancel := context.WithTimeoutCause(ctx, passTime, fmt.Errorf("%v are over", passTime))
 	defer cancel()
+	w.changed = true
 	err := c.After.Write(limited, w.Host)
 	who := w.events.who(c.After)
 	switch {

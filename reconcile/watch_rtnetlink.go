@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"encoding/binary"
 	"fmt"
 
 	"github.com/mdlayher/netlink"
@@ -47,6 +48,10 @@ func (r routeEvents) hear(m netlink.Message) {
 			return
 		}
 		r.known[object] = state
+	}
+	if kind == "address" && r.isBystander(binary.NativeEndian.Uint32(m.Data[4:])) {
+		tell(r.murmur)
+		return
 	}
 	if pid := int(m.Header.PID); !own(pid) {
 		r.blame(kind, pid, "")

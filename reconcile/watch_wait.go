@@ -7,12 +7,18 @@ import (
 )
 
 // Events come in crowds: a pass waits until none has come for quiet, but not
-// longer than most after the first. The table is the guard, and waits for
-// nothing but breath.
+// longer than most after the first. Where the last pass was in vain and a moment
+// ago, quiet is twice as long each time, up to half of most. The table is the
+// guard, and waits for nothing but breath.
+//
+// Those of bystanders are left alone as long as they go on, with no longer
+// silence than quietOfOthers, up to mostOfOthers, and keep no other waiting.
 const (
-	quiet  = 50 * time.Millisecond
-	most   = 800 * time.Millisecond
-	breath = 100 * time.Millisecond // since the last pass
+	quiet         = 50 * time.Millisecond
+	most          = 800 * time.Millisecond
+	quietOfOthers = time.Second
+	mostOfOthers  = 10 * time.Second
+	breath        = 100 * time.Millisecond // since the last pass
 )
 
 // pollTime is between two looks at what the kernel does not tell of.
@@ -23,7 +29,7 @@ const pollTime = 500 * time.Millisecond
 // ended, or with an error when nothing is heard any more.
 func (w *Watch) wait(ctx context.Context, again time.Duration) (reload, alive bool, err error) {
 	last := time.Now()
-	var over, poll, bark <-chan time.Time
+	var over, poll, bark, lull, end <-chan time.Time
 	if again > 0 {
 		over = time.After(again)
 	}
@@ -59,6 +65,15 @@ func (w *Watch) wait(ctx context.Context, again time.Duration) (reload, alive bo
 		case <-w.events.wake:
 			w.calmDown(ctx, last)
 			return false, true, nil
+		case <-w.events.murmur:
+			lull = time.After(quietOfOthers)
+			if end == nil {
+				end = time.After(mostOfOthers)
+			}
+		case <-lull:
+			return false, true, nil
+		case <-end:
+			return false, true, nil
 		case <-w.events.hurry:
 			_ = wait(ctx, breath-time.Since(last))
 			return false, true, nil
@@ -68,7 +83,11 @@ func (w *Watch) wait(ctx context.Context, again time.Duration) (reload, alive bo
 
 // calmDown waits until a crowd of events is over, or there is reason to hurry.
 func (w *Watch) calmDown(ctx context.Context, last time.Time) {
-	end := time.After(most)
+	if w.changed || time.Since(last) > most {
+		w.vain = 0
+	}
+	w.vain++
+	end, calm := time.After(most), doubled(quiet, most/2, w.vain)
 	for {
 		select {
 		case <-ctx.Done():
@@ -79,7 +98,7 @@ func (w *Watch) calmDown(ctx context.Context, last time.Time) {
 			_ = wait(ctx, breath-time.Since(last))
 			return
 		case <-w.events.wake:
-		case <-time.After(quiet):
+		case <-time.After(calm):
 			return
 		}
 	}

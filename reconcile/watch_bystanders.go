@@ -1,0 +1,51 @@
+package reconcile
+
+// bystanders are the links whose addresses a gateway does not depend on: no file
+// configures them, no default route leaves by them, and neither the section nor
+// anything that was made names them. A container engine's bridge is one, and the
+// loopback interface, on which a routing daemon may have thousands.
+func (w *Watch) bystanders(f Facts) map[uint32]bool {
+	named := map[string]bool{}
+	if c := w.section; c != nil {
+		named[c.WAN], named[c.Tunnel] = true, true
+		for _, name := range c.LAN {
+			named[name] = true
+		}
+	}
+	for _, r := range w.want {
+		switch r := r.(type) {
+		case Address:
+			named[r.Link] = true
+		case Route:
+			named[r.Link] = true
+		}
+	}
+	all := map[uint32]bool{}
+	for _, l := range f.Links {
+		_, defined := f.definitionOf(l.Name)
+		if !defined && l.NetworkFile == "" && l.Default4 == nil && l.Default6 == nil && !named[l.Name] {
+			all[uint32(l.Index)] = true
+		}
+	}
+	return all
+}
+
+func (e *events) setBystanders(all map[uint32]bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.bystanders = all
+}
+
+func (e *events) isBystander(link uint32) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.bystanders[link]
+}
+
+// seen forgets what a pass that begins will see.
+func (e *events) seen() {
+	select {
+	case <-e.murmur:
+	default:
+	}
+}
