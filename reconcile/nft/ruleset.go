@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -96,12 +95,13 @@ func ReadRuleset(c *Conn, own string, want func(ForeignChain) bool) (Ruleset, er
 }
 
 func (c *Conn) readRuleset(own string, want func(ForeignChain) bool) (Ruleset, error) {
-	conn, err := netlink.Dial(unix.NETLINK_NETFILTER, &netlink.Config{NetNS: c.netns})
+	x, err := c.exchange()
 	if err != nil {
 		return Ruleset{}, err
 	}
-	defer conn.Close()
-	r := survey{conn: conn, own: own, want: want}
+	defer x.close()
+	r := survey{exchange: x, of: c, own: own, want: want}
+	defer func() { r.sets.close() }()
 	for range 5 {
 		before, err := r.generation()
 		if err != nil {
@@ -120,7 +120,9 @@ func (c *Conn) readRuleset(own string, want func(ForeignChain) bool) (Ruleset, e
 // A survey is one reading of the foreign tables.
 type survey struct {
 	Ruleset
-	conn *netlink.Conn
+	*exchange
+	sets *exchange // for questions about sets, between the rules of a chain; nil until there is one
+	of   *Conn
 	own  string
 	want func(ForeignChain) bool
 
@@ -140,7 +142,7 @@ func familyNumber(name string) uint8 {
 }
 
 func (r *survey) read() error {
-	*r = survey{conn: r.conn, own: r.own, want: r.want}
+	*r = survey{exchange: r.exchange, sets: r.sets, of: r.of, own: r.own, want: r.want}
 	all, err := r.chains()
 	if err != nil {
 		return err

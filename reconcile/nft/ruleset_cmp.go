@@ -12,7 +12,7 @@ import (
 
 // cmp makes a test of a comparison.
 func (d *tracer) cmp(a attrs) {
-	o, op, data := d.regs[register(a.get(1))], expr.CmpOp(a.get(2).number()), a.get(3).get(unix.NFTA_DATA_VALUE)
+	o, op, data := d.regs[register(a.get(1))], expr.CmpOp(a.get(2).number()), d.bytes.copy(a.get(3).get(unix.NFTA_DATA_VALUE)...)
 	switch not := op == expr.CmpOpNeq; {
 	case !known(o.fields):
 		d.steps = append(d.steps, Step{Fields: o.fields, Not: not, Unknown: true})
@@ -35,7 +35,7 @@ func (d *tracer) between(a attrs) {
 		d.steps = append(d.steps, Step{Fields: o.fields, Not: not, Unknown: true})
 		return
 	}
-	d.test(o.fields, not, a.get(3).get(unix.NFTA_DATA_VALUE), a.get(4).get(unix.NFTA_DATA_VALUE))
+	d.test(o.fields, not, d.bytes.copy(a.get(3).get(unix.NFTA_DATA_VALUE)...), d.bytes.copy(a.get(4).get(unix.NFTA_DATA_VALUE)...))
 }
 
 func known(fields []string) bool {

@@ -57,12 +57,33 @@ func (a attrs) number() uint64 {
 	return 0
 }
 
-// dump asks for all of a kind that is in what names say: a table, then a chain or a set of it.
-func (r *survey) dump(message uint16, family uint8, each func(family uint8, a attrs) error, names ...string) error {
-	return r.ask(message, netlink.Dump, family, each, names...)
+// An exchange is a connection on which one answer after the other is read into the same buffer.
+type exchange struct {
+	conn   *netlink.Conn
+	buffer []byte
 }
 
-func (r *survey) ask(message uint16, flags netlink.HeaderFlags, family uint8, each func(uint8, attrs) error, names ...string) error {
+func (c *Conn) exchange() (*exchange, error) {
+	conn, err := netlink.Dial(unix.NETLINK_NETFILTER, &netlink.Config{NetNS: c.netns})
+	if err != nil {
+		return nil, err
+	}
+	return &exchange{conn, make([]byte, 1<<15)}, nil // the most that the kernel fills
+}
+
+func (x *exchange) close() {
+	if x != nil {
+		x.conn.Close()
+	}
+}
+
+// dump asks for all of a kind that is in what names say: a table, then a chain or a set of it.
+func (x *exchange) dump(message uint16, family uint8, each func(family uint8, a attrs) error, names ...string) error {
+	return x.ask(message, netlink.Dump, family, each, names...)
+}
+
+// ask shows each what is only valid meanwhile, and asks nothing else on this connection.
+func (x *exchange) ask(message uint16, flags netlink.HeaderFlags, family uint8, each func(uint8, attrs) error, names ...string) error {
 	var with []netlink.Attribute
 	for i, n := range names {
 		with = append(with, netlink.Attribute{Type: uint16(i + 1), Data: append([]byte(n), 0)})
@@ -71,55 +92,50 @@ func (r *survey) ask(message uint16, flags netlink.HeaderFlags, family uint8, ea
 	if err != nil {
 		return err
 	}
-	replies, err := r.execute(netlink.Message{
+	var failed error
+	err = x.execute(netlink.Message{
 		Header: netlink.Header{Type: netlink.HeaderType(unix.NFNL_SUBSYS_NFTABLES<<8 | message), Flags: netlink.Request | netlink.Acknowledge | flags},
 		Data:   append([]byte{family, unix.NFNETLINK_V0, 0, 0}, data...),
+	}, func(m attrs) {
+		switch {
+		case failed != nil: // The rest has to be read all the same.
+		case len(m) < 4:
+			failed = errors.New("short netlink message")
+		default:
+			failed = each(m[0], m[4:])
+		}
 	})
 	// What was there a moment ago may be gone.
 	if errors.Is(err, unix.ENOENT) {
-		return nil
+		err = nil
 	}
-	if err != nil {
-		return err
-	}
-	for _, m := range replies {
-		if len(m) < 4 {
-			return errors.New("short netlink message")
-		}
-		if err := each(m[0], m[4:]); err != nil {
-			return err
-		}
-	}
-	return nil
+	return errors.Join(failed, err)
 }
 
 // execute is netlink.Conn's with a large buffer. The kernel fills no larger ones than the last that it was given, and
 // looks for the place to go on from the beginning each time: 5000 rules take 160 ms by the page and 30 ms like this.
-func (r *survey) execute(m netlink.Message) ([]attrs, error) {
-	m, err := r.conn.Send(m)
+func (x *exchange) execute(m netlink.Message, each func(attrs)) error {
+	m, err := x.conn.Send(m)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	raw, err := r.conn.SyscallConn()
+	raw, err := x.conn.SyscallConn()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	var replies []attrs
 	for {
-		b := make([]byte, 1<<15) // the most that the kernel fills
 		n, failed := 0, error(nil)
 		if err := raw.Read(func(fd uintptr) bool {
-			n, _, failed = unix.Recvfrom(int(fd), b, 0)
+			n, _, failed = unix.Recvfrom(int(fd), x.buffer, 0)
 			return !errors.Is(failed, unix.EAGAIN) && !errors.Is(failed, unix.EINTR)
 		}); err != nil {
-			return nil, err
+			return err
 		}
 		if failed != nil {
-			return nil, failed
+			return failed
 		}
-		done, err := messages(b[:n], m.Header.Sequence, func(data attrs) { replies = append(replies, data) })
-		if done || err != nil {
-			return replies, err
+		if done, err := messages(x.buffer[:n], m.Header.Sequence, each); done || err != nil {
+			return err
 		}
 	}
 }
@@ -149,8 +165,8 @@ func messages(b []byte, number uint32, each func(attrs)) (done bool, err error) 
 	return false, nil
 }
 
-func (r *survey) generation() (n uint64, err error) {
-	err = r.ask(unix.NFT_MSG_GETGEN, 0, unix.NFPROTO_UNSPEC, func(_ uint8, a attrs) error {
+func (x *exchange) generation() (n uint64, err error) {
+	err = x.ask(unix.NFT_MSG_GETGEN, 0, unix.NFPROTO_UNSPEC, func(_ uint8, a attrs) error {
 		n = a.get(unix.NFTA_GEN_ID).number()
 		return nil
 	})

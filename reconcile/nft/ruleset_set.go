@@ -54,6 +54,11 @@ func (d *tracer) members(set string, at int, vmap bool) (cases []Case, fields []
 	if !vmap && !known(d.regs[at].fields) {
 		return nil, nil, false
 	}
+	if d.sets == nil {
+		if d.sets, d.err = d.of.exchange(); d.err != nil {
+			return nil, nil, false
+		}
+	}
 	d.asks++
 	info, err := d.setInfo(set)
 	if err != nil {
@@ -87,7 +92,7 @@ func (d *tracer) members(set string, at int, vmap bool) (cases []Case, fields []
 }
 
 func (d *tracer) setInfo(set string) (info setInfo, err error) {
-	err = d.ask(unix.NFT_MSG_GETSET, 0, familyNumber(d.chain.Family), func(_ uint8, a attrs) error {
+	err = d.sets.ask(unix.NFT_MSG_GETSET, 0, familyNumber(d.chain.Family), func(_ uint8, a attrs) error {
 		flags := a.get(unix.NFTA_SET_FLAGS).number()
 		info = setInfo{
 			keyLen:   int(a.get(unix.NFTA_SET_KEY_LEN).number()),
@@ -108,10 +113,13 @@ type member struct {
 
 func (d *tracer) elements(set string) ([]member, error) {
 	var all []member
-	err := d.dump(unix.NFT_MSG_GETSETELEM, familyNumber(d.chain.Family), func(_ uint8, a attrs) error {
+	err := d.sets.dump(unix.NFT_MSG_GETSETELEM, familyNumber(d.chain.Family), func(_ uint8, a attrs) error {
 		a.get(unix.NFTA_SET_ELEM_LIST_ELEMENTS).each(func(_ uint16, e attrs) {
 			const intervalEnd, catchAll = 1, 2
-			m := member{key: e.get(unix.NFTA_SET_ELEM_KEY).get(unix.NFTA_DATA_VALUE), keyEnd: e.get(nftaSetElemKeyEnd).get(unix.NFTA_DATA_VALUE)}
+			m := member{
+				key:    d.bytes.copy(e.get(unix.NFTA_SET_ELEM_KEY).get(unix.NFTA_DATA_VALUE)...),
+				keyEnd: d.bytes.copy(e.get(nftaSetElemKeyEnd).get(unix.NFTA_DATA_VALUE)...),
+			}
 			flags := e.get(unix.NFTA_SET_ELEM_FLAGS).number()
 			m.end, m.rest = flags&intervalEnd != 0, flags&catchAll != 0
 			if v := e.get(unix.NFTA_SET_ELEM_DATA).get(unix.NFTA_DATA_VERDICT); v != nil {
@@ -146,7 +154,7 @@ func (s setInfo) cases(elements []member, fields []string, in *slabs) []Case {
 		}
 		last := m.key
 		switch {
-		case m.keyEnd != nil:
+		case len(m.keyEnd) > 0:
 			last = m.keyEnd
 		case s.interval && i+1 < len(elements):
 			last = before(elements[i+1].key)

@@ -16,7 +16,7 @@ type slab[T any] struct{ free []T }
 
 // take cuts off n of them, zero.
 func (s *slab[T]) take(n int) []T {
-	const piece = 256
+	const piece = 512
 	if len(s.free) < n {
 		s.free = make([]T, max(n, piece))
 	}
