@@ -12,14 +12,17 @@ import (
 
 // cmp makes a test of a comparison.
 func (d *tracer) cmp(a attrs) {
-	o, op, data := d.regs[register(a.get(1))], expr.CmpOp(a.get(2).number()), d.bytes.copy(a.get(3).get(unix.NFTA_DATA_VALUE)...)
+	o, op, data := d.regs[register(a.get(1))], expr.CmpOp(a.get(2).number()), a.get(3).get(unix.NFTA_DATA_VALUE)
+	if known(o.fields) && o.mask == nil && (op == expr.CmpOpEq || op == expr.CmpOpNeq) {
+		d.steps = append(d.steps, Step{Fields: o.fields, Not: op == expr.CmpOpNeq, Any: d.equal(o.fields, data)})
+		return
+	}
+	data = d.bytes.copy(data...)
 	switch not := op == expr.CmpOpNeq; {
 	case !known(o.fields):
 		d.steps = append(d.steps, Step{Fields: o.fields, Not: not, Unknown: true})
 	case o.mask != nil:
 		d.masked(o, op, data)
-	case op == expr.CmpOpEq || op == expr.CmpOpNeq:
-		d.test(o.fields, not, data, data)
 	case op == expr.CmpOpGte:
 		d.test(o.fields, false, data, bytes.Repeat([]byte{0xff}, len(data)))
 	case op == expr.CmpOpLte:

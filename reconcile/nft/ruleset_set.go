@@ -77,10 +77,7 @@ func (d *tracer) members(set string, at int, vmap bool) (cases []Case, fields []
 		fields = append(fields, o.fields...)
 		n, at = n+(size+3)&^3, at+(size+3)/4
 	}
-	isAddress := slices.ContainsFunc(fields, func(f string) bool {
-		return f == FieldSaddr || f == FieldDaddr || f == FieldSaddr6 || f == FieldDaddr6
-	})
-	if !vmap && (!known(fields) || isAddress && !info.anonymous) {
+	if !vmap && (!known(fields) || slices.ContainsFunc(fields, isAddress) && !info.anonymous) {
 		return nil, nil, false // A list of addresses that somebody keeps may have a million.
 	}
 	elements, err := d.elements(set)
@@ -89,6 +86,10 @@ func (d *tracer) members(set string, at int, vmap bool) (cases []Case, fields []
 		return nil, nil, false
 	}
 	return info.cases(elements, fields, &d.slabs), fields, true
+}
+
+func isAddress(field string) bool {
+	return field == FieldSaddr || field == FieldDaddr || field == FieldSaddr6 || field == FieldDaddr6
 }
 
 func (d *tracer) setInfo(set string) (info setInfo, err error) {

@@ -10,6 +10,7 @@ type slabs struct {
 	intervals slab[Interval]
 	bytes     slab[byte]
 	words     map[string]string
+	equals    map[string]map[string][]Case // by field and value
 }
 
 type slab[T any] struct{ free []T }
@@ -45,4 +46,27 @@ func (s *slabs) word(a attrs) string {
 		s.words[w] = w
 	}
 	return w
+}
+
+// equal is the one value of a comparison. Those of interfaces, protocols and ports come again in most rules.
+func (s *slabs) equal(fields []string, value attrs) []Case {
+	field := ""
+	if len(fields) == 1 && !isAddress(fields[0]) {
+		field = fields[0]
+		if all, ok := s.equals[field][string(value)]; ok {
+			return all
+		}
+	}
+	value = s.bytes.copy(value...)
+	all := s.cases.copy(Case{Intervals: s.split(fields, value, value)})
+	if field != "" {
+		if s.equals == nil {
+			s.equals = map[string]map[string][]Case{}
+		}
+		if s.equals[field] == nil {
+			s.equals[field] = map[string][]Case{}
+		}
+		s.equals[field][string(value)] = all
+	}
+	return all
 }
