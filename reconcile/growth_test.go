@@ -5,6 +5,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -103,11 +104,11 @@ func glancesOf(t testing.TB, grow func(testing.TB, *gatewayNS)) (*gatewayNS, []g
 }
 
 // TestGrowth: what a machine has beside the gateway at most doubles what it
-// takes to see that there is nothing to do. That is time of the CPU, and of
-// many rounds, in which the two machines take turns, the best: what other
-// processes do to the CPU's caches and clock only ever lengthens it.
+// takes to see that there is nothing to do. That is time of the CPU, in rounds
+// in which the two machines take turns: half of the rounds say so. What else
+// runs on the CPU makes rounds differ, and more of them are asked then.
 func TestGrowth(t *testing.T) {
-	const rounds, patient, times, most = 12, 60, 2, 2.0
+	const rounds, patient, times, most = 15, 60, 3, 2.0
 	empty, glancesOfEmpty := glancesOf(t, grown[0].grow)
 	full, glancesOfFull := glancesOf(t, growAll)
 	for i, glance := range glancesOfEmpty {
@@ -121,14 +122,16 @@ func TestGrowth(t *testing.T) {
 			})
 			return took
 		}
-		before, after := math.Inf(1), math.Inf(1)
-		for round := 0; round < rounds || after > most*before && round < patient; round++ {
-			before = min(before, took(empty.ns, glance.once))
-			after = min(after, took(full.ns, glancesOfFull[i].once))
+		var ratios []float64
+		median := math.Inf(1)
+		for round := 0; round < rounds || median > most && round < patient; round++ {
+			ratios = append(ratios, 1/took(empty.ns, glance.once)*took(full.ns, glancesOfFull[i].once))
+			slices.Sort(ratios)
+			median = ratios[len(ratios)/2]
 		}
-		t.Logf("%s: %.1f ms, and with 10,000 routes, 2,000 addresses and 5,000 rules of others %.1f ms, %.2f times as long", glance.what, before, after, after/before)
-		if after > most*before {
-			t.Errorf("%s takes %.2f times as long, want %v", glance.what, after/before, most)
+		t.Logf("%s: with 10,000 routes, 2,000 addresses and 5,000 rules of others %.2f times as long, from %.2f to %.2f", glance.what, median, ratios[0], ratios[len(ratios)-1])
+		if median > most {
+			t.Errorf("%s takes %.2f times as long, want %v", glance.what, median, most)
 		}
 	}
 }
