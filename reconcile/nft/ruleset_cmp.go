@@ -41,6 +41,11 @@ func (d *tracer) between(a attrs) {
 	d.test(o.fields, not, d.bytes.copy(a.get(3).get(unix.NFTA_DATA_VALUE)...), d.bytes.copy(a.get(4).get(unix.NFTA_DATA_VALUE)...))
 }
 
+// test tests for one interval.
+func (d *tracer) test(fields []string, not bool, from, to []byte) {
+	d.steps = append(d.steps, Step{Fields: fields, Not: not, Any: d.cases.copy(Case{Intervals: d.split(fields, from, to)})})
+}
+
 func known(fields []string) bool {
 	return len(fields) > 0 && !slices.ContainsFunc(fields, func(f string) bool { return fieldSizes[f] == 0 })
 }

@@ -102,11 +102,6 @@ func (d *tracer) unknown(field string) {
 	d.steps = append(d.steps, Step{Fields: []string{field}, Unknown: true})
 }
 
-// test tests for one interval.
-func (d *tracer) test(fields []string, not bool, from, to []byte) {
-	d.steps = append(d.steps, Step{Fields: fields, Not: not, Any: d.cases.copy(Case{Intervals: d.split(fields, from, to)})})
-}
-
 func (d *tracer) expression(name string, a attrs) {
 	switch name {
 	case "counter", "log", "objref", "last", "dup", "fwd", "synproxy", "secmark":
