@@ -100,6 +100,9 @@ func (u Unit) read(ctx context.Context, h *Host, conn *dbus.Conn) (live loaded, 
 	live.Stale, _ = all["NeedDaemonReload"].(bool)
 	if pid, _ := all["MainPID"].(uint32); pid != 0 {
 		live.Program, err = u.program(h, "/proc/"+strconv.Itoa(int(pid))+"/exe")
+		if errors.Is(err, fs.ErrNotExist) {
+			live.Program, err = "", nil // It has ended just now.
+		}
 	}
 	job, _ := all["Job"].([]any) // number and path; the number of none is 0
 	live.busy = len(job) > 0 && job[0] != uint32(0)
@@ -117,9 +120,6 @@ func masked(unit string) error {
 // which tells which, is as the process's own mount namespace sees it.
 func (u Unit) program(h *Host, exe string) (string, error) {
 	runs, err := os.Stat(exe)
-	if errors.Is(err, fs.ErrNotExist) {
-		return "", nil // It has ended just now.
-	}
 	if err != nil {
 		return "", err
 	}
