@@ -141,6 +141,25 @@ echo '# mine' >>/etc/systemd/system/mape-netplan-guard.service`)
 	}
 }
 
+// modules: the guard's unit has the kernel load all that the table needs, and
+// the table then makes it load no more.
+func (g *gateway) modules() {
+	out := g.sh(`ip link del mape0; nft flush ruleset
+loaded() { lsmod | awk '/^nf/ { print $1 }' | sort; }
+for i in 1 2 3 4 5; do for m in $(loaded); do rmmod $m 2>/dev/null; done; done
+loaded | grep -x nf_tables
+set -e
+sh /root/preload || true # There are kernels that have some of it built in.
+before=$(loaded)
+mape-netplan guard >/dev/null
+loaded | grep -vxF "$before" || true
+systemctl restart nftables
+mape-netplan apply >/dev/null`)
+	if out != "" {
+		g.Errorf("left before, and loaded by the table:\n%s", out)
+	}
+}
+
 // uninstalled: the units go, the gateway stays.
 func (g *gateway) uninstalled() {
 	if out := g.sh("mape-netplan uninstall --timeout 2m"); strings.Count(out, "removed ") != 6 || !strings.Contains(out, `"mape-netplan remove" takes it away`) {
@@ -190,5 +209,6 @@ func (g *gateway) reboot() {
 	if out := g.sh("journalctl -b -1 -u mape-netplan-guard -o cat --no-pager"); !strings.Contains(out, "set down tunnel mape0") {
 		g.Errorf("the guard did not set the tunnel down at the end:\n%s", out)
 	}
+	g.sh("sed -n 's/^ExecStartPre=-+//p' /etc/systemd/system/mape-netplan-guard.service >/root/preload") // for modules
 	g.Logf("the units' part of the boot:\n%s", g.sh("systemd-analyze blame --no-pager | grep mape-netplan"))
 }

@@ -45,6 +45,7 @@ func TestGateway(t *testing.T) {
 			g.step("reboot", (*gateway).reboot)
 			g.step("uninstall again", (*gateway).uninstalled)
 			g.step("judge", (*gateway).judge)
+			g.step("modules", (*gateway).modules)
 			g.step("remove", (*gateway).remove)
 			g.step("delegation", (*gateway).delegation)
 			g.step("networkd", (*gateway).networkd)
