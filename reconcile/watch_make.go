@@ -65,8 +65,9 @@ func (w *Watch) make(ctx context.Context, t aim) (done bool, again time.Duration
 	if len(w.want) > 1 {
 		want = liveFirst(want)
 	}
+	var kept []Resource
 	if renumbers(w.want, t.want) {
-		want = untold(want)
+		want, kept = untold(want), bygoneOf(w.want, t.want)
 	}
 	w.changed = true
 	changes, err := Converge(limited, w.Host, want)
@@ -83,7 +84,7 @@ func (w *Watch) make(ctx context.Context, t aim) (done bool, again time.Duration
 	}
 	w.retry = retry{}
 	delete(w.said, "make")
-	w.want, w.line, w.mended = lasting(t.want), t.line, ledger{}
+	w.want, w.line, w.mended = append(lasting(t.want), kept...), t.line, ledger{}
 	what := "everything was there"
 	if len(changes) > 0 {
 		what = fmt.Sprintf("changed in %v: %s", time.Since(begin).Round(time.Millisecond), strings.Join(changed(changes), ", "))

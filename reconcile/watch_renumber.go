@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"context"
 	"slices"
 	"strings"
 )
@@ -46,4 +47,49 @@ func untold(want []Resource) (all []Resource) {
 		}
 	}
 	return all
+}
+
+// A bygone is the CE address that networkd was told of last, while the gateway
+// has another. networkd adds it again after a carrier loss (measured on 252),
+// and nobody would take it away. What is there in any other form is somebody
+// else's.
+type bygone struct{ Address }
+
+// Text is empty: it is to be absent.
+func (bygone) Text() string { return "" }
+
+func (b bygone) Read(ctx context.Context, h *Host) (Resource, error) {
+	live, err := b.Address.Read(ctx, h)
+	if err != nil {
+		return nil, err
+	}
+	is := live.(Address)
+	if is.Detection = b.Detection; is.Text() == b.Address.Text() {
+		return is, nil
+	}
+	return b, nil
+}
+
+func (b bygone) Write(ctx context.Context, h *Host) error {
+	return Address{Link: b.Link, Prefix: b.Prefix}.Write(ctx, h)
+}
+
+// bygoneOf lists what networkd remembers of the gateway that was made, when it
+// is not told of the one that is wanted: the first address since it was told.
+func bygoneOf(made, want []Resource) (all []Resource) {
+	wanted := map[string]bool{}
+	for _, r := range want {
+		wanted[r.Name()] = r.Text() != ""
+	}
+	for _, r := range made {
+		switch r := r.(type) {
+		case bygone:
+			all = []Resource{r}
+		case Address:
+			if r.Present && !r.Foreign && len(all) == 0 {
+				all = []Resource{bygone{r}}
+			}
+		}
+	}
+	return slices.DeleteFunc(all, func(r Resource) bool { return wanted[r.Name()] })
 }

@@ -1,6 +1,10 @@
 package reconcile
 
-import "testing"
+import (
+	"math"
+	"net/netip"
+	"testing"
+)
 
 // TestRenumbers: networkd is not told of another line, and is of all else.
 func TestRenumbers(t *testing.T) {
@@ -39,5 +43,52 @@ func TestRenumbers(t *testing.T) {
 				t.Errorf("netplan %v: networkd is told of %s", netplan, r.Name())
 			}
 		}
+	}
+}
+
+// TestBygone: what networkd remembers is the address it was told of last, however often the line changes, until that is
+// wanted again.
+func TestBygone(t *testing.T) {
+	ce := func(s string) Address {
+		return Address{Link: "eth1", Prefix: netip.MustParsePrefix(s + "/128"), Present: true}
+	}
+	line := func(s string) []Resource {
+		return []Resource{Address{Link: "eth1", Prefix: netip.MustParsePrefix("2001:db8::5/64"), Present: true, Foreign: true}, ce(s), Sysctl{"net/ipv4/ip_forward", "1"}}
+	}
+	made := line(ceOfLine)
+	for _, step := range []struct{ to, bygone string }{
+		{ceOfLine, ""}, {ceOfOther, ceOfLine}, {ceOfOther, ceOfLine}, {ceB, ceOfLine}, {ceOfLine, ""}, {ceB, ceOfLine},
+	} {
+		bygones := bygoneOf(made, line(step.to))
+		if step.bygone == "" && len(bygones) > 0 || step.bygone != "" && (len(bygones) != 1 || bygones[0] != Resource(bygone{ce(step.bygone)})) {
+			t.Errorf("after %s: %v, want %q", step.to, bygones, step.bygone)
+		}
+		made = append(line(step.to), bygones...)
+	}
+}
+
+// TestBygoneAddress is taken away in the form that it had, and left in any other.
+func TestBygoneAddress(t *testing.T) {
+	g := newGateway(t)
+	b := bygone{Address{Link: "eth1", Prefix: netip.MustParsePrefix(ceOfLine + "/128"), Present: true}}
+	for _, test := range []struct {
+		preferred uint32
+		gone      bool
+	}{{0, true}, {math.MaxUint32, false}} {
+		there := b.Address
+		there.Preferred = test.preferred
+		g.converge(t, []Resource{there})
+		if changes := g.converge(t, []Resource{b}); len(changes) > 0 != test.gone {
+			t.Errorf("preferred for %d s: changed %q", test.preferred, names(changes))
+		}
+		g.do(func() {
+			live, err := b.Address.Read(t.Context(), g.h)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if live.(Address).Present == test.gone {
+				t.Errorf("preferred for %d s: there is %q", test.preferred, live.Text())
+			}
+		})
 	}
 }

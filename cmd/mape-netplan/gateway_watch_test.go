@@ -28,8 +28,8 @@ const (
 	followTime = 2 * time.Second
 	mendTime   = time.Second
 	// How often everything is looked at meanwhile, or as much is written: to see
-	// what is so, and to change it; when the line has changed, twice as often.
-	passesToMend, passesToFollow = 2, 4
+	// what is so, and to change it.
+	passes = 2
 	// harmTime is how long a host of the LAN looks on while something is broken
 	// and mended: what breaks it begins a second later.
 	harmTime = 5 * time.Second
@@ -49,6 +49,7 @@ func (g *gateway) watch() {
 		}
 	}()
 	g.follow(renumbered, renumberedPrefix)
+	g.carrier(line.CE, renumbered.CE)
 	g.follow(line, linePrefix)
 	g.mends(
 		// From an address that the machine does not have nothing leaves.
@@ -72,8 +73,7 @@ func (g *gateway) watch() {
 // pass is about how long the machine takes to look at everything once: a plan,
 // by its own clock. On the host that is some ten milliseconds, in the emulator
 // fifty times as long and more, as busy as the host is. A limit is longer by
-// what was measured just before or after: what the watch has to work is not
-// held against it here, and what it waits is.
+// what was measured just before or after, as often as the watch works so much.
 func (g *gateway) pass() time.Duration {
 	g.Helper()
 	ns, err := strconv.Atoi(strings.TrimSpace(g.sh("a=$(date +%s%N); mape-netplan plan -c /root/watched >/dev/null; b=$(date +%s%N); echo $((b-a))")))
@@ -84,11 +84,11 @@ func (g *gateway) pass() time.Duration {
 }
 
 // limited judges how long something took, with the time of a plan before it
-// and after it, and how many of those it includes.
-func (g *gateway) limited(what string, took, limit time.Duration, passes int, before, after time.Duration) {
+// and after it.
+func (g *gateway) limited(what string, took, limit, before, after time.Duration) {
 	g.Helper()
 	pass := max(before, after)
-	most := limit + time.Duration(passes)*pass
+	most := limit + passes*pass
 	g.Logf("%s: no connection for %v; a plan takes %v in this machine", what, took.Round(time.Millisecond), pass.Round(time.Millisecond))
 	if took > most {
 		g.Errorf("%s: no connection for %v, and at most it may be %v, of which %v are for the emulator", what, took, most, most-limit)
@@ -121,7 +121,7 @@ func (g *gateway) follow(to lab.Judge, prefix netip.Prefix) {
 	if !ok {
 		g.Errorf("%s: no connection at all", prefix)
 	}
-	g.limited(prefix.String(), took, followTime, passesToFollow, before, g.pass())
+	g.limited(prefix.String(), took, followTime, before, g.pass())
 	time.Sleep(3 * time.Second)
 	cancel()
 	load.Wait()
@@ -135,6 +135,21 @@ func (g *gateway) follow(to lab.Judge, prefix netip.Prefix) {
 		g.Error("there was no load")
 	}
 	g.Logf("%d datagrams came back", sent.Load())
+	g.judged()
+}
+
+// carrier takes the line away for a moment. networkd, which was not told of the
+// renumbering, brings the former CE address back, and it does not stay.
+func (g *gateway) carrier(former, now netip.Addr) {
+	g.Helper()
+	g.sh("ip link set eth1 down; sleep 1; ip link set eth1 up; /lib/systemd/systemd-networkd-wait-online --timeout=30 -i eth1:routable")
+	if took, ok := g.reaches(lab.Servers[0], 30*time.Second); !ok {
+		g.Errorf("with its carrier back the line is not there for %v", took)
+	}
+	time.Sleep(3 * time.Second)
+	if out := g.sh("mape-netplan status -c /root/watched; ip -6 address show dev eth1"); strings.Contains(out, former.String()) || !strings.Contains(out, now.String()+"/128 scope global deprecated") {
+		g.Errorf("with its carrier back there is\n%s", out)
+	}
 	g.judged()
 }
 
@@ -168,7 +183,7 @@ func (g *gateway) mends(harms ...string) {
 		g.sh("nohup sh -c 'sleep 1; " + harm + "' >/dev/null 2>&1 &")
 		took := g.outage(harmTime)
 		after := g.pass()
-		g.limited(harm, took, mendTime, passesToMend, before, after)
+		g.limited(harm, took, mendTime, before, after)
 		before = after
 		for end := time.Now().Add(10 * time.Second); ; time.Sleep(200 * time.Millisecond) {
 			out, exit := g.exits("mape-netplan status -c /root/watched")
