@@ -54,7 +54,7 @@ func (d *discovering) restart() {
 		d.t.Fatal(err)
 	}
 	d.t.Cleanup(handle.Close)
-	d.h = &Host{Root: d.root, Net: handle, NFT: nft.OpenNS(d.ns.fd()), HB46PP: clientOf(d.Line)}
+	d.h = &Host{Root: d.root, Net: handle, NS: d.ns.fd(), NFT: nft.OpenNS(d.ns.fd()), HB46PP: clientOf(d.Line)}
 }
 
 // clientOf asks the line of a test.
