@@ -154,7 +154,7 @@ before=$(loaded)
 mape-netplan guard >/dev/null
 loaded | grep -vxF "$before" || true
 systemctl restart nftables
-mape-netplan apply >/dev/null`)
+mape-netplan apply >/dev/null 2>&1`)
 	if out != "" {
 		g.Errorf("left before, and loaded by the table:\n%s", out)
 	}
