@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"strconv"
 )
 
@@ -13,9 +14,18 @@ type word struct {
 	name string
 }
 
-func (w word) Set(s string) error { *w.string = s; return nil }
-func (w word) String() string     { return *w.string }
-func (w word) Type() string       { return w.name }
+// Set refuses an empty word: it is a variable of a script that was never set, and
+// to take --root-dir "" for a flag that is not given would change the machine.
+func (w word) Set(s string) error {
+	if s == "" {
+		return fmt.Errorf("is empty; write %s, or leave the flag out", w.name)
+	}
+	*w.string = s
+	return nil
+}
+
+func (w word) String() string { return *w.string }
+func (w word) Type() string   { return w.name }
 
 // An amount is the value of a flag that takes a number.
 type amount struct{ *int }
