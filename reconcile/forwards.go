@@ -11,8 +11,8 @@ import (
 	"mape-netplan/schema"
 )
 
-// checkForwards says of every forwarded port that is not of the set which are near it. The error is of type
-// schema.Problems.
+// checkForwards says of every forwarded port that is not of the set which are near it, and of the targets what the
+// softwire alone rules out. The error is of type schema.Problems.
 func checkForwards(c *schema.Config, sw softwire.Softwire) error {
 	taken := map[uint16]schema.PortRange{}
 	for _, f := range c.Forwards {
@@ -22,7 +22,7 @@ func checkForwards(c *schema.Config, sw softwire.Softwire) error {
 			}
 		}
 	}
-	var all schema.Problems
+	all := checkOwnAddress(c, sw)
 	for i, f := range c.Forwards {
 		for j, r := range f.Ports {
 			outside, ok := firstOutside(sw, r)

@@ -57,6 +57,9 @@ func Resolve(c *schema.Config, f Facts) (*Gateway, error) {
 	if err := checkForwards(c, line.Softwire); err != nil {
 		return nil, err
 	}
+	if err := checkTargets(c, f); err != nil {
+		return nil, err
+	}
 	wan, err := wan(c, f)
 	if err != nil {
 		return nil, err

@@ -1,0 +1,44 @@
+package reconcile
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"mape-netplan/schema"
+)
+
+// TestTargets refuses what no host has.
+func TestTargets(t *testing.T) {
+	lan := lines(inet("2400:4050:5c71:af00::5/64"))
+	lan.Links = append(lan.Links,
+		Link{Name: "eth2", Addresses: []Inet{inet("10.0.0.0/31"), inet("10.0.1.1/32"), inet("10.1.2.3/22")}},
+		Link{Name: "mape0", Addresses: []Inet{inet("10.9.9.1/24")}})
+	for to, want := range map[string]string{
+		"192.168.1.0":      "mape.forwards[0].to: 192.168.1.0 is the network address of 192.168.1.0/24 on eth0, and no host has it; write the address of one",
+		"192.168.1.255":    "mape.forwards[0].to: 192.168.1.255 is the broadcast address of 192.168.1.0/24 on eth0, ",
+		"192.168.1.255:22": "mape.forwards[0].to: 192.168.1.255 is the broadcast address",
+		"10.1.3.255":       "10.1.3.255 is the broadcast address of 10.1.0.0/22 on eth2, ",
+		"153.241.113.198":  "mape.forwards[0].to: 153.241.113.198 is the shared address of the line itself; write the address of a host of the LAN, or the gateway's own there",
+		"10.1.2.255":       "",
+		"10.0.0.0":         "",
+		"10.0.0.1":         "",
+		"10.0.1.1":         "",
+		"10.9.9.255":       "",
+		"192.168.1.254":    "",
+	} {
+		_, err := Resolve(sectionOf(t, `{forwards: [{port: 1776, to: "`+to+`"}]}`), lan)
+		var problems schema.Problems
+		switch {
+		case want == "" && err != nil:
+			t.Errorf("%s: %v", to, err)
+		case want != "" && (!errors.As(err, &problems) || !strings.Contains(err.Error(), want)):
+			t.Errorf("%s: got %v\nwant %s", to, err, want)
+		}
+	}
+	// With a prefix the shared address is known without a look at the machine.
+	c := sectionOf(t, `{prefix: "2400:4050:5c71:af00::/56", forwards: [{port: 1776, to: 153.241.113.198}]}`)
+	if err := Check(c); err == nil || !strings.Contains(err.Error(), "forwards[0].to: 153.241.113.198 is the shared") {
+		t.Errorf("Check: %v", err)
+	}
+}
