@@ -37,7 +37,7 @@ func checkForwards(c *schema.Config, sw softwire.Softwire) error {
 			if len(f.Ports) > 1 {
 				path += fmt.Sprintf("[%d]", j)
 			}
-			all = append(all, c.Problem(path, "%s; the nearest that are: %s", is, nearest(sw, outside, func(p uint16) bool {
+			all = append(all, c.Problem(path, "%s; the nearest free ones: %s", is, nearest(sw, outside, func(p uint16) bool {
 				by, ok := taken[p]
 				return ok && by != r
 			})))
