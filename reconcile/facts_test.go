@@ -211,6 +211,7 @@ func TestNotYet(t *testing.T) {
 		{"no address", "{}", lines(), true, "eth1 has no global IPv6 address yet, so the line's prefix is not known; wait for a router advertisement, or set mape.prefix"},
 		{"no such WAN", "{wan: eth9}", lines(), false, "gw.yaml:1:13: mape.wan: there is no interface eth9; there are: eth0, eth1, docker0\n"},
 		{"no such LAN", "{lan: [eth0, eth9], prefix: '2400:4050:5c71:af00::/56'}", lines(), false, "mape.lan[1]: there is no interface eth9; there are: "},
+		{"no such LAN, alone", "{lan: eth9, prefix: '2400:4050:5c71:af00::/56'}", lines(), false, "mape.lan: there is no interface eth9; there are: "},
 		{"not covered", "{provider: v6plus}", lines(inet("2400:4050:5c71:af00::5/64")), true, "eth1 has 2400:4050:5c71:af00::5/64: "},
 	} {
 		_, err := Resolve(sectionOf(t, test.section), test.facts)

@@ -70,14 +70,14 @@ func TestConfigProblem(t *testing.T) {
 	}
 	for path, want := range map[string]string{
 		"lan":                  "gw.yaml:2:8: mape.lan: not so\n   2 |   lan: eth0\n     |        ^",
-		"lan[0]":               "gw.yaml:2:8: mape.lan[0]: not so\n   2 |   lan: eth0\n     |        ^",
+		"lan[0]":               "gw.yaml:2:8: mape.lan: not so\n   2 |   lan: eth0\n     |        ^",
 		"rules":                "gw.yaml:4:3: mape.rules: not so\n   4 |   rules:\n     |   ^",
 		"rules[0].ipv4":        "gw.yaml:6:13: mape.rules[0].ipv4: not so\n   6 |       ipv4: 192.0.2.0/24\n     |             ^",
 		"rules[0].psid":        "gw.yaml:5:7: mape.rules[0].psid: not so\n   5 |     - ipv6: 2001:db8::/40\n     |       ^",
 		"forwards[0].port":     "gw.yaml:9:13: mape.forwards[0].port: not so\n   9 |     - port: 5184\n     |             ^",
 		"forwards[0].to":       "gw.yaml:10:11: mape.forwards[0].to: not so\n  10 |       to: 192.168.1.10\n     |           ^",
 		"forwards[0].protocol": "gw.yaml:9:7: mape.forwards[0].protocol: not so\n   9 |     - port: 5184\n     |       ^",
-		"forwards[0].port[0]":  "gw.yaml:9:13: mape.forwards[0].port[0]: not so\n   9 |     - port: 5184\n     |             ^",
+		"forwards[0].port[0]":  "gw.yaml:9:13: mape.forwards[0].port: not so\n   9 |     - port: 5184\n     |             ^",
 		"forwards[1].port[1]":  "gw.yaml:11:39: mape.forwards[1].port[1]: not so\n  11 |     - {to: 192.168.1.11, port: [5185, 5186-5187]}\n     |                                       ^",
 		"conntrack.udp":        "gw.yaml:1:1: mape.conntrack.udp: not so\n   1 | mape:\n     | ^",
 		"wan":                  "gw.yaml:1:1: mape.wan: not so\n   1 | mape:\n     | ^",

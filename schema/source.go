@@ -63,11 +63,16 @@ func (s *source) find(path string) (spot, bool) {
 // Problem reports that a value which is well-formed does not fit something
 // that only later stages know: the machine or the arithmetic. The path leaves
 // out the leading mape: "wan", "rules[0].ipv6", or "" for the whole section.
+// Where the file has one value and no list, the path of the only entry is that
+// of the value.
 func (c *Config) Problem(path, format string, args ...any) Problem {
 	path = strings.TrimSuffix("mape."+path, ".")
 	message := fmt.Sprintf(format, args...)
 	if c.source == nil {
 		return Problem{Path: path, Message: message}
+	}
+	if _, isEntry := c.source.places[path]; !isEntry {
+		path = strings.TrimSuffix(path, "[0]")
 	}
 	if at, ok := c.source.find(path); ok {
 		return c.source.problem(at, path, message)

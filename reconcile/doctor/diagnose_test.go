@@ -129,7 +129,7 @@ func TestDiagnose(t *testing.T) {
 		{"does not fit", func(p *patient) {
 			p.f.Definitions = append(p.f.Definitions, reconcile.Definition{Section: "tunnels", ID: "mape0"})
 		}, "rule", Bad, "does not fit this machine … another netplan file defines the tunnel mape0", "plan"},
-		{"a LAN that is not there", func(p *patient) { p.section = "mape:\n  lan: eth7" }, "rule", Bad, "does not fit this machine: the section's mape.lan[0]: there is no interface eth7; there are: eth0, eth1, mape0.", "plan"},
+		{"a LAN that is not there", func(p *patient) { p.section = "mape:\n  lan: eth7" }, "rule", Bad, "does not fit this machine: the section's mape.lan: there is no interface eth7; there are: eth0, eth1, mape0.", "plan"},
 		{"probed, no port", func(p *patient) {
 			p.busiest(443, 1008)
 			p.s.Tunnel.Lately, p.s.Probe = Count{}, &Probe{Answers: []Answer{{"icmp", "1.1.1.1", false, 0, "no answer"}}}
