@@ -35,7 +35,7 @@ func checkGivenIPv4(ipv4 netip.Prefix, psidLen int) error {
 			ipv4, ipv4.Bits(), ipv4.Addr(), ipv4.Masked())
 	case psidLen > 0 && ipv4.Bits() < 32:
 		return fmt.Errorf("psid-len %d shares one address, but ipv4 %v is a prefix: "+
-			"write one address, or psid-len 0", psidLen, ipv4)
+			"write one address, or leave out psid, psid-len and psid-offset", psidLen, ipv4)
 	}
 	return nil
 }

@@ -52,7 +52,7 @@ func TestGivenRefuses(t *testing.T) {
 		{givenCE, givenCE, "192.0.2.18/32", 0, 0, 0, "ce and br are both " + givenCE + ": br is the provider's border relay, another host than this one"},
 		{givenCE, givenBR, "", 0, 0, 0, "ipv4 is missing or not a prefix: it is an IPv4 prefix such as 192.0.2.0/24, or an address"},
 		{givenCE, givenBR, "192.0.2.18/29", 0, 0, 0, "ipv4 192.0.2.18/29 has bits set after its first 29: write 192.0.2.18 for one address or 192.0.2.16/29 for the prefix"},
-		{givenCE, givenBR, "192.0.2.16/29", 1, 6, 6, "psid-len 6 shares one address, but ipv4 192.0.2.16/29 is a prefix: write one address, or psid-len 0"},
+		{givenCE, givenBR, "192.0.2.16/29", 1, 6, 6, "psid-len 6 shares one address, but ipv4 192.0.2.16/29 is a prefix: write one address, or leave out psid, psid-len and psid-offset"},
 		{givenCE, givenBR, "192.0.2.18/32", 0x40, 6, 6, "psid 0x40 does not fit psid-len 6: it is at most 0x3f, written right-aligned"},
 		{givenCE, givenBR, "192.0.2.18/32", 0x34, 0, 6, "psid 0x34 does not fit psid-len 0: it is at most 0x0, written right-aligned"},
 		{givenCE, givenBR, "192.0.2.18/32", 1, 11, 6, "psid-offset 6 and a PSID of 11 bits need 17 bits, a port has 16: with this PSID the offset is at most 5, with this offset the PSID has at most 10 bits"},

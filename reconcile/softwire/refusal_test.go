@@ -62,7 +62,7 @@ func TestRuleCheck(t *testing.T) {
 		"psid-len contradicts": {func(r *softwire.Rule) { r.PSID = &softwire.PSID{Value: 0x34, Len: 6} },
 			"psid-len 6 contradicts the rule: of 16 EA bits 8 are IPv4 suffix, so the PSID has 8; write psid-len 8, or leave psid and psid-len out"},
 		"psid of a prefix": {func(r *softwire.Rule) { r.EABits = 4; r.PSID = &softwire.PSID{Value: 0x34, Len: 6} },
-			"psid-len 6 shares one address, but 192.0.2.0/24 and 4 EA bits make a /28: ea-bits must be at least 8, or psid-len 0"},
+			"psid-len 6 shares one address, but 192.0.2.0/24 and 4 EA bits make a /28: ea-bits must be at least 8, or leave out psid and psid-len"},
 		"several": {func(r *softwire.Rule) { r.BR = netip.Addr{}; r.PSIDOffset = -1 },
 			"br is missing: it is an IPv6 address such as 2001:db8:ffff::1\npsid-offset -1 is outside 0 to 15"},
 	} {

@@ -107,7 +107,7 @@ func (r Rule) checkPSID() error {
 	}
 	if length := r.IPv4.Bits() + r.suffixLen(); length < 32 && r.PSID.Len > 0 {
 		return fmt.Errorf("psid-len %d shares one address, but %v and %d EA bits make a /%d: "+
-			"ea-bits must be at least %d, or psid-len 0",
+			"ea-bits must be at least %d, or leave out psid and psid-len",
 			r.PSID.Len, r.IPv4, r.EABits, length, 32-r.IPv4.Bits())
 	}
 	return nil
