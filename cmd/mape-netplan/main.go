@@ -19,7 +19,7 @@ import (
 const (
 	exitFailed  = 1
 	exitBad     = 2 // the section or the command line
-	exitDiffers = 3 // plan found differences
+	exitDiffers = 3 // plan or install --dry-run found differences
 )
 
 // exit is an error with a code of its own. Without an error inside there is

@@ -28,7 +28,7 @@ changes it, looks again, and undoes what did not take. A run that finds nothing
 to do does nothing.
 
 Exit codes: 0 done or in sync, 1 failed, 2 bad section or command line,
-3 plan found differences.`
+3 plan or install --dry-run found differences.`
 
 func newRoot(in io.Reader) *cobra.Command {
 	o := &options{in: in}
