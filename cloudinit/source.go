@@ -26,7 +26,7 @@ func Section(name string, in io.Reader, root string) (shown string, data []byte,
 	case "-":
 		shown = "<stdin>"
 	case "":
-		shown = root + DefaultPath
+		shown = strings.TrimRight(root, "/") + DefaultPath
 	default:
 		shown = name
 	}

@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -211,8 +212,20 @@ func (i Inet) ofLine() bool { return i.unfit() == "" }
 // global says whether IANA has given an address to the internet (2000::/3).
 func global(ip netip.Addr) bool { return netip.MustParsePrefix("2000::/3").Contains(ip) }
 
+// noWAN says what would tell the WAN of a machine, or of an image, for which no
+// router will ever announce itself.
+func noWAN(c *schema.Config, f Facts) error {
+	switch {
+	case f.Live:
+		return fmt.Errorf("no interface has an IPv6 default route, so the WAN is not known; wait for a router advertisement, or set mape.wan to one of: %s", f.names())
+	case c.Softwire != nil || c.Prefix.IsValid():
+		return errors.New("an image has no WAN to look at; set mape.wan")
+	}
+	return errors.New("an image has no WAN to look at; set mape.wan, and mape.prefix unless the image's files have an address of the line")
+}
+
 // missing says what a machine lacks that has no candidate to take.
-func missing(c *schema.Config, wan Link, all []Candidate) error {
+func missing(c *schema.Config, wan Link, f Facts, all []Candidate) error {
 	for _, candidate := range all {
 		if candidate.Err == nil {
 			continue
@@ -223,6 +236,9 @@ func missing(c *schema.Config, wan Link, all []Candidate) error {
 		}
 		// Before the provider's prefix NTT's own may come.
 		return fmt.Errorf("%s %s %s: %w", wan.Name, has, candidate.Prefix, candidate.Err)
+	}
+	if !f.Live {
+		return fmt.Errorf("an image has no line to look at, and its files give %s no prefix; set mape.prefix", wan.Name)
 	}
 	asked := func(candidate Candidate) bool { return candidate.Origin == OriginPD }
 	switch i := slices.IndexFunc(all, asked); {

@@ -54,7 +54,7 @@ func Derive(c *schema.Config, f Facts) (Line, error) {
 	if len(all) > 0 && all[0].Reason == "" {
 		return all[0].Line, nil
 	}
-	return Line{}, notYet{missing(c, wan, all)}
+	return Line{}, notYet{missing(c, wan, f, all)}
 }
 
 func given(c *schema.Config) (Line, error) {

@@ -122,7 +122,7 @@ func wan(c *schema.Config, f Facts) (Link, error) {
 	if len(best) == 1 {
 		return best[0], nil
 	}
-	return Link{}, notYet{fmt.Errorf("no interface has an IPv6 default route, so the WAN is not known; wait for a router advertisement, or set mape.wan to one of: %s", f.names())}
+	return Link{}, notYet{noWAN(c, f)}
 }
 
 // named finds an interface that the section names. Without a kernel a name
