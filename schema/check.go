@@ -94,7 +94,7 @@ func (p *parser) checkSoftwire(path string, s Softwire) {
 // together reports a key that is there without one that it needs.
 func (p *parser) together(path, name, needs, why string) {
 	if inner := path + "." + name; p.has(inner) && !p.has(path+"."+needs) {
-		p.report(p.key(inner), inner, "needs %q: %s", needs, why)
+		p.report(p.key(inner), inner, "needs %q: %s", needs, why).about = path + "." + needs
 	}
 }
 

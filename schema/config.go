@@ -42,7 +42,8 @@ type Config struct {
 	// Warnings are what the section says that is legal but hardly meant.
 	Warnings Problems
 
-	source *source
+	source   *source
+	problems Problems // of a section that was salvaged
 }
 
 // A Rule is a basic mapping rule (RFC 7597, section 5.2).

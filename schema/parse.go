@@ -21,6 +21,17 @@ const maxProblems = 100
 // Parse reads the mape: section of a YAML file. The error is of type
 // [Problems]: everything that is wrong, warnings included.
 func Parse(name string, data []byte) (*Config, error) {
+	c, problems := Salvage(name, data)
+	if problems != nil {
+		return nil, problems
+	}
+	return c, nil
+}
+
+// Salvage is Parse that returns beside the problems what it could read, so that
+// those of later stages can be told at once: [Config.Sound] says of what. It is
+// for nothing else.
+func Salvage(name string, data []byte) (*Config, Problems) {
 	text, bad := decodeText(data)
 	p := &parser{source: newSource(name, text)}
 	c := &Config{source: p.source, Tunnel: "mape0", WANPrefix: "auto", Backend: "auto", Inbound: "drop", Conntrack: DefaultConntrack}
@@ -33,13 +44,14 @@ func Parse(name string, data []byte) (*Config, error) {
 		}
 	}
 	p.problems.sort()
-	for _, problem := range p.problems {
-		if !problem.Warning {
-			return nil, p.problems
-		}
-	}
 	if c.Provider == "" && c.Rules == nil && c.Softwire == nil {
 		c.Provider = "auto"
+	}
+	for _, problem := range p.problems {
+		if !problem.Warning {
+			c.problems = p.problems
+			return c, p.problems
+		}
 	}
 	c.Warnings = p.problems
 	return c, nil
@@ -90,7 +102,10 @@ func (p *parser) mapping(path string, n *yaml.Node, keys []key) {
 		k := lookup(keys, e.name)
 		if k == nil {
 			message, meant := unknownKey(keyOnly(path, e.name), keys)
-			p.report(at(e.key), path, "%s", message)
+			reported := p.report(at(e.key), path, "%s", message)
+			if meant != "" {
+				reported.about = path + "." + meant
+			}
 			if meant != "" && !p.has(path+"."+meant) {
 				p.source.places[path+"."+meant] = place{at(e.key), at(e.key)} // or it would be missing, too
 			}
@@ -107,7 +122,7 @@ func (p *parser) mapping(path string, n *yaml.Node, keys []key) {
 	}
 	for _, k := range keys {
 		if k.required && !p.has(path+"."+k.name) {
-			p.report(p.value(path), path, "%q is missing; write %s", k.name, k.value.want())
+			p.report(p.value(path), path, "%q is missing; write %s", k.name, k.value.want()).about = path + "." + k.name
 		}
 	}
 }

@@ -21,6 +21,7 @@ type Problem struct {
 	Source  string `json:"source"` // the line
 	Warning bool   `json:"warning"`
 
+	about string   // the path of what is missing or misspelt; "" is Path
 	rival *Problem // the earlier place that this one contradicts
 	cause error
 }

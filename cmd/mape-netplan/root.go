@@ -106,16 +106,19 @@ func (o *options) read() (*schema.Config, error) {
 	if err != nil {
 		return nil, exit{exitBad, err}
 	}
-	c, err := schema.Parse(name, data)
-	if err != nil {
-		return nil, err
-	}
+	c, problems := schema.Salvage(name, data)
 	if o.prefix != "" {
-		if c.Prefix, err = schema.ParsePrefix(o.prefix); err != nil {
+		if c.Prefix, err = schema.ParsePrefix(o.prefix); err != nil && problems == nil {
 			return c, exit{exitBad, fmt.Errorf("--prefix: %w", err)}
 		}
 	}
-	return c, o.blame(reconcile.Check(c))
+	err = o.blame(reconcile.Check(c))
+	if problems == nil {
+		return c, err
+	}
+	var more schema.Problems
+	errors.As(err, &more)
+	return nil, append(problems, more...)
 }
 
 // blame puts a problem of the prefix where the prefix comes from.
