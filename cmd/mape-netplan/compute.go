@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -19,9 +20,13 @@ func (o *options) compute() *cobra.Command {
 		Short: "Print the softwire that the section and the prefix make",
 		Long: `Print the softwire that the section and the prefix make: the CE address, the
 border relay, the shared IPv4 address and the ports. Nothing is touched and no
-privilege is needed.`,
-		Example: "  mape-netplan compute -c examples/ocn.yaml --prefix 2400:4050:5c71:af00::/56",
+privilege is needed. With --prefix no file is needed either: without one the
+section is "mape: {}".`,
+		Example: "  mape-netplan compute --prefix 2400:4050:5c71:af00::/56\n  mape-netplan compute -c examples/v6plus.yaml",
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if o.prefix != "" && !o.hasFile() {
+				o.config, o.in = "-", strings.NewReader("mape: {}\n")
+			}
 			c, err := o.section(cmd)
 			if err != nil {
 				return err

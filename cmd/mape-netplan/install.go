@@ -113,7 +113,7 @@ func (o *options) gatewayIfThere(cmd *cobra.Command, ctx context.Context, timeou
 // sectionIfThere checks an image's section, which may also come with its first
 // boot.
 func (o *options) sectionIfThere(cmd *cobra.Command) error {
-	if _, err := os.Stat(o.rootDir + cloudinit.DefaultPath); o.config == "" && errors.Is(err, os.ErrNotExist) {
+	if !o.hasFile() {
 		return nil
 	}
 	_, err := o.section(cmd)

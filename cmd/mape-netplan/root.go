@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -86,6 +87,13 @@ func noArguments(cmd *cobra.Command, args []string) error {
 		hint = "did you mean " + strings.Join(near, " or ") + "?"
 	}
 	return exit{exitBad, fmt.Errorf("%s has no command %q; %s", cmd.CommandPath(), args[0], hint)}
+}
+
+// hasFile says whether the command line names a section or the default file is
+// there.
+func (o *options) hasFile() bool {
+	_, err := os.Stat(o.rootDir + cloudinit.DefaultPath)
+	return o.config != "" || !errors.Is(err, os.ErrNotExist)
 }
 
 // section reads and checks the section, and prints its warnings.
