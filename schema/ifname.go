@@ -45,6 +45,13 @@ func (v names) read(p *parser, path string, n *yaml.Node) {
 	})
 }
 
+// occupied are names that mean something else to the system.
+var occupied = map[string]string{
+	"lo": "the loopback interface, which leads to nobody", "ip6tnl0": "what the kernel's ip6_tunnel module makes for itself",
+	"all": "the kernel's word for every interface", "default": "the kernel's word for interfaces to come",
+	".": "a directory", "..": "a directory",
+}
+
 // parseName refuses what the kernel refuses (dev_valid_name: no slash, colon
 // or space, less than 16 bytes), what networkd does besides (ifname_valid: only
 // ASCII, not a number, no percent sign) and what would be taken for a pattern
@@ -57,8 +64,8 @@ func parseName(s string) (string, error) {
 		reason = "is empty; write the name of an interface such as eth1"
 	case s == "auto":
 		reason = "is what happens without this key; leave it out"
-	case s == "lo", s == "all", s == "default", s == ".", s == "..", s == "ip6tnl0":
-		reason = "stands for something else in the system; write the name of an interface such as eth1"
+	case occupied[s] != "":
+		reason = "is " + occupied[s] + "; write the name of an interface such as eth1"
 	case at && bare != "":
 		reason = "is how ip link prints it; write " + quote(bare) + ", without what is after the @"
 	case strings.ContainsAny(s, "*?[!"):
