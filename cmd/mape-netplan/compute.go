@@ -151,7 +151,11 @@ func (v view) print(out io.Writer) error {
 	if v.PSIDLen > 0 {
 		row("PSID", "%d (0x%x) of %d bits, offset %d", v.PSID, v.PSID, v.PSIDLen, v.PSIDOffset)
 	}
-	row("ports", "%d in %d ranges: %s", v.PortCount, len(v.ranges), some(v.ranges))
+	ranges := "ranges"
+	if len(v.ranges) == 1 {
+		ranges = "range"
+	}
+	row("ports", "%d in %d %s: %s", v.PortCount, len(v.ranges), ranges, some(v.ranges))
 	if v.MTU > 0 {
 		row("MTU", "%d", v.MTU)
 	}
