@@ -32,8 +32,11 @@ func Section(name string, in io.Reader, root string) (shown string, data []byte,
 	}
 	if name != "-" {
 		f, err := open(shown)
-		if errors.Is(err, fs.ErrNotExist) && name == "" {
+		switch {
+		case errors.Is(err, fs.ErrNotExist) && name == "":
 			return shown, nil, fmt.Errorf("there is no %s; write the mape: section into it, or name the file that has it with --config FILE", shown)
+		case errors.Is(err, fs.ErrNotExist):
+			return shown, nil, fmt.Errorf("there is no %s; name the file that has the mape: section", shown)
 		}
 		if err != nil {
 			return shown, nil, err
@@ -60,7 +63,11 @@ func open(name string) (*os.File, error) {
 		return f, err
 	}
 	info, err := f.Stat()
-	if err == nil && !info.Mode().IsRegular() && !info.IsDir() { // A directory's own error says so.
+	switch {
+	case err != nil:
+	case info.IsDir():
+		err = fmt.Errorf("%s is a directory; name the file in it that has the mape: section", name)
+	case !info.Mode().IsRegular():
 		err = fmt.Errorf("%s is not a regular file; write the section into one, or give it on stdin with --config -", name)
 	}
 	if err != nil {
