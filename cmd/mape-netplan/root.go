@@ -122,11 +122,23 @@ func (o *options) read() (*schema.Config, error) {
 	}
 	err = o.blame(reconcile.Check(c))
 	if problems == nil {
+		c.Warnings = append(c.Warnings, exposed(c, name)...)
 		return c, err
 	}
 	var more schema.Problems
 	errors.As(err, &more)
 	return nil, append(problems, more...)
+}
+
+// exposed warns of a password in a file that others may read.
+func exposed(c *schema.Config, file string) schema.Problems {
+	info, err := os.Stat(file)
+	if c.Discover == nil || err != nil || !info.Mode().IsRegular() || info.Mode()&0o004 == 0 {
+		return nil
+	}
+	w := c.Problem("discover.password", "the file's mode lets everybody read it; chmod 600 %s", file)
+	w.Warning = true
+	return schema.Problems{w}
 }
 
 // blame puts a problem of the prefix where the prefix comes from.
