@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -32,13 +33,25 @@ func narrow(s string) string {
 	}, s), unicode.IsSpace)
 }
 
-// distance is the number of edits between two words; long ones are far from
-// everything.
+// distance is the number of edits between two words, of which two neighbours
+// that changed places are one; long ones are far from everything.
 func distance(a, b string) int {
-	if len(a) > 64 || len(b) > 64 {
+	switch {
+	case len(a) > 64 || len(b) > 64:
 		return 64
+	case swapped([]rune(a), []rune(b)):
+		return 1
 	}
 	return levenshtein.ComputeDistance(a, b)
+}
+
+// swapped says whether two words differ in the order of two neighbours alone.
+func swapped(a, b []rune) bool {
+	i := 0
+	for i < min(len(a), len(b)) && a[i] == b[i] {
+		i++
+	}
+	return i+1 < min(len(a), len(b)) && a[i] == b[i+1] && a[i+1] == b[i] && slices.Equal(a[i+2:], b[i+2:])
 }
 
 // nearest returns the word that is meant by a misspelt one, or "".
