@@ -47,8 +47,22 @@ var foreignWords = map[string]string{
 	"tcp,udp": "both", "tcp, udp": "both", "tcp udp": "both", "tcp-udp": "both", "tcp_udp": "both", "tcp & udp": "both",
 	"hb46pp": "discover", "v6mig": "discover", "v6mig-prov": "discover",
 	"deny": "drop", "block": "drop", "reject": "drop", "allow": "accept", "pass": "accept", "open": "accept",
+	"v6プラス": "v6plus", "v6 プラス": "v6plus", "jpne": "v6plus", "jpix": "v6plus",
 	"slaac": "ra", "ndisc": "ra", "router-advertisement": "ra", "dhcp": "pd", "dhcpv6": "pd", "dhcp6": "pd", "dhcpv6-pd": "pd",
 	"dhcp-pd": "pd", "ia_pd": "pd", "ia-pd": "pd", "delegation": "pd", "prefix-delegation": "pd", "delegated": "pd",
+}
+
+// A line of these is DS-Lite, or of one or another of the services that have
+// rules.
+const (
+	dsLite  = "is DS-Lite and not MAP-E; DS-Lite is not supported yet"
+	several = "is not known as such, for its lines are of several services; write auto, which tells them by the prefix"
+)
+
+// otherProviders are names that providers have without rules of their own.
+var otherProviders = map[string]string{
+	"transix": dsLite, "xpass": dsLite, "クロスパス": dsLite, "v6connect": dsLite, "v6コネクト": dsLite, "ds-lite": dsLite, "dslite": dsLite,
+	"asahi": several, "asahi-net": several, "asahinet": several, "nifty": several, "@nifty": several, "so-net": several, "gmo": several,
 }
 
 // unknownKey says what is wrong with a key that is not in the table, and which

@@ -36,7 +36,12 @@ func (v word) read(p *parser, path string, n *yaml.Node) {
 		*v.dst = s
 		return
 	}
-	guess := foreignWords[strings.ToLower(s)]
+	plain := strings.ToLower(narrow(s))
+	if other := otherProviders[plain]; other != "" && path == "mape.provider" {
+		p.report(at(n), path, "%s %s", quote(s), other)
+		return
+	}
+	guess := foreignWords[plain]
 	if !slices.Contains(v.enum, guess) {
 		guess = nearest(s, v.enum)
 	}
