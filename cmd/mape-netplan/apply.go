@@ -134,17 +134,21 @@ func (o *options) report(cmd *cobra.Command, changes []reconcile.Change, err err
 		return err
 	}
 	for _, c := range changes {
-		verb := "changed"
-		switch {
-		case c.Before.Text() == "":
-			verb = "created"
-		case c.After.Text() == "":
-			verb = "removed"
-		}
-		fmt.Fprintf(cmd.OutOrStdout(), "%s %s\n", verb, c.After.Name())
+		fmt.Fprintf(cmd.OutOrStdout(), "%sd %s\n", verb(c), c.After.Name())
 	}
 	if len(changes) == 0 {
 		fmt.Fprintln(cmd.OutOrStdout(), "unchanged")
 	}
 	return nil
+}
+
+// verb is what a change does to its resource: create, change or remove it.
+func verb(c reconcile.Change) string {
+	switch {
+	case c.Before.Text() == "":
+		return "create"
+	case c.After.Text() == "":
+		return "remove"
+	}
+	return "change"
 }

@@ -2,7 +2,9 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/rogpeppe/go-internal/diff"
@@ -16,8 +18,8 @@ func (o *options) plan() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "plan",
 		Short: "Show what apply would do",
-		Long: `Show what apply would do, as one unified diff for each resource, and change
-nothing. Without root, what may not be read counts as absent. A file that is
+		Long: `Show what apply would do, as one unified diff for each resource and a last line
+that counts them, and change nothing. Without root, what may not be read counts as absent. A file that is
 given with -c, names no WAN and is for a line that this machine is not on is
 planned for an example gateway on which nothing has been done yet. With --facts
 it is planned for the machine whose facts are given, and everything is shown as
@@ -52,6 +54,9 @@ func (o *options) preview(cmd *cobra.Command, changes []reconcile.Change, err er
 	if !o.json {
 		for _, c := range changes {
 			cmd.OutOrStdout().Write(unified(c))
+		}
+		if len(changes) > 0 {
+			fmt.Fprintln(cmd.OutOrStdout(), summary(changes))
 		}
 	}
 	if len(changes) > 0 {
@@ -146,6 +151,21 @@ func (o *options) planFor(cmd *cobra.Command, c *schema.Config) ([]reconcile.Cha
 	}
 	warn(cmd, g.Warnings)
 	return reconcile.FromNothing(reconcile.Compile(g, facts)), nil
+}
+
+// summary counts changes: "9 to create, 1 to change".
+func summary(changes []reconcile.Change) string {
+	counts := map[string]int{}
+	for _, c := range changes {
+		counts[verb(c)]++
+	}
+	var parts []string
+	for _, verb := range []string{"create", "change", "remove"} {
+		if n := counts[verb]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d to %s", n, verb))
+		}
+	}
+	return strings.Join(parts, ", ")
 }
 
 func unified(c reconcile.Change) []byte {
