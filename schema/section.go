@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"regexp"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -66,6 +67,9 @@ func (p *parser) noSection(docs, others []*yaml.Node) {
 			break
 		}
 	}
+	if content := written(docs); content != nil {
+		where, message = at(content), `there is no "mape:" section but in the file that this writes; validate that one`
+	}
 	if near := firstOf(others, func(name string) bool { return lookup(new(Config).keys(), name) != nil }); near != nil {
 		where, message = at(near), `there is no "mape:" section; does `+quote(near.Value)+` belong inside one?`
 	}
@@ -73,6 +77,35 @@ func (p *parser) noSection(docs, others []*yaml.Node) {
 		where, message = at(near), `there is no "mape:" section; did you mean that with `+quote(near.Value)+`?`
 	}
 	p.report(where, "", "%s", message).cause = ErrNoSection
+}
+
+// written finds a section in what cloud-init's write_files puts into files.
+func written(docs []*yaml.Node) *yaml.Node {
+	var found *yaml.Node
+	for _, doc := range docs {
+		eachValue(doc, "write_files", func(files *yaml.Node) {
+			for _, file := range files.Content {
+				eachValue(file, "content", func(content *yaml.Node) {
+					if found == nil && sectionLine.MatchString(content.Value) {
+						found = content
+					}
+				})
+			}
+		})
+	}
+	return found
+}
+
+var sectionLine = regexp.MustCompile(`(?m)^mape:(\s|$)`)
+
+// eachValue goes through the values of a key of a mapping.
+func eachValue(n *yaml.Node, key string, do func(*yaml.Node)) {
+	n = resolve(n)
+	for i := 0; n.Kind == yaml.MappingNode && i+1 < len(n.Content); i += 2 {
+		if n.Content[i].Value == key {
+			do(resolve(n.Content[i+1]))
+		}
+	}
 }
 
 func firstOf(keys []*yaml.Node, is func(string) bool) *yaml.Node {
