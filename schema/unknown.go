@@ -74,7 +74,7 @@ func unknownKey(word string, keys []key) (message, meant string) {
 	}
 	guess := foreign[word]
 	if lookup(keys, guess) == nil {
-		guess = nearest(word, known)
+		guess = Nearest(word, known)
 	}
 	unknown := "unknown key " + quote(word)
 	if guess != "" {

@@ -43,7 +43,7 @@ func (v word) read(p *parser, path string, n *yaml.Node) {
 	}
 	guess := foreignWords[plain]
 	if !slices.Contains(v.enum, guess) {
-		guess = nearest(s, v.enum)
+		guess = Nearest(s, v.enum)
 	}
 	if guess != "" {
 		p.report(at(n), path, "%s is not known; did you mean %q?", quote(s), guess)

@@ -54,8 +54,8 @@ func swapped(a, b []rune) bool {
 	return i+1 < min(len(a), len(b)) && a[i] == b[i+1] && a[i+1] == b[i] && slices.Equal(a[i+2:], b[i+2:])
 }
 
-// nearest returns the word that is meant by a misspelt one, or "".
-func nearest(word string, known []string) string {
+// Nearest returns the word that is meant by a misspelt one, or "".
+func Nearest(word string, known []string) string {
 	word = strings.ReplaceAll(strings.ToLower(narrow(word)), "_", "-")
 	best, least := "", max(utf8.RuneCountInString(word)/3, 1)+1
 	for _, k := range known {

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"mape-netplan/cloudinit"
 	"mape-netplan/reconcile"
@@ -60,7 +61,7 @@ func newRoot(in io.Reader) *cobra.Command {
 	_ = root.RegisterFlagCompletionFunc("prefix", cobra.NoFileCompletions)
 	// Not cobra's own, whose template makes the linker keep every exported method: 4 MB.
 	root.Flags().BoolP("version", "v", false, "print the version")
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return exit{exitBad, err} })
+	root.SetFlagErrorFunc(badFlag)
 	root.AddCommand(o.validate(), o.facts(), o.compute(), o.plan(), o.apply(), o.install(), o.status(), o.doctor(), o.ports(), o.remove(), o.uninstall(), o.guard(), o.watch(), version())
 	for _, verb := range root.Commands() {
 		verb.Args, verb.ValidArgsFunction = noArguments, cobra.NoFileCompletions
@@ -87,6 +88,20 @@ func noArguments(cmd *cobra.Command, args []string) error {
 		hint = "did you mean " + strings.Join(near, " or ") + "?"
 	}
 	return exit{exitBad, fmt.Errorf("%s has no command %q; %s", cmd.CommandPath(), args[0], hint)}
+}
+
+// badFlag makes a bad command line of a flag's error, and says which flag was
+// meant.
+func badFlag(cmd *cobra.Command, err error) error {
+	var unknown *pflag.NotExistError
+	if errors.As(err, &unknown) && unknown.GetSpecifiedShortnames() == "" {
+		var known []string
+		cmd.Flags().VisitAll(func(f *pflag.Flag) { known = append(known, f.Name) })
+		if near := schema.Nearest(unknown.GetSpecifiedName(), known); near != "" {
+			err = fmt.Errorf("%w; did you mean --%s?", err, near)
+		}
+	}
+	return exit{exitBad, err}
 }
 
 // hasFile says whether the command line names a section or the default file is
