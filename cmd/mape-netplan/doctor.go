@@ -43,7 +43,7 @@ Exit codes: 0 nothing is bad, 1 something is.`,
 			if o.json {
 				err = printJSON(cmd, report)
 			} else {
-				printReport(cmd, report)
+				_, err = fmt.Fprint(cmd.OutOrStdout(), report.Text())
 			}
 			if err == nil && !report.OK {
 				err = exit{code: exitFailed}
@@ -98,20 +98,4 @@ func built() time.Time {
 		}
 	}
 	return time.Time{}
-}
-
-func printReport(cmd *cobra.Command, r doctor.Report) {
-	out := cmd.OutOrStdout()
-	marks := map[doctor.State]string{doctor.OK: "ok  ", doctor.Warn: "warn", doctor.Bad: "BAD ", doctor.Skipped: "-   "}
-	for i, f := range r.Findings {
-		if f.State == doctor.Bad {
-			fmt.Fprintf(out, "BAD  %s: %s\n", f.Check, f.Seen)
-			if left := len(r.Findings) - i - 1; left > 0 {
-				fmt.Fprintf(out, "-    %d more, from %s on: not looked at, for this comes first\n", left, r.Findings[i+1].Check)
-			}
-			break
-		}
-		fmt.Fprintf(out, "%s %s: %s\n", marks[f.State], f.Check, f.Seen)
-	}
-	fmt.Fprintf(out, "\nDiagnosis: %s\nAdvice: %s\n", r.Diagnosis, r.Advice)
 }

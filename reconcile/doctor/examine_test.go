@@ -127,7 +127,7 @@ func (m *machine) is(t *testing.T, state State, check, words string) Report {
 	r := m.visit(t)
 	i := slices.IndexFunc(r.Findings, func(f Finding) bool { return f.State == Bad || f.State == Warn })
 	if i < 0 || r.Findings[i].Check != check || r.Findings[i].State != state || !says(r.Diagnosis, words) || r.OK != (state != Bad) {
-		t.Errorf("want %s to be %s, %q; got %s", check, state, words, r.text())
+		t.Errorf("want %s to be %s, %q; got %s", check, state, words, r.all())
 	}
 	return r
 }
@@ -135,7 +135,7 @@ func (m *machine) is(t *testing.T, state State, check, words string) Report {
 // well says that nothing is bad and nothing but our missing files is worth a word.
 func (m *machine) well(t *testing.T) { t.Helper(); m.is(t, Warn, "settings", "not as it should be") }
 
-func (r Report) text() string {
+func (r Report) all() string {
 	var b strings.Builder
 	for _, f := range r.Findings {
 		fmt.Fprintf(&b, "\n%s %s: %s", f.State, f.Check, f.Seen)

@@ -1,5 +1,10 @@
 package doctor
 
+import (
+	"fmt"
+	"strings"
+)
+
 // A State is how a check went.
 type State string
 
@@ -56,4 +61,24 @@ func Conclude(findings []Finding, s Symptoms) Report {
 			`"mape-netplan doctor --probe" sends a few packets through the tunnel and says whether answers come back.`
 	}
 	return r
+}
+
+// marks begin the line of a finding.
+var marks = map[State]string{OK: "ok  ", Warn: "warn", Bad: "BAD ", Skipped: "-   "}
+
+// Text is the report for a person: a line for each check down to the first bad one, the diagnosis and the advice.
+func (r Report) Text() string {
+	var b strings.Builder
+	for i, f := range r.Findings {
+		fmt.Fprintf(&b, "%s %s: %s\n", marks[f.State], f.Check, f.Seen)
+		if f.State != Bad {
+			continue
+		}
+		if left := len(r.Findings) - i - 1; left > 0 {
+			fmt.Fprintf(&b, "-    %d more, from %s on: not looked at, for this comes first\n", left, r.Findings[i+1].Check)
+		}
+		break
+	}
+	fmt.Fprintf(&b, "\nDiagnosis: %s\nAdvice: %s\n", r.Diagnosis, r.Advice)
+	return b.String()
 }

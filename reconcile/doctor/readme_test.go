@@ -1,0 +1,24 @@
+package doctor
+
+import (
+	"os"
+	"strings"
+	"testing"
+)
+
+// TestReadme: the report that both READMEs show is the one that is printed.
+func TestReadme(t *testing.T) {
+	p := healthy()
+	p.s.Home.Skipped = "ntt.setup is not known on this line (the line names no resolver)"
+	p.differs("address "+ceText+" dev eth1", "inet6 x\ndadfailed: another host on the link has this address\n")
+	text := p.report(t).Text()
+	for _, name := range []string{"README.md", "README.ja.md"} {
+		data, err := os.ReadFile("../../" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(data), "```text\n"+text+"```\n") {
+			t.Errorf("%s does not show\n%s", name, text)
+		}
+	}
+}
