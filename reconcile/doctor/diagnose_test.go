@@ -54,6 +54,11 @@ func TestDiagnose(t *testing.T) {
 			p.s.Routers = append(p.s.Routers, Router{Link: "eth0", RA: true})
 		}, "router", Bad, "eth0 and eth1 both have an IPv6 default route", "wan:"},
 		{"router died", func(p *patient) { p.s.Routers[0].Silent = true }, "router", Bad, "fe80::1 has announced itself … does not answer", "restart"},
+		{"a wrong fixed route", func(p *patient) { p.s.Routers[0].RA, p.s.Routers[0].Silent = false, true }, "router", Bad, "The fixed IPv6 default route of eth1 leads to fe80::1, and nobody answers", "accept router advertisements"},
+		{"WAN and LAN swapped, a fixed route", func(p *patient) {
+			p.section = "mape: {wan: eth0, lan: eth1}"
+			p.s.Links[0].Networkd, p.s.Routers[0].RA = "no", false
+		}, "router", Bad, "on eth0 (eth1 has a fixed route to fe80::1 instead)", "write \"wan: eth1\" and the LAN's"},
 		{"forwarding, networkd", func(p *patient) { p.noRouter(); p.s.Forward = true }, "router", Bad, "IPv6 forwarding is on … accept_ra=2", "accept-ra: true"},
 		{"forwarding, told", func(p *patient) { p.s.Forward, p.s.Links[1].Networkd = true, "yes" }, "", OK, "Nothing is wrong", ""},
 		{"forwarding, and accepted", func(p *patient) { p.s.Forward = true }, "", OK, "Nothing is wrong", ""},
@@ -69,6 +74,12 @@ func TestDiagnose(t *testing.T) {
 		{"RA refused", func(p *patient) { p.noRouter(); p.s.Links[1].Networkd = "no" }, "router", Bad, "told to ignore router advertisements", "accept-ra: true"},
 		{"no IPv6", func(p *patient) { p.noRouter(); p.s.Links[1].Disabled = true }, "router", Bad, "IPv6 is switched off", "disable_ipv6=0"},
 		{"only link-local", func(p *patient) { p.wan().Addresses, p.s.Relay = p.wan().Addresses[:1], nil }, "address", Bad, "gives no prefix … only its link-local address", "wan-prefix: pd"},
+		{"only link-local, a fixed route", func(p *patient) {
+			p.wan().Addresses, p.s.Relay, p.s.Routers[0].RA = p.wan().Addresses[:1], nil, false
+		}, "address", Bad, "The router of eth1, fe80::1, is known by a fixed route … only its link-local address", "wan-prefix: pd"},
+		{"a unique local address", func(p *patient) {
+			p.wan().Addresses, p.s.Relay = append(p.wan().Addresses[:1:1], reconcile.Inet{Prefix: netip.MustParsePrefix("fd00:1::1/64")}), nil
+		}, "address", Bad, "gives no prefix: eth1 has fd00:1::1/64, which is a unique local address.", "wan-prefix: pd"},
 		{"in no rule", func(p *patient) {
 			p.wan().Addresses, p.s.Relay = []reconcile.Inet{{Prefix: netip.MustParsePrefix("240b:14::5/64")}}, nil
 		}, "rule", Bad, "in no rule … v6plus … 240b:1", "rules and br"},

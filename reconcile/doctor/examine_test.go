@@ -214,7 +214,7 @@ func TestAdvertisements(t *testing.T) {
 	t.Run("without a prefix", func(t *testing.T) {
 		m.line.advertise(t, "line0", "")
 		m.gw.until(t, "ip -6 route", "default via fe80::1 dev eth1 proto ra")
-		m.is(t, Bad, "address", "gives no prefix: eth1 has only its link-local address")
+		m.is(t, Bad, "address", "gives no prefix: eth1 has "+ceText+"/128, which is deprecated")
 	})
 	m.line.advertise(t, "line0", "2400:4050:5c71:af00::/64")
 	m.gw.until(t, "ip -6 addr show dev eth1", "/64 scope global dynamic")

@@ -75,6 +75,10 @@ func (d *consult) router() Finding {
 	}
 	l := d.linkOf(d.wan)
 	switch {
+	case i >= 0 && d.s.Routers[i].Silent && !d.s.Routers[i].RA:
+		return bad(fmt.Sprintf("%s does not answer on %s", d.s.Routers[i].Via, d.wan),
+			fmt.Sprintf("The fixed IPv6 default route of %s leads to %s, and nobody answers there.", d.wan, d.s.Routers[i].Via),
+			`Compare that address with the router's own, correct the route where it is configured, or leave it out and accept router advertisements; if the address is right, restart the ONU or home gateway.`)
 	case i >= 0 && d.s.Routers[i].Silent:
 		return bad(fmt.Sprintf("%s does not answer on %s", d.s.Routers[i].Via, d.wan),
 			fmt.Sprintf("The line's router %s has announced itself on %s, and does not answer now.", d.s.Routers[i].Via, d.wan),
@@ -108,12 +112,12 @@ func (d *consult) noRA() Finding {
 		where = "any of " + strings.Join(d.suspects(), ", ")
 	}
 	elsewhere, move := "", ""
-	for _, r := range d.s.Routers {
-		elsewhere = fmt.Sprintf(" (one has arrived on %s instead)", r.Link)
-		move = fmt.Sprintf(`If the line is at %[1]s, write "wan: %[1]s" into the section. `, r.Link)
-		if slices.Contains(d.c.LAN, r.Link) {
-			move = fmt.Sprintf(`If the line is at %[1]s, write "wan: %[1]s" and the LAN's own interface as "lan:" into the section. `, r.Link)
+	if r, ok := d.otherRouter(); ok {
+		elsewhere = fmt.Sprintf(" (%s has a fixed route to %s instead)", r.Link, r.Via)
+		if r.RA {
+			elsewhere = fmt.Sprintf(" (one has arrived on %s instead)", r.Link)
 		}
+		move = fmt.Sprintf(`If the line is at %s, %s. `, r.Link, d.name(r.Link))
 	}
 	var again []string
 	for _, name := range d.suspects() {
@@ -122,6 +126,25 @@ func (d *consult) noRA() Finding {
 	return bad("no router announces itself on "+where+elsewhere,
 		fmt.Sprintf("No router advertisement has arrived on %s%s: the line's side says nothing, or it does not get here.", where, elsewhere),
 		move+fmt.Sprintf(`See with "sudo tcpdump -ni %s icmp6" whether any comes (there is one every few minutes, or after "%s"). If not, restart the ONU or home gateway, and on a Proxmox bridge turn multicast snooping off.`, cmp.Or(d.wan, "any"), strings.Join(again, "; ")))
+}
+
+// otherRouter is one where the line is not looked for, rather one that announces itself.
+func (d *consult) otherRouter() (Router, bool) {
+	if i := slices.IndexFunc(d.s.Routers, func(r Router) bool { return r.RA }); i >= 0 {
+		return d.s.Routers[i], true
+	}
+	if len(d.s.Routers) > 0 {
+		return d.s.Routers[0], true
+	}
+	return Router{}, false
+}
+
+// name is how the section comes to say that the line is at a link.
+func (d *consult) name(link string) string {
+	if slices.Contains(d.c.LAN, link) {
+		return fmt.Sprintf(`write "wan: %s" and the LAN's own interface as "lan:" into the section`, link)
+	}
+	return fmt.Sprintf(`write "wan: %s" into the section`, link)
 }
 
 // suspects are the interfaces that the line is, or can be, at.

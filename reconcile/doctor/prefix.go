@@ -31,13 +31,40 @@ func (d *consult) address() Finding {
 		return bad("no prefix has been delegated to "+d.wan, fmt.Sprintf("The line's DHCPv6 server has delegated no prefix to %s, and the section says wan-prefix: pd.", d.wan),
 			`A line delegates to one router only: switch the other one off and wait until its lease has ended, or write "wan-prefix: auto" if the line is one that announces its prefix.`)
 	}
-	has := "no IPv6 address at all"
-	if d.linkOf(d.wan).LinkLocal {
-		has = "only its link-local address"
-	}
+	has := d.addresses()
 	return bad(fmt.Sprintf("%s has %s", d.wan, has),
-		fmt.Sprintf("A router announces itself on %s, but gives no prefix: %s has %s.", d.wan, d.wan, has),
+		fmt.Sprintf("%s: %s has %s.", d.noPrefix(), d.wan, has),
 		`If the line gives its prefix by DHCPv6 (ひかり電話 without a home gateway, フレッツ光クロス), write "wan-prefix: pd" into the section and type "`+d.command()+`"; if the provider told you the prefix, write it as "prefix:".`)
+}
+
+// noPrefix says who has given none.
+func (d *consult) noPrefix() string {
+	i := slices.IndexFunc(d.s.Routers, func(r Router) bool { return r.Link == d.wan })
+	switch {
+	case i < 0:
+		return "Nothing has given " + d.wan + " a prefix"
+	case d.s.Routers[i].RA:
+		return "A router announces itself on " + d.wan + ", but gives no prefix"
+	}
+	return fmt.Sprintf("The router of %s, %s, is known by a fixed route, and no prefix has come from it", d.wan, d.s.Routers[i].Via)
+}
+
+// addresses are those of a WAN on which none tells the prefix, and why.
+func (d *consult) addresses() string {
+	var all []string
+	known, _ := reconcile.Candidates(d.c, d.f)
+	for _, c := range known {
+		if c.Origin != reconcile.OriginPD && !c.Prefix.Addr().IsLinkLocalUnicast() {
+			all = append(all, fmt.Sprintf("%s, which %s", c.Prefix, c.Reason))
+		}
+	}
+	switch {
+	case len(all) > 0:
+		return strings.Join(all[:min(3, len(all))], ", and ")
+	case d.linkOf(d.wan).LinkLocal:
+		return "only its link-local address"
+	}
+	return "no IPv6 address at all"
 }
 
 // told is address where the section says the prefix: the WAN has to be on that very line.
