@@ -35,6 +35,7 @@ var checks = []struct {
 	{"address", (*consult).address},
 	{"rule", (*consult).rule},
 	{"home gateway", (*consult).home},
+	{"setup", (*consult).setup},
 	{"CE address", (*consult).ce},
 	{"border relay", (*consult).relay},
 	{"tunnel", (*consult).tunnel},

@@ -107,21 +107,25 @@ func TestDiagnose(t *testing.T) {
 			p.differs("address "+ceText+" dev eth1", "inet6 x\ndadfailed: another host on the link has this address\n")
 		}, "CE address", Bad, "Another router … already has the CE address", "Switch off the other"},
 		{"no CE address", func(p *patient) { p.differs("address "+ceText+" dev eth1", "") }, "CE address", Bad, "CE address … is missing", "apply"},
-		{"nothing yet", (*patient).bare, "CE address", Bad, "has not been made its gateway yet", "mape-netplan install"},
+		{"nothing yet", (*patient).bare, "setup", Bad, "has not been made its gateway yet", "mape-netplan install"},
+		{"nothing yet, a duplicate", func(p *patient) {
+			p.bare()
+			p.s.Differences[0].Before = "inet6 x\ndadfailed: another host on the link has this address\n"
+		}, "CE address", Bad, "Another router … already has the CE address", "Switch off the other"},
 		{"nothing yet, a rival", func(p *patient) {
 			p.bare()
 			p.f.Links[0].Default4, p.f.Links = new(int), p.f.Links[:2]
-		}, "CE address", Bad, "Another IPv4 default route wins … eth0", "metric of 100 … mape-netplan install"},
+		}, "setup", Bad, "Another IPv4 default route wins … eth0", "metric of 100 … mape-netplan install"},
 		{"nothing yet, another's file", func(p *patient) {
 			p.bare()
 			p.s.Differences = append(p.s.Differences, Difference{Name: "file /etc/netplan/99-ipoe-gw.yaml", Error: "was not written by mape-netplan; move it away first"})
-		}, "CE address", Bad, "refuses: file /etc/netplan/99-ipoe-gw.yaml was not written by mape-netplan", "mape-netplan install"},
-		{"nothing yet, no module", func(p *patient) { p.bare(); p.s.Module = "no" }, "CE address", Bad, "no module ip6_tunnel", "modprobe"},
-		{"nothing yet, no networkd", func(p *patient) { p.bare(); p.f.Networkd = false }, "CE address", Bad, "systemd-networkd … does not run", "enable --now systemd-networkd … mape-netplan install"},
+		}, "setup", Bad, "refuses: file /etc/netplan/99-ipoe-gw.yaml was not written by mape-netplan", "mape-netplan install"},
+		{"nothing yet, no module", func(p *patient) { p.bare(); p.s.Module = "no" }, "setup", Bad, "no module ip6_tunnel", "modprobe"},
+		{"nothing yet, no networkd", func(p *patient) { p.bare(); p.f.Networkd = false }, "setup", Bad, "systemd-networkd … does not run", "enable --now systemd-networkd … mape-netplan install"},
 		{"nothing yet, a firewall", func(p *patient) {
 			p.bare()
 			p.f.Foreign.Chains = []nft.ForeignChain{{Family: "inet", Table: "filter", Name: "forward", Type: "filter", Hook: "forward", Drop: true}}
-		}, "CE address", Bad, "Another firewall … table inet filter, chain forward", "Then type \"sudo mape-netplan install\""},
+		}, "setup", Bad, "Another firewall … table inet filter, chain forward", "Then type \"sudo mape-netplan install\""},
 		{"a delegation", func(p *patient) { p.section, p.f.Owned.Asking = "mape: {wan-prefix: pd}", []string{"eth1"} }, "address", Bad, "has delegated no prefix to eth1", "one router only"},
 		{"a delegation, first run", func(p *patient) { p.section, p.f.Owned, p.s.Tunnel = "mape: {wan-prefix: pd}", reconcile.Owned{}, nil }, "address", Bad, "nothing on this machine asks", "apply"},
 		{"a delegation, nothing yet", func(p *patient) { p.bare(); p.section = "mape: {wan-prefix: pd}" }, "address", Bad, "nothing on this machine asks", "mape-netplan install"},

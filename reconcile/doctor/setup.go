@@ -54,6 +54,17 @@ func (d *consult) refused() (Finding, bool) {
 	return Finding{}, false
 }
 
+// setup: has the machine been made a gateway, and if not, could it be?
+func (d *consult) setup() Finding {
+	switch {
+	case d.s.Tunnel != nil || len(d.f.Owned.Files) > 0:
+		return good("this machine has been made the line's gateway")
+	case d.duplicate(): // The next check says more.
+		return skipped("nothing has been set up yet")
+	}
+	return d.ready()
+}
+
 // ready: nothing has been set up, and could it be?
 func (d *consult) ready() Finding {
 	if d.g == nil { // Everything else of that is said before.

@@ -14,12 +14,10 @@ func (d *consult) ce() Finding {
 	ce := d.line.Softwire.CE
 	x, differs := d.difference("address " + ce.String())
 	switch {
-	case differs && strings.Contains(x.Before, "dadfailed"):
+	case d.duplicate():
 		return bad(fmt.Sprintf("%s is a duplicate", ce),
 			fmt.Sprintf("Another router on the line already has the CE address %s: the kernel has asked and somebody answered.", ce),
 			fmt.Sprintf(`Switch off the other MAP-E router (the home gateway's own, or an old one), then type "sudo ip -6 address del %s/128 dev %s" and "`+d.command()+`".`, ce, d.wan))
-	case d.s.Tunnel == nil && len(d.f.Owned.Files) == 0:
-		return d.ready()
 	case differs && x.Before == "", d.g == nil && !d.has(ce):
 		return bad(fmt.Sprintf("%s is not on %s", ce, d.wan), fmt.Sprintf("The CE address %s is missing on %s, so nothing can come back to it.", ce, d.wan),
 			`Type "`+d.command()+`". If that says that another host on the link has the address, switch off the other MAP-E router of the line.`)
@@ -30,6 +28,12 @@ func (d *consult) ce() Finding {
 			fmt.Sprintf("The CE address %s is not what apply makes it, and this machine may use it for connections of its own.", ce), d.mend())
 	}
 	return good("%s is on %s", ce, d.wan)
+}
+
+// duplicate says whether somebody else on the line has the CE address.
+func (d *consult) duplicate() bool {
+	x, _ := d.difference("address " + d.line.Softwire.CE.String())
+	return strings.Contains(x.Before, "dadfailed")
 }
 
 // has says whether the WAN has an address.
