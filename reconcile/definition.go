@@ -115,12 +115,16 @@ func (h *Host) netplanFiles() ([]netplanFile, error) {
 		if err == nil {
 			err = unquoted(yaml.Unmarshal(data, &f))
 		}
-		if err != nil && h.Hidden != nil {
-			h.Hidden("file "+p, err)
-			continue
-		}
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", p, err)
+			passed := h.Broken
+			if errors.Is(err, fs.ErrPermission) {
+				passed = h.Hidden
+			}
+			if passed == nil {
+				return nil, fmt.Errorf("%s: %w", p, err)
+			}
+			passed("file "+p, err)
+			continue
 		}
 		files = append(files, f)
 	}

@@ -30,6 +30,9 @@ type Host struct {
 	// Hidden is told of every resource that the caller may not read, which
 	// Plan then takes for absent. nil: that is an error.
 	Hidden func(name string, err error)
+	// Broken is told of every netplan file that is none, and that is then passed
+	// over. nil: that is an error.
+	Broken func(name string, err error)
 
 	// HB46PP is how a line is asked for its rules; what it leaves open is found
 	// out.

@@ -70,6 +70,7 @@ func (o *options) linkFacts() (reconcile.Facts, error) {
 		return reconcile.Facts{}, err
 	}
 	h.Hidden = func(string, error) {}
+	h.Broken = h.Hidden
 	return reconcile.Gather(h)
 }
 

@@ -31,6 +31,7 @@ is left out with a warning.`,
 			h.Hidden = func(name string, err error) {
 				cmd.PrintErrf("warning: %s may not be read and is left out: %v\n", name, err)
 			}
+			h.Broken = passedOver(cmd)
 			if h.Privileged() != nil {
 				cmd.PrintErrln("warning: without root, what is in nf_tables is left out, and so is what only root may read of the files")
 			}

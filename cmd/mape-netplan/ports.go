@@ -68,6 +68,7 @@ func (o *options) lineOf(cmd *cobra.Command, suggest bool) (*reconcile.Host, *sc
 		return nil, nil, reconcile.Line{}, err
 	}
 	h.Hidden = func(string, error) {} // Its links say enough.
+	h.Broken = h.Hidden
 	facts, err := reconcile.Gather(h)
 	if err != nil {
 		return nil, nil, reconcile.Line{}, err

@@ -39,7 +39,8 @@ install are there, which would bring everything back, it refuses.`,
 // our files on it; the section, where there is one, only helps when those were
 // deleted by hand: its tunnel is ours whoever made it.
 func (o *options) nothing(cmd *cobra.Command, h *reconcile.Host) ([]reconcile.Resource, error) {
-	h.Hidden = func(name string, err error) { cmd.PrintErrf("warning: %s is passed over: %v\n", name, err) }
+	h.Hidden = passedOver(cmd)
+	h.Broken = h.Hidden
 	facts, err := reconcile.Gather(h)
 	if err != nil {
 		return nil, err
@@ -50,4 +51,9 @@ func (o *options) nothing(cmd *cobra.Command, h *reconcile.Host) ([]reconcile.Re
 		}
 	}
 	return reconcile.Compile(nil, facts), nil
+}
+
+// passedOver warns of what is not needed to go on.
+func passedOver(cmd *cobra.Command) func(string, error) {
+	return func(name string, err error) { cmd.PrintErrf("warning: %s is passed over: %v\n", name, err) }
 }
