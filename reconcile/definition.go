@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -20,6 +21,7 @@ type Definition struct {
 	ID         string         `json:"id"`
 	Interfaces []string       `json:"interfaces"` // the links it configures
 	Addresses  []netip.Prefix `json:"addresses,omitempty"`
+	Renderer   string         `json:"renderer,omitempty"` // "" is networkd
 }
 
 // network is the name of the file that netplan's generator makes of it for
@@ -62,6 +64,8 @@ type netplanDefinition struct {
 	SetName   string `yaml:"set-name"`
 	Match     *netplanMatch
 	Addresses []yaml.Node `yaml:"addresses"`
+	Renderer  yaml.Node   `yaml:"renderer"`
+	inherited string      // renderer of the section in the file that has it first
 	// Local and MTU are a tunnel's. Nodes, because a value that is no number
 	// must not hide the rest.
 	Local yaml.Node `yaml:"local"`
@@ -156,12 +160,29 @@ func (file netplanFile) each(f func(section, id string, d netplanDefinition)) {
 			continue // version, renderer: no definitions.
 		}
 		for id, n := range definitions {
-			var d netplanDefinition
+			d := netplanDefinition{inherited: scalar(definitions["renderer"])}
 			if (n.Kind != yaml.ScalarNode || n.Tag == "!!null") && n.Decode(&d) == nil { // A section may have a renderer as well.
 				f(section, id, d)
 			}
 		}
 	}
+}
+
+// renderer is what the last file says for whatever does not say its own.
+func renderer(files []netplanFile) string {
+	says := ""
+	for _, file := range files {
+		says = cmp.Or(scalar(file.Network["renderer"]), says)
+	}
+	return says
+}
+
+// scalar is the text of a node that is no list or mapping; "" is none.
+func scalar(n yaml.Node) string {
+	if n.Kind != yaml.ScalarNode {
+		return ""
+	}
+	return n.Value
 }
 
 // definitions merges the files by section and ID and finds the interfaces of
@@ -171,7 +192,13 @@ func definitions(files []netplanFile, links []Link) []Definition {
 	merged := map[key]netplanDefinition{}
 	for _, file := range files {
 		file.each(func(section, id string, d netplanDefinition) {
-			m := merged[key{section, id}]
+			m, known := merged[key{section, id}]
+			if !known {
+				m.inherited = d.inherited
+			}
+			if scalar(d.Renderer) != "" {
+				m.Renderer = d.Renderer
+			}
 			if d.SetName != "" {
 				m.SetName = d.SetName
 			}
@@ -183,8 +210,10 @@ func definitions(files []netplanFile, links []Link) []Definition {
 		})
 	}
 	var all []Definition
+	rest := renderer(files)
 	for k, m := range merged {
-		all = append(all, Definition{k.section, k.id, m.interfaces(k.id, links), m.prefixes()})
+		r := cmp.Or(scalar(m.Renderer), m.inherited, rest)
+		all = append(all, Definition{k.section, k.id, m.interfaces(k.id, links), m.prefixes(), r})
 	}
 	slices.SortFunc(all, func(a, b Definition) int {
 		return strings.Compare(a.Section+" "+a.ID, b.Section+" "+b.ID)

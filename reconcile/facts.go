@@ -27,6 +27,9 @@ type Facts struct {
 	// Netplan says that netplan is there, Networkd that systemd-networkd is.
 	Netplan  bool `json:"netplan"`
 	Networkd bool `json:"networkd"`
+	// Renderer is netplan's for definitions that have none of their own, such
+	// as that of our tunnel; "" is networkd.
+	Renderer string `json:"renderer,omitempty"`
 	// Definitions are netplan's, of every file but ours.
 	Definitions []Definition `json:"definitions,omitempty"`
 	// Owned is what earlier runs made, as far as their files tell.
@@ -91,7 +94,7 @@ func look(h *Host) (Facts, error) {
 	if err != nil {
 		return f, err
 	}
-	f.Definitions = definitions(files, f.Links)
+	f.Renderer, f.Definitions = renderer(files), definitions(files, f.Links)
 	if err := h.networkFiles(f.Links); err != nil {
 		return f, err
 	}

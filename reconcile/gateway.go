@@ -50,6 +50,9 @@ type Persist struct {
 // Resolve fits a section to a machine. An error of type schema.Problems is
 // about the section; one that is ErrNotYet may pass.
 func Resolve(c *schema.Config, f Facts) (*Gateway, error) {
+	if err := checkRenderer(c, f); err != nil {
+		return nil, err
+	}
 	line, err := Derive(c, f)
 	if err != nil {
 		return nil, err

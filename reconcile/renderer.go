@@ -1,0 +1,45 @@
+package reconcile
+
+import (
+	"cmp"
+	"fmt"
+
+	"mape-netplan/schema"
+)
+
+// networkManager is netplan's other renderer. It takes neither the lifetime of
+// an address nor the drop-ins that are networkd's, and so no tunnel of ours.
+const networkManager = "NetworkManager"
+
+// A WrongRenderer is the error that netplan leaves to NetworkManager what only
+// networkd can do.
+type WrongRenderer struct {
+	Link string // "" is whatever says nothing else, the tunnel among it
+}
+
+func (e WrongRenderer) Error() string {
+	if e.Link == "" {
+		return `netplan has NetworkManager configure whatever does not say otherwise, the tunnel too, and a gateway needs systemd-networkd for it; write "renderer: networkd" below "network:" in the netplan file that names NetworkManager`
+	}
+	return fmt.Sprintf(`netplan has NetworkManager configure %s, and a gateway needs systemd-networkd for it; write "renderer: networkd" below %[1]s in the netplan file that defines it`, e.Link)
+}
+
+// checkRenderer refuses what would fail once netplan generates from our file.
+// It needs no line.
+func checkRenderer(c *schema.Config, f Facts) error {
+	if !usesNetplan(c, f) {
+		return nil
+	}
+	if f.Renderer == networkManager {
+		return WrongRenderer{}
+	}
+	w, _ := wan(c, f)
+	names := []string{cmp.Or(w.Name, c.WAN)}
+	lan, _ := lan(c, f, names[0]) // What is wrong with them is said later.
+	for _, name := range append(names, lan...) {
+		if d, ok := f.definitionOf(name); ok && d.Renderer == networkManager {
+			return WrongRenderer{name}
+		}
+	}
+	return nil
+}
