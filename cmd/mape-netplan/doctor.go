@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -20,10 +21,10 @@ func (o *options) doctor() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Say why it does not work, and what to do",
-		Long: `Say why it does not work, and what to do: one line for each check, in the order
-in which a signal travels from the line to the LAN, then one sentence of diagnosis
-and one of advice. The first thing that is bad is the cause; what comes after it
-is not looked at. Nothing is changed.
+		Long: `Say why it does not work, and what to do: one line for each check, netplan's
+files first and then in the order in which a signal travels from the line to the
+LAN, then one sentence of diagnosis and one of advice. The first thing that is
+bad is the cause; what comes after it is not looked at. Nothing is changed.
 
 Without --probe nothing is sent, but for one question to the home gateway, over
 the line and to nobody else: whether it is the line's IPv4 router already
@@ -70,11 +71,16 @@ func (o *options) visit(cmd *cobra.Command, probe bool) (doctor.Report, error) {
 	if err := h.Privileged(); err != nil {
 		return doctor.Report{}, fmt.Errorf("doctor: %w", err)
 	}
+	var broken []string
+	h.Broken = func(name string, err error) {
+		why, _, _ := strings.Cut(err.Error(), ";") // What to do the doctor says.
+		broken = append(broken, name+" "+why)
+	}
 	facts, err := reconcile.Gather(h)
 	if err != nil {
 		return doctor.Report{}, err
 	}
-	with := doctor.Options{Watch: watched, Now: time.Now, Built: built(), Resolve: doctor.LineResolver}
+	with := doctor.Options{Watch: watched, Now: time.Now, Built: built(), Broken: broken, Resolve: doctor.LineResolver}
 	if probe {
 		with.Probe, with.Patience = doctor.Servers(c), doctor.Patience
 	}

@@ -24,12 +24,14 @@ type consult struct {
 	gErr    error
 }
 
-// checks are in the order in which a signal travels: from the line to the tunnel, through it, and on to the LAN. Whether
+// checks are in the order in which a signal travels: from the line to the tunnel, through it, and on to the LAN. What
+// configures the interfaces, without which nothing travels, comes first. Whether
 // answers come back is asked when everything is known that would keep them away.
 var checks = []struct {
 	name string
 	look func(*consult) Finding
 }{
+	{"netplan", (*consult).netplan},
 	{"link", (*consult).link},
 	{"router", (*consult).router},
 	{"address", (*consult).address},

@@ -25,6 +25,15 @@ func TestDiagnose(t *testing.T) {
 	}{
 		{"healthy", func(*patient) {}, "", OK, "Nothing is wrong: packets leave … answers come back", "--probe"},
 		{"never used", func(p *patient) { p.s.Tunnel.Total, p.s.Tunnel.Lately = Count{}, Count{} }, "", OK, "without sending", "--probe"},
+		{"a broken netplan file", func(p *patient) {
+			p.s.Broken = []string{"file /etc/netplan/70.yaml is not a netplan file, near line 2"}
+			p.s.Links[1].Up = false
+			p.noRouter()
+		}, "netplan", Bad, "The file /etc/netplan/70.yaml is not a netplan file, near line 2, so that", "netplan generate"},
+		{"NetworkManager", func(p *patient) { p.bare(); p.f.Renderer = "NetworkManager" }, "netplan", Bad, "Netplan has NetworkManager configure whatever … needs systemd-networkd for it.",
+			"Write \"renderer: networkd\" below \"network:\" … names NetworkManager. Then … netplan apply … mape-netplan install"},
+		{"NetworkManager on the WAN", func(p *patient) { p.f.Definitions[1].Renderer = "NetworkManager" }, "netplan", Bad, "Netplan has NetworkManager configure eth1", "below eth1"},
+		{"no netplan", func(p *patient) { p.f.Netplan, p.f.Definitions, p.f.Renderer = false, nil, "NetworkManager" }, "", OK, "Nothing is wrong", ""},
 		{"no interface", func(p *patient) { p.section = "mape: {wan: eth9}" }, "link", Bad, "no interface of that name", "eth0, eth1"},
 		{"switched off", func(p *patient) { p.s.Links[1].Up = false; p.noRouter() }, "link", Bad, "eth1 is switched off", "ip link set eth1 up"},
 		{"no link", func(p *patient) { p.s.Links[1].Carrier = false; p.noRouter() }, "link", Bad, "eth1 has no link", "cable"},
@@ -273,10 +282,10 @@ func TestCauseFirst(t *testing.T) {
 	p.differs("table ip mape", "")
 	p.s.Links[1].Carrier = false
 	r := p.report(t)
-	if !says(r.Diagnosis, "has no link") || r.Findings[0].State != Bad {
+	if !says(r.Diagnosis, "has no link") || r.Findings[1].State != Bad {
 		t.Error(r.Diagnosis)
 	}
-	for _, f := range r.Findings[1:] {
+	for _, f := range r.Findings[2:] {
 		if f.State != Skipped {
 			t.Errorf("%s is %s", f.Check, f.State)
 		}

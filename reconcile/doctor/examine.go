@@ -19,6 +19,8 @@ type Options struct {
 	Watch time.Duration
 	Now   func() time.Time
 	Built time.Time // when the program was; zero is not known
+	// Broken are the symptoms of that name, which whoever gathers the facts comes upon.
+	Broken []string
 	// Resolve asks the line's own resolvers for the addresses of a name.
 	Resolve func(ctx context.Context, h *reconcile.Host, wan reconcile.Link, name string) ([]netip.Addr, error)
 	// Probe are the servers that packets are sent to, and Patience how long each answer is waited for; nil sends none.
@@ -47,6 +49,7 @@ func Servers(c *schema.Config) []netip.AddrPort {
 // Examine gathers the symptoms of a machine. It changes nothing. What cannot be looked at is noted, and no reason to stop.
 func Examine(ctx context.Context, h *reconcile.Host, c *schema.Config, f reconcile.Facts, o Options) (Symptoms, error) {
 	e := examination{h: h, c: c, f: f, o: o}
+	e.s.Broken = o.Broken
 	first, err := e.counters()
 	e.note("tunnel", err)
 	begin := o.Now()

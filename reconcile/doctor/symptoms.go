@@ -15,6 +15,9 @@ import (
 
 // Symptoms are what the machine shows beyond its facts. They are plain data and marshal to JSON.
 type Symptoms struct {
+	// Broken are the netplan files that are none: "file /etc/netplan/a.yaml is not a netplan file".
+	Broken []string `json:"broken,omitempty"`
+
 	Links   []Link   `json:"links"`             // all of the facts'
 	Routers []Router `json:"routers,omitempty"` // the IPv6 default routes
 	Forward bool     `json:"ipv6_forwarding"`   // net.ipv6.conf.all.forwarding

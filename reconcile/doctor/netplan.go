@@ -1,0 +1,27 @@
+package doctor
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"mape-netplan/reconcile"
+)
+
+// netplan: can what configures the interfaces be read, and does it leave them to networkd?
+func (d *consult) netplan() Finding {
+	if len(d.s.Broken) > 0 {
+		seen := d.s.Broken[0]
+		return bad(seen, d.sentence("The "+seen+", so that netplan configures nothing at the next boot, and apply and install refuse"),
+			`"sudo netplan generate" says what is wrong with it. Correct it until that says nothing.`)
+	}
+	if wrong := (reconcile.WrongRenderer{}); errors.As(d.gErr, &wrong) {
+		what, advice, _ := strings.Cut(wrong.Error(), "; ")
+		return bad("renderer: NetworkManager", d.sentence(what),
+			d.sentence(advice)+fmt.Sprintf(` Then type "sudo systemctl enable --now systemd-networkd", "sudo netplan apply" and "%s".`, d.command()))
+	}
+	if !d.f.Netplan {
+		return skipped("it is not on this machine")
+	}
+	return good("its files can be read")
+}
