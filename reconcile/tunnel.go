@@ -116,7 +116,7 @@ func (t Tunnel) Write(_ context.Context, h *Host) error {
 	if link == nil {
 		err = h.Net.LinkAdd(t.ip6tnl())
 		if errors.Is(err, unix.EOPNOTSUPP) {
-			return errors.New("the kernel has no ip6_tunnel; load or install the module")
+			return errors.New(`the kernel has no ip6_tunnel; load the module with "sudo modprobe ip6_tunnel" (for a container, on its host), or boot a kernel that has it`)
 		}
 		// networkd, told by Write of its configuration, may have been faster.
 		if errors.Is(err, unix.EEXIST) {
