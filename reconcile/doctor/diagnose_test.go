@@ -121,6 +121,11 @@ func TestDiagnose(t *testing.T) {
 			p.bare()
 			p.s.Differences[0].Before = "inet6 x\ndadfailed: another host on the link has this address\n"
 		}, "CE address", Bad, "Another router … already has the CE address", "Switch off the other"},
+		{"nothing yet, another's mape0", func(p *patient) {
+			p.bare()
+			p.s.Tunnel = &Tunnel{EncapLimit: -1, MTU: 1500}
+			p.s.Differences = append(p.s.Differences, Difference{Name: "tunnel mape0", Error: "an interface of that name and of kind veth is there already; give the tunnel another name with mape.tunnel"})
+		}, "setup", Bad, "mape0 cannot be made or mended: an interface of that name and of kind veth is there already.", "another name … mape-netplan install"},
 		{"nothing yet, a rival", func(p *patient) {
 			p.bare()
 			p.f.Links[0].Default4, p.f.Links = new(int), p.f.Links[:2]

@@ -194,6 +194,21 @@ func TestLine(t *testing.T) {
 	})
 }
 
+// TestNameTaken: an interface of another kind has the tunnel's name.
+func TestNameTaken(t *testing.T) {
+	m := newMachine(t)
+	c, f := m.facts(t)
+	var s Symptoms
+	var err error
+	m.gw.do(func() { s, err = Examine(t.Context(), m.h, c, f, m.o) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := Conclude(Diagnose(c, f, s), s); !says(r.Diagnosis, "mape0 cannot be made or mended: an interface … of kind veth") {
+		t.Error(r.all())
+	}
+}
+
 // TestDuplicate: the kernel asks on the line whether somebody has the CE address, and somebody has.
 func TestDuplicate(t *testing.T) {
 	m := newMachine(t)

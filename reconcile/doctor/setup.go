@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"fmt"
 	"path"
 	"strings"
 )
@@ -56,7 +57,12 @@ func (d *consult) refused() (Finding, bool) {
 
 // setup: has the machine been made a gateway, and if not, could it be?
 func (d *consult) setup() Finding {
+	other, differs := d.difference("tunnel " + d.c.Tunnel)
 	switch {
+	case differs && other.Error != "": // Another's interface, as a rule.
+		what, _, _ := strings.Cut(other.Error, "; ")
+		return bad(d.c.Tunnel+": "+what, fmt.Sprintf("The tunnel %s cannot be made or mended: %s.", d.c.Tunnel, what),
+			`Give it another name with "tunnel:" in the section, or remove what has that name; then type "`+d.command()+`".`)
 	case d.s.Tunnel != nil || len(d.f.Owned.Files) > 0:
 		return good("this machine has been made the line's gateway")
 	case d.duplicate(): // The next check says more.

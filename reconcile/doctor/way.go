@@ -72,8 +72,6 @@ func (d *consult) tunnel() Finding {
 		return noModule()
 	case t == nil:
 		return bad("there is no "+name, fmt.Sprintf("The tunnel %s is missing.", name), d.last())
-	case differs && x.Error != "":
-		return bad(name+": "+x.Error, d.sentence("The tunnel "+name+" cannot be looked at: "+x.Error), "Give the tunnel another name with tunnel: in the section.")
 	case t.EncapLimit >= 0:
 		return bad(fmt.Sprintf("%s has encaplimit %d", name, t.EncapLimit),
 			fmt.Sprintf("Every packet of %s carries a destination options header (encaplimit %d), and providers' border relays drop such packets without a word%s.", name, t.EncapLimit, d.silence()),
