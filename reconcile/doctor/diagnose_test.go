@@ -135,6 +135,8 @@ func TestDiagnose(t *testing.T) {
 			p.s.Differences = append(p.s.Differences, Difference{Name: "file /etc/netplan/99-ipoe-gw.yaml", Error: "was not written by mape-netplan; move it away first"})
 		}, "setup", Bad, "refuses: file /etc/netplan/99-ipoe-gw.yaml was not written by mape-netplan", "mape-netplan install"},
 		{"nothing yet, no module", func(p *patient) { p.bare(); p.s.Module = "no" }, "setup", Bad, "no module ip6_tunnel", "modprobe"},
+		{"nothing yet, perhaps no module", func(p *patient) { p.bare(); p.s.Module = "" }, "setup", Bad, "has not been made its gateway yet", "mape-netplan install … If that says that the kernel has no ip6_tunnel … sudo modprobe ip6_tunnel … on its host"},
+		{"no tunnel, perhaps no module", func(p *patient) { p.s.Tunnel = nil }, "tunnel", Bad, "tunnel mape0 is missing", "modprobe ip6_tunnel"},
 		{"nothing yet, no networkd", func(p *patient) { p.bare(); p.f.Networkd = false }, "setup", Bad, "systemd-networkd … does not run", "enable --now systemd-networkd … mape-netplan install"},
 		{"nothing yet, a firewall", func(p *patient) {
 			p.bare()
@@ -165,7 +167,7 @@ func TestDiagnose(t *testing.T) {
 		}, "ports", Bad, "port set is exhausted", ""},
 		{"no route to the relay", func(p *patient) { p.s.Relay = &Path{Error: "network is unreachable"} }, "border relay", Bad, "border relay … is unreachable", "ip -6 route get " + brText},
 		{"relay elsewhere", func(p *patient) { p.s.Relay.Link = "wg0" }, "border relay", Bad, "leave through wg0", "VPN"},
-		{"no tunnel", func(p *patient) { p.s.Tunnel = nil }, "tunnel", Bad, "tunnel mape0 is missing", "apply"},
+		{"no tunnel", func(p *patient) { p.s.Tunnel, p.s.Module = nil, "yes" }, "tunnel", Bad, "tunnel mape0 is missing", "apply"},
 		{"no tunnel, no module", func(p *patient) { p.s.Tunnel, p.s.Module = nil, "no" }, "tunnel", Bad, "no module ip6_tunnel", "modprobe"},
 		{"header", func(p *patient) {
 			p.s.Tunnel.EncapLimit, p.s.Tunnel.Lately = 4, Count{0, 12}

@@ -62,7 +62,7 @@ func (p *patient) noRouter() {
 
 // bare takes away what apply and install made.
 func (p *patient) bare() {
-	p.s.Tunnel, p.f.Owned = nil, reconcile.Owned{}
+	p.s.Tunnel, p.f.Owned, p.s.Module = nil, reconcile.Owned{}, "yes"
 	p.s.Units = []cloudinit.State{{Name: cloudinit.GuardUnit, Active: "inactive"}, {Name: cloudinit.WatchUnit, Active: "inactive"}}
 	p.differs("address "+ceText+" dev eth1", "")
 }

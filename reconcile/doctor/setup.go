@@ -90,5 +90,20 @@ func (d *consult) ready() Finding {
 		f.Advice += ` Then type "` + d.command() + `".`
 		return f
 	}
-	return bad("nothing has been set up yet", "The line is there, and this machine has not been made its gateway yet.", d.mend())
+	return bad("nothing has been set up yet"+d.maybeNoModule(), "The line is there, and this machine has not been made its gateway yet.", d.mend()+d.maybeLoad())
+}
+
+// maybeNoModule and maybeLoad are what is seen, and to be done, where nothing tells whether the kernel can make a tunnel.
+func (d *consult) maybeNoModule() string {
+	if d.s.Module != "" {
+		return ""
+	}
+	return ", and it is not known whether the kernel has " + tunnelModule
+}
+
+func (d *consult) maybeLoad() string {
+	if d.s.Module != "" {
+		return ""
+	}
+	return ` If that says that the kernel has no ` + tunnelModule + `, as in a container, type "sudo modprobe ` + tunnelModule + `", in a container on its host.`
 }

@@ -71,7 +71,7 @@ func (d *consult) tunnel() Finding {
 	case t == nil && d.s.Module == "no":
 		return noModule()
 	case t == nil:
-		return bad("there is no "+name, fmt.Sprintf("The tunnel %s is missing.", name), d.last())
+		return bad("there is no "+name+d.maybeNoModule(), fmt.Sprintf("The tunnel %s is missing.", name), d.last()+d.maybeLoad())
 	case t.EncapLimit >= 0:
 		return bad(fmt.Sprintf("%s has encaplimit %d", name, t.EncapLimit),
 			fmt.Sprintf("Every packet of %s carries a destination options header (encaplimit %d), and providers' border relays drop such packets without a word%s.", name, t.EncapLimit, d.silence()),
