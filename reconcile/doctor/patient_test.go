@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -82,4 +83,59 @@ func (p *patient) report(t *testing.T) Report {
 		t.Fatal(err)
 	}
 	return Conclude(Diagnose(c, p.f, p.s), p.s)
+}
+
+// An ailment is a way in which a machine is sick, the check that names it, how bad it is, and words of the sentences.
+type ailment struct {
+	name      string
+	sick      func(*patient)
+	check     string
+	state     State
+	diagnosis string // words, in order
+	advice    string
+}
+
+// diagnose has each of them found.
+func diagnose(t *testing.T, all []ailment) {
+	t.Helper()
+	for _, test := range all {
+		t.Run(test.name, func(t *testing.T) {
+			p := healthy()
+			test.sick(p)
+			r := p.report(t)
+			check, state := "", OK
+			for _, f := range r.Findings {
+				if f.State == Bad || f.State == Warn {
+					check, state = f.Check, f.State
+					break
+				}
+			}
+			if check != test.check || state != test.state || r.OK != (test.state != Bad) {
+				t.Errorf("%q is %s, ok %v; want %q %s", check, state, r.OK, test.check, test.state)
+			}
+			if !says(r.Diagnosis, test.diagnosis) || !says(r.Advice, test.advice) {
+				t.Errorf("diagnosis: %s\nadvice: %s\nwant %q, %q", r.Diagnosis, r.Advice, test.diagnosis, test.advice)
+			}
+			if len(r.Findings) != len(checks) {
+				t.Errorf("%d findings of %d checks", len(r.Findings), len(checks))
+			}
+			for _, s := range []string{r.Diagnosis, r.Advice} {
+				if !strings.HasSuffix(s, ".") || strings.Contains(s, "..") && !strings.Contains(s, "…") || strings.ContainsAny(s, "\n\t") || strings.Contains(s, "%!") || strings.Contains(s, "link set any") {
+					t.Errorf("no sentence: %s", s)
+				}
+			}
+		})
+	}
+}
+
+// says finds words in order; … stands for others between them.
+func says(text, words string) bool {
+	for _, w := range strings.Split(words, " … ") {
+		_, after, ok := strings.Cut(text, w)
+		if !ok {
+			return false
+		}
+		text = after
+	}
+	return true
 }

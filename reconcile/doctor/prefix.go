@@ -31,10 +31,47 @@ func (d *consult) address() Finding {
 		return bad("no prefix has been delegated to "+d.wan, fmt.Sprintf("The line's DHCPv6 server has delegated no prefix to %s, and the section says wan-prefix: pd.", d.wan),
 			`A line delegates to one router only: switch the other one off and wait until its lease has ended, or write "wan-prefix: auto" if the line is one that announces its prefix.`)
 	}
-	has := d.addresses()
+	if f, ok := d.elsewhere(); ok {
+		return f
+	}
+	has := d.addresses(d.wan)
 	return bad(fmt.Sprintf("%s has %s", d.wan, has),
 		fmt.Sprintf("%s: %s has %s.", d.noPrefix(), d.wan, has),
 		`If the line gives its prefix by DHCPv6 (ひかり電話 without a home gateway, フレッツ光クロス), write "wan-prefix: pd" into the section and type "`+d.command()+`"; if the provider told you the prefix, write it as "prefix:".`)
+}
+
+// elsewhere is address where another interface than what is taken for the WAN has a prefix that a rule covers.
+func (d *consult) elsewhere() (Finding, bool) {
+	taken := d.wan
+	if l, err := reconcile.WAN(d.c, d.f); err == nil {
+		taken = l.Name // Not where an earlier run put the CE address.
+	}
+	for _, l := range d.f.Links {
+		if l.Name == taken || l.Loopback || l.Name == d.c.Tunnel {
+			continue
+		}
+		there := *d.c
+		there.WAN = l.Name
+		line, err := reconcile.Derive(&there, d.f)
+		all := prefixes(&there, d.f, false)
+		if err != nil || len(all) == 0 {
+			continue
+		}
+		whose := "the section's rule"
+		if line.Provider != "" {
+			whose = "a rule of " + line.Provider
+		}
+		has := d.addresses(taken)
+		f := bad(fmt.Sprintf("%s has %s, and %s has %s", taken, has, l.Name, all[0]),
+			fmt.Sprintf("The line is at %s, which has %s, and %s covers that; %s, which is taken for it, has %s.", l.Name, all[0], whose, taken, has),
+			d.sentence(d.name(l.Name)))
+		if d.c.WAN == "" {
+			f.Diagnosis = strings.Replace(f.Diagnosis, "which is taken for it", "which is taken for the WAN by its IPv6 default route", 1)
+			f.Advice += fmt.Sprintf(` And remove the IPv6 default route of %s, or what announces itself there: "ip -6 route show default".`, taken)
+		}
+		return f, true
+	}
+	return Finding{}, false
 }
 
 // noPrefix says who has given none.
@@ -50,7 +87,7 @@ func (d *consult) noPrefix() string {
 }
 
 // addresses are those of a WAN on which none tells the prefix, and why.
-func (d *consult) addresses() string {
+func (d *consult) addresses(wan string) string {
 	var all []string
 	known, _ := reconcile.Candidates(d.c, d.f)
 	for _, c := range known {
@@ -61,7 +98,7 @@ func (d *consult) addresses() string {
 	switch {
 	case len(all) > 0:
 		return strings.Join(all[:min(3, len(all))], ", and ")
-	case d.linkOf(d.wan).LinkLocal:
+	case d.linkOf(wan).LinkLocal:
 		return "only its link-local address"
 	}
 	return "no IPv6 address at all"

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"mape-netplan/reconcile"
+	"mape-netplan/reconcile/nft"
 )
 
 // below is an examination of a directory with these files, which has no kernel but a release.
@@ -56,4 +57,35 @@ func TestModule(t *testing.T) {
 			t.Errorf("%s: %q, want %q", test.name, got, test.want)
 		}
 	}
+}
+
+// TestDiagnoseSetup is TestDiagnose for machines on which nothing has been set up.
+func TestDiagnoseSetup(t *testing.T) {
+	diagnose(t, []ailment{
+		{"nothing yet", (*patient).bare, "setup", Bad, "has not been made its gateway yet", "mape-netplan install"},
+		{"nothing yet, a duplicate", func(p *patient) {
+			p.bare()
+			p.s.Differences[0].Before = "inet6 x\ndadfailed: another host on the link has this address\n"
+		}, "CE address", Bad, "Another router … already has the CE address", "Switch off the other"},
+		{"nothing yet, another's mape0", func(p *patient) {
+			p.bare()
+			p.s.Tunnel = &Tunnel{EncapLimit: -1, MTU: 1500}
+			p.s.Differences = append(p.s.Differences, Difference{Name: "tunnel mape0", Error: "an interface of that name and of kind veth is there already; give the tunnel another name with mape.tunnel"})
+		}, "setup", Bad, "mape0 cannot be made or mended: an interface of that name and of kind veth is there already.", "another name … mape-netplan install"},
+		{"nothing yet, a rival", func(p *patient) {
+			p.bare()
+			p.f.Links[0].Default4, p.f.Links = new(int), p.f.Links[:2]
+		}, "setup", Bad, "Another IPv4 default route wins … eth0", "metric of 100 … mape-netplan install"},
+		{"nothing yet, another's file", func(p *patient) {
+			p.bare()
+			p.s.Differences = append(p.s.Differences, Difference{Name: "file /etc/netplan/99-ipoe-gw.yaml", Error: "was not written by mape-netplan; move it away first"})
+		}, "setup", Bad, "refuses: file /etc/netplan/99-ipoe-gw.yaml was not written by mape-netplan", "mape-netplan install"},
+		{"nothing yet, no module", func(p *patient) { p.bare(); p.s.Module = "no" }, "setup", Bad, "no module ip6_tunnel", "modprobe"},
+		{"nothing yet, perhaps no module", func(p *patient) { p.bare(); p.s.Module = "" }, "setup", Bad, "has not been made its gateway yet", "mape-netplan install … If that says that the kernel has no ip6_tunnel … sudo modprobe ip6_tunnel … on its host"},
+		{"nothing yet, no networkd", func(p *patient) { p.bare(); p.f.Networkd = false }, "setup", Bad, "systemd-networkd … does not run", "enable --now systemd-networkd … mape-netplan install"},
+		{"nothing yet, a firewall", func(p *patient) {
+			p.bare()
+			p.f.Foreign.Chains = []nft.ForeignChain{{Family: "inet", Table: "filter", Name: "forward", Type: "filter", Hook: "forward", Drop: true}}
+		}, "setup", Bad, "Another firewall … table inet filter, chain forward", "Then type \"sudo mape-netplan install\""},
+	})
 }
