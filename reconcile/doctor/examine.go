@@ -68,6 +68,12 @@ func Examine(ctx context.Context, h *reconcile.Host, c *schema.Config, f reconci
 	}
 	e.s.Units, err = cloudinit.States(ctx, e.h)
 	e.note("units", err)
+	switch {
+	case !h.Booted():
+		e.s.NoSystemd = "systemd does not run this machine"
+	case err != nil:
+		e.s.NoSystemd = err.Error()
+	}
 	e.s.Home = e.home(ctx)
 	e.s.Tracked = e.tracked()
 	e.s.Clock = e.clock()

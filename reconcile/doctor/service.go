@@ -13,7 +13,7 @@ func (d *consult) installed() bool {
 
 // command is what makes the machine what the section says, and keeps it so.
 func (d *consult) command() string {
-	if d.s.Units == nil {
+	if d.s.Units == nil || d.s.NoSystemd != "" {
 		return "sudo mape-netplan apply"
 	}
 	if !d.installed() {

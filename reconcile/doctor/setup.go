@@ -82,6 +82,10 @@ func (d *consult) ready() Finding {
 	if d.s.Module == "no" {
 		return noModule()
 	}
+	if d.s.NoSystemd != "" {
+		return bad(d.s.NoSystemd, "Nothing has been set up yet, and the service cannot be: "+d.s.NoSystemd+".",
+			"Boot this machine, or the container, with systemd as its init, and have systemd-networkd configure "+d.wan+`; then type "sudo mape-netplan install".`)
+	}
 	if !d.f.Networkd {
 		return bad("systemd-networkd does not run", "Nothing has been set up yet, and systemd-networkd, which keeps the addresses and the tunnel, does not run.",
 			`Type "sudo systemctl enable --now systemd-networkd", and have it configure `+d.wan+` (in netplan, renderer: networkd); then type "`+d.command()+`".`)

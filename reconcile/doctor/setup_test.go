@@ -82,6 +82,14 @@ func TestDiagnoseSetup(t *testing.T) {
 		}, "setup", Bad, "refuses: file /etc/netplan/99-ipoe-gw.yaml was not written by mape-netplan", "mape-netplan install"},
 		{"nothing yet, no module", func(p *patient) { p.bare(); p.s.Module = "no" }, "setup", Bad, "no module ip6_tunnel", "modprobe"},
 		{"nothing yet, perhaps no module", func(p *patient) { p.bare(); p.s.Module = "" }, "setup", Bad, "has not been made its gateway yet", "mape-netplan install … If that says that the kernel has no ip6_tunnel … sudo modprobe ip6_tunnel … on its host"},
+		{"nothing yet, no systemd", func(p *patient) {
+			p.bare()
+			p.f.Networkd, p.s.NoSystemd = false, "systemd does not run this machine"
+		}, "setup", Bad, "the service cannot be: systemd does not run this machine.", "systemd as its init … eth1 … mape-netplan install"},
+		{"nothing yet, no answer of systemd", func(p *patient) {
+			p.bare()
+			p.f.Networkd, p.s.Units, p.s.NoSystemd = false, nil, "unit mape-netplan.service: systemd does not answer: dial unix /run/systemd/private: connect: no such file or directory"
+		}, "setup", Bad, "the service cannot be: unit mape-netplan.service: systemd does not answer", "systemd as its init"},
 		{"nothing yet, no networkd", func(p *patient) { p.bare(); p.f.Networkd = false }, "setup", Bad, "systemd-networkd … does not run", "enable --now systemd-networkd … mape-netplan install"},
 		{"nothing yet, a firewall", func(p *patient) {
 			p.bare()

@@ -33,11 +33,13 @@ type Symptoms struct {
 	// Differences are what apply would change.
 	Differences []Difference `json:"differences,omitempty"`
 	// Units are those that install makes.
-	Units   []cloudinit.State `json:"units,omitempty"`
-	Ports   *Ports            `json:"ports,omitempty"`
-	Tracked Tracked           `json:"tracked"`
-	Clock   Clock             `json:"clock"`
-	Probe   *Probe            `json:"probe,omitempty"` // nil: not asked for
+	Units []cloudinit.State `json:"units,omitempty"`
+	// NoSystemd says why no unit can be started; "" is that they can.
+	NoSystemd string  `json:"no_systemd,omitempty"`
+	Ports     *Ports  `json:"ports,omitempty"`
+	Tracked   Tracked `json:"tracked"`
+	Clock     Clock   `json:"clock"`
+	Probe     *Probe  `json:"probe,omitempty"` // nil: not asked for
 	// Unread are the things that could not be looked at, and why.
 	Unread []string `json:"unread,omitempty"`
 }
