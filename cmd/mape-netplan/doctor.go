@@ -81,6 +81,7 @@ func (o *options) visit(cmd *cobra.Command, probe bool) (doctor.Report, error) {
 		return doctor.Report{}, err
 	}
 	with := doctor.Options{Watch: watched, Now: time.Now, Built: built(), Broken: broken, Resolve: doctor.LineResolver}
+	_, with.Refusal = o.units()
 	if probe {
 		with.Probe, with.Patience = doctor.Servers(c), doctor.Patience
 	}

@@ -21,6 +21,8 @@ type Options struct {
 	Built time.Time // when the program was; zero is not known
 	// Broken are the symptoms of that name, which whoever gathers the facts comes upon.
 	Broken []string
+	// Refusal is install's for the program and the section as they are given now; nil is none.
+	Refusal error
 	// Resolve asks the line's own resolvers for the addresses of a name.
 	Resolve func(ctx context.Context, h *reconcile.Host, wan reconcile.Link, name string) ([]netip.Addr, error)
 	// Probe are the servers that packets are sent to, and Patience how long each answer is waited for; nil sends none.
@@ -49,7 +51,9 @@ func Servers(c *schema.Config) []netip.AddrPort {
 // Examine gathers the symptoms of a machine. It changes nothing. What cannot be looked at is noted, and no reason to stop.
 func Examine(ctx context.Context, h *reconcile.Host, c *schema.Config, f reconcile.Facts, o Options) (Symptoms, error) {
 	e := examination{h: h, c: c, f: f, o: o}
-	e.s.Broken = o.Broken
+	if e.s.Broken = o.Broken; o.Refusal != nil {
+		e.s.Refusal = o.Refusal.Error()
+	}
 	first, err := e.counters()
 	e.note("tunnel", err)
 	begin := o.Now()

@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"slices"
+	"strings"
 
 	"mape-netplan/cloudinit"
 )
@@ -38,8 +39,12 @@ func (d *consult) service() Finding {
 		return skipped("not known%s", d.why("units"))
 	}
 	if !cloudinit.Installed(d.s.Units) {
+		advice := `Type "sudo mape-netplan install".`
+		if d.s.Refusal != "" {
+			advice = d.sentence("install would refuse now: "+d.s.Refusal) + " After that " + strings.ToLower(advice[:1]) + advice[1:]
+		}
 		return warning("not installed", "The service is not installed, so nothing keeps the gateway: after a boot the tunnel comes up without NAT, and packets leave with private addresses.",
-			`Type "sudo mape-netplan install".`)
+			advice)
 	}
 	if f := cloudinit.FaultOf(d.s.Units); f != nil {
 		return warning(f.Seen, f.Diagnosis, f.Advice)

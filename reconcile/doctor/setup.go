@@ -94,6 +94,10 @@ func (d *consult) ready() Finding {
 		f.Advice += ` Then type "` + d.command() + `".`
 		return f
 	}
+	if d.s.Refusal != "" && !d.installed() {
+		return bad("install would refuse", d.sentence("The line is there, and install would refuse: "+d.s.Refusal),
+			`Do what it says there; then type "`+d.command()+`".`)
+	}
 	return bad("nothing has been set up yet"+d.maybeNoModule(), "The line is there, and this machine has not been made its gateway yet.", d.mend()+d.maybeLoad())
 }
 

@@ -82,6 +82,10 @@ func TestDiagnoseSetup(t *testing.T) {
 		}, "setup", Bad, "refuses: file /etc/netplan/99-ipoe-gw.yaml was not written by mape-netplan", "mape-netplan install"},
 		{"nothing yet, no module", func(p *patient) { p.bare(); p.s.Module = "no" }, "setup", Bad, "no module ip6_tunnel", "modprobe"},
 		{"nothing yet, perhaps no module", func(p *patient) { p.bare(); p.s.Module = "" }, "setup", Bad, "has not been made its gateway yet", "mape-netplan install … If that says that the kernel has no ip6_tunnel … sudo modprobe ip6_tunnel … on its host"},
+		{"nothing yet, run from /tmp", func(p *patient) {
+			p.bare()
+			p.s.Refusal = "the units could not run /tmp/mape-netplan: they see nothing below /tmp, or not at every boot; install it first: sudo install -m 755 /tmp/mape-netplan /usr/local/bin/mape-netplan, and run that"
+		}, "setup", Bad, "install would refuse: the units could not run /tmp/mape-netplan … sudo install -m 755", "Do what it says there; then type \"sudo mape-netplan install\"."},
 		{"nothing yet, no systemd", func(p *patient) {
 			p.bare()
 			p.f.Networkd, p.s.NoSystemd = false, "systemd does not run this machine"

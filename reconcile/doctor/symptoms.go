@@ -34,6 +34,8 @@ type Symptoms struct {
 	Differences []Difference `json:"differences,omitempty"`
 	// Units are those that install makes.
 	Units []cloudinit.State `json:"units,omitempty"`
+	// Refusal is why install would refuse what it is to give the units, and what to do; "" is that it would not.
+	Refusal string `json:"refusal,omitempty"`
 	// NoSystemd says why no unit can be started; "" is that they can.
 	NoSystemd string  `json:"no_systemd,omitempty"`
 	Ports     *Ports  `json:"ports,omitempty"`
