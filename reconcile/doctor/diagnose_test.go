@@ -21,6 +21,7 @@ func TestDiagnose(t *testing.T) {
 			p.s.Links[1].Up = false
 			p.noRouter()
 		}, "netplan", Bad, "The file /etc/netplan/70.yaml is not a netplan file, near line 2, so that", "netplan generate"},
+		{"a netplan file with an unknown key", func(p *patient) { p.s.Stops = "/etc/netplan/70.yaml, line 2" }, "netplan", Bad, "generator stops at /etc/netplan/70.yaml, line 2, so that netplan configures nothing", "netplan generate"},
 		{"NetworkManager", func(p *patient) { p.bare(); p.f.Renderer = "NetworkManager" }, "netplan", Bad, "Netplan has NetworkManager configure whatever … needs systemd-networkd for it.",
 			"Write \"renderer: networkd\" below \"network:\" … names NetworkManager. Then … netplan apply … mape-netplan install"},
 		{"NetworkManager on the WAN", func(p *patient) { p.f.Definitions[1].Renderer = "NetworkManager" }, "netplan", Bad, "Netplan has NetworkManager configure eth1", "below eth1"},

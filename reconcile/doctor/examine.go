@@ -54,6 +54,9 @@ func Examine(ctx context.Context, h *reconcile.Host, c *schema.Config, f reconci
 	if e.s.Broken = o.Broken; o.Refusal != nil {
 		e.s.Refusal = o.Refusal.Error()
 	}
+	var err error
+	e.s.Stops, err = h.TryGenerate(ctx)
+	e.note("netplan", err)
 	first, err := e.counters()
 	e.note("tunnel", err)
 	begin := o.Now()

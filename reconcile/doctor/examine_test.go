@@ -209,6 +209,21 @@ func TestNameTaken(t *testing.T) {
 	}
 }
 
+// TestStops: netplan's own generator refuses a file.
+func TestStops(t *testing.T) {
+	if _, err := os.Stat("/usr/libexec/netplan/generate"); err != nil {
+		needTool(t, "/usr/lib/netplan/generate")
+	}
+	m := newMachine(t)
+	if err := m.h.Root.MkdirAll("etc/netplan", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.h.Root.WriteFile("etc/netplan/a.yaml", []byte("network: {ethernets: {eth9: {hush: 1}}}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	m.is(t, Bad, "netplan", "stops at /etc/netplan/a.yaml, line 1")
+}
+
 // TestDuplicate: the kernel asks on the line whether somebody has the CE address, and somebody has.
 func TestDuplicate(t *testing.T) {
 	m := newMachine(t)

@@ -10,10 +10,14 @@ import (
 
 // netplan: can what configures the interfaces be read, and does it leave them to networkd?
 func (d *consult) netplan() Finding {
-	if len(d.s.Broken) > 0 {
+	const advice = `"sudo netplan generate" says what is wrong with it. Correct it until that says nothing.`
+	switch {
+	case len(d.s.Broken) > 0:
 		seen := d.s.Broken[0]
-		return bad(seen, d.sentence("The "+seen+", so that netplan configures nothing at the next boot, and apply and install refuse"),
-			`"sudo netplan generate" says what is wrong with it. Correct it until that says nothing.`)
+		return bad(seen, d.sentence("The "+seen+", so that netplan configures nothing at the next boot, and apply and install refuse"), advice)
+	case d.s.Stops != "":
+		return bad("its generator stops at "+d.s.Stops,
+			d.sentence("Netplan's generator stops at "+d.s.Stops+", so that netplan configures nothing at the next boot, and apply and install fail"), advice)
 	}
 	if wrong := (reconcile.WrongRenderer{}); errors.As(d.gErr, &wrong) {
 		what, advice, _ := strings.Cut(wrong.Error(), "; ")

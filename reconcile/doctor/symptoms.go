@@ -17,6 +17,8 @@ import (
 type Symptoms struct {
 	// Broken are the netplan files that are none: "file /etc/netplan/a.yaml is not a netplan file".
 	Broken []string `json:"broken,omitempty"`
+	// Stops is where netplan's generator stops in its files; "" is nowhere, as far as is known.
+	Stops string `json:"netplan_stops,omitempty"`
 
 	Links   []Link   `json:"links"`             // all of the facts'
 	Routers []Router `json:"routers,omitempty"` // the IPv6 default routes
