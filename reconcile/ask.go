@@ -54,6 +54,9 @@ type Request struct {
 // what it has when it takes another, and the server (measured: Kea) answers
 // NoPrefixAvail to that one until the lease ends. The file that asks is the
 // memory of this.
+//
+// A file that is lost, or was taken back a moment ago, is no reason to think
+// that what is there came without us: networkd's client has our DUID then.
 func (p *Persist) identify(f Facts) {
 	if !p.Ask {
 		return
@@ -63,7 +66,26 @@ func (p *Persist) identify(f Facts) {
 		p.KeepsDUID = f.Owned.Requests[i].KeepsDUID
 		return
 	}
-	p.KeepsDUID = slices.ContainsFunc(f.Delegations, func(d Delegation) bool { return d.Link == p.Link || d.Link == "" })
+	link, _ := f.Link(p.Link)
+	if link.DUIDType != "" && f.cameBy(p.Link) {
+		p.KeepsDUID = link.DUIDType != linkLayer
+		return
+	}
+	// The link may have had another .network file when ours was made. Without
+	// that, and where the DUID is not known, ours is the safer one: should it be
+	// the wrong one, the prefix comes when the lease ends, while to a DUID of
+	// another type an NTT server would never answer, and the file that we write
+	// now would keep it for good.
+	if i := slices.IndexFunc(f.Owned.Requests, func(r Request) bool { return len(f.configuredBy(r.File)) == 0 }); i >= 0 {
+		p.KeepsDUID = f.Owned.Requests[i].KeepsDUID
+	}
+}
+
+// cameBy says whether a delegation came by a link. One of which that is not
+// known did not where another line is there that it may have come by.
+func (f Facts) cameBy(link string) bool {
+	another := slices.ContainsFunc(f.Links, func(l Link) bool { return l.Name != link && l.Default6 != nil })
+	return slices.ContainsFunc(f.Delegations, func(d Delegation) bool { return d.Link == link || d.Link == "" && !another })
 }
 
 // Ask has networkd ask for the prefix that the section wants, if it does not

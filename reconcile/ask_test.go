@@ -22,6 +22,7 @@ type daemon struct {
 	says252 bool
 	denies  bool   // a prefix
 	managed bool   // a router has the M flag: networkd asks without our drop-in as well
+	late    bool   // it has not come to what it was told yet
 	lease   string // the DUID to which the server has given its only prefix
 	reloads int
 	index   int
@@ -34,6 +35,9 @@ const (
 
 func (d *daemon) Reload(context.Context) error {
 	d.reloads++
+	if d.late {
+		return nil
+	}
 	data, _ := os.ReadFile(filepath.Join(d.dir, askingDropIn))
 	text := "NETWORK_FILE=" + askingWAN + "\n"
 	if !d.says252 {

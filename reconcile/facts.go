@@ -59,6 +59,9 @@ type Link struct {
 	Default6 *int `json:"default6,omitempty"`
 	// NetworkFile is the .network file that networkd configures it by.
 	NetworkFile string `json:"network_file,omitempty"`
+	// DUIDType is of the DUID by which networkd's DHCPv6 client asks here, in
+	// networkd's words, such as "DUID-LL" or "DUID-EN/Vendor"; "" is not known.
+	DUIDType string `json:"duid_type,omitempty"`
 }
 
 // Gather looks at the machine.

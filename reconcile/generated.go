@@ -148,8 +148,19 @@ func (h *Host) isOutdated(m Managed, index int) bool {
 	if err == nil && string(data) != m.Data {
 		return true
 	}
-	id, told := h.linkState(index, "DHCP6_CLIENT_DUID")
-	return told && strings.Contains(m.Data, linkLayerText) && !strings.HasPrefix(id, "DUID-LL:")
+	kind := h.duidType(index)
+	return kind != "" && strings.Contains(m.Data, linkLayerText) && kind != linkLayer
+}
+
+// linkLayer is the type of DUID that linkLayerText has networkd ask by.
+const linkLayer = "DUID-LL"
+
+// duidType is the type of the DUID by which networkd's DHCPv6 client of a link
+// asks; "" is not known.
+func (h *Host) duidType(index int) string {
+	id, _ := h.linkState(index, "DHCP6_CLIENT_DUID") // "DUID-LL:0001bc2411000002"
+	kind, _, _ := strings.Cut(id, ":")
+	return kind
 }
 
 // Write has networkd read its files again, which configures the links whose

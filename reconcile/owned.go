@@ -183,8 +183,9 @@ func (f Facts) configuredBy(dropIn string) (links []string) {
 	return links
 }
 
-// networkFiles finds the .network file of each link: networkd tells, and where
-// it does not run, the first file whose [Match] names the link.
+// networkFiles finds the .network file of each link: networkd tells, and by
+// which DUID it asks there. Where it does not run, it is the first file whose
+// [Match] names the link.
 func (h *Host) networkFiles(links []Link) error {
 	files, err := h.networkUnits()
 	if err != nil {
@@ -192,7 +193,10 @@ func (h *Host) networkFiles(links []Link) error {
 	}
 	for i, l := range links {
 		if h.Bus != nil && l.Index > 0 {
-			links[i].NetworkFile, _ = h.linkState(l.Index, "NETWORK_FILE")
+			var configured bool
+			if links[i].NetworkFile, configured = h.linkState(l.Index, "NETWORK_FILE"); configured {
+				links[i].DUIDType = h.duidType(l.Index)
+			}
 			continue
 		}
 		for _, p := range files {
