@@ -68,8 +68,9 @@ func (c Client) Ask(ctx context.Context, q Question) (Answer, error) {
 	}
 	answer, err := c.fetch(ctx, record, q)
 	if err != nil {
-		return Answer{}, &Failure{Silent, hushed(err)}
+		return Answer{}, &Failure{Silent, q.secrets().hushError(err)}
 	}
+	q.secrets().hushReply(answer.Reply)
 	return answer, nil
 }
 

@@ -1,7 +1,6 @@
 package hb46pp
 
 import (
-	"errors"
 	"fmt"
 	"net/url"
 	"regexp"
@@ -107,18 +106,6 @@ func (q Question) check() error {
 		return err
 	}
 	return q.Credentials.check()
-}
-
-// secretPairs are the parameters that are between the user and the server.
-var secretPairs = regexp.MustCompile(`\b(token|user|pass)=[0-9A-Za-z_-]+`)
-
-// hushed is an error of asking without what the server was told and may have sent back, as one does that answers with
-// the request.
-func hushed(err error) error {
-	if text := err.Error(); secretPairs.MatchString(text) {
-		return errors.New(secretPairs.ReplaceAllString(text, "$1=***"))
-	}
-	return err
 }
 
 // parameters are the keys of a request. In a URL that the line names, ours go before its own.
