@@ -1,6 +1,7 @@
 package cloudinit
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"syscall"
@@ -28,16 +29,33 @@ func trusted(program string) error {
 	}
 	for _, dir := range passed {
 		s, err := stat(dir)
+		if err != nil {
+			return err
+		}
+		listed, err := hasACL(dir)
 		switch {
 		case err != nil:
 			return err
 		case s.Uid != 0:
 			return fmt.Errorf("%s could be replaced, which root would run at every boot: the directory %s belongs to user %d and not to root; sudo chown root %s%s", program, dir, s.Uid, dir, elsewhere(program))
-		case s.Mode&0o002 != 0 || s.Mode&0o020 != 0 && s.Gid != 0 && s.Gid != staff:
+		case s.Mode&0o002 != 0 || s.Mode&0o020 != 0 && (listed || s.Gid != 0 && s.Gid != staff):
 			return fmt.Errorf("%s could be replaced, which root would run at every boot: others than its owner may write the directory %s; sudo chmod go-w %s%s", program, dir, dir, elsewhere(program))
 		}
 	}
 	return nil
+}
+
+// hasACL says whether a file has an access control list (acl(5)). The bits of its
+// group are the most then that anybody has whom the list names.
+func hasACL(name string) (bool, error) {
+	_, err := syscall.Getxattr(name, "system.posix_acl_access", nil)
+	switch {
+	case errors.Is(err, syscall.ENODATA), errors.Is(err, syscall.EOPNOTSUPP):
+		return false, nil
+	case err != nil:
+		return false, &os.PathError{Op: "getxattr", Path: name, Err: err}
+	}
+	return true, nil
 }
 
 // elsewhere is the other thing to do: to install a program where only root may.

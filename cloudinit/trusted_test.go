@@ -1,8 +1,10 @@
 package cloudinit_test
 
 import (
+	"encoding/binary"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 
 	"mape-netplan/cloudinit"
@@ -68,4 +70,68 @@ func TestTrustedDirectories(t *testing.T) {
 		}
 		set(0o755, 0, 0)
 	}
+}
+
+// TestTrustedACL: the list of a directory may let others write where the mode speaks of root and of a group that is
+// trusted.
+func TestTrustedACL(t *testing.T) {
+	needRoot(t)
+	dir, err := os.MkdirTemp("/var/lib", "mape-test-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	program := dir + "/m"
+	if err := os.WriteFile(program, nil, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	const ( // acl(5), as the kernel's linux/posix_acl_xattr.h has it
+		userObj, user, groupObj, mask, other = 0x01, 0x02, 0x04, 0x10, 0x20
+		rx, rwx                              = 5, 7
+	)
+	list := func(file string, most uint16) {
+		t.Helper()
+		data := binary.LittleEndian.AppendUint32(nil, 2)
+		for _, entry := range [][2]uint16{{userObj, rwx}, {user, rwx}, {groupObj, rx}, {mask, most}, {other, rx}} {
+			data = binary.LittleEndian.AppendUint16(data, entry[0])
+			data = binary.LittleEndian.AppendUint16(data, entry[1])
+			id := ^uint32(0)
+			if entry[0] == user {
+				id = 65534
+			}
+			data = binary.LittleEndian.AppendUint32(data, id)
+		}
+		if err := syscall.Setxattr(file, "system.posix_acl_access", data, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	is := func(want string) {
+		t.Helper()
+		_, err := cloudinit.Program(program, "")
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+	is("")
+	for _, group := range []int{0, 50} {
+		if err := os.Chown(dir, 0, group); err != nil {
+			t.Fatal(err)
+		}
+		list(dir, rwx)
+		is("others than its owner may write the directory " + dir + "; sudo chmod go-w " + dir + ",")
+		// That is what helps.
+		if err := os.Chmod(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		is("")
+	}
+	list(dir, rx)
+	is("")
+	list(program, rwx)
+	is("others than its owner may write " + program + ", which root would run at every boot: sudo chmod 755 " + program)
+	list(program, rx)
+	is("")
 }
