@@ -25,6 +25,11 @@ func readable(file, root string) error {
 	if err := seen(target); err != nil {
 		return fmt.Errorf("the units could not read %s, a link to %s: %w; write the section itself into %s", file, target, err, root+file)
 	}
+	for _, dir := range passed {
+		if err := seen(dir + "/"); err != nil {
+			return fmt.Errorf("the units could not read %s, a link to %s by way of %s: %w; write the section itself into %s", file, target, dir, err, root+file)
+		}
+	}
 	if root != "" {
 		return nil // Whose it will be is up to who makes the image.
 	}

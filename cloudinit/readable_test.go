@@ -12,7 +12,7 @@ import (
 // TestPathLinks: a link leads where the units see it, or is refused, and is an image's own.
 func TestPathLinks(t *testing.T) {
 	root := t.TempDir()
-	for _, dir := range []string{"etc", "srv", "home/me"} {
+	for _, dir := range []string{"etc", "srv", "home/me", "root", "by"} {
 		if err := os.MkdirAll(filepath.Join(root, dir), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -28,16 +28,21 @@ func TestPathLinks(t *testing.T) {
 			file = config
 		}
 		for target, want := range map[string]string{
-			"../home/me/gw.yaml": "a link to /home/me/gw.yaml: they see nothing below /home, or not at every boot; write the section itself into " + file,
-			"/home/me/gw.yaml":   "a link to /home/me/gw.yaml: they see nothing below /home",
-			"/etc/../mine":       "a link to /home/me/gw.yaml",
-			"/mine":              "a link to /home/me/gw.yaml",
-			"gone/gw.yaml":       "",
-			"../srv/gw.yaml":     "",
-			"/srv/gw.yaml":       "",
-			"/loop":              "too many levels of symbolic links",
+			"../home/me/gw.yaml":           "a link to /home/me/gw.yaml: they see nothing below /home, or not at every boot; write the section itself into " + file,
+			"/home/me/gw.yaml":             "a link to /home/me/gw.yaml: they see nothing below /home",
+			"/etc/../mine":                 "a link to /home/me/gw.yaml",
+			"/root/gw.yaml":                "a link to /srv/gw.yaml by way of /root: they see nothing below /root, or not at every boot; write the section itself into " + file,
+			"/by/home.yaml":                "a link to /srv/gw.yaml by way of /home: they see nothing below /home",
+			"../home/me/../../srv/gw.yaml": "a link to /srv/gw.yaml by way of /home: they see nothing below /home",
+			"/by/srv.yaml":                 "",
+			"/mine":                        "a link to /home/me/gw.yaml",
+			"gone/gw.yaml":                 "",
+			"../srv/gw.yaml":               "",
+			"/srv/gw.yaml":                 "",
+			"/loop":                        "too many levels of symbolic links",
 		} {
-			for link, to := range map[string]string{file: target, root + "/mine": "home/me/gw.yaml", root + "/loop": "loop"} {
+			for link, to := range map[string]string{file: target, root + "/mine": "home/me/gw.yaml", root + "/loop": "loop",
+				root + "/root/gw.yaml": "../srv/gw.yaml", root + "/home/me/srv": "/srv", root + "/by/home.yaml": "../home/me/srv/gw.yaml", root + "/by/srv.yaml": "/srv/gw.yaml"} {
 				os.Remove(link)
 				if err := os.Symlink(to, link); err != nil {
 					t.Fatal(err)
