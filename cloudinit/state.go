@@ -97,9 +97,13 @@ func FaultOf(all []State) *Fault {
 	return nil
 }
 
+// stopped are the states of a unit that does not run, or is about not to. One that
+// starts or is reloaded is on its way.
+var stopped = []string{"failed", "inactive", "deactivating"}
+
 // Dead is a unit that does not run on a machine that systemd runs.
 func Dead(all []State) (State, bool) {
-	i := slices.IndexFunc(all, func(s State) bool { return s.Active != "" && s.Active != "active" })
+	i := slices.IndexFunc(all, func(s State) bool { return slices.Contains(stopped, s.Active) })
 	if i < 0 {
 		return State{}, false
 	}

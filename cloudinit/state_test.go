@@ -60,3 +60,17 @@ func TestFaultOf(t *testing.T) {
 		t.Errorf("%+v", f)
 	}
 }
+
+// TestDead: a unit that starts or is reloaded is not dead.
+func TestDead(t *testing.T) {
+	for active, want := range map[string]bool{
+		"": false, "active": false, "reloading": false, "activating": false, "refreshing": false,
+		"failed": true, "inactive": true, "deactivating": true,
+	} {
+		all := []cloudinit.State{{Name: cloudinit.GuardUnit, File: true, Enabled: true, Active: "active"}, {Name: cloudinit.WatchUnit, File: true, Enabled: true, Active: active}}
+		s, dead := cloudinit.Dead(all)
+		if dead != want || dead && s != all[1] || (cloudinit.FaultOf(all) != nil) != want {
+			t.Errorf("%q: %+v, %v", active, s, dead)
+		}
+	}
+}
