@@ -3,54 +3,9 @@ package reconcile
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 )
-
-// A ledger has, by name, the resources that had to be mended lately.
-type ledger map[string]*mending
-
-// A mending is what is known of a resource that does not stay as it was made.
-type mending struct {
-	count int       // how often it was mended in a row
-	until time.Time // when it may be mended again
-	good  time.Time // since when it has been as wanted; zero is not
-	said  bool      // that mending it does not hold
-}
-
-// The pause after a mending before the same resource is mended again: mendFirst
-// for the first few, in case two people are at work, then doubled each time up
-// to mendMost. The table is the guard: without it addresses of the LAN leave by
-// the tunnel.
-const (
-	mendFirst     = 100 * time.Millisecond
-	mendMost      = 5 * time.Minute
-	mendMostTable = time.Second
-	// few is how many mendings in a row do not hold before that is said, and
-	// calm is how long one has to hold to end the row.
-	few  = 8
-	calm = 10 * time.Second
-)
-
-func (m *mending) pause(r Resource) time.Duration {
-	most := mendMost
-	if r.Name() == (Table{}).Name() {
-		most = mendMostTable
-	}
-	return doubled(mendFirst, most, m.count-few+1)
-}
-
-// contested are the resources that somebody keeps undoing.
-func (l ledger) contested() (names []string) {
-	for name, m := range l {
-		if m.said {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
-	return names
-}
 
 // mend brings back what differs from what was made, each resource for itself.
 func (w *Watch) mend(ctx context.Context, f Facts) (again time.Duration) {
@@ -88,10 +43,13 @@ func (w *Watch) drift(ctx context.Context, all []Resource) (now []Change, again 
 		live, err := r.Read(ctx, w.Host)
 		if err != nil {
 			w.complain(name, Failure, fmt.Sprintf("%s: %v", name, err))
-			again = soonest(again, retryMost)
+			again = soonest(again, failing(&w.mended.of(name).unread, time.Now(), mostPause(r)))
 			continue
 		}
 		delete(w.said, name)
+		if m != nil {
+			m.unread = time.Time{}
+		}
 		if live.Text() == r.Text() {
 			again = soonest(again, w.holds(name, m))
 			continue
@@ -115,18 +73,14 @@ func (w *Watch) drift(ctx context.Context, all []Resource) (now []Change, again 
 	return now, again
 }
 
-// wait is how long a resource is not to be mended yet.
-func (m *mending) wait() time.Duration {
-	if m == nil {
-		return 0
-	}
-	return time.Until(m.until)
-}
-
 // holds notes that a resource is as it was made, and says when to look whether
 // it still is.
 func (w *Watch) holds(name string, m *mending) time.Duration {
 	if m == nil {
+		return 0
+	}
+	if m.count == 0 { // It came to be so by itself.
+		delete(w.mended, name)
 		return 0
 	}
 	if m.good.IsZero() {
@@ -170,11 +124,7 @@ func linkOf(r Resource) string {
 // restore writes one resource back and says when to look at it again.
 func (w *Watch) restore(ctx context.Context, c Change) time.Duration {
 	name := c.After.Name()
-	m := w.mended[name]
-	if m == nil {
-		m = &mending{}
-		w.mended[name] = m
-	}
+	m := w.mended.of(name)
 	m.count++
 	pause := m.pause(c.After)
 	m.until = time.Now().Add(pause)
