@@ -103,7 +103,7 @@ func (w *Watch) afresh() {
 	clear(w.said)
 	w.retry, w.inquiry.retry = retry{}, retry{}
 	for _, m := range w.mended {
-		m.until, m.unread, m.said = time.Time{}, time.Time{}, false
+		m.until, m.unread, m.unmade, m.said = time.Time{}, time.Time{}, time.Time{}, false
 	}
 }
 

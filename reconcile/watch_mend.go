@@ -12,7 +12,7 @@ func (w *Watch) mend(ctx context.Context, f Facts) (again time.Duration) {
 	if len(w.want) == 0 {
 		return 0
 	}
-	differ, again := w.drift(ctx, w.want)
+	differ, again := w.drift(ctx, f, w.want)
 	if len(differ) == 0 {
 		return again
 	}
@@ -26,17 +26,17 @@ func (w *Watch) mend(ctx context.Context, f Facts) (again time.Duration) {
 	for _, c := range differ {
 		wrong = append(wrong, c.After)
 	}
-	differ, soon := w.drift(ctx, wrong)
+	differ, soon := w.drift(ctx, f, wrong)
 	again = soonest(again, soon)
 	for _, c := range differ {
-		again = soonest(again, w.restore(ctx, c))
+		again = soonest(again, w.restore(ctx, f, c))
 	}
 	return again
 }
 
 // drift lists which of some resources are to be mended now, and when the rest of
 // what differs is.
-func (w *Watch) drift(ctx context.Context, all []Resource) (now []Change, again time.Duration) {
+func (w *Watch) drift(ctx context.Context, f Facts, all []Resource) (now []Change, again time.Duration) {
 	missing := map[string]bool{} // tunnels that are to wait
 	for _, r := range all {
 		name, m := r.Name(), w.mended[r.Name()]
@@ -61,7 +61,10 @@ func (w *Watch) drift(ctx context.Context, all []Resource) (now []Change, again 
 			again = soonest(again, time.Second)
 			continue
 		}
-		if wait := m.wait(); wait > 0 || missing[linkOf(r)] {
+		if missing[linkOf(r)] {
+			continue // As long as its tunnel.
+		}
+		if wait := m.wait(f.indexOf(r)); wait > 0 {
 			again = soonest(again, max(wait, mendFirst))
 			if t, ok := r.(Tunnel); ok {
 				missing[t.Link] = true
@@ -79,6 +82,8 @@ func (w *Watch) holds(name string, m *mending) time.Duration {
 	if m == nil {
 		return 0
 	}
+	delete(w.said, "mending "+name)
+	m.unmade = time.Time{}
 	if m.count == 0 { // It came to be so by itself.
 		delete(w.mended, name)
 		return 0
@@ -108,10 +113,14 @@ func settles(want, live Resource) bool {
 	return false
 }
 
-// linkOf is the tunnel that a resource is on; "" is none.
+// linkOf is the interface that a resource is on, and goes with; "" is none.
 func linkOf(r Resource) string {
 	switch r := r.(type) {
 	case Route:
+		return r.Link
+	case Address:
+		return r.Link
+	case Managed:
 		return r.Link
 	case Sysctl:
 		if link, ok := strings.CutPrefix(r.Key, "net/ipv4/conf/"); ok {
@@ -121,31 +130,52 @@ func linkOf(r Resource) string {
 	return ""
 }
 
+// indexOf is the index of the interface that a resource is on; 0 is none.
+func (f Facts) indexOf(r Resource) int {
+	link, _ := f.Link(linkOf(r))
+	return link.Index
+}
+
 // restore writes one resource back and says when to look at it again.
-func (w *Watch) restore(ctx context.Context, c Change) time.Duration {
+func (w *Watch) restore(ctx context.Context, f Facts, c Change) (again time.Duration) {
 	name := c.After.Name()
 	m := w.mended.of(name)
-	m.count++
-	pause := m.pause(c.After)
-	m.until = time.Now().Add(pause)
 	limited, cancel := context.WithTimeoutCause(ctx, passTime, fmt.Errorf("%v are over", passTime))
 	defer cancel()
 	w.changed = true
-	err := c.After.Write(limited, w.Host)
-	who := w.events.who(c.After)
-	switch {
-	case err != nil:
+	if err := w.write(limited, c.After); err != nil {
 		w.complain("mending "+name, Failure, fmt.Sprintf("cannot mend %s: %v; trying again", name, err))
+		again = m.failed(c.After, f.indexOf(c.After), time.Now())
+	} else {
+		delete(w.said, "mending "+name)
+		again = m.mended(c.After)
+		w.report(m, c)
+	}
+	m.until = time.Now().Add(again)
+	return again
+}
+
+// write is the resource's Write, but networkd does not say that it has no such
+// interface.
+func (w *Watch) write(ctx context.Context, r Resource) error {
+	if m, ok := r.(Managed); ok {
+		if link, err := w.Host.link(m.Link); err == nil && link == nil {
+			return fmt.Errorf("there is no interface %s", m.Link)
+		}
+	}
+	return r.Write(ctx, w.Host)
+}
+
+// report says that a resource was mended, or that this does not hold.
+func (w *Watch) report(m *mending, c Change) {
+	name, by := c.After.Name(), w.events.who(c.After).did()
+	switch {
 	case m.count < few:
-		w.Log(Notice, fmt.Sprintf("mended %s, which %s%s", name, was(c.Before), who.did()))
+		w.Log(Notice, fmt.Sprintf("mended %s, which %s%s", name, was(c.Before), by))
 	case !m.said:
 		m.said = true
-		w.Log(Warning, fmt.Sprintf("%s does not stay as it was mended: %d times in a row it %s%s; trying again ever less often", name, m.count, was(c.Before), who.did()))
+		w.Log(Warning, fmt.Sprintf("%s does not stay as it was mended: %d times in a row it %s%s; trying again ever less often", name, m.count, was(c.Before), by))
 	}
-	if err == nil {
-		delete(w.said, "mending "+name)
-	}
-	return pause
 }
 
 func was(before Resource) string {

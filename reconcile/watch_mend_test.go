@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"net/netip"
 	"os"
 	"strings"
 	"testing"
@@ -48,6 +49,7 @@ func TestWatchReadsTheGuardAgain(t *testing.T) {
 		return strings.Contains(strings.Join(w.log, "\n"), "mended table ip mape, which was gone")
 	})
 	t.Log(took.Round(time.Millisecond))
+	w.rest(t)
 	if n := strings.Count(strings.Join(w.log, "\n"), "reading nftables"); n != 1 {
 		t.Errorf("said %d times: %q", n, w.log)
 	}
@@ -76,4 +78,77 @@ func TestFailing(t *testing.T) {
 			t.Errorf("%s after %v: %v, want %v", r.Name(), r.after, got, r.want)
 		}
 	}
+}
+
+// TestWatchMendsWhenItCan: what could not be mended because its interface was
+// away is back as soon as that is, and nobody is said to have undone it.
+func TestWatchMendsWhenItCan(t *testing.T) {
+	w := newWatch(t, lineSection)
+	w.says(t, 10*second, "CE "+ceOfLine, "changed in")
+	w.rest(t)
+	name := "address " + ceOfLine + " dev eth1"
+	for range 2 {
+		w.forget()
+		w.run(t, "sh", "-ec", "ip link set eth1 down; ip link set eth1 name wan9")
+		w.says(t, second, "<3>cannot mend "+name+": there is no interface eth1; trying again")
+		w.await(t, "the status says it", second, func() bool {
+			return strings.Contains(w.states[len(w.states)-1], "; cannot keep "+name)
+		})
+		time.Sleep(4 * time.Second) // Tried after 3.2 s, it would be again after 6.4.
+		w.run(t, "sh", "-ec", "ip link set wan9 name eth1; ip link set eth1 up")
+		w.says(t, second, "<5>mended "+name+", which was gone")
+		if passes := w.rest(t); strings.Contains(strings.Join(w.log, "\n"), "does not stay") {
+			t.Errorf("after %d passes it says %q", passes, w.log)
+		}
+		if status := w.states[len(w.states)-1]; strings.Contains(status, "cannot keep") {
+			t.Errorf("the status is %s", status)
+		}
+	}
+}
+
+// TestMending counts failures apart from what was undone, and tries them again
+// every few seconds.
+func TestMending(t *testing.T) {
+	begin, a := time.Now(), Address{Link: "eth1"}
+	m := &mending{}
+	for after := range 200 {
+		most := m.failed(a, 0, begin.Add(time.Duration(after)*time.Second))
+		if want := min(max(time.Duration(after)*time.Second, mendFirst), mendMostFailed); most != want {
+			t.Errorf("after %d s it pauses for %v, want %v", after, most, want)
+		}
+	}
+	if got := m.failed(a, 7, begin.Add(time.Hour)); got != mendFirst {
+		t.Errorf("since its link is there it pauses for %v, want %v", got, mendFirst)
+	}
+	if got := (&mending{unmade: begin}).failed(Table{}, 0, begin.Add(time.Hour)); got != mendMostTable {
+		t.Errorf("without the guard it pauses for %v, want %v", got, mendMostTable)
+	}
+	m.until = begin.Add(time.Hour)
+	if here, away := m.wait(7), m.wait(0); here <= 0 || away != 0 {
+		t.Errorf("it waits %v, and %v where its link has gone", here, away)
+	}
+	if got := m.mended(a); got != mendFirst || m.count != 1 {
+		t.Errorf("mended %d times it pauses for %v, want %v", m.count, got, mendFirst)
+	}
+	if wait := m.wait(0); wait <= 0 {
+		t.Error("whoever undoes it by the link is not waited for")
+	}
+}
+
+// TestMendingWaitsForTheTunnel looks at what goes with a tunnel no more often
+// than at the tunnel.
+func TestMendingWaitsForTheTunnel(t *testing.T) {
+	g := newGateway(t)
+	all := []Resource{
+		Tunnel{Link: "mape0", Local: netip.MustParseAddr(ceOfLine)},
+		Managed{Link: "mape0", Present: true},
+		Sysctl{filterKey("mape0"), "2"},
+		defaultRoute("mape0"),
+	}
+	w := Watch{Host: g.h, mended: ledger{all[0].Name(): {until: time.Now().Add(time.Minute)}}}
+	g.do(func() {
+		if now, again := w.drift(t.Context(), Facts{}, all); len(now) > 0 || again < time.Minute/2 {
+			t.Errorf("to be mended are %v, and the rest in %v", now, again)
+		}
+	})
 }
