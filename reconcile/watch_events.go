@@ -45,7 +45,7 @@ func (h *Host) listen() (e *events, err error) {
 	if e.files, err = fsnotify.NewWatcher(); err != nil {
 		return e, err
 	}
-	routes := routeEvents{events: e, known: map[string]string{}}
+	routes := newRouteEvents(e)
 	if err = e.join(unix.NETLINK_ROUTE, routes.hear, routes.forget, unix.RTNLGRP_LINK, unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR,
 		unix.RTNLGRP_IPV4_ROUTE, unix.RTNLGRP_IPV6_ROUTE, unix.RTNLGRP_IPV4_NETCONF); err != nil {
 		return e, err

@@ -3,6 +3,8 @@ package reconcile
 import (
 	"encoding/binary"
 	"fmt"
+	"maps"
+	"strings"
 
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
@@ -14,14 +16,23 @@ import (
 // routes of a routing daemon, hundreds of thousands, are nobody's business here.
 type routeEvents struct {
 	*events
-	known map[string]string // what is known of an object, by what tells it from others
+	known  map[string]string // what is known of an object, by what tells it from others
+	routes map[string]string // likewise of routes
+}
+
+func newRouteEvents(e *events) routeEvents {
+	return routeEvents{events: e, known: map[string]string{}, routes: map[string]string{}}
 }
 
 // forget forgets what is known, when messages were lost.
-func (r routeEvents) forget() { clear(r.known) }
+func (r routeEvents) forget() {
+	clear(r.known)
+	clear(r.routes)
+}
 
 func (r routeEvents) hear(m netlink.Message) {
 	var kind, object, state string
+	known := r.known
 	switch m.Header.Type {
 	case unix.RTM_NEWLINK, unix.RTM_DELLINK:
 		kind = "link"
@@ -30,7 +41,7 @@ func (r routeEvents) hear(m netlink.Message) {
 		kind = "address"
 		object, state = addressState(m.Data)
 	case unix.RTM_NEWROUTE, unix.RTM_DELROUTE:
-		kind = "route"
+		kind, known = "route", r.routes
 		object, state = routeState(m.Data)
 	case unix.RTM_NEWNETCONF:
 		r.awake()
@@ -42,13 +53,14 @@ func (r routeEvents) hear(m netlink.Message) {
 	object = kind + object
 	switch m.Header.Type {
 	case unix.RTM_DELLINK, unix.RTM_DELADDR, unix.RTM_DELROUTE:
-		delete(r.known, object)
+		delete(known, object)
 	default:
-		if before, ok := r.known[object]; ok && before == state && !(kind == "address" && r.another(m.Data)) {
+		if before, ok := known[object]; ok && before == state && !(kind == "address" && r.another(m.Data)) {
 			return
 		}
-		r.known[object] = state
+		known[object] = state
 	}
+	r.flush(m)
 	if kind == "address" && r.isBystander(binary.NativeEndian.Uint32(m.Data[4:])) {
 		tell(r.murmur)
 		return
@@ -59,11 +71,34 @@ func (r routeEvents) hear(m netlink.Message) {
 	r.awake()
 }
 
+// flush forgets what went without a message of its own: the kernel deletes
+// routes with their link, and those of IPv4 with their link's address as well,
+// and says nothing of them (measured on 6.18). Where one is there again,
+// that is news.
+func (r routeEvents) flush(m netlink.Message) {
+	switch m.Header.Type {
+	case unix.RTM_DELLINK:
+		delete(r.known, lastOn(m.Data))
+		clear(r.routes)
+	case unix.RTM_NEWLINK:
+		clear(r.routes)
+	case unix.RTM_DELADDR:
+		if m.Data[0] == unix.AF_INET {
+			inet := fmt.Sprintf("route%d ", unix.AF_INET)
+			maps.DeleteFunc(r.routes, func(object, _ string) bool { return strings.HasPrefix(object, inet) })
+		}
+	}
+}
+
+// lastOn is by what is known which subnet of a link was announced last; the
+// link's index is at the same place in messages of links and of addresses.
+func lastOn(data []byte) string { return "last on " + string(data[4:8]) }
+
 // another says whether an address is of another subnet than the link's last one
 // that was announced again: of two the one that goes on being announced is the
 // line's.
 func (r routeEvents) another(data []byte) bool {
-	link, subnet := "last on "+string(data[4:8]), ""
+	link, subnet := lastOn(data), ""
 	for kind, value := range attributes(data[unix.SizeofIfAddrmsg:]) {
 		if kind == unix.IFA_ADDRESS && len(value) == 16 && value[0]&0xe0 == 0x20 { // IANA: global unicast
 			subnet = string(value[:8])
