@@ -15,7 +15,7 @@ import (
 // silence than quietOfOthers, up to mostOfOthers, and keep no other waiting.
 const (
 	quiet         = 50 * time.Millisecond
-	most          = 800 * time.Millisecond
+	most          = 600 * time.Millisecond
 	quietOfOthers = time.Second
 	mostOfOthers  = 10 * time.Second
 	breath        = 100 * time.Millisecond // since the last pass
