@@ -64,6 +64,10 @@ func TestForeignRules(t *testing.T) {
 		{"chain c { type filter hook forward priority 0; meta l4proto tcp limit rate 5/second drop; ip saddr @bad drop; } set bad { type ipv4_addr\n elements = { 192.168.1.7 }\n}", ""},
 		{"chain c { type filter hook forward priority 0; iifname wg0 drop; oifname != { eth0, mape0, eth1 } reject; }", ""},
 		{"chain c { type filter hook forward priority 0; policy accept; jump d; } chain d { ct state new reject; }", ", by chain d: rule handle N (ct state new reject) drops " + out},
+		// What meets no packet, or only the outer ones of the tunnel.
+		{"flags dormant; " + drop + "}", ""},
+		{`chain c { type filter hook ingress device "eth1" priority -500; ip saddr 192.168.0.0/16 drop; }`, ""},
+		{`chain c { type filter hook ingress device "eth1" priority -500; policy drop; }`, ""},
 		// This machine's own connections, and the packets that carry everything.
 		{in + "ct state established,related accept; }", ""},
 		{in + "iifname { lo, eth0, mape0 } accept; }", "the policy drops the tunnel's packets from the border relay 2001:db8:ffff::1; to let that through: nft insert rule inet t c iifname eth1 ip6 saddr 2001:db8:ffff::1 meta l4proto 4 accept (until the next boot)"},

@@ -143,7 +143,11 @@ func familyNumber(name string) uint8 {
 
 func (r *survey) read() error {
 	*r = survey{exchange: r.exchange, sets: r.sets, of: r.of, own: r.own, want: r.want}
-	all, err := r.chains()
+	dormant, err := r.dormant()
+	if err != nil {
+		return err
+	}
+	all, err := r.chains(dormant)
 	if err != nil {
 		return err
 	}
@@ -194,11 +198,29 @@ func (c ForeignChain) targets() []string {
 	return names
 }
 
-// chains lists them without their rules.
-func (r *survey) chains() ([]ForeignChain, error) {
+// A tableKey names a table.
+type tableKey struct{ family, name string }
+
+// dormant lists the tables whose chains are at no hook until they are woken.
+func (r *survey) dormant() (map[tableKey]bool, error) {
+	all := map[tableKey]bool{}
+	err := r.dump(unix.NFT_MSG_GETTABLE, unix.NFPROTO_UNSPEC, func(family uint8, a attrs) error {
+		if a.get(unix.NFTA_TABLE_FLAGS).number()&unix.NFT_TABLE_F_DORMANT != 0 {
+			all[tableKey{families[family], a.get(unix.NFTA_TABLE_NAME).text()}] = true
+		}
+		return nil
+	})
+	return all, err
+}
+
+// chains lists them without their rules. Those of dormant tables are left out, and those at a hook that is none of
+// hookNames: an inet chain at ingress, which only netdev knew before, meets the packets of one interface, and of the
+// WAN's these are the tunnel's outer ones.
+func (r *survey) chains(dormant map[tableKey]bool) ([]ForeignChain, error) {
 	var all []ForeignChain
 	err := r.dump(unix.NFT_MSG_GETCHAIN, unix.NFPROTO_UNSPEC, func(family uint8, a attrs) error {
 		c := ForeignChain{Family: families[family]}
+		known := c.Family != ""
 		a.each(func(n uint16, b attrs) {
 			switch n {
 			case unix.NFTA_CHAIN_TABLE:
@@ -211,10 +233,12 @@ func (r *survey) chains() ([]ForeignChain, error) {
 				c.Drop = b.number() == 0
 			case unix.NFTA_CHAIN_HOOK:
 				hook := b.get(unix.NFTA_HOOK_HOOKNUM).number()
-				c.Hook, c.Priority = hookNames[min(int(hook), len(hookNames)-1)], int32(b.get(unix.NFTA_HOOK_PRIORITY).number())
+				if known = known && hook < uint64(len(hookNames)); known {
+					c.Hook, c.Priority = hookNames[hook], int32(b.get(unix.NFTA_HOOK_PRIORITY).number())
+				}
 			}
 		})
-		if c.Family != "" && !(c.Family == "ip" && c.Table == r.own) {
+		if known && !dormant[tableKey{c.Family, c.Table}] && !(c.Family == "ip" && c.Table == r.own) {
 			all = append(all, c)
 		}
 		return nil
