@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"fmt"
 	"io/fs"
 	"net"
@@ -21,6 +22,10 @@ type Facts struct {
 	// Links are the interfaces: the kernel's, or without a kernel those that
 	// netplan and networkd's files name.
 	Links []Link `json:"links"`
+	// Nowhere4 is the type of the main table's IPv4 default route of metric 0
+	// that leaves by no link: unreachable, blackhole, prohibit or throw; "" is
+	// none.
+	Nowhere4 string `json:"nowhere4,omitempty"`
 	// Delegations are the prefixes that DHCPv6 has delegated to the machine,
 	// the surest knowledge first.
 	Delegations []Delegation `json:"delegations,omitempty"`
@@ -54,7 +59,7 @@ type Link struct {
 	Loopback  bool   `json:"loopback,omitempty"`
 	Addresses []Inet `json:"addresses,omitempty"`
 	// Default4 and Default6 are the lowest metrics of the main table's default
-	// routes that leave here; nil is none.
+	// routes that leave here, but for those of a type of service; nil is none.
 	Default4 *int `json:"default4,omitempty"`
 	Default6 *int `json:"default6,omitempty"`
 	// NetworkFile is the .network file that networkd configures it by.
@@ -90,7 +95,7 @@ func look(h *Host) (Facts, error) {
 	}
 	var kept []netip.Prefix
 	if h.Live() {
-		f.Links, kept, err = h.links()
+		kept, err = h.links(&f)
 	} else {
 		f.Links, err = h.definedLinks(files)
 	}
@@ -133,32 +138,37 @@ func (f Facts) names() string {
 	return strings.Join(names, ", ")
 }
 
-// links reads the kernel's interfaces, and the prefixes that are kept for a
-// delegation.
-func (h *Host) links() (links []Link, kept []netip.Prefix, err error) {
+// links reads the kernel's interfaces and where its default routes lead, and
+// returns the prefixes that are kept for a delegation.
+func (h *Host) links(f *Facts) (kept []netip.Prefix, err error) {
 	all, err := whole(h.Net.LinkList)
 	if err != nil {
-		return nil, nil, fmt.Errorf("links: %w", err)
+		return nil, fmt.Errorf("links: %w", err)
 	}
 	for _, l := range all {
 		a := l.Attrs()
-		links = append(links, Link{
+		f.Links = append(f.Links, Link{
 			Name: a.Name, Index: a.Index, Kind: l.Type(), MTU: a.MTU,
 			MAC: a.HardwareAddr.String(), Loopback: a.Flags&net.FlagLoopback != 0,
 		})
 	}
-	if err := h.addresses(links); err != nil {
-		return nil, nil, fmt.Errorf("addresses: %w", err)
+	if err := h.addresses(f.Links); err != nil {
+		return nil, fmt.Errorf("addresses: %w", err)
 	}
-	if kept, err = h.routes(links); err != nil {
-		return nil, nil, fmt.Errorf("routes: %w", err)
+	if kept, err = h.routes(f); err != nil {
+		return nil, fmt.Errorf("routes: %w", err)
 	}
-	return links, kept, nil
+	return kept, nil
+}
+
+// nowhere are the types of routes that leave by no link, as "ip route" says.
+var nowhere = map[int]string{
+	unix.RTN_UNREACHABLE: "unreachable", unix.RTN_BLACKHOLE: "blackhole", unix.RTN_PROHIBIT: "prohibit", unix.RTN_THROW: "throw",
 }
 
 // routes marks the links that default routes of the main table leave by, and
 // returns the prefixes that are kept for a delegation.
-func (h *Host) routes(links []Link) (kept []netip.Prefix, err error) {
+func (h *Host) routes(f *Facts) (kept []netip.Prefix, err error) {
 	for _, family := range []byte{unix.AF_INET, unix.AF_INET6} {
 		all, err := h.mainRoutes(family)
 		if err != nil {
@@ -168,16 +178,22 @@ func (h *Host) routes(links []Link) (kept []netip.Prefix, err error) {
 			if keepsDelegation(r) {
 				kept = append(kept, towards(r))
 			}
-			if r.Type != unix.RTN_UNICAST { // An unreachable default leaves nowhere.
+			switch {
+			case r.Tos != 0 || towards(r).Bits() != 0:
+				continue // Most packets pass it by.
+			case r.Type != unix.RTN_UNICAST:
+				if family == unix.AF_INET && r.Priority == 0 {
+					f.Nowhere4 = cmp.Or(f.Nowhere4, nowhere[r.Type])
+				}
 				continue
 			}
 			hops := []int{r.LinkIndex}
 			for _, hop := range r.MultiPath {
 				hops = append(hops, hop.LinkIndex)
 			}
-			for i := range links {
-				if slices.Contains(hops, links[i].Index) {
-					links[i].leads(int(family), r.Priority)
+			for i := range f.Links {
+				if slices.Contains(hops, f.Links[i].Index) {
+					f.Links[i].leads(int(family), r.Priority)
 				}
 			}
 		}

@@ -183,6 +183,9 @@ func (g *Gateway) conflict(f Facts) error {
 			return fmt.Errorf("%s: %w", l.Name, errRival)
 		}
 	}
+	if f.Nowhere4 != "" {
+		return fmt.Errorf("%s default: %w", f.Nowhere4, errRival)
+	}
 	return nil
 }
 

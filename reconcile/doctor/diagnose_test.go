@@ -169,6 +169,7 @@ func TestDiagnose(t *testing.T) {
 		{"narrow IPv6", func(p *patient) { p.s.Relay.MTU = 1454 }, "MTU", Warn, "carries only 1454", "mtu: 1414"},
 		{"no forwarding", func(p *patient) { p.differs("sysctl net/ipv4/ip_forward", "0\n") }, "route", Bad, "does not forward IPv4", "apply"},
 		{"another default route", func(p *patient) { p.f.Links[0].Default4 = new(int) }, "route", Bad, "Another IPv4 default route wins … eth0", "ip -4 route"},
+		{"a default route to nowhere", func(p *patient) { p.f.Nowhere4 = "unreachable" }, "route", Bad, "leads nowhere … unreachable default", "remove … unreachable default"},
 		{"half of the internet", func(p *patient) { p.s.Internet[1].Link = "tun0" }, "route", Bad, "Another IPv4 default route wins … tun0", "ip -4 route"},
 		{"no default route", func(p *patient) { p.s.Internet[0] = Path{To: faraway[0], Error: "network is unreachable"} }, "route", Bad, "no IPv4 default route", "apply"},
 		{"no table", func(p *patient) { p.differs("table ip mape", "") }, "NAT", Bad, "table ip mape is missing", "nftables.service"},

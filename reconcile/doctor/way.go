@@ -143,7 +143,8 @@ func (d *consult) route() Finding {
 	return good("IPv4 goes into %s", d.c.Tunnel)
 }
 
-// rivals is the link of a default route that is as good as the tunnel's; "" is none.
+// rivals is the link of a default route that is as good as the tunnel's, or that route itself where it leaves by none;
+// "" is that there is none.
 func (d *consult) rivals() string {
 	for _, l := range d.f.Links {
 		ours := l.Name == d.c.Tunnel || slices.Contains(d.f.Owned.Tunnels, l.Name)
@@ -151,10 +152,22 @@ func (d *consult) rivals() string {
 			return l.Name
 		}
 	}
-	return ""
+	return d.nowhere()
+}
+
+// nowhere is a default route that is as good as the tunnel's and leaves by no link, as in "ip route"; "" is none.
+func (d *consult) nowhere() string {
+	if d.f.Nowhere4 == "" {
+		return ""
+	}
+	return d.f.Nowhere4 + " default"
 }
 
 func (d *consult) rival(link, what string) Finding {
+	if link == d.nowhere() {
+		return bad("there is "+link+" of metric 0", fmt.Sprintf(`Another IPv4 default route is as good as the tunnel's and leads nowhere: "%s".`, link),
+			fmt.Sprintf(`Look at "ip -4 route": remove "%s" where it is configured, or give it a metric of 100 or more; then type "`+d.command()+`".`, link))
+	}
 	return bad(link+" "+what, fmt.Sprintf("Another IPv4 default route wins over the tunnel's: %s %s.", link, what),
 		fmt.Sprintf(`Look at "ip -4 route": remove the gateway of %s where it is configured (netplan; on Proxmox, gw= in ipconfig), or give its route a metric of 100 or more; then type "`+d.command()+`".`, link))
 }
