@@ -55,3 +55,57 @@ func TestRival(t *testing.T) {
 	g.converge(t, g.standIn(t))
 	t.Run("beside", rivals)
 }
+
+// TestStrays: what takes packets to the internet away from the tunnel is warned of in words that tell it, and only that.
+func TestStrays(t *testing.T) {
+	g := newGateway(t)
+	want := g.standIn(t)
+	g.converge(t, want)
+	gw, _, err := g.resolved(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const low, high = "packets of this machine to the internet (1.1.1.1) ", "packets of this machine to the internet (198.41.0.4) "
+	const eth0 = "leave by eth0 and not by mape0; "
+	rule := low + eth0 + "a rule (see \"ip -4 rule\") has table 77 looked at before the main one, and a route to 0.0.0.0/0 is in it"
+	for _, test := range []struct {
+		name, do, undo string
+		want           []string // how the warnings begin
+	}{
+		{"nothing", "true", "true", nil},
+		{"halves", "ip route add 0.0.0.0/1 via 192.168.1.1; ip route add 128.0.0.0/1 via 192.168.1.1", "ip route del 0.0.0.0/1; ip route del 128.0.0.0/1",
+			[]string{low + eth0 + "the route to 0.0.0.0/1", high + eth0 + "the route to 128.0.0.0/1"}},
+		{"one half", "ip route add 128.0.0.0/1 via 192.168.1.1", "ip route del 128.0.0.0/1", []string{high + eth0 + "the route to 128.0.0.0/1"}},
+		{"all but the private addresses", "ip route add 0.0.0.0/5 via 192.168.1.1", "ip route del 0.0.0.0/5", []string{low + eth0 + "the route to 0.0.0.0/5"}},
+		{"a rule", "ip rule add pref 100 lookup 77; ip route add default via 192.168.1.1 table 77", "ip rule del pref 100; ip route flush table 77", []string{rule}},
+		{"as wg-quick", "ip rule add not fwmark 51820 table 77; ip rule add table main suppress_prefixlength 0; ip route add default dev eth0 table 77",
+			"ip rule del not fwmark 51820 table 77; ip rule del table main suppress_prefixlength 0; ip route flush table 77", []string{rule}},
+		{"a rule to nowhere", "ip rule add pref 100 unreachable", "ip rule del pref 100", []string{low + "go nowhere (network is unreachable); look at \"ip -4 rule\""}},
+		{"unreachable half", "ip route add unreachable 128.0.0.0/1", "ip route del unreachable 128.0.0.0/1", []string{high + "go nowhere (no route to host); look at"}},
+		{"a next hop that shows no link", "sysctl -qw net.ipv4.nexthop_compat_mode=0; ip nexthop add id 5 via 192.168.1.1 dev eth0; ip route prepend default nhid 5", "ip nexthop del id 5",
+			[]string{low + eth0 + "another default route"}},
+		{"a type of service", "ip route add default tos 0x10 via 192.168.1.1", "ip route del default tos 0x10 via 192.168.1.1", nil},
+		{"single hosts", "ip route add 1.1.1.1 via 192.168.1.1; ip route add 198.41.0.0/24 via 192.168.1.1", "ip route del 1.1.1.1; ip route del 198.41.0.0/24", nil},
+		{"a source", "ip rule add pref 100 from 192.168.1.5 lookup 77; ip route add default via 192.168.1.1 table 77", "ip rule del pref 100; ip route flush table 77", nil},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			g.run(t, "sh", "-ec", test.do)
+			changes := g.plan(t, want)
+			got := gw.Strays(g.h, changes)
+			if len(changes) > 0 || len(got) != len(test.want) {
+				t.Errorf("changes %q, warnings:\n%s", names(changes), strings.Join(got, "\n"))
+			}
+			for i := range min(len(got), len(test.want)) {
+				if !strings.HasPrefix(got[i], test.want[i]) {
+					t.Errorf("got  %s\nwant %s", got[i], test.want[i])
+				}
+			}
+			g.run(t, "sh", "-ec", test.undo)
+		})
+	}
+	// What a run would mend is not somebody else's doing.
+	g.run(t, "ip", "route", "del", "default", "dev", "mape0")
+	if got := gw.Strays(g.h, g.plan(t, want)); len(got) > 0 {
+		t.Errorf("without the route: %q", got)
+	}
+}

@@ -96,7 +96,17 @@ func (o *options) changes(cmd *cobra.Command) ([]reconcile.Change, error) {
 	}
 	warn(cmd, g.Warnings)
 	warn(cmd, reconcile.Overdue(c, facts, time.Now()))
-	return reconcile.Plan(cmd.Context(), h, reconcile.Compile(g, facts))
+	return planned(cmd, h, g, reconcile.Compile(g, facts))
+}
+
+// planned is what apply would change. It warns of what takes packets away from a
+// tunnel that is as it should be.
+func planned(cmd *cobra.Command, h *reconcile.Host, g *reconcile.Gateway, want []reconcile.Resource) ([]reconcile.Change, error) {
+	changes, err := reconcile.Plan(cmd.Context(), h, want)
+	if err == nil {
+		warn(cmd, g.Strays(h, changes))
+	}
+	return changes, err
 }
 
 // asking compiles what has the line asked for the prefix that is missing, which

@@ -100,7 +100,7 @@ func stateOf(ctx context.Context, h *reconcile.Host, g *reconcile.Gateway, want 
 		wrong[c.After.Name()] = detail(c)
 	}
 	s := state{OK: len(changes) == 0, Softwire: viewOf(g.Line, g.MTU)}
-	s.Softwire.Warnings = append([]string{}, g.Warnings...)
+	s.Softwire.Warnings = append(append([]string{}, g.Warnings...), g.Strays(h, changes)...)
 	for _, r := range want {
 		d, bad := wrong[r.Name()]
 		if bad || r.Text() != "" {

@@ -1,9 +1,15 @@
 package main
 
 import (
+	"bytes"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/nftables"
+	"github.com/spf13/cobra"
 
 	"mape-netplan/reconcile"
 	"mape-netplan/reconcile/nft"
@@ -38,4 +44,63 @@ func TestDetail(t *testing.T) {
 			t.Errorf("%q, want %q", got, test.want)
 		}
 	}
+}
+
+// TestStray: status and plan find nothing to change and warn of the half of the internet that does not go into the tunnel.
+// A bridge of the tunnel's name stands in for it, with its route alone.
+func TestStray(t *testing.T) {
+	if os.Geteuid() != 0 {
+		if os.Getenv("MAPE_CI") == "1" {
+			t.Fatal("needs root to make namespaces")
+		}
+		t.Skip("needs root to make namespaces")
+	}
+	dir, done := t.TempDir(), make(chan struct{})
+	go func() {
+		defer close(done)
+		machine(t, dir)
+		run := func(script string) {
+			if out, err := exec.Command("sh", "-ec", script).CombinedOutput(); err != nil {
+				t.Errorf("%s: %v\n%s", script, err, out)
+			}
+		}
+		run("ip link add mape0 type bridge; ip link set mape0 up; ip route add default dev mape0 scope link proto static")
+		h, err := reconcile.Open("")
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		c, err := schema.Parse("section", []byte("mape: {wan: eth1, prefix: '2400:4050:5c71:af00::/56'}"))
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		g, err := reconcile.Resolve(c, reconcile.ExampleFacts())
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		want := slices.DeleteFunc(reconcile.Compile(g, reconcile.ExampleFacts()), func(r reconcile.Resource) bool {
+			_, ok := r.(reconcile.Route)
+			return !ok
+		})
+		check := func(warns bool) {
+			t.Helper()
+			s, err := stateOf(t.Context(), h, g, want)
+			if err != nil || !s.OK || len(s.Resources) != 1 || strings.Contains(strings.Join(s.Softwire.Warnings, "\n"), "leave by eth0") != warns {
+				t.Errorf("the state is %+v, %v", s, err)
+			}
+			cmd, out := &cobra.Command{}, new(bytes.Buffer)
+			cmd.SetContext(t.Context())
+			cmd.SetErr(out)
+			changes, err := planned(cmd, h, g, want)
+			if err != nil || len(changes) > 0 || strings.HasPrefix(out.String(), "warning: packets of this machine to the internet") != warns {
+				t.Errorf("the plan is %v, %v, and says %s", changes, err, out)
+			}
+		}
+		check(false)
+		run("ip route add 128.0.0.0/1 via 192.168.1.1")
+		check(true)
+	}()
+	<-done
 }

@@ -147,7 +147,7 @@ func TestDiagnose(t *testing.T) {
 			p.busiest(443, 1008)
 			p.s.Tunnel.Lately, p.s.Probe = Count{}, &Probe{Answers: []Answer{{"icmp", "1.1.1.1", false, 0, "no answer"}}}
 		}, "ports", Bad, "port set is exhausted", ""},
-		{"no route to the relay", func(p *patient) { p.s.Relay = &Path{Error: "network is unreachable"} }, "border relay", Bad, "border relay … is unreachable", "ip -6 route get " + brText},
+		{"no route to the relay", func(p *patient) { p.s.Relay = &reconcile.Path{Error: "network is unreachable"} }, "border relay", Bad, "border relay … is unreachable", "ip -6 route get " + brText},
 		{"relay elsewhere", func(p *patient) { p.s.Relay.Link = "wg0" }, "border relay", Bad, "leave through wg0", "VPN"},
 		{"no tunnel", func(p *patient) { p.s.Tunnel, p.s.Module = nil, "yes" }, "tunnel", Bad, "tunnel mape0 is missing", "apply"},
 		{"no tunnel, no module", func(p *patient) { p.s.Tunnel, p.s.Module = nil, "no" }, "tunnel", Bad, "no module ip6_tunnel", "modprobe"},
@@ -170,8 +170,14 @@ func TestDiagnose(t *testing.T) {
 		{"no forwarding", func(p *patient) { p.differs("sysctl net/ipv4/ip_forward", "0\n") }, "route", Bad, "does not forward IPv4", "apply"},
 		{"another default route", func(p *patient) { p.f.Links[0].Default4 = new(int) }, "route", Bad, "Another IPv4 default route wins … eth0", "ip -4 route"},
 		{"a default route to nowhere", func(p *patient) { p.f.Nowhere4 = "unreachable" }, "route", Bad, "leads nowhere … unreachable default", "remove … unreachable default"},
-		{"half of the internet", func(p *patient) { p.s.Internet[1].Link = "tun0" }, "route", Bad, "Another IPv4 default route wins … tun0", "ip -4 route"},
-		{"no default route", func(p *patient) { p.s.Internet[0] = Path{To: faraway[0], Error: "network is unreachable"} }, "route", Bad, "no IPv4 default route", "apply"},
+		{"half of the internet", func(p *patient) { p.leads(1, "tun0", "128.0.0.0/1", 254) }, "route", Bad, "goes before … packets to 198.41.0.4 leave by tun0", "route to 128.0.0.0/1 … pull-filter"},
+		{"a rule", func(p *patient) { p.leads(0, "wg0", "0.0.0.0/0", 51820) }, "route", Bad, "goes before … leave by wg0", "ip -4 rule … table 51820"},
+		{"a route of one host", func(p *patient) { p.leads(0, "eth0", "1.1.1.1/32", 254) }, "", OK, "Nothing is wrong", ""},
+		{"no way", func(p *patient) { p.s.Internet[0].Error = "no route to host" }, "route", Bad, "goes before … go nowhere (no route to host)", "blackhole"},
+		{"no default route", func(p *patient) {
+			p.differs("route default dev mape0", "")
+			p.s.Internet[0] = reconcile.Path{To: reconcile.Faraway[0], Error: "network is unreachable"}
+		}, "route", Bad, "no IPv4 default route", "apply"},
 		{"no table", func(p *patient) { p.differs("table ip mape", "") }, "NAT", Bad, "table ip mape is missing", "nftables.service"},
 		{"no table, no service", func(p *patient) {
 			p.differs("table ip mape", "")

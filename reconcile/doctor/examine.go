@@ -64,11 +64,12 @@ func Examine(ctx context.Context, h *reconcile.Host, c *schema.Config, f reconci
 	e.note("routers", e.routers())
 	line, lineErr := reconcile.Derive(c, f)
 	if lineErr == nil {
-		e.s.Relay = e.path(line.Softwire.BR)
+		relay := reconcile.PathTo(e.h, line.Softwire.BR)
+		e.s.Relay = &relay
 		e.note("ports", e.ports(line))
 	}
-	for _, to := range faraway {
-		e.s.Internet = append(e.s.Internet, *e.path(to))
+	for _, to := range reconcile.Faraway {
+		e.s.Internet = append(e.s.Internet, reconcile.PathTo(e.h, to))
 	}
 	if g, err := reconcile.Resolve(c, f); err == nil {
 		e.differences(ctx, g)
@@ -98,10 +99,6 @@ func Examine(ctx context.Context, h *reconcile.Host, c *schema.Config, f reconci
 	e.note("tunnel", e.watch(ctx, first, begin))
 	return e.s, ctx.Err()
 }
-
-// faraway are internet addresses in both halves of the address space, which some VPNs have a route for each: what the
-// kernel would do with packets to them is looked up, and none is sent.
-var faraway = []netip.Addr{netip.MustParseAddr("1.1.1.1"), netip.MustParseAddr("203.0.113.1")}
 
 // An examination is one under way.
 type examination struct {

@@ -161,7 +161,7 @@ func TestLine(t *testing.T) {
 		{"relay through the LAN", "ip -6 route add " + br.String() + " dev eth0", "ip -6 route del " + br.String() + " dev eth0", "border relay", "leave through eth0"},
 		{"no tunnel route", "ip route del default dev mape0", "ip route add default dev mape0 scope link proto static", "route", "no IPv4 default route"},
 		{"another default route", "ip route add default via 192.168.1.10 dev eth0 metric 0 tos 0x10; ip route del default dev mape0; ip route add default via 192.168.1.10 dev eth0", "ip route del default via 192.168.1.10 dev eth0; ip route del default tos 0x10; ip route add default dev mape0 scope link proto static", "route", "Another IPv4 default route wins … eth0"},
-		{"a VPN's halves", "ip route add 128.0.0.0/1 via 192.168.1.10 dev eth0", "ip route del 128.0.0.0/1", "route", "Another IPv4 default route wins … eth0"},
+		{"a VPN's halves", "ip route add 128.0.0.0/1 via 192.168.1.10 dev eth0", "ip route del 128.0.0.0/1", "route", "goes before … packets to 198.41.0.4 leave by eth0 and not by mape0"},
 		{"no forwarding", "sysctl -qw net.ipv4.ip_forward=0", "sysctl -qw net.ipv4.ip_forward=1", "route", "does not forward IPv4"},
 		{"a foreign SNAT", "nft 'table ip other { chain c { type nat hook postrouting priority 0; masquerade; }; }'", "nft delete table ip other", "other firewalls", "table ip other … translates what leaves through mape0"},
 		{"a forward drop", "nft 'table inet other { chain c { type filter hook forward priority 0; policy drop; }; }'", "nft delete table inet other", "other firewalls", "table inet other, chain c: the policy drops"},

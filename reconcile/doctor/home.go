@@ -43,7 +43,7 @@ func (e *examination) home(ctx context.Context) Home {
 		return Home{Skipped: fmt.Sprintf("%s is not known on this line (%v)", homeName, err)}
 	}
 	for _, a := range all {
-		if p := e.path(a); p.Error != "" || p.Link != wan.Name {
+		if p := reconcile.PathTo(e.h, a); p.Error != "" || p.Link != wan.Name {
 			continue
 		}
 		status, err := ask(soon, wan.Name, a)

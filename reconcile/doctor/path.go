@@ -3,7 +3,6 @@ package doctor
 import (
 	"net"
 	"net/netip"
-	"os"
 	"path"
 	"regexp"
 	"slices"
@@ -141,21 +140,4 @@ func (e *examination) name(index int) string {
 		}
 	}
 	return ""
-}
-
-// path looks up how a packet would leave.
-func (e *examination) path(to netip.Addr) *Path {
-	p := &Path{To: to}
-	routes, err := e.h.Net.RouteGet(to.AsSlice())
-	if err == nil && len(routes) == 0 {
-		err = os.ErrNotExist
-	}
-	if err != nil {
-		p.Error = err.Error()
-		return p
-	}
-	r := routes[0]
-	p.Link, p.MTU = e.name(r.LinkIndex), r.MTU
-	p.Via, _ = netip.AddrFromSlice(r.Gw)
-	return p
 }

@@ -40,8 +40,8 @@ func healthy() *patient {
 			{Name: "mape0", Up: true, Carrier: true},
 		},
 		Routers:  []Router{{Link: "eth1", Via: router, RA: true}},
-		Relay:    &Path{To: netip.MustParseAddr(brText), Link: "eth1", Via: router},
-		Internet: []Path{{To: faraway[0], Link: "mape0"}, {To: faraway[1], Link: "mape0"}},
+		Relay:    &reconcile.Path{To: netip.MustParseAddr(brText), Link: "eth1", Via: router},
+		Internet: []reconcile.Path{{To: reconcile.Faraway[0], Link: "mape0"}, {To: reconcile.Faraway[1], Link: "mape0"}},
 		Home:     Home{Skipped: "not known here"},
 		Tunnel: &Tunnel{
 			Local: netip.MustParseAddr(ceText), Remote: netip.MustParseAddr(brText), EncapLimit: -1, MTU: 1460, Up: true,
@@ -70,6 +70,12 @@ func (p *patient) bare() {
 
 func (p *patient) differs(name, before string) {
 	p.s.Differences = append(p.s.Differences, Difference{Name: name, Before: before, After: "as it should be"})
+}
+
+// leads has a route of a table take one of the internet's addresses to a link.
+func (p *patient) leads(i int, link, route string, table int) {
+	to := &p.s.Internet[i]
+	to.Link, to.Route, to.Table = link, netip.MustParsePrefix(route), table
 }
 
 func (p *patient) busiest(port uint16, n int) {

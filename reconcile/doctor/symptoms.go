@@ -24,8 +24,8 @@ type Symptoms struct {
 	Routers []Router `json:"routers,omitempty"` // the IPv6 default routes
 	Forward bool     `json:"ipv6_forwarding"`   // net.ipv6.conf.all.forwarding
 	// Relay is how packets leave for the border relay, Internet for a few addresses on the IPv4 internet.
-	Relay    *Path  `json:"relay,omitempty"`
-	Internet []Path `json:"internet,omitempty"`
+	Relay    *reconcile.Path  `json:"relay,omitempty"`
+	Internet []reconcile.Path `json:"internet,omitempty"`
 	// Home is what the home gateway says of itself.
 	Home Home `json:"home"`
 	// Tunnel is nil where there is none.
@@ -68,15 +68,6 @@ type Router struct {
 	Via    netip.Addr `json:"via,omitzero"`
 	RA     bool       `json:"ra"`     // from a router advertisement
 	Silent bool       `json:"silent"` // it does not answer neighbour solicitations
-}
-
-// A Path is how the kernel would send a packet. Asking sends none.
-type Path struct {
-	To    netip.Addr `json:"to"`
-	Link  string     `json:"link,omitempty"`
-	Via   netip.Addr `json:"via,omitzero"`
-	MTU   int        `json:"mtu,omitempty"`   // that the path has told of; 0 is none
-	Error string     `json:"error,omitempty"` // there is no way
 }
 
 // Home is what a home gateway at ntt.setup answers (the check that JPNE's CEs do before they start).

@@ -133,12 +133,15 @@ func (d *consult) route() Finding {
 		return d.rival(link, "has an IPv4 default route of metric 0 as well")
 	}
 	for _, p := range d.s.Internet {
-		switch {
-		case p.Error == "" && p.Link != d.c.Tunnel:
-			return d.rival(p.Link, fmt.Sprintf("is where packets to %s leave", p.To))
-		case p.Error != "":
-			return bad(fmt.Sprintf("no route to %s: %s", p.To, p.Error), fmt.Sprintf("This machine has no IPv4 default route into %s.", d.c.Tunnel), d.last())
+		if !p.Strays(d.c.Tunnel) {
+			continue
 		}
+		seen := fmt.Sprintf("packets to %s %s", p.To, p.Where(d.c.Tunnel))
+		if _, ok := d.difference("route default"); ok {
+			return bad(seen, fmt.Sprintf("This machine has no IPv4 default route into %s.", d.c.Tunnel), d.last())
+		}
+		advice := p.Advice()
+		return bad(seen, fmt.Sprintf("Something goes before the IPv4 default route into %s: %s.", d.c.Tunnel, seen), strings.ToUpper(advice[:1])+advice[1:]+".")
 	}
 	return good("IPv4 goes into %s", d.c.Tunnel)
 }
