@@ -93,15 +93,6 @@ func usesNetplan(c *schema.Config, f Facts) bool {
 	return c.Backend == "netplan" || c.Backend == "auto" && f.Netplan
 }
 
-// TunnelMTU is the MTU of the tunnel in bytes; 0 when neither the section nor
-// the WAN tells.
-func TunnelMTU(c *schema.Config, wan Link) int {
-	if c.MTU > 0 {
-		return c.MTU
-	}
-	return max(0, wan.MTU-tunnelHeader)
-}
-
 // WAN returns the interface towards the provider.
 func wan(c *schema.Config, f Facts) (Link, error) {
 	if c.WAN != "" {
