@@ -1,7 +1,6 @@
 package doctor
 
 import (
-	"io"
 	"net"
 	"testing"
 	"time"
@@ -14,22 +13,26 @@ func TestPorts(t *testing.T) {
 	m.section = "mape: {wan: eth1, lan: eth0, softwire: {ce: \"" + ceText + "\", br: \"" + brText + "\", ipv4: 192.0.2.18, psid: 47, psid-len: 8, psid-offset: 4}, conntrack: {dns: 5m}}"
 	m.table(t)
 	m.well(t)
-	flood := func(to string, n int) []io.Closer {
-		var all []io.Closer
+	flood := func(to string, n int) []net.Conn {
+		var all []net.Conn
 		m.lan.do(func() {
 			for range n {
 				c, err := net.Dial("udp4", to)
 				if err != nil {
 					t.Fatal(err)
 				}
-				c.Write([]byte("x"))
 				all = append(all, c)
 			}
 		})
-		time.Sleep(200 * time.Millisecond)
+		for range 5 { // So many at once are more than the table counts in a second: some find no port at first.
+			for _, c := range all {
+				c.Write([]byte("x"))
+			}
+			time.Sleep(200 * time.Millisecond)
+		}
 		return all
 	}
-	close := func(all []io.Closer) {
+	close := func(all []net.Conn) {
 		for _, c := range all {
 			c.Close()
 		}
