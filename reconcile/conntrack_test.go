@@ -33,10 +33,11 @@ var others = []string{
 	"-p tcp --state ESTABLISHED -s 192.168.1.11 -d 153.241.113.198 --sport 1903 --dport 443 --dst-nat 192.168.1.10:443",
 }
 
-// tracked lists what connection tracking has, sorted and without what passes.
+// tracked lists what connection tracking has, sorted and without what passes, or what the kernel itself sends: IGMP, when
+// an interface comes up.
 func (n *ns) tracked(t testing.TB) string {
 	t.Helper()
-	out := n.run(t, "sh", "-c", "conntrack -L 2>/dev/null | sed 's/^\\([a-z]* *[0-9]*\\) *[0-9]* /\\1 /' | sort")
+	out := n.run(t, "sh", "-c", "conntrack -L 2>/dev/null | grep -v '^unknown *2 ' | sed 's/^\\([a-z]* *[0-9]*\\) *[0-9]* /\\1 /' | sort")
 	return out
 }
 
