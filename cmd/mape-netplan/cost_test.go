@@ -41,7 +41,7 @@ func TestCost(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			out, err := lab.Counted(t.Context(), image, tests, "-test.run", "^$", "-test.bench", benchmarks, "-test.benchtime", "1x", "-rounds", "15")
+			out, err := lab.Counted(t.Context(), image, tests, "-test.run", "^$", "-test.bench", benchmarks, "-test.benchtime", "1x", "-rounds", "24")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -61,7 +61,7 @@ func TestCost(t *testing.T) {
 // costRow is a row of the benchmark's table.
 var costRow = regexp.MustCompile(`^\| ([a-z0-9-]+) \| (\d+) \| (\d+) \|`)
 
-// costsOf divides the lower quartiles: transfers that no timer disturbs take the same number of instructions.
+// costsOf divides the least of each: what nothing disturbs takes the same number of instructions.
 func costsOf(t *testing.T, out string) map[string]float64 {
 	costs := map[string]float64{}
 	lines := bufio.NewScanner(strings.NewReader(out))
