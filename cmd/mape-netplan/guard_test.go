@@ -18,12 +18,7 @@ import (
 // apply has nothing to write then. What it takes of the CPU is only logged: the
 // machine may be shared.
 func TestGuardAtBoot(t *testing.T) {
-	if os.Geteuid() != 0 {
-		if os.Getenv("MAPE_CI") == "1" {
-			t.Fatal("needs root to make namespaces")
-		}
-		t.Skip("needs root to make namespaces")
-	}
+	needRoot(t)
 	dir := t.TempDir()
 	static(t, dir)
 	done := make(chan struct{})

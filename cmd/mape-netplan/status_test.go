@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -49,12 +48,7 @@ func TestDetail(t *testing.T) {
 // TestStray: status and plan find nothing to change and warn of the half of the internet that does not go into the tunnel.
 // A bridge of the tunnel's name stands in for it, with its route alone.
 func TestStray(t *testing.T) {
-	if os.Geteuid() != 0 {
-		if os.Getenv("MAPE_CI") == "1" {
-			t.Fatal("needs root to make namespaces")
-		}
-		t.Skip("needs root to make namespaces")
-	}
+	needRoot(t)
 	dir, done := t.TempDir(), make(chan struct{})
 	go func() {
 		defer close(done)
