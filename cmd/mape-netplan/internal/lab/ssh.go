@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"time"
@@ -86,42 +85,21 @@ func (vm *VM) disconnect() {
 // Run runs a shell command in the machine as root. A command that fails is no
 // error, a connection that does is.
 func (vm *VM) Run(ctx context.Context, command string) (stdout, stderr string, exit int, err error) {
-	return vm.run(ctx, nil, command)
-}
-
-// Copy writes a local file into the machine, in one step for whoever looks at it there.
-func (vm *VM) Copy(ctx context.Context, local, remote string, mode os.FileMode) error {
-	f, err := os.Open(local)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	_, stderr, exit, err := vm.run(ctx, f, fmt.Sprintf("cat >%[1]s.new && chmod %[2]o %[1]s.new && mv %[1]s.new %[1]s", remote, mode.Perm()))
-	if err == nil && exit != 0 {
-		err = errors.New(stderr)
-	}
-	if err != nil {
-		return fmt.Errorf("copy %s to the machine's %s: %w", local, remote, err)
-	}
-	return nil
-}
-
-func (vm *VM) run(ctx context.Context, stdin io.Reader, command string) (string, string, int, error) {
 	cmd := vm.ssh(ctx, "-o", "ControlMaster=no", Gateway, command)
-	var stdout, stderr bytes.Buffer
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdin, &stdout, &stderr
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
 	// Inside the LAN as well: should the master be gone, ssh connects by itself, and
 	// must not try to on the host's network.
-	err := vm.lan.start(cmd)
+	err = vm.lan.start(cmd)
 	if err == nil {
 		err = cmd.Wait()
 	}
-	exit := cmd.ProcessState.ExitCode()
+	exit = cmd.ProcessState.ExitCode()
 	if exitErr := (*exec.ExitError)(nil); errors.As(err, &exitErr) && exit > 0 && exit != sshFailed {
 		err = nil
 	}
 	if err != nil {
-		err = fmt.Errorf("run %q: %w: %s", command, err, bytes.TrimSpace(stderr.Bytes()))
+		err = fmt.Errorf("run %q: %w: %s", command, err, bytes.TrimSpace(errs.Bytes()))
 	}
-	return stdout.String(), stderr.String(), exit, err
+	return out.String(), errs.String(), exit, err
 }
