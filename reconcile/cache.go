@@ -51,7 +51,7 @@ func (c Cache) Write(_ context.Context, h *Host) error {
 		_ = h.Root.Remove(local(path.Dir(cachePath))) // Fails when it is not empty: then it is not ours to remove.
 		return nil
 	}
-	return h.replace(File{Path: cachePath, Mode: 0o600, Data: c.Data})
+	return h.replace(cachePath, 0o600, c.Data)
 }
 
 // cached is how a Discovery is kept.

@@ -277,7 +277,7 @@ func TestResolvers(t *testing.T) {
 		}
 		h := &Host{Root: root}
 		for name, text := range test.files {
-			if err := h.replace(File{Path: "/" + name, Mode: 0o644, Data: text}); err != nil {
+			if err := h.replace("/"+name, 0o644, text); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -84,18 +84,18 @@ func (f File) Write(_ context.Context, h *Host) error {
 		}
 		return nil
 	}
-	return h.replace(f)
+	return h.replace(f.Path, f.Mode, f.Data)
 }
 
-// replace writes a file that is not absent.
-func (h *Host) replace(f File) error {
-	name := local(f.Path)
+// replace writes a file atomically.
+func (h *Host) replace(p string, mode fs.FileMode, data string) error {
+	name := local(p)
 	if err := h.Root.MkdirAll(path.Dir(name), 0o755); err != nil {
 		return err
 	}
 	// The name ends in no suffix that netplan, networkd or sysctl read.
 	temporary := path.Join(path.Dir(name), "."+path.Base(name)+".mape-netplan")
-	if err := h.writeSynced(temporary, f); err != nil {
+	if err := h.writeSynced(temporary, mode, data); err != nil {
 		_ = h.Root.Remove(temporary)
 		return err
 	}
@@ -106,17 +106,17 @@ func (h *Host) replace(f File) error {
 	return h.syncDir(path.Dir(name))
 }
 
-func (h *Host) writeSynced(name string, f File) error {
+func (h *Host) writeSynced(name string, mode fs.FileMode, data string) error {
 	// One that was left, or that somebody put there, is not written through.
 	if err := h.Root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	w, err := h.Root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL|syscall.O_NOFOLLOW, f.Mode)
+	w, err := h.Root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL|syscall.O_NOFOLLOW, mode)
 	if err != nil {
 		return err
 	}
-	_, err = w.WriteString(f.Data)
-	return errors.Join(err, w.Chmod(f.Mode), w.Sync(), w.Close())
+	_, err = w.WriteString(data)
+	return errors.Join(err, w.Chmod(mode), w.Sync(), w.Close())
 }
 
 // syncDir makes a rename survive a power cut.
