@@ -77,30 +77,21 @@ func (o Obstacle) String() string {
 	return o.What + "; " + o.Advice
 }
 
-// foreignWarnings says what of the others is in the way, and what to do about it.
-func (g *Gateway) foreignWarnings(f Facts) []string {
-	var all []string
-	for _, o := range g.Obstacles(f) {
-		all = append(all, o.String())
-	}
-	return all
-}
-
-// Obstacles lists what others do to packets that this gateway needs.
-func (g *Gateway) Obstacles(f Facts) []Obstacle {
+// Obstacles lists what others do to packets on these paths.
+func Obstacles(p Paths, f Foreign) []Obstacle {
 	var all []Obstacle
-	flows := g.flows(f)
-	for i := range f.Foreign.Chains {
-		if c := &f.Foreign.Chains[i]; c.Type != "" {
-			all = append(all, f.Foreign.warnings(c, flows)...)
+	flows := p.flows()
+	for i := range f.Chains {
+		if c := &f.Chains[i]; c.Type != "" {
+			all = append(all, f.warnings(c, flows)...)
 		}
 	}
-	if f.Foreign.Unread != "" {
-		all = append(all, Obstacle{What: "what other programs do to packets is not known: " + f.Foreign.Unread})
+	if f.Unread != "" {
+		all = append(all, Obstacle{What: "what other programs do to packets is not known: " + f.Unread})
 	}
-	if len(f.Foreign.Legacy) > 0 {
+	if len(f.Legacy) > 0 {
 		all = append(all, Obstacle{What: fmt.Sprintf("iptables-legacy has been loaded (table %s), and what is in it cannot be looked at from here: if iptables-legacy-save shows no rules, ignore this",
-			strings.Join(f.Foreign.Legacy, ", ")), Advice: "else see that none drops or translates what goes through " + g.Tunnel})
+			strings.Join(f.Legacy, ", ")), Advice: "else see that none drops or translates what goes through " + p.Tunnel.Name})
 	}
 	return all
 }

@@ -10,6 +10,15 @@ import (
 	"mape-netplan/schema"
 )
 
+// Paths are where a gateway's packets go.
+type Paths struct {
+	Tunnel, WAN Link
+	LAN         []Link // none: not known
+	Links       []Link // of this machine, all
+	CE, BR      netip.Addr
+	Forwards    []schema.Forward
+}
+
 // A flow is what has to get through the rules of others for one of our purposes.
 type flow struct {
 	tunnel  string
@@ -54,53 +63,44 @@ var (
 
 // flows lists what must get through: connections from each LAN and their answers, those of this machine itself, and
 // between this machine and the border relay the IPv6 packets that carry them all.
-func (g *Gateway) flows(f Facts) []flow {
-	tunnel, ok := f.Link(g.Tunnel)
-	if !ok {
-		tunnel = Link{Name: g.Tunnel}
-	}
+func (p Paths) flows() []flow {
 	var all []flow
-	for _, t := range g.targets(f) {
-		all = append(all, t.flows(tunnel)...)
-		for _, name := range g.LAN {
-			lan, _ := f.Link(name)
-			lan.Name = name
-			all = append(all, t.hairpins(g.Tunnel, lan)...)
+	tunnel := p.Tunnel.Name
+	for _, t := range p.targets() {
+		all = append(all, t.flows(p.Tunnel)...)
+		for _, lan := range p.LAN {
+			all = append(all, t.hairpins(tunnel, lan)...)
 		}
 	}
-	for _, name := range g.LAN {
-		lan, _ := f.Link(name)
-		lan.Name = name
-		all = append(all, flow{tunnel: g.Tunnel, packets: transports(
-			packet{what: "new connections from " + name + " to " + g.Tunnel, hooks: throughForward, in: lan, out: tunnel, state: isNew, src: spansOf(lan.inet4()...)},
-			packet{what: "the answers from " + g.Tunnel + " to " + name, hooks: throughForward, in: tunnel, out: lan, state: established, dst: spansOf(lan.inet4()...)},
+	for _, lan := range p.LAN {
+		all = append(all, flow{tunnel: tunnel, packets: transports(
+			packet{what: "new connections from " + lan.Name + " to " + tunnel, hooks: throughForward, in: lan, out: p.Tunnel, state: isNew, src: spansOf(lan.inet4()...)},
+			packet{what: "the answers from " + tunnel + " to " + lan.Name, hooks: throughForward, in: p.Tunnel, out: lan, state: established, dst: spansOf(lan.inet4()...)},
 		)})
 	}
-	if len(g.LAN) == 0 {
-		all = append(all, flow{tunnel: g.Tunnel, note: "; as mape.lan does not say what the LAN is, this is about every interface", packets: transports(
-			packet{what: "what is forwarded to " + g.Tunnel, hooks: throughForward, anyIn: true, out: tunnel, state: isNew, src: anywhere},
-			packet{what: "the answers from " + g.Tunnel + " to what is forwarded there", hooks: throughForward, in: tunnel, anyOut: true, state: established, dst: anywhere},
+	if len(p.LAN) == 0 {
+		all = append(all, flow{tunnel: tunnel, note: "; as mape.lan does not say what the LAN is, this is about every interface", packets: transports(
+			packet{what: "what is forwarded to " + tunnel, hooks: throughForward, anyIn: true, out: p.Tunnel, state: isNew, src: anywhere},
+			packet{what: "the answers from " + tunnel + " to what is forwarded there", hooks: throughForward, in: p.Tunnel, anyOut: true, state: established, dst: anywhere},
 		)})
 	}
 	var own []netip.Prefix
-	for _, l := range f.Links {
-		for _, p := range l.inet4() {
+	for _, l := range p.Links {
+		for _, a := range l.inet4() {
 			if !l.Loopback {
-				own = append(own, netip.PrefixFrom(p.Addr(), 32))
+				own = append(own, netip.PrefixFrom(a.Addr(), 32))
 			}
 		}
 	}
-	all = append(all, flow{tunnel: g.Tunnel, packets: transports(
-		packet{what: "this machine's own connections through " + g.Tunnel, hooks: throughOutput, out: tunnel, state: isNew, src: spansOf(own...)},
-		packet{what: "the answers from " + g.Tunnel + " to this machine", hooks: throughInput, in: tunnel, state: established, local: true},
+	all = append(all, flow{tunnel: tunnel, packets: transports(
+		packet{what: "this machine's own connections through " + tunnel, hooks: throughOutput, out: p.Tunnel, state: isNew, src: spansOf(own...)},
+		packet{what: "the answers from " + tunnel + " to this machine", hooks: throughInput, in: p.Tunnel, state: established, local: true},
 	)})
-	wan, _ := f.Link(g.WAN)
-	wan.Name = g.WAN
-	ce, br := netip.PrefixFrom(g.Softwire.CE, 128), netip.PrefixFrom(g.Softwire.BR, 128)
-	return append(all, flow{tunnel: g.Tunnel, packets: []packet{
-		{what: "the tunnel's packets from the border relay " + g.Softwire.BR.String(), hooks: []string{"input"}, family: 6, in: wan,
+	ce, br := netip.PrefixFrom(p.CE, 128), netip.PrefixFrom(p.BR, 128)
+	return append(all, flow{tunnel: tunnel, packets: []packet{
+		{what: "the tunnel's packets from the border relay " + p.BR.String(), hooks: []string{"input"}, family: 6, in: p.WAN,
 			state: established, proto: protoIPIP, src: spansOf(br), dst: spansOf(ce), local: true},
-		{what: "the tunnel's packets to the border relay " + g.Softwire.BR.String(), hooks: []string{"output"}, family: 6, out: wan,
+		{what: "the tunnel's packets to the border relay " + p.BR.String(), hooks: []string{"output"}, family: 6, out: p.WAN,
 			state: isNew, proto: protoIPIP, src: spansOf(ce), dst: spansOf(br)},
 	}})
 }
@@ -112,16 +112,6 @@ func transports(packets ...packet) []packet {
 		for _, p.proto = range []byte{unix.IPPROTO_TCP, unix.IPPROTO_UDP} {
 			p.family = 4
 			all = append(all, p)
-		}
-	}
-	return all
-}
-
-func (l Link) inet4() []netip.Prefix {
-	var all []netip.Prefix
-	for _, a := range l.Addresses {
-		if a.Prefix.Addr().Is4() {
-			all = append(all, a.Prefix)
 		}
 	}
 	return all

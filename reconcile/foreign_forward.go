@@ -24,12 +24,12 @@ type targetPorts struct {
 	text  string
 }
 
-// targets sorts what the section forwards by where that leads. What is behind a router that only the routes know is not
+// targets sorts what is forwarded by where that leads. What is behind a router that only the routes know is not
 // in it.
-func (g *Gateway) targets(f Facts) []target {
+func (p Paths) targets() []target {
 	var all []target
-	for _, forward := range g.Forwards {
-		link, local := g.toward(f, forward.To.Addr())
+	for _, forward := range p.Forwards {
+		link, local := p.toward(forward.To.Addr())
 		if link.Name == "" && !local {
 			continue
 		}
@@ -43,15 +43,15 @@ func (g *Gateway) targets(f Facts) []target {
 }
 
 // toward finds the interface of the network that an address is in; local is one of this machine's own.
-func (g *Gateway) toward(f Facts, to netip.Addr) (link Link, local bool) {
+func (p Paths) toward(to netip.Addr) (link Link, local bool) {
 	bits := -1
-	for _, l := range f.Links {
-		for _, p := range l.inet4() {
-			if p.Addr() == to {
+	for _, l := range p.Links {
+		for _, a := range l.inet4() {
+			if a.Addr() == to {
 				return Link{}, true
 			}
-			if l.Name != g.Tunnel && p.Contains(to) && p.Bits() > bits {
-				link, bits = l, p.Bits()
+			if l.Name != p.Tunnel.Name && a.Contains(to) && a.Bits() > bits {
+				link, bits = l, a.Bits()
 			}
 		}
 	}

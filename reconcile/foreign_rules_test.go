@@ -94,15 +94,15 @@ func TestForeignRules(t *testing.T) {
 func TestForeignForward(t *testing.T) {
 	n := bystander(t)
 	table(t, n, "chain c { type filter hook forward priority 0; policy drop; ct state established accept; iifname eth0 accept; }")
-	g, f := foreignFacts(t, n)
-	g.Forwards = []schema.Forward{{Protocol: "tcp", To: netip.MustParseAddrPort("192.168.1.20:80")}}
+	p, f := foreignPaths(t, n)
+	p.Forwards = []schema.Forward{{Protocol: "tcp", To: netip.MustParseAddrPort("192.168.1.20:80")}}
 	want := "table inet t, chain c: the policy drops forwarded ports from mape0 to eth0 (tcp 192.168.1.20:80); to let that through: nft insert rule inet t c iifname mape0 oifname eth0 ct status dnat accept (until the next boot)"
-	if got := g.foreignWarnings(f); len(got) != 1 || got[0] != want {
+	if got := warnings(p, f); len(got) != 1 || got[0] != want {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
 	n.run(t, "nft", "insert rule inet t c iifname mape0 oifname eth0 ct status dnat accept")
-	if _, f = foreignFacts(t, n); len(g.foreignWarnings(f)) > 0 {
-		t.Errorf("after that: %q", g.foreignWarnings(f))
+	if _, f = foreignPaths(t, n); len(warnings(p, f)) > 0 {
+		t.Errorf("after that: %q", warnings(p, f))
 	}
 }
 
@@ -185,17 +185,17 @@ func TestForeignNoLAN(t *testing.T) {
 	n := bystander(t)
 	check := func(want ...string) {
 		t.Helper()
-		g, f := foreignFacts(t, n)
-		g.LAN = nil
-		got := g.foreignWarnings(f)
+		p, f := foreignPaths(t, n)
+		p.LAN = nil
+		got := warnings(p, f)
 		if !slices.Equal(got, want) {
 			t.Errorf("got:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 		}
 		for _, w := range got {
 			obey(t, n, w)
 		}
-		if _, f = foreignFacts(t, n); len(g.foreignWarnings(f)) > 0 && strings.Contains(want[0], "boot") {
-			t.Errorf("after that: %q", g.foreignWarnings(f))
+		if _, f = foreignPaths(t, n); len(warnings(p, f)) > 0 && strings.Contains(want[0], "boot") {
+			t.Errorf("after that: %q", warnings(p, f))
 		}
 		n.run(t, "nft", "flush", "ruleset")
 	}
@@ -231,21 +231,21 @@ func TestForeignAdvice(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			n := bystander(t)
 			rules(n)
-			g, f := foreignFacts(t, n)
-			g.Forwards = []schema.Forward{{Protocol: "tcp", To: netip.MustParseAddrPort("192.168.1.20:80")}}
-			warnings := g.foreignWarnings(f)
-			if len(warnings) == 0 {
+			p, f := foreignPaths(t, n)
+			p.Forwards = []schema.Forward{{Protocol: "tcp", To: netip.MustParseAddrPort("192.168.1.20:80")}}
+			all := warnings(p, f)
+			if len(all) == 0 {
 				t.Fatal("no warning")
 			}
-			for _, w := range warnings {
+			for _, w := range all {
 				if !obey(t, n, w) {
 					t.Errorf("cannot be run: %s", w)
 				}
-				if _, f = foreignFacts(t, n); slices.Contains(g.foreignWarnings(f), w) {
+				if _, f = foreignPaths(t, n); slices.Contains(warnings(p, f), w) {
 					t.Errorf("not silenced: %s", w)
 				}
 			}
-			if got := g.foreignWarnings(f); len(got) > 0 {
+			if got := warnings(p, f); len(got) > 0 {
 				t.Errorf("after all: %q", got)
 			}
 		})
@@ -261,8 +261,8 @@ func TestForeignMaze(t *testing.T) {
 			rs.Chains[i].Rules = append(rs.Chains[i].Rules, nft.ForeignRule{Steps: []nft.Step{{Do: nft.DoJump, To: fmt.Sprint(i + 1)}}})
 		}
 	}
-	g := &Gateway{WAN: "eth1", LAN: []string{"eth0"}, Tunnel: "mape0"}
-	if got := g.foreignWarnings(Facts{Foreign: Foreign{Ruleset: rs}}); len(got) > 0 {
+	p := Paths{Tunnel: Link{Name: "mape0"}, WAN: Link{Name: "eth1"}, LAN: []Link{{Name: "eth0"}}}
+	if got := warnings(p, Foreign{Ruleset: rs}); len(got) > 0 {
 		t.Errorf("%q", got)
 	}
 }

@@ -11,12 +11,11 @@ import (
 	"testing"
 
 	"mape-netplan/reconcile/nft"
-	"mape-netplan/reconcile/softwire"
 	"mape-netplan/schema"
 )
 
-// foreignFacts is a gateway between eth0 and eth1 as it sees the rules in a namespace.
-func foreignFacts(t testing.TB, n *ns) (*Gateway, Facts) {
+// foreignPaths are those of a gateway between eth0 and eth1, and the rules in a namespace.
+func foreignPaths(t testing.TB, n *ns) (Paths, Foreign) {
 	t.Helper()
 	root, err := os.OpenRoot("/")
 	if err != nil {
@@ -24,21 +23,27 @@ func foreignFacts(t testing.TB, n *ns) (*Gateway, Facts) {
 	}
 	defer root.Close()
 	h := &Host{Root: root, NFT: nft.OpenNS(n.fd())}
-	f := Facts{Live: true, Links: []Link{
-		{Name: "eth0", Index: index(t, n, "eth0"), Addresses: []Inet{inet("192.168.1.1/24")}},
-		{Name: "eth1", Index: 1000}, {Name: "mape0", Index: index(t, n, "mape0")},
-	}}
-	n.do(func() { f.Foreign, err = h.foreign() })
+	lan, wan := Link{Name: "eth0", Index: index(t, n, "eth0"), Addresses: []Inet{inet("192.168.1.1/24")}}, Link{Name: "eth1", Index: 1000}
+	tunnel := Link{Name: "mape0", Index: index(t, n, "mape0")}
+	var f Foreign
+	n.do(func() { f, err = h.foreign() })
 	if err != nil {
 		t.Fatal(err)
 	}
-	sw := softwire.Softwire{CE: netip.MustParseAddr("2001:db8::1"), BR: netip.MustParseAddr("2001:db8:ffff::1")}
-	return &Gateway{Line: Line{Softwire: sw}, WAN: "eth1", LAN: []string{"eth0"}, Tunnel: "mape0"}, f
+	return Paths{
+		Tunnel: tunnel, WAN: wan, LAN: []Link{lan}, Links: []Link{lan, wan, tunnel},
+		CE: netip.MustParseAddr("2001:db8::1"), BR: netip.MustParseAddr("2001:db8:ffff::1"),
+	}, f
 }
 
-func foreignWarnings(t testing.TB, n *ns) []string {
-	g, f := foreignFacts(t, n)
-	return g.foreignWarnings(f)
+func foreignWarnings(t testing.TB, n *ns) []string { return warnings(foreignPaths(t, n)) }
+
+func warnings(p Paths, f Foreign) []string {
+	var all []string
+	for _, o := range Obstacles(p, f) {
+		all = append(all, o.String())
+	}
+	return all
 }
 
 // obey runs the commands that a warning prints, and says whether they were any that can be run here.
@@ -67,10 +72,10 @@ func forwardTargets(first uint16) []schema.Forward {
 // withForwards are the warnings of a gateway that forwards, with a network of containers behind docker0.
 func withForwards(t testing.TB, n *ns, forwards []schema.Forward) []string {
 	t.Helper()
-	g, f := foreignFacts(t, n)
-	g.Forwards = forwards
-	f.Links = append(f.Links, Link{Name: "docker0", Index: index(t, n, "docker0"), Addresses: []Inet{inet("172.17.0.1/16")}})
-	got := g.foreignWarnings(f)
+	p, f := foreignPaths(t, n)
+	p.Forwards = forwards
+	p.Links = append(p.Links, Link{Name: "docker0", Index: index(t, n, "docker0"), Addresses: []Inet{inet("172.17.0.1/16")}})
+	got := warnings(p, f)
 	for i := range got {
 		got[i] = anyNumber.ReplaceAllString(got[i], "$1 N")
 	}
@@ -211,13 +216,13 @@ func wantForeign(t *testing.T, n *ns, want []string) {
 func TestFlowtable(t *testing.T) {
 	rule := nft.ForeignRule{Handle: 7, Steps: []nft.Step{{Do: nft.DoFlow, To: "f"}}}
 	chain := nft.ForeignChain{Family: "inet", Table: "t", Name: "c", Type: "filter", Hook: "forward", Rules: []nft.ForeignRule{rule}}
-	g := &Gateway{WAN: "eth1", LAN: []string{"eth0"}, Tunnel: "mape0"}
+	p := Paths{Tunnel: Link{Name: "mape0"}, WAN: Link{Name: "eth1"}, LAN: []Link{{Name: "eth0"}}}
 	want := `table inet t, chain c: rule handle 7 (flow add @f) offloads connections through mape0 to flowtable f, and their packets then pass by the NAT and its guard; begin the rule with iifname != "mape0" oifname != "mape0"`
 	for devices, warns := range map[string]bool{"eth0 eth1": true, "mape0": true, "eth*": true, "eth1": false, "wg*": false} {
-		f := Facts{Foreign: Foreign{Ruleset: nft.Ruleset{
+		f := Foreign{Ruleset: nft.Ruleset{
 			Chains: []nft.ForeignChain{chain}, Flowtables: []nft.Flowtable{{Family: "inet", Table: "t", Name: "f", Devices: strings.Fields(devices)}},
-		}}}
-		if got := g.foreignWarnings(f); warns != (len(got) == 1 && got[0] == want) || !warns && len(got) > 0 {
+		}}
+		if got := warnings(p, f); warns != (len(got) == 1 && got[0] == want) || !warns && len(got) > 0 {
 			t.Errorf("%s: %q", devices, got)
 		}
 	}
@@ -248,7 +253,7 @@ func TestForeignUnread(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := (&Gateway{Tunnel: "mape0"}).foreignWarnings(Facts{Foreign: f})
+	got := warnings(Paths{Tunnel: Link{Name: "mape0"}}, f)
 	if len(got) != 1 || !strings.HasPrefix(got[0], "what other programs do to packets is not known: reading nftables: ") {
 		t.Errorf("%q", got)
 	}

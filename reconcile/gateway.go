@@ -85,7 +85,9 @@ func Resolve(c *schema.Config, f Facts) (*Gateway, error) {
 		return nil, err
 	}
 	g.warn(c, wan, f)
-	g.Warnings = append(g.Warnings, g.foreignWarnings(f)...)
+	for _, o := range g.Obstacles(f) {
+		g.Warnings = append(g.Warnings, o.String())
+	}
 	return g, nil
 }
 
