@@ -70,7 +70,7 @@ func quantile(v []float64, percent int) float64 {
 	return v[len(v)*percent/100]
 }
 
-func oursTable() nft.Table { return natTable(gatewayOf(natKinds["ocn"], 1460)) }
+func oursTable() nft.Table { return tableOf(gatewayOf(natKinds["ocn"], 1460)) }
 
 // plainTable uses the pool's own numbers, so that both tables understand the same entry of connection tracking.
 func plainTable() nft.Table {

@@ -22,7 +22,7 @@ func Compile(g *Gateway, f Facts) []Resource {
 	all := obsolete(g, f)
 	table := Table{nft.Table{Name: tableName}}
 	if g != nil {
-		table = Table{natTable(g)}
+		table = Table{natTable(g.nat(), g.pool)}
 		all = append(all, table)
 	}
 	for _, file := range files(g, f) {
@@ -31,7 +31,7 @@ func Compile(g *Gateway, f Facts) []Resource {
 		}
 	}
 	all = append(all, live(g, f)...)
-	all = append(all, flows(g, table, f))
+	all = append(all, flows(g, f))
 	if g == nil {
 		// What else has to be undone is known from these files only.
 		for _, file := range files(g, f) {

@@ -115,7 +115,7 @@ func TestFlowsOfForward(t *testing.T) {
 	if !calls() {
 		t.Fatal("the forward does not work")
 	}
-	f := Flows{Was: translations(l.table()), Now: translations(l.table()), Guard: l.gateway().pool(), Closed: true}
+	f := Flows{Was: translations(l.table()), Now: translations(l.table()), Guard: l.gateway().nat().pool(), Closed: true}
 	check := func(found string) {
 		t.Helper()
 		l.gw.do(func() {
@@ -133,7 +133,7 @@ func TestFlowsOfForward(t *testing.T) {
 		t.Error("what is forwarded was cut off")
 	}
 	l.forwards = nil
-	f.Now, f.Guard = translations(l.table()), l.gateway().pool()
+	f.Now, f.Guard = translations(l.table()), l.gateway().nat().pool()
 	if err := l.table().Write(l.conn); err != nil {
 		t.Fatal(err)
 	}

@@ -53,6 +53,26 @@ func (f Forwarded) has(protocol uint8, port uint16) bool {
 	return f.Protocol == protocol && f.First <= port && port <= f.Last
 }
 
+// translations lists what the table of a configuration translates, as translations reads it from that.
+func (c config) translations(p pool) []Translation {
+	if p.first == 0 {
+		return nil
+	}
+	var forwards []Forwarded
+	for _, f := range c.Forwards {
+		for _, by := range protocols(f) {
+			to := f.To
+			for _, r := range f.Ports {
+				forwards = append(forwards, Forwarded{by.number, r.First, r.Last, to})
+				if to.Port() != 0 {
+					to = netip.AddrPortFrom(to.Addr(), to.Port()+r.Last-r.First+1)
+				}
+			}
+		}
+	}
+	return []Translation{{c.Address.Masked(), p.first, p.last, joined(forwards)}}
+}
+
 // translations reads from a table what it translates, one Translation for each shared address: a table of ours has one,
 // or none where no port may be drawn. Rules that are not like ours tell nothing, so a table that somebody damaged tells
 // less, and never anything that is not in it.

@@ -14,13 +14,18 @@ import (
 func TestTranslations(t *testing.T) {
 	for name, sw := range natKinds {
 		g := gatewayOf(sw, 1460)
-		p := g.pool()
+		p := g.nat().pool()
 		want := []Translation{{Address: sw.IPv4.Masked(), First: p.first, Last: p.last}}
 		if p.first == 0 {
 			want = nil
 		}
-		if got := translations(natTable(g)); !reflect.DeepEqual(got, want) {
+		if got := translations(tableOf(g)); !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: %+v, want %+v", name, got, want)
+		}
+	}
+	for name, g := range gatewayKinds() {
+		if got, want := g.nat().translations(g.nat().pool()), translations(tableOf(g)); !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: known to translate %+v, and the table says %+v", name, got, want)
 		}
 	}
 
@@ -31,8 +36,8 @@ func TestTranslations(t *testing.T) {
 		{Protocol: "tcp", Ports: []schema.PortRange{{First: 1858, Last: 1858}}, To: to("192.168.1.10:80")},
 		{Protocol: "both", Ports: []schema.PortRange{{First: 1864, Last: 1867}}, To: to("192.168.1.11:0")},
 	}
-	table := natTable(g)
-	want := []Translation{{netip.MustParsePrefix("192.0.2.18/32"), g.pool().first, g.pool().last, []Forwarded{
+	table := tableOf(g)
+	want := []Translation{{netip.MustParsePrefix("192.0.2.18/32"), g.nat().pool().first, g.nat().pool().last, []Forwarded{
 		{protoTCP, 1856, 1857, to("192.168.1.10:22")},
 		{protoTCP, 1860, 1860, to("192.168.1.10:24")},
 		{protoTCP, 1858, 1858, to("192.168.1.10:80")},
@@ -50,6 +55,9 @@ func TestTranslations(t *testing.T) {
 	live, err := nft.Read(conn, tableName)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if got := g.nat().translations(g.nat().pool()); !reflect.DeepEqual(got, want) {
+		t.Errorf("known: %+v, want %+v", got, want)
 	}
 	for what, table := range map[string]nft.Table{"built": table, "live": live} {
 		if got := translations(table); !reflect.DeepEqual(got, want) {

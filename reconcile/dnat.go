@@ -62,13 +62,14 @@ func (n nat) forwarding() nft.Chain {
 
 // A forwarded protocol is TCP or UDP.
 type forwarded struct {
+	number   uint8
 	match    []expr.Any
 	port     nft.Field
 	timeouts string
 }
 
 func protocols(f schema.Forward) []forwarded {
-	all := []forwarded{{tcp, nft.TCPDport, tcpTimeouts}, {udp, nft.UDPDport, udpTimeouts}}
+	all := []forwarded{{protoTCP, tcp, nft.TCPDport, tcpTimeouts}, {protoUDP, udp, nft.UDPDport, udpTimeouts}}
 	switch f.Protocol {
 	case "tcp":
 		return all[:1]

@@ -12,7 +12,7 @@ func TestSearch(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for _, name := range []string{"ocn", "v6plus"} {
 		const runs = 500
-		n := nat{pool: gatewayOf(natKinds[name], 1460).pool()}
+		n := nat{pool: gatewayOf(natKinds[name], 1460).nat().pool()}
 		var firsts []int
 		for range runs {
 			firsts = append(firsts, filled(random, n.size()))

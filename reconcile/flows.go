@@ -33,12 +33,12 @@ type staleFlow struct {
 	inward   bool       // it came in by a forward
 }
 
-// flows are the connections that a gateway with that table does not want, or with none those that were ours.
-func flows(g *Gateway, t Table, f Facts) Flows {
+// flows are the connections that a gateway does not want, or with none those that were ours.
+func flows(g *Gateway, f Facts) Flows {
 	if g == nil {
 		return Flows{Was: f.Owned.Translations}
 	}
-	return Flows{Was: f.Owned.Translations, Now: translations(t.Table), Guard: g.pool(), Closed: g.Inbound == "drop"}
+	return Flows{Was: f.Owned.Translations, Now: g.nat().translations(g.pool), Guard: g.pool, Closed: g.Inbound == "drop"}
 }
 
 // madeMeanwhile are the connections that a table made which is taken back.

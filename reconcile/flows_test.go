@@ -34,7 +34,7 @@ func TestStale(t *testing.T) {
 
 	g := gatewayOf(natKinds["ocn"], 1460)
 	g.Forwards = []schema.Forward{{Protocol: "tcp", Ports: []schema.PortRange{{First: 1856, Last: 1857}}, To: a("192.168.1.10:22")}}
-	now, guard := translations(natTable(g)), g.pool() // 1872-2877
+	now, guard := translations(tableOf(g)), g.nat().pool() // 1872-2877
 	was := []Translation{{netip.MustParsePrefix("192.0.2.99/32"), 1872, 2879, []Forwarded{{protoUDP, 1860, 1863, a("192.168.1.11:0")}}},
 		{netip.MustParsePrefix("192.0.2.18/32"), 1872, 2877, []Forwarded{{protoUDP, 1870, 1870, a("192.168.1.11:0")}}}}
 	const peer = "203.0.113.5:700"
@@ -214,7 +214,7 @@ func TestFlowsAfterChange(t *testing.T) {
 			l.mu.Lock()
 			l.sw = next
 			l.mu.Unlock()
-			f.Now, f.Guard = translations(l.table()), l.gateway().pool()
+			f.Now, f.Guard = translations(l.table()), l.gateway().nat().pool()
 			if err := l.table().Write(l.conn); err != nil {
 				t.Fatal(err)
 			}
@@ -246,9 +246,10 @@ func TestFlowsAfterChange(t *testing.T) {
 // TestStaleInOnePiece: a forward cuts the pool short, and what has a port of the rest goes on.
 func TestStaleInOnePiece(t *testing.T) {
 	g := gatewayOf(natKinds["address"], 1460)
-	was := translations(natTable(g))
+	was := translations(tableOf(g))
 	g.Forwards = []schema.Forward{{Protocol: "tcp", Ports: []schema.PortRange{{First: 20000, Last: 20000}}, To: netip.MustParseAddrPort("192.168.1.10:0")}}
-	f := flows(g, Table{natTable(g)}, Facts{Owned: Owned{Translations: was}})
+	g.pool = g.nat().pool()
+	f := flows(g, Facts{Owned: Owned{Translations: was}})
 	if f.Now[0].First != 20001 {
 		t.Fatalf("the pool is not cut: %+v", f.Now)
 	}

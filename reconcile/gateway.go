@@ -27,6 +27,8 @@ type Gateway struct {
 	Forwards  []schema.Forward
 	Inbound   string
 	Conntrack schema.Conntrack
+	// pool is what the NAT draws from.
+	pool pool
 	// Foreign says that the WAN has the CE address from somebody else.
 	Foreign  bool
 	Persist  []Persist
@@ -77,6 +79,7 @@ func Resolve(c *schema.Config, f Facts) (*Gateway, error) {
 		Netplan: usesNetplan(c, f), Ask: c.WANPrefix == "pd",
 		Warnings: slices.Clone(line.Softwire.Warnings),
 	}
+	g.pool = g.nat().pool()
 	if err := g.conflict(f); err != nil {
 		return nil, err
 	}
@@ -89,6 +92,14 @@ func Resolve(c *schema.Config, f Facts) (*Gateway, error) {
 		g.Warnings = append(g.Warnings, o.String())
 	}
 	return g, nil
+}
+
+// nat is what the NAT of the gateway is made of.
+func (g *Gateway) nat() config {
+	return config{
+		Tunnel: g.Tunnel, Address: g.Softwire.IPv4, Ports: g.Softwire.Ports(), MTU: g.MTU,
+		Forwards: g.Forwards, Inbound: g.Inbound, Conntrack: g.Conntrack,
+	}
 }
 
 func usesNetplan(c *schema.Config, f Facts) bool {
@@ -275,7 +286,7 @@ func (g *Gateway) warn(c *schema.Config, wan Link, f Facts) {
 	if c.Prefix.IsValid() && known && !onLine(wan, g.Softwire.CE) && !f.delegatedFrom(g.Softwire.CE) {
 		g.Warnings = append(g.Warnings, fmt.Sprintf("no address of %s is in %s, the line that mape.prefix says", wan.Name, homeOf(g.Softwire.CE)))
 	}
-	if g.pool().first == 0 {
+	if g.pool.first == 0 {
 		g.Warnings = append(g.Warnings, "the port set has no port above 1023 that is not forwarded, and the NAT draws from none below: nothing will get out")
 	}
 	g.unreachable(f)

@@ -51,7 +51,7 @@ func GuardOf(c *schema.Config, f Facts) Guard {
 		g.Line, g.Why = Remembered(c, f)
 	}
 	if g.Why == nil {
-		g.Table = Table{walled(natTable(g.Line), slices.DeleteFunc(slices.Clone(g.Tunnels), func(tunnel string) bool { return tunnel == g.Line.Tunnel }))}
+		g.Table = Table{walled(natTable(g.Line.nat(), g.Line.pool), slices.DeleteFunc(slices.Clone(g.Tunnels), func(tunnel string) bool { return tunnel == g.Line.Tunnel }))}
 	} else {
 		g.Table = Table{wall(g.Tunnels)}
 	}

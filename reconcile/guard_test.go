@@ -39,7 +39,7 @@ func TestMemory(t *testing.T) {
 			// Without the line and the MTU, which are found out.
 			bare := strings.NewReplacer("prefix: '2400:4050:5c71:af00::/56'", "provider: auto", "mtu: 1400, ", "").Replace(section)
 			guard := GuardOf(sectionOf(t, bare), Facts{Owned: owned})
-			if guard.Why != nil || guard.Table.Text() != natTable(g).Text() {
+			if guard.Why != nil || guard.Table.Text() != tableOf(g).Text() {
 				t.Errorf("%s: %v: the guard is not the table of a run, but\n%s", section, guard.Why, guard.Table.Text())
 			}
 			// A prefix that is given goes before what is remembered.
@@ -108,7 +108,7 @@ func TestGuardOfRenamed(t *testing.T) {
 			t.Errorf("%v: %v: the table does not guard them:\n%s", g.Tunnels, g.Why, g.Table.Text())
 		}
 	}
-	if same.Table.Text() != natTable(same.Line).Text() {
+	if same.Table.Text() != tableOf(same.Line).Text() {
 		t.Errorf("a tunnel that was not renamed has\n%s", same.Table.Text())
 	}
 	for _, rule := range []string{`iifname "wan4" drop`, `oifname "wan4" drop`} {
@@ -116,7 +116,7 @@ func TestGuardOfRenamed(t *testing.T) {
 			t.Errorf("%s is not once in\n%s", rule, renamed.Table.Text())
 		}
 	}
-	if renamed.Holds(Table{natTable(renamed.Line)}) || renamed.Holds(Table{wall([]string{"new4"})}) {
+	if renamed.Holds(Table{tableOf(renamed.Line)}) || renamed.Holds(Table{wall([]string{"new4"})}) {
 		t.Error("a table that leaves wan4 open is taken for the guard")
 	}
 }
@@ -128,7 +128,7 @@ func TestRenamedStops(t *testing.T) {
 	g := l.gateway()
 	old := g.Tunnel
 	g.Tunnel = "new4"
-	if err := walled(natTable(g), []string{old}).Write(l.conn); err != nil {
+	if err := walled(tableOf(g), []string{old}).Write(l.conn); err != nil {
 		t.Fatal(err)
 	}
 	for _, from := range []*ns{l.lan, l.gw} {

@@ -85,7 +85,7 @@ func (l *line) gateway() *Gateway {
 	return g
 }
 
-func (l *line) table() nft.Table { return natTable(l.gateway()) }
+func (l *line) table() nft.Table { return tableOf(l.gateway()) }
 
 func sysctl(t testing.TB, n *ns, values map[string]string) {
 	t.Helper()

@@ -75,10 +75,12 @@ func Remembered(c *schema.Config, f Facts) (*Gateway, error) {
 	if err := checkForwards(r, line.Softwire); err != nil {
 		return nil, err
 	}
-	return &Gateway{
+	g := &Gateway{
 		Line: line, Tunnel: r.Tunnel, MTU: rememberedMTU(r, f.Owned),
 		Forwards: r.Forwards, Inbound: r.Inbound, Conntrack: r.Conntrack,
-	}, nil
+	}
+	g.pool = g.nat().pool()
+	return g, nil
 }
 
 // rememberedMTU is the section's or the last one; without either that of a

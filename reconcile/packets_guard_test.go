@@ -56,7 +56,7 @@ func TestUnsolicited(t *testing.T) {
 func TestUnsolicitedFromPeer(t *testing.T) {
 	for _, name := range []string{"ocn", "overlap", "offset0", "address", "prefix"} {
 		l := newLine(t, natKinds[name])
-		set, pool := l.sw.Ports(), l.gateway().pool()
+		set, pool := l.sw.Ports(), l.gateway().nat().pool()
 		for _, sport := range []uint16{pool.first, pool.last, set[0].First, set[len(set)-1].Last, 1, 40000} {
 			for _, dport := range []uint16{set[0].First, set[len(set)-1].Last, pool.first} {
 				for _, flags := range []byte{0, 1, 2, 4, 0x10, 0x11, 0x12, 0x14, 0x18} {
@@ -92,7 +92,7 @@ func mustHearNothing(t *testing.T, n *ns, port uint16) {
 // unsolicitedPorts are in the set, outside, and numbers of the pool.
 func unsolicitedPorts(l *line) []uint16 {
 	set := l.sw.Ports()
-	pool := l.gateway().pool()
+	pool := l.gateway().nat().pool()
 	return []uint16{
 		set[0].First, set[0].Last, set[len(set)-1].Last, set[0].First - 1, set[0].Last + 1, pool.first, pool.last, pool.first + 1,
 		0, 1, 53, 65535,
@@ -109,7 +109,7 @@ func TestUnsolicitedWhileOpen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	inside := inverse(l.gateway().pool().real)[saw.Port()]
+	inside := inverse(l.gateway().nat().pool().real)[saw.Port()]
 	for _, p := range [][]byte{
 		udpTo(server, 3478, "192.0.2.18", inside, "pool number"), udpTo("198.51.100.2", 3478, "192.0.2.18", saw.Port(), "stranger"),
 		udpTo(server, 3479, "192.0.2.18", saw.Port(), "other port"), udpTo(server, 3478, "192.0.2.18", saw.Port()+1, "neighbour"),

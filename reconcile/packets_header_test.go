@@ -112,7 +112,7 @@ func TestEveryPort(t *testing.T) {
 	for _, name := range []string{"ocn", "v6plus", "overlap"} {
 		l := newLine(t, natKinds[name])
 		l.serveUDP(t)
-		p := l.gateway().pool()
+		p := l.gateway().nat().pool()
 		// A LAN host that sends from a number of the pool keeps it, so that every one can be asked for.
 		for n := int(p.first); n <= int(p.last); n++ {
 			var c *net.UDPConn

@@ -181,7 +181,7 @@ func unreachables(t *testing.T, n *ns) int {
 
 // poolPort is a number that connection tracking uses for the set, but is not in it.
 func poolPort(l *line) uint16 {
-	p := l.gateway().pool()
+	p := l.gateway().nat().pool()
 	for n := p.first; n < p.last; n++ {
 		if !l.sw.HasPort(n) {
 			return n

@@ -75,7 +75,7 @@ func TestTimeWait(t *testing.T) {
 	l := bareLine(t, natKinds["ocn"])
 	g := l.gateway()
 	g.Conntrack = schema.Conntrack{TCPEstablished: time.Hour, TCPTransitory: time.Hour, TCPTimeWait: 2 * time.Second, UDP: time.Hour, DNS: time.Hour}
-	if err := natTable(g).Write(l.conn); err != nil {
+	if err := tableOf(g).Write(l.conn); err != nil {
 		t.Fatal(err)
 	}
 	l.serveTCP(t)

@@ -30,13 +30,13 @@ func (p pool) size() int {
 	return int(p.last) - int(p.first) + 1
 }
 
-// pool returns the ports that connection tracking knows the gateway's connections by.
-func (g *Gateway) pool() pool {
+// pool returns the ports that connection tracking knows the translated connections by.
+func (c config) pool() pool {
 	var forwarded []schema.PortRange
-	for _, f := range g.Forwards {
+	for _, f := range c.Forwards {
 		forwarded = append(forwarded, f.Ports...)
 	}
-	return newPool(g.Softwire.Ports(), forwarded)
+	return newPool(c.Ports, forwarded)
 }
 
 // port is the real port that a number of the pool stands for; every other number stands for itself.

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"mape-netplan/reconcile/nft"
+	"mape-netplan/reconcile/softwire"
 	"mape-netplan/schema"
 )
 
@@ -26,18 +27,29 @@ const (
 	hairpin  = "hairpin"
 )
 
-// natTable compiles table ip mape: guard, NAT and MSS clamp.
+// A config is what table ip mape is made of.
+type config struct {
+	Tunnel    string       // interface name
+	Address   netip.Prefix // the shared one; a prefix that is not shared
+	Ports     []softwire.PortRange
+	MTU       int              // of the tunnel, bytes
+	Forwards  []schema.Forward // every port of them in Ports
+	Inbound   string
+	Conntrack schema.Conntrack
+}
+
+// natTable compiles table ip mape: guard, NAT and MSS clamp. The pool is that of the configuration.
 //
 // Packets of other interfaces pay one comparison in each chain they meet, of a link's type: that of a name costs three
 // times as many instructions, 235 (TestCost). Those of the tunnel pay one look-up. The tunnel is known by its name,
 // because the table is there before it, but TCP's data does not pay for that. All policies are accept and the last rule
 // drops: a policy of drop would drop every packet of the machine if the rules before it were flushed.
-func natTable(g *Gateway) nft.Table {
+func natTable(c config, p pool) nft.Table {
 	n := nat{
-		tun: ifname(g.Tunnel), address: g.Softwire.IPv4, mtu: g.MTU, pool: g.pool(), forwards: g.Forwards,
-		accept: g.Inbound == "accept",
+		tun: ifname(c.Tunnel), address: c.Address, mtu: c.MTU, pool: p, forwards: c.Forwards,
+		accept: c.Inbound == "accept",
 	}
-	t := nft.Table{Name: tableName, Timeouts: timeouts(g.Conntrack), Chains: []nft.Chain{
+	t := nft.Table{Name: tableName, Timeouts: timeouts(c.Conntrack), Chains: []nft.Chain{
 		n.prerouting(), n.dstnat(), n.input(), n.srcnat(), n.postrouting(),
 	}}
 	if n.permuted() {

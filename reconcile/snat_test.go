@@ -26,6 +26,9 @@ func gatewayOf(sw softwire.Softwire, mtu int) *Gateway {
 	return &Gateway{Line: Line{Softwire: sw}, Tunnel: "mape0", MTU: mtu, Conntrack: schema.DefaultConntrack}
 }
 
+// tableOf is the table of a gateway.
+func tableOf(g *Gateway) nft.Table { return natTable(g.nat(), g.nat().pool()) }
+
 // natKinds has one softwire for each shape that a table can have.
 var natKinds = map[string]softwire.Softwire{
 	"ocn":           shared(0x34, 6, 6),
@@ -58,7 +61,7 @@ func gatewayKinds() map[string]*Gateway {
 func TestNATTable(t *testing.T) {
 	for name, g := range gatewayKinds() {
 		file := filepath.Join("testdata", "nat", name+".nft")
-		got := natTable(g).Text()
+		got := tableOf(g).Text()
 		if os.Getenv("MAPE_UPDATE") == "1" {
 			if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
 				t.Fatal(err)
@@ -106,7 +109,7 @@ func TestPoolWithForwards(t *testing.T) {
 		if half := middle.First + (middle.Last-middle.First)/2; half > middle.First && half < middle.Last {
 			g.Forwards = append(g.Forwards, schema.Forward{Ports: []schema.PortRange{{First: half, Last: half}}})
 		}
-		p := g.pool()
+		p := g.nat().pool()
 		taken, drawn := map[uint16]bool{}, map[uint16]bool{}
 		for _, f := range g.Forwards {
 			for n := int(f.Ports[0].First); n <= int(f.Ports[0].Last); n++ {
@@ -150,7 +153,7 @@ func TestForwardMovesFew(t *testing.T) {
 		}
 		g := gatewayOf(sw, 1460)
 		g.Forwards = edges(sw)
-		after, moved := g.pool(), 0
+		after, moved := g.nat().pool(), 0
 		for n := int(after.first); n <= int(after.last) && n > 0; n++ {
 			if after.port(uint16(n)) != before.port(uint16(n)) {
 				moved++
@@ -211,7 +214,7 @@ func TestTableLaw(t *testing.T) {
 	})
 	for i, g := range want {
 		sw := g.Softwire
-		table := natTable(g)
+		table := tableOf(g)
 		if err := table.Write(conn); err != nil {
 			t.Fatalf("%+v: %v", sw, err)
 		}
@@ -233,7 +236,7 @@ func TestTableLaw(t *testing.T) {
 func TestTableDrift(t *testing.T) {
 	n := newNS(t)
 	conn := nft.OpenNS(n.fd())
-	table := natTable(gatewayOf(natKinds["ocn"], 1460))
+	table := tableOf(gatewayOf(natKinds["ocn"], 1460))
 	for _, command := range []string{
 		"flush ruleset", "delete table ip mape", "flush table ip mape", "flush chain ip mape postrouting",
 		"insert rule ip mape postrouting accept", "add rule ip mape input meta mark set 1",

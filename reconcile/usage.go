@@ -24,7 +24,6 @@ type Usage struct {
 	Hosts     []HostUsage     `json:"hosts"`     // with the most ports first
 	Warnings  []string        `json:"warnings"`
 
-	line  Line
 	pool  pool
 	used  map[usedPort]bool
 	to    map[destination]int
@@ -106,9 +105,9 @@ func LookAtPorts(h *Host, line Line, forwards []schema.Forward) (Usage, error) {
 
 // NewUsage is one without any connection.
 func NewUsage(line Line, forwards []schema.Forward) Usage {
-	g := &Gateway{Line: line, Forwards: forwards}
 	u := Usage{
-		Address: line.Softwire.IPv4.Masked(), Warnings: []string{}, line: line, pool: g.pool(),
+		Address: line.Softwire.IPv4.Masked(), Warnings: []string{},
+		pool:   config{Ports: line.Softwire.Ports(), Forwards: forwards}.pool(),
 		Ranges: cells(line.Softwire.Ports()), Forwards: []ForwardUsage{},
 		used: map[usedPort]bool{}, to: map[destination]int{}, hosts: map[hostPort]bool{},
 	}
