@@ -3,10 +3,8 @@ package reconcile
 import (
 	"io/fs"
 	"net/netip"
-	"path"
 	"slices"
 	"strconv"
-	"strings"
 
 	"mape-netplan/reconcile/nft"
 )
@@ -63,7 +61,7 @@ func isLive(r Resource) bool {
 // it: the note of the sysctl drop-in, the tunnel's name in the path of the
 // other.
 func isMemory(p string) bool {
-	return p == sysctlPath || strings.HasPrefix(path.Base(path.Dir(p)), "10-netplan-") && strings.HasSuffix(path.Dir(p), ".netdev.d")
+	return p == sysctlPath || limited(p) != ""
 }
 
 // obsolete lists the links and addresses of earlier runs that are not g's.
@@ -102,18 +100,18 @@ func files(g *Gateway, f Facts) []File {
 	}
 	if g != nil {
 		// First, because it notes the former value.
-		add(sysctlPath, publicMode, sysctlText(g, f.IPForward))
+		add(sysctlPath, publicMode, sysctlText(g.Tunnel, g.Conntrack.Max, f.IPForward))
 	} else {
 		add(sysctlPath, publicMode, "")
 	}
 	if g != nil && g.Netplan {
 		add(limitPath(g.Tunnel), publicMode, limitText)
-		add(netplanPath, secretMode, netplanText(g))
+		add(netplanPath, secretMode, g.netplanText())
 	} else {
 		add(netplanPath, secretMode, "")
 	}
 	if g != nil && !g.Netplan {
-		add(netdevPath, publicMode, netdevText(g.Tunnel, g.Softwire.CE, g.Softwire.BR, g.MTU))
+		add(netdevPath, publicMode, g.netdevText())
 		add(networkPath, publicMode, networkText(g.Tunnel))
 	}
 	if g != nil {
@@ -133,6 +131,23 @@ func files(g *Gateway, f Facts) []File {
 		all = append(all, want[p])
 	}
 	return all
+}
+
+// netplanText is our netplan file: the tunnel, and what the definitions of the
+// WAN and the LAN need besides their own files.
+func (g *Gateway) netplanText() string {
+	var additions []netplanAddition
+	for _, p := range g.Persist {
+		if d := p.Definition; d != nil {
+			additions = append(additions, netplanAddition{Section: d.Section, ID: d.ID, Address: p.CE, NoRA: p.NoRA})
+		}
+	}
+	return netplanText(netplanTunnel{ID: g.Tunnel, Local: g.Softwire.CE, Remote: g.Softwire.BR, TTL: hopLimit, MTU: g.MTU}, additions)
+}
+
+// netdevText is the tunnel's file where there is no netplan.
+func (g *Gateway) netdevText() string {
+	return netdevText(netdev{Name: g.Tunnel, Local: g.Softwire.CE, Remote: g.Softwire.BR, TTL: hopLimit, MTU: g.MTU})
 }
 
 // live lists what the kernel and the daemons have, which the files are for.

@@ -3,7 +3,6 @@ package reconcile
 import (
 	"net/netip"
 	"slices"
-	"strconv"
 
 	"mape-netplan/schema"
 )
@@ -17,13 +16,10 @@ type Memory struct {
 
 // remember notes what a tunnel of one of our files says. A file that does not
 // say where the tunnel begins tells of no line.
-func (o *Owned) remember(ce, mtu string) {
-	address, err := netip.ParseAddr(ce)
-	if err != nil || !address.Is6() {
-		return
+func (o *Owned) remember(ce netip.Addr, mtu int) {
+	if ce.Is6() {
+		o.Memory = &Memory{ce, mtu}
 	}
-	bytes, _ := strconv.Atoi(mtu)
-	o.Memory = &Memory{address, bytes}
 }
 
 // wan is the link that our files give the remembered CE address; "" is not

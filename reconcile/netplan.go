@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"net/netip"
+	"strconv"
 
 	"gopkg.in/yaml.v3"
 )
@@ -45,9 +46,24 @@ type netplanRoute struct {
 	Scope string `yaml:"scope"`
 }
 
-// netplanText renders /etc/netplan/99-ipoe-gw.yaml: the tunnel, and what the
-// definitions of the WAN and the LAN need besides their own files.
-func netplanText(g *Gateway) string {
+// A netplanTunnel is netplan's definition of the tunnel. Read back it has no
+// more than its name, where it begins and its MTU.
+type netplanTunnel struct {
+	ID            string
+	Local, Remote netip.Addr
+	TTL           int
+	MTU           int // bytes; 0 is not known
+}
+
+// A netplanAddition is what a definition of somebody else's file needs besides.
+type netplanAddition struct {
+	Section, ID string
+	Address     netip.Prefix // deprecated from the start; invalid for none
+	NoRA        bool         // refuse router advertisements
+}
+
+// netplanText renders /etc/netplan/99-ipoe-gw.yaml.
+func netplanText(t netplanTunnel, additions []netplanAddition) string {
 	var file netplanYAML
 	file.Network.Version = 2
 	file.Network.Sections = map[string]map[string]netplanSetting{}
@@ -59,9 +75,9 @@ func netplanText(g *Gateway) string {
 		change(&s)
 		file.Network.Sections[section][id] = s
 	}
-	set("tunnels", g.Tunnel, func(s *netplanSetting) {
-		s.Mode, s.Local, s.Remote = "ipip6", &g.Softwire.CE, &g.Softwire.BR
-		s.TTL, s.MTU = hopLimit, g.MTU
+	set("tunnels", t.ID, func(s *netplanSetting) {
+		s.Mode, s.Local, s.Remote = "ipip6", &t.Local, &t.Remote
+		s.TTL, s.MTU = t.TTL, t.MTU
 		// The tunnel has no address of its own, so systemd-networkd-wait-online
 		// would wait for one until its timeout.
 		s.Optional = true
@@ -70,15 +86,12 @@ func netplanText(g *Gateway) string {
 		s.LinkLocal = &[]string{}
 		s.Routes = []netplanRoute{{To: "0.0.0.0/0", Scope: "link"}}
 	})
-	for _, p := range g.Persist {
-		if p.Definition == nil {
-			continue
-		}
-		set(p.Definition.Section, p.Definition.ID, func(s *netplanSetting) {
-			if p.CE.IsValid() {
-				s.Addresses = append(s.Addresses, map[string]netplanAddressOf{p.CE.String(): {Lifetime: 0}})
+	for _, a := range additions {
+		set(a.Section, a.ID, func(s *netplanSetting) {
+			if a.Address.IsValid() {
+				s.Addresses = append(s.Addresses, map[string]netplanAddressOf{a.Address.String(): {Lifetime: 0}})
 			}
-			if p.NoRA {
+			if a.NoRA {
 				s.AcceptRA = new(bool)
 			}
 		})
@@ -91,4 +104,26 @@ func netplanText(g *Gateway) string {
 		panic(fmt.Sprintf("netplan file: %v", err)) // Plain structs of strings always encode.
 	}
 	return b.String()
+}
+
+// readNetplan reads our file back, the additions as far as they are addresses.
+// One that was edited until it is no YAML any more tells nothing.
+func readNetplan(data []byte) (tunnels []netplanTunnel, additions []netplanAddition) {
+	var file netplanFile
+	if yaml.Unmarshal(data, &file) != nil {
+		return nil, nil
+	}
+	file.each(func(section, id string, d netplanDefinition) {
+		if section == "tunnels" {
+			t := netplanTunnel{ID: id}
+			t.Local, _ = netip.ParseAddr(d.Local.Value)
+			t.MTU, _ = strconv.Atoi(d.MTU.Value)
+			tunnels = append(tunnels, t)
+			return
+		}
+		for _, p := range d.prefixes() {
+			additions = append(additions, netplanAddition{Section: section, ID: id, Address: p})
+		}
+	})
+	return tunnels, additions
 }

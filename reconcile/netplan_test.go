@@ -48,7 +48,7 @@ func TestNetplanAccepts(t *testing.T) {
 			g := mustResolve(t, "{mtu: 1460, prefix: '2400:4050:5c71:af00::/56', wan: "+test.wan+", lan: "+test.lan+"}", f)
 			dir := t.TempDir()
 			writeFile(t, dir+path, "network:\n  version: 2\n  "+test.files+"\n")
-			writeFile(t, dir+netplanPath, netplanText(g))
+			writeFile(t, dir+netplanPath, g.netplanText())
 			if out, err := exec.Command(generators[i], "--root-dir", dir).CombinedOutput(); err != nil || len(out) > 0 {
 				t.Errorf("netplan says %s %v", out, err)
 			}

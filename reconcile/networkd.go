@@ -4,6 +4,10 @@ import (
 	"fmt"
 	"net/netip"
 	"path"
+	"strconv"
+	"strings"
+
+	"github.com/coreos/go-systemd/v22/unit"
 )
 
 const (
@@ -23,11 +27,30 @@ func dropInPath(file string) string {
 // limitPath is the drop-in for the tunnel that netplan's generator writes.
 func limitPath(tunnel string) string { return dropInPath("10-netplan-" + tunnel + ".netdev") }
 
+// limited is the tunnel that a path of limitPath's is for; "" where it is of no
+// such path.
+func limited(file string) (tunnel string) {
+	name, ok := strings.CutSuffix(path.Base(path.Dir(file)), ".netdev.d")
+	if tunnel, is := strings.CutPrefix(name, "10-netplan-"); ok && is {
+		return tunnel
+	}
+	return ""
+}
+
 // limitText keeps the Destination Options header off: netplan has no key for
 // it, and border relays in Japan drop packets that carry one.
 const limitText = heading + "[Tunnel]\nEncapsulationLimit=none\n"
 
-func netdevText(tunnel string, ce, br netip.Addr, mtu int) string {
+// A netdev is what a .netdev file says of the tunnel. Read back it has no more
+// than its name, where it begins and its MTU.
+type netdev struct {
+	Name          string
+	Local, Remote netip.Addr
+	TTL           int
+	MTU           int // bytes; 0 is not known
+}
+
+func netdevText(n netdev) string {
 	return fmt.Sprintf(heading+`[NetDev]
 Name=%s
 Kind=ip6tnl
@@ -40,7 +63,7 @@ Local=%s
 Remote=%s
 TTL=%d
 EncapsulationLimit=none
-`, tunnel, mtu, ce, br, hopLimit)
+`, n.Name, n.MTU, n.Local, n.Remote, n.TTL)
 }
 
 func networkText(tunnel string) string {
@@ -63,26 +86,75 @@ Scope=link
 // dropIn is what a drop-in has to say of the link, and for which file; no text
 // is none. What netplan has keys for is in its file.
 func (p Persist) dropIn() (path, text string) {
-	file := p.File
+	file, link := p.File, networkDropIn{Ask: p.Ask, KeepsDUID: p.KeepsDUID}
 	if p.Definition != nil {
 		file = p.Definition.network()
+	} else {
+		link.NoRA, link.Address = p.NoRA, p.CE
 	}
-	if p.Ask {
+	if text = dropInText(link); text == "" || file == "" {
+		return "", ""
+	}
+	return dropInPath(file), text
+}
+
+// A networkDropIn is what a drop-in says of a link that somebody else's
+// .network file configures.
+type networkDropIn struct {
+	Ask       bool         // DHCPv6 for a prefix
+	KeepsDUID bool         // by the DUID that networkd has anyway
+	NoRA      bool         // refuse router advertisements
+	Address   netip.Prefix // deprecated from the start; invalid for none
+}
+
+// dropInText renders a drop-in; "" is one that says nothing.
+func dropInText(d networkDropIn) string {
+	var text string
+	if d.Ask {
 		text += askText
-		if !p.KeepsDUID {
+		if !d.KeepsDUID {
 			text += linkLayerText
 		}
 	}
-	if p.NoRA && p.Definition == nil {
+	if d.NoRA {
 		text += "[Network]\nIPv6AcceptRA=no\n"
 	}
-	if p.CE.IsValid() && p.Definition == nil {
-		text += fmt.Sprintf("[Address]\nAddress=%s\nPreferredLifetime=0\n", p.CE)
+	if d.Address.IsValid() {
+		text += fmt.Sprintf("[Address]\nAddress=%s\nPreferredLifetime=0\n", d.Address)
 	}
-	if text == "" || file == "" {
-		return "", ""
+	if text == "" {
+		return ""
 	}
-	return dropInPath(file), heading + text
+	return heading + text
+}
+
+// readUnit reads one of our files for networkd back: what it says of the
+// tunnel, and of the link that it is a drop-in for.
+func readUnit(text string) (n netdev, d networkDropIn) {
+	options, err := unit.DeserializeOptions(strings.NewReader(text))
+	if err != nil {
+		return n, d
+	}
+	d.KeepsDUID = true
+	for _, option := range options {
+		switch option.Section + " " + option.Name {
+		case "NetDev Name":
+			n.Name = option.Value
+		case "NetDev MTUBytes":
+			n.MTU, _ = strconv.Atoi(option.Value)
+		case "Tunnel Local":
+			n.Local, _ = netip.ParseAddr(option.Value)
+		case "Address Address":
+			if p, err := netip.ParsePrefix(option.Value); err == nil {
+				d.Address = p
+			}
+		case "DHCPv6 UseDelegatedPrefix":
+			d.Ask = true
+		case "DHCPv6 DUIDType":
+			d.KeepsDUID = false
+		}
+	}
+	return n, d
 }
 
 // askText has networkd ask for a delegated prefix. Router advertisements still

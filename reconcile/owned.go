@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/coreos/go-systemd/v22/unit"
-	"gopkg.in/yaml.v3"
 
 	"mape-netplan/reconcile/nft"
 )
@@ -109,67 +108,44 @@ func (h *Host) translations() []Translation {
 	return translations(live)
 }
 
-// fromNetplan reads the tunnels and addresses of our netplan file. One that
-// was edited until it is no YAML any more tells nothing.
+// fromNetplan is what our netplan file tells.
 func (o *Owned) fromNetplan(data []byte, f Facts) {
-	var file netplanFile
-	if yaml.Unmarshal(data, &file) != nil {
-		return
+	tunnels, additions := readNetplan(data)
+	for _, t := range tunnels {
+		o.Tunnels = append(o.Tunnels, t.ID)
+		o.remember(t.Local, t.MTU)
 	}
-	file.each(func(section, id string, d netplanDefinition) {
-		if section == "tunnels" {
-			o.Tunnels = append(o.Tunnels, id)
-			o.remember(d.Local.Value, d.MTU.Value)
-			return
-		}
-		links := []string{id}
+	for _, a := range additions {
+		links := []string{a.ID}
 		for _, other := range f.Definitions {
-			if other.Section == section && other.ID == id {
+			if other.Section == a.Section && other.ID == a.ID {
 				links = other.Interfaces
 			}
 		}
 		for _, link := range links {
-			for _, p := range d.prefixes() {
-				o.Addresses = append(o.Addresses, OwnedAddress{link, p})
-			}
+			o.Addresses = append(o.Addresses, OwnedAddress{link, a.Address})
 		}
-	})
+	}
 }
 
-// fromUnit reads the tunnel and addresses of one of our networkd files.
+// fromUnit is what one of our networkd files tells.
 func (o *Owned) fromUnit(file, text string, f Facts) {
-	if name, ok := strings.CutSuffix(path.Base(path.Dir(file)), ".netdev.d"); ok {
-		if tunnel, ok := strings.CutPrefix(name, "10-netplan-"); ok {
+	netdev, dropIn := readUnit(text)
+	for _, tunnel := range []string{limited(file), netdev.Name} {
+		if tunnel != "" {
 			o.Tunnels = append(o.Tunnels, tunnel)
 		}
 	}
-	options, err := unit.DeserializeOptions(strings.NewReader(text))
-	if err != nil {
-		return
-	}
-	var ce, mtu string
-	defer func() { o.remember(ce, mtu) }()
-	for _, option := range options {
-		switch {
-		case option.Section == "NetDev" && option.Name == "Name":
-			o.Tunnels = append(o.Tunnels, option.Value)
-		case option.Section == "NetDev" && option.Name == "MTUBytes":
-			mtu = option.Value
-		case option.Section == "Tunnel" && option.Name == "Local":
-			ce = option.Value
-		case option.Section == "Address" && option.Name == "Address":
-			p, err := netip.ParsePrefix(option.Value)
-			if err != nil {
-				continue
-			}
-			for _, l := range f.configuredBy(file) {
-				o.Addresses = append(o.Addresses, OwnedAddress{l, p})
-			}
-		case option.Section == "DHCPv6" && option.Name == "UseDelegatedPrefix":
-			o.Asking = append(o.Asking, f.configuredBy(file)...)
-			says := slices.ContainsFunc(options, func(o *unit.UnitOption) bool { return o.Section == "DHCPv6" && o.Name == "DUIDType" })
-			o.Requests = append(o.Requests, Request{File: file, KeepsDUID: !says})
+	o.remember(netdev.Local, netdev.MTU)
+	links := f.configuredBy(file)
+	if dropIn.Address.IsValid() {
+		for _, l := range links {
+			o.Addresses = append(o.Addresses, OwnedAddress{l, dropIn.Address})
 		}
+	}
+	if dropIn.Ask {
+		o.Asking = append(o.Asking, links...)
+		o.Requests = append(o.Requests, Request{File: file, KeepsDUID: dropIn.KeepsDUID})
 	}
 }
 

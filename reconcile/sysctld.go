@@ -21,18 +21,19 @@ func filterKey(link string) string { return "net/ipv4/conf/" + link + "/rp_filte
 // exist yet when it is read: udev has it read again for each new interface, and
 // the dash keeps the first time quiet.
 //
-// The third line is there when the section asks for it: the module that has the
+// The third line is there when the machine is to remember so many connections at
+// most: the module that has the
 // parameter may not be loaded yet either.
-func sysctlText(g *Gateway, formerly string) string {
+func sysctlText(tunnel string, most int, formerly string) string {
 	var b strings.Builder
 	b.WriteString(heading)
 	if formerly != "" {
 		fmt.Fprintf(&b, "%s%s.\n", former, formerly)
 	}
 	// Slashes, because an interface's name may have dots.
-	fmt.Fprintf(&b, "%s = 1\n-%s = 2\n", forwardKey, filterKey(g.Tunnel))
-	if g.Conntrack.Max > 0 {
-		fmt.Fprintf(&b, "-%s = %d\n", conntrackMaxKey, g.Conntrack.Max)
+	fmt.Fprintf(&b, "%s = 1\n-%s = 2\n", forwardKey, filterKey(tunnel))
+	if most > 0 {
+		fmt.Fprintf(&b, "-%s = %d\n", conntrackMaxKey, most)
 	}
 	return b.String()
 }
