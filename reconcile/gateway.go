@@ -9,9 +9,6 @@ import (
 	"mape-netplan/schema"
 )
 
-// tunnelHeader is the outer IPv6 header, in bytes.
-const tunnelHeader = 40
-
 // A Gateway is a section that has been fitted to a machine: nothing in it is
 // left to be found out.
 type Gateway struct {
@@ -143,7 +140,7 @@ func named(c *schema.Config, f Facts, path, name string) (Link, error) {
 		l.Name = name
 	}
 	if l.MTU == 0 {
-		l.MTU = 1500 // Ethernet's; the kernel is not there to ask.
+		l.MTU = ethernetMTU // The kernel is not there to ask.
 	}
 	return l, nil
 }
@@ -274,7 +271,7 @@ func (p *Persist) find(netplan bool, f Facts) error {
 
 // warn says what is legal and probably not meant.
 func (g *Gateway) warn(c *schema.Config, wan Link, f Facts) {
-	if most := wan.MTU - tunnelHeader; wan.MTU > 0 && g.MTU > most {
+	if most := wan.MTU - TunnelHeader; wan.MTU > 0 && g.MTU > most {
 		g.Warnings = append(g.Warnings, fmt.Sprintf("mtu %d is more than fits through %s: packets over %d bytes will be fragmented", g.MTU, wan.Name, most))
 	}
 	for _, l := range f.Links {

@@ -78,16 +78,3 @@ func Remembered(c *schema.Config, f Facts) (*Gateway, error) {
 	g.pool = g.nat().pool()
 	return g, nil
 }
-
-// rememberedMTU is the section's or the last one; without either that of a
-// tunnel over Ethernet.
-func rememberedMTU(c *schema.Config, o Owned) int {
-	const ethernet = 1500
-	switch {
-	case c.MTU > 0:
-		return c.MTU
-	case o.Memory != nil && o.Memory.MTU > 0:
-		return o.Memory.MTU
-	}
-	return ethernet - tunnelHeader
-}

@@ -10,8 +10,6 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
-
-	"mape-netplan/schema"
 )
 
 // hopLimit is the outer hop limit that networkd gives an ip6tnl by default.
@@ -164,13 +162,4 @@ func (h *Host) link(name string) (netlink.Link, error) {
 		return nil, nil
 	}
 	return link, err
-}
-
-// TunnelMTU is the MTU of the tunnel in bytes; 0 when neither the section nor
-// the WAN tells.
-func TunnelMTU(c *schema.Config, wan Link) int {
-	if c.MTU > 0 {
-		return c.MTU
-	}
-	return max(0, wan.MTU-tunnelHeader)
 }

@@ -98,7 +98,7 @@ func (d *consult) silence() string {
 	return ""
 }
 
-const tunnelHeader = 40 // the outer IPv6 header, in bytes
+const tunnelHeader = reconcile.TunnelHeader
 
 // mtu: do packets of the full size get through?
 func (d *consult) mtu() Finding {
