@@ -201,8 +201,12 @@ func generated(g *Gateway, f Facts) []Setting {
 	all := []Setting{
 		{netdev, "Local", g.Softwire.CE.String()},
 		{netdev, "Remote", g.Softwire.BR.String()},
-		{network, "Scope", "link"},
+		{netdev, "TTL", strconv.Itoa(hopLimit)},
 	}
+	if g.MTU > 0 {
+		all = append(all, Setting{netdev, "MTUBytes", strconv.Itoa(g.MTU)})
+	}
+	all = append(all, Setting{network, "Scope", "link"})
 	for _, p := range g.Persist {
 		if p.Definition == nil {
 			continue

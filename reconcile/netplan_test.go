@@ -1,6 +1,8 @@
 package reconcile
 
 import (
+	"fmt"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -78,5 +80,41 @@ func TestNetplanAccepts(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestGeneratedAnew: what netplan has generated of our file is out of date as soon as anything of the tunnel changes,
+// the kernel's own link being right or not.
+func TestGeneratedAnew(t *testing.T) {
+	f := ExampleFacts()
+	const section = "prefix: '2400:4050:5c71:af00::/56'"
+	g := mustResolve(t, "{mtu: 1460, "+section+"}", f)
+	files := map[string]string{}
+	for _, s := range generated(g, f) {
+		files[s.File] += s.Name + "=" + s.Value + "\n"
+	}
+	var archive strings.Builder
+	for name, lines := range files {
+		fmt.Fprintf(&archive, "-- %s/%s --\n[Any]\n%s", strings.TrimPrefix(generatedDir, "/"), name, lines)
+	}
+	h, _ := hostOf(t, archive.String())
+	elsewhere := netip.MustParseAddr("2001:db8::1")
+	for what, change := range map[string]func(*Gateway){
+		"":       func(*Gateway) {},
+		"mtu":    func(g *Gateway) { g.MTU = 1400 },
+		"local":  func(g *Gateway) { g.Softwire.CE = elsewhere },
+		"remote": func(g *Gateway) { g.Softwire.BR = elsewhere },
+		"name":   func(g *Gateway) { g.Tunnel = "other" },
+	} {
+		changed := *g
+		change(&changed)
+		want := Generated{Settings: generated(&changed, f), Present: true}
+		live, err := want.Read(t.Context(), h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if differs := live.Text() != want.Text(); differs != (what != "") {
+			t.Errorf("changed %q: differs %v; generated is\n%s\nwanted is\n%s", what, differs, live.Text(), want.Text())
+		}
 	}
 }
