@@ -90,7 +90,7 @@ func (f Facts) cameBy(link string) bool {
 
 // Ask has networkd ask for the prefix that the section wants, if it does not
 // yet; Unask takes that back.
-func Ask(ctx context.Context, h *Host, c *schema.Config, f Facts) error {
+func (r *Run) Ask(ctx context.Context, c *schema.Config, f Facts) error {
 	want, err := Asking(c, f)
 	if errors.Is(err, ErrNotYet) {
 		return nil // On which link is not known yet.
@@ -98,18 +98,18 @@ func Ask(ctx context.Context, h *Host, c *schema.Config, f Facts) error {
 	if err != nil {
 		return err
 	}
-	changes, err := Plan(ctx, h, want)
+	changes, err := Plan(ctx, r.Host, want)
 	if err != nil {
 		return err
 	}
 	if len(changes) > 0 && len(f.Delegations) == 0 {
 		// networkd may have come to one since the machine was looked at. Then
 		// the next look decides how it is asked for.
-		if came, err := h.cameTo(c, f); came || err != nil {
+		if came, err := r.cameTo(c, f); came || err != nil {
 			return err
 		}
 	}
-	h.asked, err = write(ctx, h, changes, h.asked)
+	r.asked, err = write(ctx, r.Host, changes, r.asked)
 	return err
 }
 
@@ -123,11 +123,11 @@ func (h *Host) cameTo(c *schema.Config, f Facts) (bool, error) {
 }
 
 // Unask takes back what Ask did in this run.
-func (h *Host) Unask() error {
-	asked := h.asked
-	h.asked = nil
+func (r *Run) Unask() error {
+	asked := r.asked
+	r.asked = nil
 	if len(asked) == 0 {
 		return nil
 	}
-	return rollback(h, asked)
+	return rollback(r.Host, asked)
 }

@@ -68,13 +68,13 @@ func TestAskDUID(t *testing.T) {
 // TestAskAgain: what was delegated by our DUID is asked for by it again, however the file was lost that says so. Since
 // then networkd has not come to read its files, or nobody has told it to.
 func TestAskAgain(t *testing.T) {
-	for name, lose := range map[string]func(*testing.T, *gatewayNS){
-		"the file is deleted": func(t *testing.T, g *gatewayNS) {
+	for name, lose := range map[string]func(*testing.T, *Run, *gatewayNS){
+		"the file is deleted": func(t *testing.T, _ *Run, g *gatewayNS) {
 			if err := os.Remove(filepath.Join(g.dir, askingDropIn)); err != nil {
 				t.Fatal(err)
 			}
 		},
-		"remove": func(t *testing.T, g *gatewayNS) {
+		"remove": func(t *testing.T, _ *Run, g *gatewayNS) {
 			for _, r := range Compile(nil, g.gather(t)) {
 				switch r.(type) {
 				case File, Managed:
@@ -84,18 +84,18 @@ func TestAskAgain(t *testing.T) {
 				}
 			}
 		},
-		"an apply that is rolled back": func(t *testing.T, g *gatewayNS) {
-			if err := g.h.Unask(); err != nil {
+		"an apply that is rolled back": func(t *testing.T, run *Run, _ *gatewayNS) {
+			if err := run.Unask(); err != nil {
 				t.Fatal(err)
 			}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g, d := newAsking(t, true)
-			c := sectionOf(t, askingSection)
+			run, c := &Run{Host: g.h}, sectionOf(t, askingSection)
 			ask := func() {
 				t.Helper()
-				if err := Ask(t.Context(), g.h, c, g.gather(t)); err != nil {
+				if err := run.Ask(t.Context(), c, g.gather(t)); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -104,7 +104,7 @@ func TestAskAgain(t *testing.T) {
 				t.Fatalf("%v of %v", f.Delegations, f.Links)
 			}
 			d.late = true
-			lose(t, g)
+			lose(t, run, g)
 			if _, err := os.Stat(filepath.Join(g.dir, askingDropIn)); err == nil {
 				t.Fatal("the file is there still")
 			}

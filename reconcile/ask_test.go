@@ -94,7 +94,7 @@ func TestAsk(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			g, d := newAsking(t, says252)
 			d.denies = true
-			c := sectionOf(t, askingSection)
+			run, c := &Run{Host: g.h}, sectionOf(t, askingSection)
 			ask := func() {
 				g.do(func() {
 					f := g.gather(t)
@@ -104,7 +104,7 @@ func TestAsk(t *testing.T) {
 					if _, err := Resolve(c, f); !errors.Is(err, ErrNotYet) || !strings.HasPrefix(err.Error(), "no prefix has been delegated to eth1 yet, and mape.wan-prefix is pd;") {
 						t.Errorf("the error is %v", err)
 					}
-					if err := Ask(t.Context(), g.h, c, f); err != nil {
+					if err := run.Ask(t.Context(), c, f); err != nil {
 						t.Fatal(err)
 					}
 				})
@@ -115,7 +115,7 @@ func TestAsk(t *testing.T) {
 				t.Errorf("networkd was made to read its files %d times", d.reloads)
 			}
 			g.do(func() {
-				if err := g.h.Unask(); err != nil {
+				if err := run.Unask(); err != nil {
 					t.Fatal(err)
 				}
 			})
@@ -166,7 +166,7 @@ func TestAskKeepsDUID(t *testing.T) {
 	// At boot the prefix is not there yet.
 	g.run(t, "ip", "-6", "route", "del", "unreachable", lineA+"::/56")
 	d.reloads = 0
-	if err := Ask(t.Context(), g.h, c, g.gather(t)); err != nil {
+	if err := (&Run{Host: g.h}).Ask(t.Context(), c, g.gather(t)); err != nil {
 		t.Fatal(err)
 	}
 	data, _ := os.ReadFile(filepath.Join(g.dir, askingDropIn))
@@ -185,7 +185,7 @@ func TestAskLooksAgain(t *testing.T) {
 	}
 	d.reloads = 0
 	g.do(func() {
-		if err := Ask(t.Context(), g.h, sectionOf(t, askingSection), before); err != nil {
+		if err := (&Run{Host: g.h}).Ask(t.Context(), sectionOf(t, askingSection), before); err != nil {
 			t.Fatal(err)
 		}
 	})

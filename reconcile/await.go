@@ -9,36 +9,44 @@ import (
 	"mape-netplan/schema"
 )
 
+// A Run is one run on a machine, with what it has made before there was a
+// gateway to make: a run that fails takes it back.
+type Run struct {
+	*Host
+	asked []Change // that make networkd ask for a prefix
+	guard *Guard   // that was put where no table was
+}
+
 // Await fits a section to the machine as soon as the line has what it needs: at
 // boot a router advertisement may be later than we are. waiting is told once
 // what is missing, and a delegation that the section wants is asked for.
 // Meanwhile a guard stands before the tunnel: see Unguard. It is put back when
 // somebody flushes it, because the run has the lock, and no watch may.
-func Await(ctx context.Context, h *Host, c *schema.Config, waiting func(error)) (*Gateway, Facts, error) {
+func (r *Run) Await(ctx context.Context, c *schema.Config, waiting func(error)) (*Gateway, Facts, error) {
 	told := false
 	for {
-		facts, err := Gather(h)
+		facts, err := Gather(r.Host)
 		if err == nil && asksNow(c, facts) { // That takes seconds.
-			_, _, err = PutGuard(ctx, h, c)
+			_, _, err = r.PutGuard(ctx, c)
 		}
 		if err == nil {
-			facts, err = h.inform(ctx, c, facts)
+			facts, err = r.inform(ctx, c, facts)
 		}
 		if err != nil {
 			return nil, facts, err
 		}
 		g, err := Resolve(c, facts)
-		if !errors.Is(err, ErrNotYet) || errors.Is(err, ErrWithdrawn) || !h.Live() {
+		if !errors.Is(err, ErrNotYet) || errors.Is(err, ErrWithdrawn) || !r.Live() {
 			return g, facts, err
 		}
-		if _, _, err := PutGuard(ctx, h, c); err != nil {
+		if _, _, err := r.PutGuard(ctx, c); err != nil {
 			return nil, facts, err
 		}
 		if !told {
 			waiting(err)
 			told = true
 		}
-		if err := Ask(ctx, h, c, facts); err != nil {
+		if err := r.Ask(ctx, c, facts); err != nil {
 			return nil, facts, err
 		}
 		if ended := wait(ctx, 250*time.Millisecond); ended != nil {

@@ -24,7 +24,8 @@ func TestAwaitGuards(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 700*time.Millisecond)
 		defer cancel()
 		g.do(func() {
-			_, _, err := Await(ctx, g.h, sectionOf(t, auto), func(error) {
+			run := &Run{Host: g.h}
+			_, _, err := run.Await(ctx, sectionOf(t, auto), func(error) {
 				if out := g.run(t, "nft", "list", "table", "ip", "mape"); !strings.Contains(out, `oifname "mape0" drop`) {
 					t.Errorf("there is no guard while it waits: %s", out)
 				}
@@ -32,7 +33,7 @@ func TestAwaitGuards(t *testing.T) {
 			if !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, ErrNotYet) {
 				t.Errorf("the error is %v", err)
 			}
-			err = g.h.Unguard(t.Context())
+			err = run.Unguard(t.Context())
 			if tunnel != (err != nil && strings.Contains(err.Error(), "table ip mape stays, so that nothing leaves by the tunnel mape0 untranslated")) {
 				t.Errorf("a tunnel is there: %v: %v", tunnel, err)
 			}
@@ -54,7 +55,7 @@ func TestAwaitMends(t *testing.T) {
 	waits, done := make(chan bool), make(chan bool)
 	go g.do(func() {
 		defer close(done)
-		_, _, err := Await(ctx, g.h, sectionOf(t, auto), func(error) { close(waits) })
+		_, _, err := (&Run{Host: g.h}).Await(ctx, sectionOf(t, auto), func(error) { close(waits) })
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("the error is %v", err)
 		}
@@ -101,7 +102,7 @@ func TestAwaitGuardsFirst(t *testing.T) {
 	done := make(chan bool)
 	go g.do(func() {
 		defer close(done)
-		Await(ctx, g.h, sectionOf(t, "{wan: eth1, lan: eth0, provider: discover}"), func(err error) { t.Errorf("the question has ended: %v", err) })
+		(&Run{Host: g.h}).Await(ctx, sectionOf(t, "{wan: eth1, lan: eth0, provider: discover}"), func(err error) { t.Errorf("the question has ended: %v", err) })
 	})
 	g.guarded(t, 5*time.Second)
 	silent.SetReadDeadline(time.Now().Add(5 * time.Second))

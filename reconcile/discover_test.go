@@ -70,7 +70,7 @@ func (d *discovering) await(section string) string {
 	d.t.Helper()
 	ctx, cancel := context.WithTimeoutCause(d.t.Context(), d.patience, errors.New("too late"))
 	defer cancel()
-	g, _, err := Await(ctx, d.h, sectionOf(d.t, section), func(error) {})
+	g, _, err := (&Run{Host: d.h}).Await(ctx, sectionOf(d.t, section), func(error) {})
 	if err != nil {
 		return err.Error()
 	}

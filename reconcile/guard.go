@@ -109,39 +109,39 @@ func guards(t Table, tunnel string) bool {
 
 // PutGuard reads what is remembered and installs the guard where none is. It
 // needs no link, no daemon and no line.
-func PutGuard(ctx context.Context, h *Host, c *schema.Config) (g Guard, made bool, err error) {
-	remembered, err := h.remembered()
+func (r *Run) PutGuard(ctx context.Context, c *schema.Config) (g Guard, made bool, err error) {
+	remembered, err := r.remembered()
 	if err != nil {
 		return g, false, err
 	}
 	g = GuardOf(c, remembered)
-	live, err := nft.ReadRules(h.NFT, tableName)
+	live, err := nft.ReadRules(r.NFT, tableName)
 	if err == nil && !g.Holds(Table{live}) {
-		made, err = true, g.Table.Write(ctx, h)
+		made, err = true, g.Table.Write(ctx, r.Host)
 	}
 	if err != nil {
 		return g, false, fmt.Errorf("%s: %w", g.Table.Name(), err)
 	}
 	if made && live.Text() == "" {
-		h.guard = &g
+		r.guard = &g
 	}
 	return g, made, nil
 }
 
 // Unguard takes back a guard that this run has put where there was no table.
 // It stays where one of its tunnels exists, and the error says so.
-func (h *Host) Unguard(ctx context.Context) error {
-	if h.guard == nil {
+func (r *Run) Unguard(ctx context.Context) error {
+	if r.guard == nil {
 		return nil
 	}
-	g := *h.guard
-	h.guard = nil
+	g := *r.guard
+	r.guard = nil
 	for _, tunnel := range g.Tunnels {
-		if link, err := h.link(tunnel); link != nil || err != nil {
+		if link, err := r.link(tunnel); link != nil || err != nil {
 			return fmt.Errorf("%s stays, so that nothing leaves by the tunnel %s untranslated; \"mape-netplan remove\" takes both away", g.Table.Name(), tunnel)
 		}
 	}
-	return Table{nft.Table{Name: tableName}}.Write(ctx, h)
+	return Table{nft.Table{Name: tableName}}.Write(ctx, r.Host)
 }
 
 // Shut sets the tunnels down: without a guard nothing may leave by them. It

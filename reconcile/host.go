@@ -39,9 +39,7 @@ type Host struct {
 	HB46PP hb46pp.Client
 
 	madeRun bool                      // the lock's directory was made for it
-	asked   []Change                  // that make networkd ask for a prefix, in this run
 	learnt  atomic.Pointer[Discovery] // from the line, by this process
-	guard   *Guard                    // that this run has made
 	connect func() Bus                // asks again for a networkd that did not answer
 }
 

@@ -146,7 +146,7 @@ func TestGuardOfDiscovered(t *testing.T) {
 		l.do(func() {
 			var made bool
 			var err error
-			if g, made, err = PutGuard(t.Context(), l.h, sectionOf(t, "{wan: eth1, lan: eth0, provider: discover}")); err != nil || !made {
+			if g, made, err = (&Run{Host: l.h}).PutGuard(t.Context(), sectionOf(t, "{wan: eth1, lan: eth0, provider: discover}")); err != nil || !made {
 				t.Errorf("made %v: %v", made, err)
 			}
 		})

@@ -24,8 +24,8 @@ with "mape-netplan guard". One run at a time changes a machine; a second one
 waits.`,
 		Example: "  sudo mape-netplan apply\n  sudo mape-netplan apply -c /etc/mape-netplan.yaml --timeout 1m --json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			changes, err := o.converge(cmd, timeout, func(ctx context.Context, h *reconcile.Host) ([]reconcile.Resource, error) {
-				return o.gateway(cmd, ctx, h)
+			changes, err := o.converge(cmd, timeout, func(ctx context.Context, r *reconcile.Run) ([]reconcile.Resource, error) {
+				return o.gateway(cmd, ctx, r)
 			})
 			if err == nil && len(changes) > 0 {
 				err = o.warnUnkept(cmd)
@@ -38,20 +38,21 @@ waits.`,
 }
 
 // converge brings the machine to what want compiles, one run at a time.
-func (o *options) converge(cmd *cobra.Command, timeout time.Duration, want func(context.Context, *reconcile.Host) ([]reconcile.Resource, error)) ([]reconcile.Change, error) {
+func (o *options) converge(cmd *cobra.Command, timeout time.Duration, want func(context.Context, *reconcile.Run) ([]reconcile.Resource, error)) ([]reconcile.Change, error) {
 	return o.change(cmd, timeout, func(ctx context.Context, h *reconcile.Host) ([]reconcile.Change, error) {
 		unlock, err := h.Lock(ctx, cmd.CommandPath())
 		if err != nil {
 			return nil, err
 		}
 		defer unlock()
-		resources, err := want(ctx, h)
+		run := &reconcile.Run{Host: h}
+		resources, err := want(ctx, run)
 		var changes []reconcile.Change
 		if err == nil {
 			changes, err = reconcile.Converge(ctx, h, resources)
 		}
 		if err != nil {
-			err = errors.Join(err, h.Unask(), h.Unguard(context.WithoutCancel(ctx)))
+			err = errors.Join(err, run.Unask(), run.Unguard(context.WithoutCancel(ctx)))
 		}
 		return changes, err
 	})
@@ -72,14 +73,14 @@ func (o *options) change(cmd *cobra.Command, timeout time.Duration, do func(cont
 }
 
 // gateway compiles the section, once the line has what it needs.
-func (o *options) gateway(cmd *cobra.Command, ctx context.Context, h *reconcile.Host) ([]reconcile.Resource, error) {
+func (o *options) gateway(cmd *cobra.Command, ctx context.Context, r *reconcile.Run) ([]reconcile.Resource, error) {
 	c, err := o.section(cmd)
 	if err != nil {
 		return nil, err
 	}
-	g, facts, err := reconcile.Await(ctx, h, c, func(missing error) { cmd.PrintErrf("waiting: %v\n", missing) })
+	g, facts, err := r.Await(ctx, c, func(missing error) { cmd.PrintErrf("waiting: %v\n", missing) })
 	if errors.Is(err, reconcile.ErrWithdrawn) {
-		err = withdraw(ctx, h, facts, err)
+		err = withdraw(ctx, r.Host, facts, err)
 	}
 	if err != nil {
 		return nil, o.blame(err)

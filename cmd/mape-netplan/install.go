@@ -39,9 +39,9 @@ Exit code of --dry-run: 0 nothing would change, 3 something would.`,
 				changes, err := o.installPlan(cmd, units)
 				return o.preview(cmd, changes, err)
 			}
-			changes, err := o.converge(cmd, timeout, func(ctx context.Context, h *reconcile.Host) ([]reconcile.Resource, error) {
-				o.warnOld(cmd, h)
-				return o.gatewayIfThere(cmd, ctx, timeout, h)
+			changes, err := o.converge(cmd, timeout, func(ctx context.Context, r *reconcile.Run) ([]reconcile.Resource, error) {
+				o.warnOld(cmd, r.Host)
+				return o.gatewayIfThere(cmd, ctx, timeout, r)
 			})
 			if err == nil {
 				var more []reconcile.Change
@@ -93,16 +93,16 @@ var errNotBooted = errors.New("systemd does not run this machine, so no unit can
 // gatewayIfThere compiles the section as apply does. Where the line does not
 // have what it needs in half of the time, that is left to the service, and
 // what is missing is a warning. A directory gets its gateway when it is booted.
-func (o *options) gatewayIfThere(cmd *cobra.Command, ctx context.Context, timeout time.Duration, h *reconcile.Host) ([]reconcile.Resource, error) {
-	if !h.Live() {
+func (o *options) gatewayIfThere(cmd *cobra.Command, ctx context.Context, timeout time.Duration, r *reconcile.Run) ([]reconcile.Resource, error) {
+	if !r.Live() {
 		return nil, o.sectionIfThere(cmd)
 	}
-	if !h.Booted() {
+	if !r.Booted() {
 		return nil, errNotBooted
 	}
 	soon, cancel := context.WithTimeoutCause(ctx, timeout/2, fmt.Errorf("%v are over", timeout/2))
 	defer cancel()
-	resources, err := o.gateway(cmd, soon, h)
+	resources, err := o.gateway(cmd, soon, r)
 	if errors.Is(err, reconcile.ErrNotYet) && ctx.Err() == nil {
 		warn(cmd, []string{fmt.Sprintf("there is no gateway yet, the service waits for the line: %v", err)})
 		return nil, nil

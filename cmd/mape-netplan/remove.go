@@ -22,11 +22,11 @@ tunnel first, the guard last. The section's own file stays. While the units of
 install are there, which would bring everything back, it refuses.`,
 		Example: "  sudo mape-netplan remove",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			changes, err := o.converge(cmd, timeout, func(ctx context.Context, h *reconcile.Host) ([]reconcile.Resource, error) {
-				if err := o.refuseInstalled(ctx, h); err != nil {
+			changes, err := o.converge(cmd, timeout, func(ctx context.Context, r *reconcile.Run) ([]reconcile.Resource, error) {
+				if err := o.refuseInstalled(ctx, r.Host); err != nil {
 					return nil, err
 				}
-				return o.nothing(cmd, h)
+				return o.nothing(cmd, r.Host)
 			})
 			return o.report(cmd, changes, err)
 		},
