@@ -28,6 +28,11 @@ func (a Address) Name() string {
 	return fmt.Sprintf("address %s dev %s", a.Prefix.Addr(), a.Link)
 }
 
+func (a Address) Traits() Traits { return Traits{Link: a.Link, Event: AddressEvent} }
+
+// Settles: duplicate address detection takes a second or two (RFC 4862, section 5.4).
+func (a Address) Settles(want Resource) bool { return a.Text() == want.Text()+detectionRuns }
+
 // Text uses the words of "ip address".
 func (a Address) Text() string {
 	switch {

@@ -52,11 +52,7 @@ func Compile(g *Gateway, f Facts) []Resource {
 
 // isLive says whether a resource is of a running machine.
 func isLive(r Resource) bool {
-	switch r.(type) {
-	case File, Cache:
-		return false
-	}
-	return true
+	return r.Traits().Stage != Files
 }
 
 // isMemory says whether a file tells of an earlier run and nothing else hangs on

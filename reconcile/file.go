@@ -28,6 +28,8 @@ type File struct {
 
 func (f File) Name() string { return "file " + f.Path }
 
+func (f File) Traits() Traits { return Traits{Stage: Files, Path: f.Path, Daemon: true} }
+
 func (f File) Text() string {
 	if f.Data == "" {
 		return ""

@@ -18,6 +18,13 @@ type Table struct{ nft.Table }
 
 func (t Table) Name() string { return "table ip " + tableName }
 
+func (Table) Traits() Traits { return Traits{Stage: Guard_, Event: TableEvent, Urgent: true} }
+
+// Restore also cuts off the connections that the other table made.
+func (t Table) Restore(after Resource) []Resource {
+	return []Resource{t, madeMeanwhile(Change{t, after})}
+}
+
 func (t Table) Read(_ context.Context, h *Host) (Resource, error) {
 	live, err := nft.Read(h.NFT, tableName)
 	return Table{live}, err

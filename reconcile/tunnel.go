@@ -41,6 +41,8 @@ type Tunnel struct {
 
 func (t Tunnel) Name() string { return "tunnel " + t.Link }
 
+func (t Tunnel) Traits() Traits { return Traits{Makes: t.Link, Event: LinkEvent} }
+
 // Text uses the words of "ip -d link show".
 func (t Tunnel) Text() string {
 	if !t.Local.IsValid() {

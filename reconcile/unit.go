@@ -24,6 +24,10 @@ type Unit struct {
 
 func (u Unit) Name() string { return "unit " + u.Unit }
 
+func (u Unit) Traits() Traits { return Traits{Daemon: true} }
+
+func (u Unit) Restore(Resource) []Resource { return []Resource{u.restorable()} }
+
 func (u Unit) Text() string {
 	var b strings.Builder
 	if u.State != "" {

@@ -99,13 +99,13 @@ func (w *Watch) make(ctx context.Context, t aim) (done bool, again time.Duration
 // machine. The files come after, as they do when nobody watches.
 func liveFirst(want []Resource) []Resource {
 	rank := func(r Resource) int {
-		switch r.(type) {
-		case Table, Address, Tunnel, Route, Sysctl:
-			return 0
-		case Flows:
+		switch t := r.Traits(); {
+		case t.Daemon:
+			return 2
+		case t.Transient:
 			return 1
 		}
-		return 2
+		return 0
 	}
 	all := slices.Clone(want)
 	slices.SortStableFunc(all, func(a, b Resource) int { return cmp.Compare(rank(a), rank(b)) })
@@ -117,8 +117,7 @@ func liveFirst(want []Resource) []Resource {
 // that are translated as nobody wants are looked for again.
 func lasting(want []Resource) []Resource {
 	return slices.DeleteFunc(slices.Clone(want), func(r Resource) bool {
-		_, ok := r.(Flows)
-		return !ok && r.Text() == ""
+		return !r.Traits().Transient && r.Text() == ""
 	})
 }
 

@@ -27,7 +27,7 @@ func tunnelOf(all []Resource) (tunnel Tunnel) {
 }
 
 func filesOf(all []Resource) []Resource {
-	return slices.DeleteFunc(slices.Clone(all), func(r Resource) bool { _, ok := r.(File); return !ok })
+	return slices.DeleteFunc(slices.Clone(all), func(r Resource) bool { return r.Traits().Stage != Files })
 }
 
 // untold is what is wanted without networkd being told, for a line that was
