@@ -26,8 +26,8 @@ type events struct {
 	readers  sync.WaitGroup
 
 	mu         sync.Mutex
-	names      map[string]bool    // files that matter where others do not
-	bystanders map[uint32]bool    // the links, by their index, that a gateway does not depend on
+	names      map[string]bool   // files that matter where others do not
+	bystanders map[uint32]bool   // the links, by their index, that a gateway does not depend on
 	culprits   map[Event]culprit // the last of each kind
 }
 
