@@ -26,8 +26,22 @@ func (t Table) Restore(after Resource) []Resource {
 }
 
 func (t Table) Read(_ context.Context, h *Host) (Resource, error) {
+	live, err := t.Live(h)
+	return live, err
+}
+
+// Live is Read, as a table.
+func (Table) Live(h *Host) (Table, error) {
 	live, err := nft.Read(h.NFT, tableName)
 	return Table{live}, err
+}
+
+// Brief names a table that is the guard alone.
+func (t Table) Brief() string {
+	if t.Closed() {
+		return "the guard alone: nothing passes the tunnel"
+	}
+	return ""
 }
 
 // Write replaces the table in one transaction.

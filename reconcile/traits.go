@@ -52,6 +52,9 @@ func restored(c Change) []Resource {
 	return []Resource{c.Before}
 }
 
+// A Briefer has a few words for a state whose text is long; "" where it has none.
+type Briefer interface{ Brief() string }
+
 // A Settler is a live resource that may become what is wanted by itself, as an address does after duplicate address
 // detection.
 type Settler interface{ Settles(want Resource) bool }

@@ -60,6 +60,12 @@ func (t Tunnel) Text() string {
 }
 
 func (t Tunnel) Read(_ context.Context, h *Host) (Resource, error) {
+	live, err := t.Live(h)
+	return live, err
+}
+
+// Live is Read, as a tunnel.
+func (t Tunnel) Live(h *Host) (Tunnel, error) {
 	live := Tunnel{Link: t.Link}
 	link, err := h.link(t.Link)
 	if link == nil {
@@ -70,7 +76,7 @@ func (t Tunnel) Read(_ context.Context, h *Host) (Resource, error) {
 		return live, nil // Ours is absent, whoever's that is.
 	}
 	if !ok {
-		return nil, fmt.Errorf("an interface of that name and of kind %s is there already; give the tunnel another name with mape.tunnel", link.Type())
+		return live, fmt.Errorf("an interface of that name and of kind %s is there already; give the tunnel another name with mape.tunnel", link.Type())
 	}
 	live.Local, _ = netip.AddrFromSlice(tnl.Local)
 	live.Remote, _ = netip.AddrFromSlice(tnl.Remote)

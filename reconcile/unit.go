@@ -68,6 +68,12 @@ func (h *Host) Booted() bool {
 }
 
 func (u Unit) Read(ctx context.Context, h *Host) (Resource, error) {
+	live, err := u.Live(ctx, h)
+	return live, err
+}
+
+// Live is Read, as a unit.
+func (u Unit) Live(ctx context.Context, h *Host) (Unit, error) {
 	var live loaded
 	err := h.systemd(ctx, func(conn *dbus.Conn) (err error) {
 		live, err = u.read(ctx, h, conn)
