@@ -2,6 +2,7 @@ package cloudinit
 
 import (
 	_ "embed"
+	"slices"
 	"strings"
 
 	"mape-netplan/reconcile"
@@ -32,25 +33,42 @@ var units = []struct{ name, text, wantedBy string }{
 	{WatchUnit, watchText, "multi-user.target"},
 }
 
-// Install compiles what makes the machine a gateway from now on and at every
-// boot: the units, the links that enable them and, on a machine that systemd
-// has booted, that they run. config is the section's file, "" for the default.
-func Install(program, config string, booted bool) []reconcile.Resource {
+// A part is what the machine has for one unit: its file, the link that enables it, and that it runs.
+type part struct {
+	file  reconcile.File
+	link  reconcile.Symlink
+	state reconcile.Unit
+}
+
+// installed are the parts that Install makes.
+func installed(program, config string) (all []part) {
 	flags := ""
 	if config != "" {
 		flags = " --config " + config
 	}
 	fill := strings.NewReplacer("@PROGRAM@", program, "@FLAGS@", flags)
-	var files, links, live []reconcile.Resource
 	for _, u := range units {
 		unit := unitDir + "/" + u.name
-		files = append(files, reconcile.File{Path: unit, Mode: 0o644, Data: fill.Replace(u.text)})
-		links = append(links, reconcile.Symlink{Path: wants(u.wantedBy, u.name), Target: unit})
-		runs := reconcile.Unit{Unit: u.name, State: "active"}
-		if u.name == WatchUnit {
-			runs.Program = program
+		p := part{
+			file:  reconcile.File{Path: unit, Mode: 0o644, Data: fill.Replace(u.text)},
+			link:  reconcile.Symlink{Path: wants(u.wantedBy, u.name), Target: unit},
+			state: reconcile.Unit{Unit: u.name, State: "active"},
 		}
-		live = append(live, runs)
+		if u.name == WatchUnit {
+			p.state.Program = program
+		}
+		all = append(all, p)
+	}
+	return all
+}
+
+// Install compiles what makes the machine a gateway from now on and at every
+// boot: the units, the links that enable them and, on a machine that systemd
+// has booted, that they run. config is the section's file, "" for the default.
+func Install(program, config string, booted bool) []reconcile.Resource {
+	var files, links, live []reconcile.Resource
+	for _, p := range installed(program, config) {
+		files, links, live = append(files, p.file), append(links, p.link), append(live, p.state)
 	}
 	if !booted {
 		live = nil
@@ -63,14 +81,19 @@ func Install(program, config string, booted bool) []reconcile.Resource {
 func Uninstall(booted bool) []reconcile.Resource {
 	var files, links, live []reconcile.Resource
 	for _, u := range units {
-		live = append([]reconcile.Resource{reconcile.Unit{Unit: u.name}}, live...)
-		links = append(links, reconcile.Symlink{Path: wants(u.wantedBy, u.name)})
-		files = append(files, reconcile.File{Path: unitDir + "/" + u.name})
+		p := absent(u.name, u.wantedBy)
+		files, links, live = append(files, p.file), append(links, p.link), append(live, p.state)
 	}
+	slices.Reverse(live) // The service before the guard.
 	if !booted {
 		live = nil
 	}
 	return append(append(live, links...), files...)
+}
+
+// absent are the parts of a unit that is not installed.
+func absent(unit, target string) part {
+	return part{reconcile.File{Path: unitDir + "/" + unit}, reconcile.Symlink{Path: wants(target, unit)}, reconcile.Unit{Unit: unit}}
 }
 
 func wants(target, unit string) string {

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"path"
 	"regexp"
 	"slices"
 
@@ -26,26 +25,27 @@ type State struct {
 func States(ctx context.Context, h *reconcile.Host) ([]State, error) {
 	var all []State
 	for _, u := range units {
-		all = append(all, State{Name: u.name})
-	}
-	of := func(name string) *State {
-		return &all[slices.IndexFunc(all, func(s State) bool { return s.Name == name })]
-	}
-	for _, r := range Uninstall(h.Booted()) {
-		live, err := r.Read(ctx, h)
+		s := State{Name: u.name}
+		p := absent(u.name, u.wantedBy)
+		file, err := p.file.Live(h)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", r.Name(), err)
+			return nil, fmt.Errorf("%s: %w", p.file.Name(), err)
 		}
-		switch live := live.(type) {
-		case reconcile.File:
-			s := of(path.Base(live.Path))
-			s.File = live.Text() != ""
-			s.Changed = s.File && !asWritten(live)
-		case reconcile.Symlink:
-			of(path.Base(live.Path)).Enabled = live.Text() != ""
-		case reconcile.Unit:
-			of(live.Unit).Active = cmp.Or(live.State, "inactive")
+		s.File = file.Text() != ""
+		s.Changed = s.File && !asWritten(file)
+		link, err := p.link.Read(ctx, h)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", p.link.Name(), err)
 		}
+		s.Enabled = link.Text() != ""
+		if h.Booted() {
+			live, err := p.state.Live(ctx, h)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", p.state.Name(), err)
+			}
+			s.Active = cmp.Or(live.State, "inactive")
+		}
+		all = append(all, s)
 	}
 	return all, nil
 }
@@ -53,13 +53,12 @@ func States(ctx context.Context, h *reconcile.Host) ([]State, error) {
 // command is what a unit runs: the program, a verb and perhaps a section.
 var command = regexp.MustCompile(`(?m)^ExecStart=(\S+) \S+(?: --config (\S+))?$`)
 
-// asWritten says whether the file of a unit is what Install writes for the
+// asWritten reports whether the file of a unit is what Install writes for the
 // program and the section that are in it.
 func asWritten(live reconcile.File) bool {
 	runs := command.FindStringSubmatch(live.Data)
-	return runs != nil && slices.ContainsFunc(Install(runs[1], runs[2], false), func(r reconcile.Resource) bool {
-		f, ok := r.(reconcile.File)
-		return ok && f.Path == live.Path && f.Data == live.Data
+	return runs != nil && slices.ContainsFunc(installed(runs[1], runs[2]), func(p part) bool {
+		return p.file.Path == live.Path && p.file.Data == live.Data
 	})
 }
 

@@ -28,6 +28,11 @@ func (a Address) Name() string {
 	return fmt.Sprintf("address %s dev %s", a.Prefix.Addr(), a.Link)
 }
 
+func (a Address) Traits() Traits { return Traits{Link: a.Link, Event: AddressEvent} }
+
+// Settles: duplicate address detection takes a second or two (RFC 4862, section 5.4).
+func (a Address) Settles(want Resource) bool { return a.Text() == want.Text()+detectionRuns }
+
 // Text uses the words of "ip address".
 func (a Address) Text() string {
 	switch {
@@ -130,4 +135,31 @@ func (h *Host) optimistic(link string) (back func()) {
 
 func ipNet(p netip.Prefix) *net.IPNet {
 	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
+}
+
+// A Former is an address that is kept away. What is there in any other form than it had is not ours.
+type Former struct{ Address }
+
+// Traits: it is only ever removed.
+func (f Former) Traits() Traits {
+	return Traits{Link: f.Link, Event: AddressEvent, Transient: true}
+}
+
+// Text is empty: the address is to be absent.
+func (Former) Text() string { return "" }
+
+func (f Former) Read(ctx context.Context, h *Host) (Resource, error) {
+	live, err := f.Address.Read(ctx, h)
+	if err != nil {
+		return nil, err
+	}
+	is := live.(Address)
+	if is.Detection = f.Detection; is.Text() == f.Address.Text() {
+		return is, nil
+	}
+	return f, nil
+}
+
+func (f Former) Write(ctx context.Context, h *Host) error {
+	return Address{Link: f.Link, Prefix: f.Prefix}.Write(ctx, h)
 }

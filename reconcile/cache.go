@@ -19,6 +19,8 @@ type Cache struct{ Data string }
 
 func (Cache) Name() string { return "file " + cachePath }
 
+func (Cache) Traits() Traits { return Traits{Stage: Files, Path: cachePath, Daemon: true} }
+
 // Text is the file without what is only between the user and the provider.
 func (c Cache) Text() string {
 	if c.Data == "" {

@@ -16,7 +16,9 @@ import (
 // The order keeps the machine safe in between: what is no longer wanted goes
 // first, while the files still tell of it; the guard is there before the
 // tunnel is, and goes after it.
-func Compile(g *Gateway, f Facts) []Resource {
+func Compile(g *Gateway, f Facts) []Resource { return Order{}.Compile(g, f) }
+
+func compile(g *Gateway, f Facts, o Order) []Resource {
 	all := obsolete(g, f)
 	table := Table{nft.Table{Name: tableName}}
 	if g != nil {
@@ -28,7 +30,7 @@ func Compile(g *Gateway, f Facts) []Resource {
 			all = append(all, file)
 		}
 	}
-	all = append(all, live(g, f)...)
+	all = append(all, live(g, f, o)...)
 	all = append(all, flows(g, f))
 	if g == nil {
 		// What else has to be undone is known from these files only.
@@ -50,11 +52,7 @@ func Compile(g *Gateway, f Facts) []Resource {
 
 // isLive says whether a resource is of a running machine.
 func isLive(r Resource) bool {
-	switch r.(type) {
-	case File, Cache:
-		return false
-	}
-	return true
+	return r.Traits().Stage != Files
 }
 
 // isMemory says whether a file tells of an earlier run and nothing else hangs on
@@ -151,13 +149,15 @@ func (g *Gateway) netdevText() string {
 }
 
 // live lists what the kernel and the daemons have, which the files are for.
-func live(g *Gateway, f Facts) []Resource {
+func live(g *Gateway, f Facts, o Order) []Resource {
 	var all []Resource
 	if f.Networkd {
 		if settings := generated(g, f); len(settings) > 0 {
-			all = append(all, Generated{Settings: settings, Present: g != nil})
+			all = append(all, Generated{Settings: settings, Present: g != nil, Told: o.Quiet})
 		}
-		all = append(all, released(g, f)...)
+		if !o.Quiet {
+			all = append(all, released(g, f)...)
+		}
 	}
 	if g == nil {
 		if f.IPForward != "" && slices.Contains(f.Owned.Files, sysctlPath) {
@@ -170,7 +170,7 @@ func live(g *Gateway, f Facts) []Resource {
 		Address{Link: g.WAN, Prefix: netip.PrefixFrom(ce, 128), Foreign: g.Foreign, Present: true},
 		Tunnel{Link: g.Tunnel, Local: ce, Remote: br, HopLimit: hopLimit, EncapLimit: -1, MTU: g.MTU, Up: true},
 	)
-	if f.Networkd {
+	if f.Networkd && !o.Quiet {
 		all = append(all, managed(g, f)...)
 	}
 	all = append(all,

@@ -32,8 +32,9 @@ type value struct {
 	name, text string
 }
 
-func (v value) Name() string { return v.name }
-func (v value) Text() string { return v.text }
+func (v value) Name() string   { return v.name }
+func (v value) Text() string   { return v.text }
+func (v value) Traits() Traits { return Traits{} }
 
 func (v value) Read(context.Context, *Host) (Resource, error) {
 	return value{v.on, v.name, v.on.values[v.name]}, nil

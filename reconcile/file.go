@@ -28,6 +28,8 @@ type File struct {
 
 func (f File) Name() string { return "file " + f.Path }
 
+func (f File) Traits() Traits { return Traits{Stage: Files, Path: f.Path, Daemon: true} }
+
 func (f File) Text() string {
 	if f.Data == "" {
 		return ""
@@ -35,28 +37,34 @@ func (f File) Text() string {
 	return fmt.Sprintf("mode %04o\n%s", f.Mode.Perm(), f.Data)
 }
 
-// Read returns the file as it is, or an error if somebody else wrote it.
+// Read returns the file as it is, or an error if another program wrote it.
 func (f File) Read(_ context.Context, h *Host) (Resource, error) {
+	live, err := f.Live(h)
+	return live, err
+}
+
+// Live is Read, as a file.
+func (f File) Live(h *Host) (File, error) {
 	live := File{Path: f.Path}
 	info, err := h.Root.Lstat(local(f.Path))
 	if errors.Is(err, fs.ErrNotExist) {
 		return live, nil
 	}
 	if err != nil {
-		return nil, h.unreached(f.Path, err)
+		return live, h.unreached(f.Path, err)
 	}
 	if !info.Mode().IsRegular() {
 		if f.Data == "" {
 			return live, nil // Ours is absent, whatever that is.
 		}
 		if target, _ := h.Root.Readlink(local(f.Path)); target == os.DevNull && path.Ext(f.Path) == ".service" {
-			return nil, fmt.Errorf("unit %s: %w", path.Base(f.Path), masked(path.Base(f.Path)))
+			return live, fmt.Errorf("unit %s: %w", path.Base(f.Path), masked(path.Base(f.Path)))
 		}
-		return nil, fmt.Errorf("is not a regular file but %s; move it away first", info.Mode().Type())
+		return live, fmt.Errorf("is not a regular file but %s; move it away first", info.Mode().Type())
 	}
 	data, err := h.Root.ReadFile(local(f.Path))
 	if err != nil {
-		return nil, err
+		return live, err
 	}
 	live.Mode, live.Data = info.Mode().Perm(), string(data)
 	if live.Data == "" {
@@ -66,7 +74,7 @@ func (f File) Read(_ context.Context, h *Host) (Resource, error) {
 		if f.Data == "" {
 			return File{Path: f.Path}, nil // Ours is absent, whoever's that is.
 		}
-		return nil, errors.New("was not written by mape-netplan (its first line does not say so); move it away first")
+		return live, errors.New("was not written by mape-netplan (its first line does not say so); move it away first")
 	}
 	return live, nil
 }

@@ -52,6 +52,11 @@ func madeMeanwhile(c Change) Flows {
 
 func (Flows) Name() string { return "conntrack" }
 
+func (Flows) Traits() Traits { return Traits{Stage: Cleanup, Transient: true} }
+
+// Restore of connections is nothing: a deleted one cannot be brought back, and its sender gets a new translation.
+func (Flows) Restore(Resource) []Resource { return nil }
+
 // Text has one line for each protocol, address and direction.
 func (f Flows) Text() string {
 	var lines []string

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"slices"
 	"strconv"
@@ -29,6 +30,8 @@ type Generated struct {
 const generatedDir = "/run/systemd/network"
 
 func (g Generated) Name() string { return "netplan generate" }
+
+func (Generated) Traits() Traits { return Traits{Daemon: true} }
 
 func (g Generated) Text() string {
 	var b strings.Builder
@@ -86,6 +89,8 @@ type Managed struct {
 
 func (m Managed) Name() string { return "networkd " + m.Link }
 
+func (m Managed) Traits() Traits { return Traits{Link: m.Link, Daemon: true} }
+
 func (m Managed) Text() string {
 	if !m.Present {
 		return ""
@@ -104,6 +109,9 @@ func (o outdated) Text() string { return "configured by an earlier " + o.File + 
 type awaiting struct{ Managed }
 
 func (a awaiting) Text() string { return a.Managed.Text() + "no delegated prefix yet\n" }
+
+// Settles: networkd gets a prefix within seconds of having configured the link.
+func (a awaiting) Settles(want Resource) bool { return a.Managed.Text() == want.Text() }
 
 func (m Managed) Read(_ context.Context, h *Host) (Resource, error) {
 	live := Managed{Link: m.Link, File: m.File, Data: m.Data}
@@ -168,6 +176,10 @@ func (h *Host) duidType(index int) string {
 func (m Managed) Write(ctx context.Context, h *Host) error {
 	if h.Bus == nil {
 		return nil
+	}
+	// networkd would not say so.
+	if link, err := h.link(m.Link); err == nil && link == nil && m.Present {
+		return fmt.Errorf("there is no interface %s", m.Link)
 	}
 	return h.Bus.Reload(ctx)
 }

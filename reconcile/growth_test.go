@@ -96,7 +96,7 @@ func glancesOf(t testing.TB, grow func(testing.TB, *gatewayNS)) (*gatewayNS, []g
 		if err != nil {
 			t.Fatal(err)
 		}
-		if changes, err := Plan(t.Context(), g.h, withoutTunnel(mustResolve(t, lineSection, f), f)); err != nil || len(changes) > 0 {
+		if changes, err := Plan(t.Context(), g.h, withoutTunnel(Order{}, mustResolve(t, lineSection, f), f)); err != nil || len(changes) > 0 {
 			t.Fatal(names(changes), err)
 		}
 	}

@@ -169,11 +169,13 @@ func Shut(h *Host, c *schema.Config) (shut []string, err error) {
 type standing struct{ Guard }
 
 func (s standing) Name() string { return s.Table.Name() }
-func (s standing) Text() string { return s.Table.Text() }
 
-func (s standing) Read(ctx context.Context, h *Host) (Resource, error) {
-	live, err := s.Table.Read(ctx, h)
-	if err == nil && s.Holds(live.(Table)) {
+func (s standing) Traits() Traits { return s.Table.Traits() }
+func (s standing) Text() string   { return s.Table.Text() }
+
+func (s standing) Read(_ context.Context, h *Host) (Resource, error) {
+	live, err := s.Table.Live(h)
+	if err == nil && s.Holds(live) {
 		return s, nil
 	}
 	return live, err

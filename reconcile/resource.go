@@ -28,6 +28,8 @@ type Resource interface {
 	Read(context.Context, *Host) (Resource, error)
 	// Write makes the live state this one.
 	Write(context.Context, *Host) error
+	// Traits are what the engine and the watch need to know of it besides its text.
+	Traits() Traits
 }
 
 // A Change is a difference between the machine and what is wanted.
@@ -111,7 +113,7 @@ func write(ctx context.Context, h *Host, changes, done []Change) ([]Change, erro
 		if ctx.Err() != nil {
 			return done, context.Cause(ctx)
 		}
-		if _, comes := c.Before.(awaiting); comes {
+		if settles(c.After, c.Before) {
 			continue
 		}
 		// Before the write: one that fails may have done half of its work.
@@ -131,28 +133,19 @@ func write(ctx context.Context, h *Host, changes, done []Change) ([]Change, erro
 func rollback(h *Host, done []Change) error {
 	ctx, cancel := context.WithTimeout(context.Background(), rollbackTime)
 	defer cancel()
-	var files, rest, guard []Resource
-	var made []Flows
+	at := map[Stage][]Resource{}
 	for _, c := range slices.Backward(done) {
-		switch c.Before.(type) {
-		case File, Symlink:
-			files = append(files, c.Before)
-		case Table:
-			guard = append(guard, c.Before)
-			made = append(made, madeMeanwhile(c))
-		case Unit:
-			rest = append(rest, c.Before.(Unit).restorable())
-		case Flows: // What was deleted cannot be brought back, and nobody wants it.
-		default:
-			rest = append(rest, c.Before)
+		for _, r := range restored(c) {
+			stage := r.Traits().Stage
+			at[stage] = append(at[stage], r)
 		}
 	}
-	err := restore(ctx, h, append(files, rest...))
-	if left := restore(ctx, h, guard); left != nil {
+	err := restore(ctx, h, append(at[Files], at[Live]...))
+	if left := restore(ctx, h, at[Guard_]); left != nil {
 		err = errors.Join(err, left)
 	}
-	for _, f := range made {
-		err = errors.Join(err, f.Write(ctx, h))
+	for _, r := range at[Cleanup] {
+		err = errors.Join(err, r.Write(ctx, h))
 	}
 	return err
 }

@@ -31,6 +31,8 @@ var errRival = errors.New("another IPv4 default route has metric 0 as well; remo
 
 func (r Route) Name() string { return "route default dev " + r.Link }
 
+func (r Route) Traits() Traits { return Traits{Link: r.Link, Event: RouteEvent} }
+
 // Text uses the words of "ip route".
 func (r Route) Text() string {
 	var b strings.Builder

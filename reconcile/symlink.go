@@ -18,6 +18,8 @@ type Symlink struct {
 
 func (s Symlink) Name() string { return "link " + s.Path }
 
+func (s Symlink) Traits() Traits { return Traits{Stage: Files, Path: s.Path, Daemon: true} }
+
 func (s Symlink) Text() string {
 	if s.Target == "" {
 		return ""

@@ -17,6 +17,10 @@ type Sysctl struct {
 
 func (s Sysctl) Name() string { return "sysctl " + s.Key }
 
+func (s Sysctl) Traits() Traits {
+	return Traits{Link: filterLink(s.Key), Polled: s.Key == conntrackMaxKey}
+}
+
 func (s Sysctl) Text() string {
 	if s.Value == "" {
 		return ""

@@ -17,6 +17,15 @@ const (
 // larger of this and net.ipv4.conf.all.rp_filter, and 2 (loose) is the largest.
 func filterKey(link string) string { return "net/ipv4/conf/" + link + "/rp_filter" }
 
+// filterLink is the interface of a key that filterKey made, or of another one below conf; "" is none.
+func filterLink(key string) string {
+	link, ok := strings.CutPrefix(key, "net/ipv4/conf/")
+	if !ok {
+		return ""
+	}
+	return strings.TrimSuffix(link, "/rp_filter")
+}
+
 // sysctlText renders /etc/sysctl.d/99-mape-gw.conf. At boot the tunnel does not
 // exist yet when it is read: udev has it read again for each new interface, and
 // the dash keeps the first time quiet.

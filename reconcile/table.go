@@ -18,9 +18,30 @@ type Table struct{ nft.Table }
 
 func (t Table) Name() string { return "table ip " + tableName }
 
+func (Table) Traits() Traits { return Traits{Stage: Guard_, Event: TableEvent, Urgent: true} }
+
+// Restore also cuts off the connections that the other table made.
+func (t Table) Restore(after Resource) []Resource {
+	return []Resource{t, madeMeanwhile(Change{t, after})}
+}
+
 func (t Table) Read(_ context.Context, h *Host) (Resource, error) {
+	live, err := t.Live(h)
+	return live, err
+}
+
+// Live is Read, as a table.
+func (Table) Live(h *Host) (Table, error) {
 	live, err := nft.Read(h.NFT, tableName)
 	return Table{live}, err
+}
+
+// Brief names a table that is the guard alone.
+func (t Table) Brief() string {
+	if t.Closed() {
+		return "the guard alone: nothing passes the tunnel"
+	}
+	return ""
 }
 
 // Write replaces the table in one transaction.

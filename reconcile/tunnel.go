@@ -39,6 +39,8 @@ type Tunnel struct {
 
 func (t Tunnel) Name() string { return "tunnel " + t.Link }
 
+func (t Tunnel) Traits() Traits { return Traits{Makes: t.Link, Event: LinkEvent} }
+
 // Text uses the words of "ip -d link show".
 func (t Tunnel) Text() string {
 	if !t.Local.IsValid() {
@@ -56,6 +58,12 @@ func (t Tunnel) Text() string {
 }
 
 func (t Tunnel) Read(_ context.Context, h *Host) (Resource, error) {
+	live, err := t.Live(h)
+	return live, err
+}
+
+// Live is Read, as a tunnel.
+func (t Tunnel) Live(h *Host) (Tunnel, error) {
 	live := Tunnel{Link: t.Link}
 	link, err := h.link(t.Link)
 	if link == nil {
@@ -66,7 +74,7 @@ func (t Tunnel) Read(_ context.Context, h *Host) (Resource, error) {
 		return live, nil // Ours is absent, whoever's that is.
 	}
 	if !ok {
-		return nil, fmt.Errorf("an interface of that name and of kind %s is there already; give the tunnel another name with mape.tunnel", link.Type())
+		return live, fmt.Errorf("an interface of that name and of kind %s is there already; give the tunnel another name with mape.tunnel", link.Type())
 	}
 	live.Local, _ = netip.AddrFromSlice(tnl.Local)
 	live.Remote, _ = netip.AddrFromSlice(tnl.Remote)

@@ -24,6 +24,10 @@ type Unit struct {
 
 func (u Unit) Name() string { return "unit " + u.Unit }
 
+func (u Unit) Traits() Traits { return Traits{Daemon: true} }
+
+func (u Unit) Restore(Resource) []Resource { return []Resource{u.restorable()} }
+
 func (u Unit) Text() string {
 	var b strings.Builder
 	if u.State != "" {
@@ -64,6 +68,12 @@ func (h *Host) Booted() bool {
 }
 
 func (u Unit) Read(ctx context.Context, h *Host) (Resource, error) {
+	live, err := u.Live(ctx, h)
+	return live, err
+}
+
+// Live is Read, as a unit.
+func (u Unit) Live(ctx context.Context, h *Host) (Unit, error) {
 	var live loaded
 	err := h.systemd(ctx, func(conn *dbus.Conn) (err error) {
 		live, err = u.read(ctx, h, conn)

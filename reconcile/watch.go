@@ -29,10 +29,12 @@ type Watch struct {
 	// Reload is sent to when the section is to be read again; nil is never.
 	Reload <-chan os.Signal
 
-	compile func(*Gateway, Facts) []Resource // Compile
+	compile func(Order, *Gateway, Facts) []Resource // Order.Compile
 	events  *events
 	section *schema.Config // the last good one; nil is none yet
 	want    []Resource     // what the machine was last made, but for what is absent
+	made    *Gateway       // that want is of; nil is the guard alone, or not known
+	told    Address        // the CE address that networkd was told of last; zero is none
 	line    string         // the softwire of want, in words
 	forward string         // net.ipv4.ip_forward before the first run, once known
 	retry   retry          // of making the machine something else
@@ -69,7 +71,7 @@ func (w *Watch) Run(ctx context.Context) error {
 	defer w.events.close()
 	defer w.inquiry.running.Wait()
 	if w.compile == nil {
-		w.compile = Compile
+		w.compile = Order.Compile
 	}
 	w.said, w.mended = map[string]string{}, ledger{}
 	// Now nothing is missed. The line may be long in coming, and whoever waits
@@ -126,7 +128,7 @@ func (w *Watch) pass(ctx context.Context) (again time.Duration) {
 	again = w.inquire(ctx, facts)
 	t := w.aim(facts)
 	if t.changed(w.want) {
-		done, wait := w.make(ctx, t)
+		done, wait := w.make(ctx, facts, t)
 		if !done {
 			again = soonest(again, wait)
 		}
@@ -175,6 +177,14 @@ type aim struct {
 	line    string // in words
 }
 
+// list is what is wanted in another order; the guard alone has none.
+func (t aim) list(compile func(Order, *Gateway, Facts) []Resource, f Facts, o Order) []Resource {
+	if t.gateway == nil || o == (Order{}) {
+		return t.want
+	}
+	return compile(o, t.gateway, f)
+}
+
 // changed says whether an aim is something else than what was made: one that
 // is the same but for what earlier runs left behind is not.
 func (t aim) changed(made []Resource) bool {
@@ -202,7 +212,7 @@ func (w *Watch) aim(f Facts) aim {
 	if err == nil {
 		w.fine("line")
 		w.warn("warning: ", g.Warnings)
-		return aim{g, w.compile(g, f), lineText(g)}
+		return aim{g, w.compile(Order{}, g, f), lineText(g)}
 	}
 	if errors.Is(err, ErrWithdrawn) {
 		w.complain("line", Failure, err.Error())
@@ -218,7 +228,7 @@ func (w *Watch) aim(f Facts) aim {
 	if recalled, ok := Recall(w.section, f.Owned); ok {
 		if g, e := Resolve(recalled, f); e == nil {
 			w.complain("line", Notice, fmt.Sprintf("waiting: %v; until then the last line is held: %s", err, lineText(g)))
-			return aim{g, w.compile(g, f), lineText(g)}
+			return aim{g, w.compile(Order{}, g, f), lineText(g)}
 		}
 	}
 	if w.want != nil {

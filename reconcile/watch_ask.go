@@ -3,7 +3,6 @@ package reconcile
 import (
 	"context"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 )
@@ -80,6 +79,6 @@ func (w *Watch) withdrawn(f Facts) aim {
 	if w.want != nil && w.line == line {
 		return aim{} // The files that told what there was to undo are gone.
 	}
-	want := slices.DeleteFunc(w.compile(nil, f), func(r Resource) bool { _, ok := r.(Cache); return ok })
-	return aim{want: want, line: line}
+	f.Discovered = nil
+	return aim{want: w.compile(Order{}, nil, f), line: line}
 }

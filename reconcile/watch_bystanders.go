@@ -13,12 +13,7 @@ func (w *Watch) bystanders(f Facts) map[uint32]bool {
 		}
 	}
 	for _, r := range w.want {
-		switch r := r.(type) {
-		case Address:
-			named[r.Link] = true
-		case Route:
-			named[r.Link] = true
-		}
+		named[r.Traits().Link] = true
 	}
 	all := map[uint32]bool{}
 	for _, l := range f.Links {

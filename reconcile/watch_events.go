@@ -26,9 +26,9 @@ type events struct {
 	readers  sync.WaitGroup
 
 	mu         sync.Mutex
-	names      map[string]bool    // files that matter where others do not
-	bystanders map[uint32]bool    // the links, by their index, that a gateway does not depend on
-	culprits   map[string]culprit // the last of each kind
+	names      map[string]bool   // files that matter where others do not
+	bystanders map[uint32]bool   // the links, by their index, that a gateway does not depend on
+	culprits   map[Event]culprit // the last of each kind
 }
 
 // eventRoom is how much the kernel keeps of what was not read yet, in bytes.
@@ -36,7 +36,7 @@ const eventRoom = 8 << 20
 
 // listen begins to listen, before the first look: what happens later wakes.
 func (h *Host) listen() (e *events, err error) {
-	e = &events{wake: make(chan struct{}, 1), murmur: make(chan struct{}, 1), hurry: make(chan struct{}, 1), deaf: make(chan error, 1), watching: map[string]bool{}, names: map[string]bool{}, culprits: map[string]culprit{}}
+	e = &events{wake: make(chan struct{}, 1), murmur: make(chan struct{}, 1), hurry: make(chan struct{}, 1), deaf: make(chan error, 1), watching: map[string]bool{}, names: map[string]bool{}, culprits: map[Event]culprit{}}
 	defer func() {
 		if err != nil {
 			e.close()
@@ -186,8 +186,8 @@ func (e *events) watchFiles(h *Host, names []string) {
 func (w *Watch) directories() []string {
 	names := slices.Clone(w.Files)
 	for _, r := range w.want {
-		if f, ok := r.(File); ok {
-			names = append(names, filepath.Join(w.Host.Root.Name(), f.Path))
+		if p := r.Traits().Path; p != "" {
+			names = append(names, filepath.Join(w.Host.Root.Name(), p))
 		}
 	}
 	return names

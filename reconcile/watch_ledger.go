@@ -47,7 +47,7 @@ func (l ledger) of(name string) *mending {
 
 // mostPause bounds the pauses that a resource can have.
 func mostPause(r Resource) time.Duration {
-	if r.Name() == (Table{}).Name() {
+	if r.Traits().Urgent {
 		return mendMostTable
 	}
 	return mendMost

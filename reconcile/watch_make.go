@@ -1,7 +1,6 @@
 package reconcile
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -47,7 +46,7 @@ func (r *retry) failed(now time.Time) {
 
 // make makes the machine what it is to be, or leaves it as it was and says when to
 // try again.
-func (w *Watch) make(ctx context.Context, t aim) (done bool, again time.Duration) {
+func (w *Watch) make(ctx context.Context, f Facts, t aim) (done bool, again time.Duration) {
 	now := time.Now()
 	if !w.retry.due(rendering(t.want), now) {
 		return false, w.retry.at.Sub(now)
@@ -61,14 +60,11 @@ func (w *Watch) make(ctx context.Context, t aim) (done bool, again time.Duration
 	begin := time.Now()
 	limited, cancel := context.WithTimeoutCause(ctx, passTime, fmt.Errorf("%v are over", passTime))
 	defer cancel()
-	want := t.want
-	if len(w.want) > 1 {
-		want = liveFirst(want)
+	order := Order{Live: w.made != nil}
+	if t.gateway.Renumbers(w.made, f) {
+		order.Quiet, order.Told = true, w.told
 	}
-	var kept []Resource
-	if renumbers(w.want, t.want) {
-		want, kept = untold(want), bygoneOf(w.want, t.want)
-	}
+	want := t.list(w.compile, f, order)
 	w.changed = true
 	changes, err := Converge(limited, w.Host, want)
 	if err != nil && ctx.Err() != nil {
@@ -78,13 +74,17 @@ func (w *Watch) make(ctx context.Context, t aim) (done bool, again time.Duration
 		w.retry.failed(time.Now())
 		w.complain("make", Failure, fmt.Sprintf("cannot bring about %s: %v", t.line, err))
 		if len(changes) > 0 {
-			w.want = nil // Who knows what it is now.
+			w.want, w.made = nil, nil // What it is now is not known.
 		}
 		return false, time.Until(w.retry.at)
 	}
 	w.retry = retry{}
 	delete(w.said, "make")
-	w.want, w.line, w.mended = append(lasting(t.want), kept...), t.line, ledger{}
+	w.want = lasting(t.list(w.compile, f, Order{Told: order.Told}))
+	w.made, w.line, w.mended = t.gateway, t.line, ledger{}
+	if !order.Quiet {
+		w.told = t.gateway.CEAddress()
+	}
 	what := "everything was there"
 	if len(changes) > 0 {
 		what = fmt.Sprintf("changed in %v: %s", time.Since(begin).Round(time.Millisecond), strings.Join(changed(changes), ", "))
@@ -93,32 +93,12 @@ func (w *Watch) make(ctx context.Context, t aim) (done bool, again time.Duration
 	return true, 0
 }
 
-// liveFirst is what Compile lists in another order, for a gateway that is there
-// and becomes another one: what packets meet comes first, because people wait
-// for it, and netplan's generator and networkd's reload take a second on a slow
-// machine. The files come after, as they do when nobody watches.
-func liveFirst(want []Resource) []Resource {
-	rank := func(r Resource) int {
-		switch r.(type) {
-		case Table, Address, Tunnel, Route, Sysctl:
-			return 0
-		case Flows:
-			return 1
-		}
-		return 2
-	}
-	all := slices.Clone(want)
-	slices.SortStableFunc(all, func(a, b Resource) int { return cmp.Compare(rank(a), rank(b)) })
-	return all
-}
-
 // lasting is what is kept of what was made: not that something of an earlier
 // line is absent, because whoever puts it there later has a reason. Connections
 // that are translated as nobody wants are looked for again.
 func lasting(want []Resource) []Resource {
 	return slices.DeleteFunc(slices.Clone(want), func(r Resource) bool {
-		_, ok := r.(Flows)
-		return !ok && r.Text() == ""
+		return !r.Traits().Transient && r.Text() == ""
 	})
 }
 

@@ -61,14 +61,12 @@ func (w *Watch) drift(ctx context.Context, f Facts, all []Resource) (now []Chang
 			again = soonest(again, time.Second)
 			continue
 		}
-		if missing[linkOf(r)] {
+		if link := linkOf(r); link != "" && missing[link] {
 			continue // As long as its tunnel.
 		}
 		if wait := m.wait(f.indexOf(r)); wait > 0 {
 			again = soonest(again, max(wait, mendFirst))
-			if t, ok := r.(Tunnel); ok {
-				missing[t.Link] = true
-			}
+			missing[r.Traits().Makes] = true
 			continue
 		}
 		now = append(now, Change{live, r})
@@ -101,34 +99,8 @@ func (w *Watch) holds(name string, m *mending) time.Duration {
 	return 0
 }
 
-// settles says whether a difference goes by itself: duplicate address
-// detection takes a second or two, and so does a delegation.
-func settles(want, live Resource) bool {
-	switch live := live.(type) {
-	case Address:
-		return live.Text() == want.Text()+detectionRuns
-	case awaiting:
-		return live.Managed.Text() == want.Text()
-	}
-	return false
-}
-
 // linkOf is the interface that a resource is on, and goes with; "" is none.
-func linkOf(r Resource) string {
-	switch r := r.(type) {
-	case Route:
-		return r.Link
-	case Address:
-		return r.Link
-	case Managed:
-		return r.Link
-	case Sysctl:
-		if link, ok := strings.CutPrefix(r.Key, "net/ipv4/conf/"); ok {
-			return strings.TrimSuffix(link, "/rp_filter")
-		}
-	}
-	return ""
-}
+func linkOf(r Resource) string { return r.Traits().Link }
 
 // indexOf is the index of the interface that a resource is on; 0 is none.
 func (f Facts) indexOf(r Resource) int {
@@ -143,7 +115,7 @@ func (w *Watch) restore(ctx context.Context, f Facts, c Change) (again time.Dura
 	limited, cancel := context.WithTimeoutCause(ctx, passTime, fmt.Errorf("%v are over", passTime))
 	defer cancel()
 	w.changed = true
-	if err := w.write(limited, c.After); err != nil {
+	if err := c.After.Write(limited, w.Host); err != nil {
 		w.complain("mending "+name, Failure, fmt.Sprintf("cannot mend %s: %v; trying again", name, err))
 		again = m.failed(c.After, f.indexOf(c.After), time.Now())
 	} else {
@@ -153,17 +125,6 @@ func (w *Watch) restore(ctx context.Context, f Facts, c Change) (again time.Dura
 	}
 	m.until = time.Now().Add(again)
 	return again
-}
-
-// write is the resource's Write, but networkd does not say that it has no such
-// interface.
-func (w *Watch) write(ctx context.Context, r Resource) error {
-	if m, ok := r.(Managed); ok {
-		if link, err := w.Host.link(m.Link); err == nil && link == nil {
-			return fmt.Errorf("there is no interface %s", m.Link)
-		}
-	}
-	return r.Write(ctx, w.Host)
 }
 
 // report says that a resource was mended, or that this does not hold.

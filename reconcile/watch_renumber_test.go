@@ -3,41 +3,43 @@ package reconcile
 import (
 	"math"
 	"net/netip"
+	"slices"
 	"testing"
 )
 
 // TestRenumbers: networkd is not told of another line, and is of all else.
 func TestRenumbers(t *testing.T) {
-	compile := func(section, address string, netplan bool) []Resource {
+	facts := func(address string, netplan bool) Facts {
 		f := onLineFacts(address)
 		f.Netplan, f.Networkd = netplan, true
 		for i := range f.Links {
 			f.Links[i].NetworkFile = "/etc/systemd/network/" + f.Links[i].Name + ".network"
 		}
-		return Compile(mustResolve(t, section, f), f)
+		return f
 	}
 	const mine = "{wan: eth1, lan: eth0}"
 	for _, netplan := range []bool{true, false} {
-		made := compile(mine, lineAddress, netplan)
+		f, other := facts(lineAddress, netplan), facts(otherAddress, netplan)
+		made := mustResolve(t, mine, f)
 		for _, test := range []struct {
 			name string
-			want []Resource
+			want *Gateway
 			only bool
 		}{
-			{"another prefix", compile(mine, otherAddress, netplan), true},
+			{"another prefix", mustResolve(t, mine, other), true},
 			{"the same", made, true},
-			{"another MTU", compile("{wan: eth1, lan: eth0, mtu: 1400}", otherAddress, netplan), false},
-			{"another tunnel", compile("{wan: eth1, lan: eth0, tunnel: mape1}", otherAddress, netplan), false},
-			{"none", Compile(nil, onLineFacts(lineAddress)), false},
+			{"another MTU", mustResolve(t, "{wan: eth1, lan: eth0, mtu: 1400}", other), false},
+			{"another tunnel", mustResolve(t, "{wan: eth1, lan: eth0, tunnel: mape1}", other), false},
+			{"none", nil, false},
 		} {
-			if got := renumbers(made, test.want); got != test.only {
+			if got := test.want.Renumbers(made, other); got != test.only {
 				t.Errorf("netplan %v, %s: %v", netplan, test.name, got)
 			}
 		}
-		if renumbers(nil, made) {
+		if made.Renumbers(nil, f) {
 			t.Errorf("netplan %v: the first is taken for a renumbering", netplan)
 		}
-		for _, r := range untold(made) {
+		for _, r := range (Order{Quiet: true}).Compile(made, f) {
 			_, managed := r.(Managed)
 			if g, ok := r.(Generated); managed || ok && !g.Told {
 				t.Errorf("netplan %v: networkd is told of %s", netplan, r.Name())
@@ -46,31 +48,31 @@ func TestRenumbers(t *testing.T) {
 	}
 }
 
-// TestBygone: what networkd remembers is the address it was told of last, however often the line changes, until that is
-// wanted again.
-func TestBygone(t *testing.T) {
-	ce := func(s string) Address {
+// TestFormer: the address that networkd was told of last is kept away until it is wanted again.
+func TestFormer(t *testing.T) {
+	f := onLineFacts(lineAddress)
+	g := mustResolve(t, "{wan: eth1, lan: eth0}", f)
+	at := func(s string) Address {
 		return Address{Link: "eth1", Prefix: netip.MustParsePrefix(s + "/128"), Present: true}
 	}
-	line := func(s string) []Resource {
-		return []Resource{Address{Link: "eth1", Prefix: netip.MustParsePrefix("2001:db8::5/64"), Present: true, Foreign: true}, ce(s), Sysctl{"net/ipv4/ip_forward", "1"}}
-	}
-	made := line(ceOfLine)
-	for _, step := range []struct{ to, bygone string }{
-		{ceOfLine, ""}, {ceOfOther, ceOfLine}, {ceOfOther, ceOfLine}, {ceB, ceOfLine}, {ceOfLine, ""}, {ceB, ceOfLine},
-	} {
-		bygones := bygoneOf(made, line(step.to))
-		if step.bygone == "" && len(bygones) > 0 || step.bygone != "" && (len(bygones) != 1 || bygones[0] != Resource(bygone{ce(step.bygone)})) {
-			t.Errorf("after %s: %v, want %q", step.to, bygones, step.bygone)
+	for _, test := range []struct {
+		told Address
+		want bool
+	}{{Address{}, false}, {g.CEAddress(), false}, {at(ceOfOther), true}} {
+		all := (Order{Quiet: true, Told: test.told}).Compile(g, f)
+		if got := slices.Contains(all, Resource(Former{test.told})); got != test.want {
+			t.Errorf("told %v: kept away: %v", test.told.Prefix, got)
 		}
-		made = append(line(step.to), bygones...)
+		if got := slices.Contains(lasting(all), Resource(Former{test.told})); got != test.want {
+			t.Errorf("told %v: lasting: %v", test.told.Prefix, got)
+		}
 	}
 }
 
-// TestBygoneAddress is taken away in the form that it had, and left in any other.
-func TestBygoneAddress(t *testing.T) {
+// TestFormerAddress is taken away in the form that it had, and left in any other.
+func TestFormerAddress(t *testing.T) {
 	g := newGateway(t)
-	b := bygone{Address{Link: "eth1", Prefix: netip.MustParsePrefix(ceOfLine + "/128"), Present: true}}
+	b := Former{Address{Link: "eth1", Prefix: netip.MustParsePrefix(ceOfLine + "/128"), Present: true}}
 	for _, test := range []struct {
 		preferred uint32
 		gone      bool

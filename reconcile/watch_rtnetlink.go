@@ -31,17 +31,18 @@ func (r routeEvents) forget() {
 }
 
 func (r routeEvents) hear(m netlink.Message) {
-	var kind, object, state string
+	var kind Event
+	var object, state string
 	known := r.known
 	switch m.Header.Type {
 	case unix.RTM_NEWLINK, unix.RTM_DELLINK:
-		kind = "link"
+		kind = LinkEvent
 		object, state = linkState(m.Data)
 	case unix.RTM_NEWADDR, unix.RTM_DELADDR:
-		kind = "address"
+		kind = AddressEvent
 		object, state = addressState(m.Data)
 	case unix.RTM_NEWROUTE, unix.RTM_DELROUTE:
-		kind, known = "route", r.routes
+		kind, known = RouteEvent, r.routes
 		object, state = routeState(m.Data)
 	case unix.RTM_NEWNETCONF:
 		r.awake()
@@ -50,18 +51,18 @@ func (r routeEvents) hear(m netlink.Message) {
 	if object == "" {
 		return
 	}
-	object = kind + object
+	object = string(kind) + object
 	switch m.Header.Type {
 	case unix.RTM_DELLINK, unix.RTM_DELADDR, unix.RTM_DELROUTE:
 		delete(known, object)
 	default:
-		if before, ok := known[object]; ok && before == state && !(kind == "address" && r.another(m.Data)) {
+		if before, ok := known[object]; ok && before == state && !(kind == AddressEvent && r.another(m.Data)) {
 			return
 		}
 		known[object] = state
 	}
 	r.flush(m)
-	if kind == "address" && r.isBystander(binary.NativeEndian.Uint32(m.Data[4:])) {
+	if kind == AddressEvent && r.isBystander(binary.NativeEndian.Uint32(m.Data[4:])) {
 		tell(r.murmur)
 		return
 	}

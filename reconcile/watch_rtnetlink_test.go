@@ -35,7 +35,7 @@ func TestWatchHearsARivalAgain(t *testing.T) {
 
 // TestLastOn keeps nothing of a link that is gone.
 func TestLastOn(t *testing.T) {
-	r := newRouteEvents(&events{wake: make(chan struct{}, 1), culprits: map[string]culprit{}})
+	r := newRouteEvents(&events{wake: make(chan struct{}, 1), culprits: map[Event]culprit{}})
 	hear := func(kind netlink.HeaderType, data []byte) {
 		binary.NativeEndian.PutUint32(data[4:], 7) // the index
 		r.hear(netlink.Message{Header: netlink.Header{Type: kind}, Data: data})

@@ -53,6 +53,6 @@ func (r *ruleEvents) end(data []byte) {
 	if own(pid) {
 		return
 	}
-	r.blame("table", pid, name)
+	r.blame(TableEvent, pid, name)
 	tell(r.hurry)
 }

@@ -91,8 +91,8 @@ func startWatch(t testing.TB, g *gatewayNS, section string) *watchNS {
 }
 
 // withoutTunnel is what a kernel without ip6_tunnel can be made.
-func withoutTunnel(g *Gateway, f Facts) []Resource {
-	return slices.DeleteFunc(Compile(g, f), func(r Resource) bool { _, ok := r.(Tunnel); return ok })
+func withoutTunnel(o Order, g *Gateway, f Facts) []Resource {
+	return slices.DeleteFunc(o.Compile(g, f), func(r Resource) bool { _, ok := r.(Tunnel); return ok })
 }
 
 // section writes the section, as an editor does.

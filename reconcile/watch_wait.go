@@ -105,10 +105,10 @@ func (w *Watch) calmDown(ctx context.Context, last time.Time) {
 }
 
 // polled lists the parameters that no event tells of.
-func (w *Watch) polled() (all []Sysctl) {
+func (w *Watch) polled() (all []Resource) {
 	for _, r := range w.want {
-		if s, ok := r.(Sysctl); ok && s.Key == conntrackMaxKey {
-			all = append(all, s)
+		if r.Traits().Polled {
+			all = append(all, r)
 		}
 	}
 	return all

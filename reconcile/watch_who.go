@@ -26,7 +26,7 @@ func (c culprit) did() string {
 // blame notes who has sent a change of some kind. The kernel tells a sender by
 // the address of its socket, which is the process's number unless that had
 // several; without a name it is looked up, while the process is still there.
-func (e *events) blame(kind string, pid int, name string) {
+func (e *events) blame(kind Event, pid int, name string) {
 	if name == "" && pid > 0 {
 		comm, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
 		name = strings.TrimSpace(string(comm))
@@ -48,17 +48,7 @@ const recent = 2 * time.Second
 
 // who returns the last one that changed something of a resource's kind, once.
 func (e *events) who(r Resource) culprit {
-	kind := ""
-	switch r.(type) {
-	case Table, standing:
-		kind = "table"
-	case Tunnel:
-		kind = "link"
-	case Address:
-		kind = "address"
-	case Route:
-		kind = "route"
-	}
+	kind := r.Traits().Event
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	c := e.culprits[kind]

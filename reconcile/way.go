@@ -91,11 +91,8 @@ func (p Path) Advice() string {
 // run would change: where that is one of the two, there is nothing to say yet.
 func (g *Gateway) Strays(h *Host, changes []Change) []string {
 	pending := slices.ContainsFunc(changes, func(c Change) bool {
-		switch c.After.(type) {
-		case Tunnel, Route:
-			return true
-		}
-		return false
+		t := c.After.Traits()
+		return t.Makes == g.Tunnel || t.Event == RouteEvent
 	})
 	if !h.Live() || pending {
 		return nil

@@ -122,8 +122,8 @@ func detail(c reconcile.Change) string {
 	if !strings.Contains(was+is, "\n") {
 		return fmt.Sprintf("is %s, should be %s", was, is)
 	}
-	if t, ok := c.Before.(reconcile.Table); ok && t.Closed() {
-		return "is the guard alone: nothing passes the tunnel"
+	if b, ok := c.Before.(reconcile.Briefer); ok && b.Brief() != "" {
+		return "is " + b.Brief()
 	}
 	var lines []string
 	for line := range strings.Lines(string(diff.Diff("", []byte(c.Before.Text()), "", []byte(c.After.Text())))) {

@@ -22,10 +22,9 @@ func (e *examination) counters() (Count, error) {
 	}
 	if e.s.Tunnel == nil {
 		e.s.Tunnel = &Tunnel{EncapLimit: -1, MTU: link.Attrs().MTU}
-		if live, err := (reconcile.Tunnel{Link: e.c.Tunnel, Local: netip.IPv6Loopback()}).Read(context.Background(), e.h); err == nil {
-			t := live.(reconcile.Tunnel)
-			e.s.Tunnel.Local, e.s.Tunnel.Remote = t.Local, t.Remote
-			e.s.Tunnel.EncapLimit, e.s.Tunnel.Up = t.EncapLimit, t.Up
+		if live, err := (reconcile.Tunnel{Link: e.c.Tunnel, Local: netip.IPv6Loopback()}).Live(e.h); err == nil {
+			e.s.Tunnel.Local, e.s.Tunnel.Remote = live.Local, live.Remote
+			e.s.Tunnel.EncapLimit, e.s.Tunnel.Up = live.EncapLimit, live.Up
 		}
 	}
 	s := link.Attrs().Statistics
