@@ -11,6 +11,7 @@ import (
 
 	"mape-netplan/reconcile"
 	"mape-netplan/reconcile/doctor"
+	"mape-netplan/reconcile/doctor/symptom"
 )
 
 // watched is how long doctor looks at what passes the tunnel.
@@ -80,12 +81,12 @@ func (o *options) visit(cmd *cobra.Command, probe bool) (doctor.Report, error) {
 	if err != nil {
 		return doctor.Report{}, err
 	}
-	with := doctor.Options{Watch: watched, Now: time.Now, Built: built(), Broken: broken, Resolve: doctor.LineResolver}
+	with := symptom.Options{Watch: watched, Now: time.Now, Built: built(), Broken: broken, Resolve: symptom.LineResolver}
 	_, with.Refusal = o.units()
 	if probe {
-		with.Probe, with.Patience = doctor.Servers(c), doctor.Patience
+		with.Probe, with.Patience = symptom.Servers(c), symptom.Patience
 	}
-	symptoms, err := doctor.Examine(cmd.Context(), h, c, facts, with)
+	symptoms, err := symptom.Examine(cmd.Context(), h, c, facts, with)
 	if err != nil {
 		return doctor.Report{}, err
 	}

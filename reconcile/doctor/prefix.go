@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"mape-netplan/reconcile"
+	"mape-netplan/reconcile/doctor/symptom"
 	"mape-netplan/reconcile/provider"
 	"mape-netplan/schema"
 )
@@ -76,7 +77,7 @@ func (d *consult) elsewhere() (Finding, bool) {
 
 // noPrefix says who has given none.
 func (d *consult) noPrefix() string {
-	i := slices.IndexFunc(d.s.Routers, func(r Router) bool { return r.Link == d.wan })
+	i := slices.IndexFunc(d.s.Routers, func(r symptom.Router) bool { return r.Link == d.wan })
 	switch {
 	case i < 0:
 		return "Nothing has given " + d.wan + " a prefix"
@@ -226,7 +227,7 @@ func (d *consult) part(seen string) (Finding, bool) {
 	f := warning(seen+"; but "+has+" is not the first part of "+sw.EndUserPrefix.String(),
 		fmt.Sprintf("%s is a part, not the first, of the line's %s: a home gateway has handed it out, and the CE address is in the first part, %s, which is the home gateway's own network.", has, sw.EndUserPrefix, first),
 		"Connect the WAN to the home gateway's own LAN (no other router in between), and see that MAP-E is off in the home gateway.")
-	if t := d.s.Tunnel; t == nil && len(d.f.Owned.Files) == 0 || t != nil && t.Total.RX == 0 && t.Total.TX >= enoughSent {
+	if t := d.s.Tunnel; t == nil && len(d.f.Owned.Files) == 0 || t != nil && t.Total.RX == 0 && t.Total.TX >= symptom.EnoughSent {
 		f.State = Bad // Nothing has ever come back.
 	}
 	return f, true

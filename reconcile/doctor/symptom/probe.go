@@ -1,4 +1,4 @@
-package doctor
+package symptom
 
 import (
 	"bufio"
@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"slices"
 	"syscall"
 	"time"
 
@@ -16,9 +17,40 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// A Probe is what came back through the tunnel.
+type Probe struct {
+	Answers []Answer `json:"answers"`
+	// Largest is the longest packet in bytes that came back whole; 0 is not known.
+	Largest int `json:"largest,omitempty"`
+	// Refused says that a longer one was refused with an error, and not lost without a word.
+	Refused bool `json:"refused,omitempty"`
+}
+
+// An Answer is what became of one question.
+type Answer struct {
+	Protocol string        `json:"protocol"` // icmp, tcp, udp
+	To       string        `json:"to"`
+	OK       bool          `json:"ok"`
+	Took     time.Duration `json:"took,omitempty"`
+	Error    string        `json:"error,omitempty"`
+}
+
 // Patience is how long an answer of a probed server is waited for: around the world and back it takes a third of a
 // second.
 const Patience = 1500 * time.Millisecond
+
+// probe sends packets where that is asked for and there is a tunnel to send them through.
+func (e *examination) probe(ctx context.Context) error {
+	if e.s.Tunnel == nil || e.o.Probe == nil {
+		return nil
+	}
+	b := prober{e.c.Tunnel, e.o.Patience}
+	e.s.Probe = b.probe(ctx, e.o.Probe, e.s.Tunnel.MTU)
+	if slices.ContainsFunc(e.s.Probe.Answers, func(a Answer) bool { return a.OK }) {
+		e.s.Clock.Server = b.date(ctx, e.o.Probe)
+	}
+	return nil
+}
 
 // A prober sends through one interface.
 type prober struct {
@@ -220,13 +252,13 @@ func (p *pings) await(to netip.Addr) error {
 	}
 }
 
-// precision is how exactly the longest packet is looked for, in bytes.
-const precision = 8
+// Precision is how exactly the longest packet is looked for, in bytes.
+const Precision = 8
 
 // largest finds the longest packet that comes back, up to mtu; refused says that a longer one was answered with an error.
 func (p *pings) largest(ctx context.Context, to netip.Addr, mtu int) (size int, refused bool) {
 	good, bad := smallest, mtu+1
-	for next := mtu; bad-good > precision && ctx.Err() == nil; next = (good + bad) / 2 {
+	for next := mtu; bad-good > Precision && ctx.Err() == nil; next = (good + bad) / 2 {
 		switch err := p.ping(to, next, 2); {
 		case err == nil:
 			good = next
