@@ -1,23 +1,19 @@
 package symptom
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/netip"
 	"strings"
-	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"mape-netplan/reconcile"
+	"mape-netplan/reconcile/bind"
 )
 
 // Home is what a home gateway at ntt.setup answers (the check that JPNE's CEs do before they start).
@@ -69,55 +65,25 @@ func (e *examination) askHome(ctx context.Context) Home {
 
 // ask reads the status from an answer such as mape({"name":"…","version":"…","status":"ON"}).
 func ask(ctx context.Context, device string, to netip.Addr) (string, error) {
-	conn, err := (&net.Dialer{Control: bound(device)}).DialContext(ctx, "tcp", netip.AddrPortFrom(to, homePort).String())
-	if err != nil {
-		return "", err
-	}
-	defer conn.Close()
-	if end, ok := ctx.Deadline(); ok {
-		conn.SetDeadline(end)
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://%s:%d%s", HomeName, homePort, homePath), nil)
-	if err != nil {
-		return "", err
-	}
-	req.Close = true
-	if err := req.Write(conn); err != nil {
-		return "", err
-	}
-	resp, err := http.ReadResponse(bufio.NewReader(conn), req)
-	if err != nil {
-		return "", err
-	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, 1<<16))
+	url := fmt.Sprintf("http://%s:%d%s", HomeName, homePort, homePath)
+	resp, body, err := fetch(ctx, bind.Dialer(device), http.MethodGet, url, netip.AddrPortFrom(to, homePort))
 	if err != nil {
 		return "", err
 	}
 	if resp.StatusCode != http.StatusOK {
 		return "", errors.New(resp.Status)
 	}
-	from, to1 := bytes.IndexByte(body, '{'), bytes.LastIndexByte(body, '}')
-	if from < 0 || to1 < from {
+	begin, end := bytes.IndexByte(body, '{'), bytes.LastIndexByte(body, '}')
+	if begin < 0 || end < begin {
 		return "", errors.New("its answer is not what a home gateway says")
 	}
 	var said struct {
 		Status string `json:"status"`
 	}
-	if err := json.Unmarshal(body[from:to1+1], &said); err != nil {
+	if err := json.Unmarshal(body[begin:end+1], &said); err != nil {
 		return "", fmt.Errorf("its answer: %w", err)
 	}
 	return strings.ToUpper(said.Status), nil
-}
-
-// bound keeps a socket's packets on one interface.
-func bound(device string) func(network, address string, c syscall.RawConn) error {
-	return func(_, _ string, c syscall.RawConn) error {
-		var err error
-		if e := c.Control(func(fd uintptr) { err = unix.BindToDevice(int(fd), device) }); e != nil {
-			return e
-		}
-		return err
-	}
 }
 
 // LineResolver asks the resolvers that networkd has learned from the line.
@@ -130,7 +96,7 @@ func LineResolver(ctx context.Context, h *reconcile.Host, wan reconcile.Link, na
 			}
 		}
 		resolver := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
-			return (&net.Dialer{Control: bound(wan.Name)}).DialContext(ctx, network, server.String())
+			return bind.Dialer(wan.Name).DialContext(ctx, network, server.String())
 		}}
 		all, err := resolver.LookupNetIP(ctx, "ip", name+".")
 		if err == nil {

@@ -1,7 +1,6 @@
 package symptom
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"net"
@@ -15,6 +14,8 @@ import (
 	"golang.org/x/net/icmp"
 	"golang.org/x/net/ipv4"
 	"golang.org/x/sys/unix"
+
+	"mape-netplan/reconcile/bind"
 )
 
 // A Probe is what came back through the tunnel.
@@ -83,7 +84,9 @@ func (b prober) probe(ctx context.Context, servers []netip.AddrPort, mtu int) *P
 }
 
 func (b prober) dialer() *net.Dialer {
-	return &net.Dialer{Control: bound(b.device), Timeout: b.patience}
+	d := bind.Dialer(b.device)
+	d.Timeout = b.patience
+	return d
 }
 
 func (p *Probe) add(protocol, to string, try func() error) {
@@ -151,25 +154,12 @@ func (b prober) date(ctx context.Context, servers []netip.AddrPort) time.Time {
 }
 
 func (b prober) dateOf(ctx context.Context, server netip.Addr) (time.Time, error) {
-	conn, err := b.dialer().DialContext(ctx, "tcp4", netip.AddrPortFrom(server, 80).String())
+	soon, cancel := context.WithTimeout(ctx, 2*b.patience) // to connect, and for the answer
+	defer cancel()
+	resp, _, err := fetch(soon, b.dialer(), http.MethodHead, "http://"+server.String()+"/", netip.AddrPortFrom(server, 80))
 	if err != nil {
 		return time.Time{}, err
 	}
-	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(b.patience))
-	req, err := http.NewRequestWithContext(ctx, http.MethodHead, "http://"+server.String()+"/", nil)
-	if err != nil {
-		return time.Time{}, err
-	}
-	req.Close = true
-	if err := req.Write(conn); err != nil {
-		return time.Time{}, err
-	}
-	resp, err := http.ReadResponse(bufio.NewReader(conn), req)
-	if err != nil {
-		return time.Time{}, err
-	}
-	resp.Body.Close()
 	return http.ParseTime(resp.Header.Get("Date"))
 }
 
@@ -184,9 +174,9 @@ type pings struct {
 }
 
 func (b prober) pinger(ctx context.Context) (*pings, error) {
-	bind := bound(b.device)
+	bound := bind.Control(b.device)
 	lc := net.ListenConfig{Control: func(network, address string, c syscall.RawConn) error {
-		if err := bind(network, address, c); err != nil {
+		if err := bound(network, address, c); err != nil {
 			return err
 		}
 		var err error
