@@ -3,10 +3,8 @@ package reconcile
 import (
 	"io/fs"
 	"net/netip"
-	"path"
 	"slices"
 	"strconv"
-	"strings"
 
 	"mape-netplan/reconcile/nft"
 )
@@ -26,8 +24,8 @@ func Compile(g *Gateway, f Facts) []Resource {
 		all = append(all, table)
 	}
 	for _, file := range files(g, f) {
-		if g != nil || !isMemory(file.Path) {
-			all = append(all, file)
+		if g != nil || !file.memory {
+			all = append(all, file.File)
 		}
 	}
 	all = append(all, live(g, f)...)
@@ -35,8 +33,8 @@ func Compile(g *Gateway, f Facts) []Resource {
 	if g == nil {
 		// What else has to be undone is known from these files only.
 		for _, file := range files(g, f) {
-			if isMemory(file.Path) {
-				all = append(all, file)
+			if file.memory {
+				all = append(all, file.File)
 			}
 		}
 		all = append(all, table)
@@ -57,13 +55,6 @@ func isLive(r Resource) bool {
 		return false
 	}
 	return true
-}
-
-// isMemory says whether a file tells of an earlier run and nothing else hangs on
-// it: the note of the sysctl drop-in, the tunnel's name in the path of the
-// other.
-func isMemory(p string) bool {
-	return p == sysctlPath || strings.HasPrefix(path.Base(path.Dir(p)), "10-netplan-") && strings.HasSuffix(path.Dir(p), ".netdev.d")
 }
 
 // obsolete lists the links and addresses of earlier runs that are not g's.
@@ -88,9 +79,21 @@ const (
 	secretMode fs.FileMode = 0o600
 )
 
+// An ownFile is one of ours. One of memory tells of an earlier run, and nothing
+// else hangs on it: the note of the sysctl drop-in, the tunnel's name in the
+// path of the other.
+type ownFile struct {
+	File
+	memory bool
+}
+
 // files lists our files, and after them those of earlier runs that are not
 // wanted any more.
-func files(g *Gateway, f Facts) []File {
+func files(g *Gateway, f Facts) []ownFile {
+	memory := []string{sysctlPath}
+	for _, tunnel := range f.Owned.Tunnels {
+		memory = append(memory, limitPath(tunnel))
+	}
 	want := map[string]File{}
 	var order []string
 	add := func(path string, mode fs.FileMode, text string) {
@@ -128,9 +131,9 @@ func files(g *Gateway, f Facts) []File {
 			add(p, publicMode, "")
 		}
 	}
-	var all []File
+	var all []ownFile
 	for _, p := range order {
-		all = append(all, want[p])
+		all = append(all, ownFile{want[p], slices.Contains(memory, p)})
 	}
 	return all
 }
@@ -207,11 +210,11 @@ func generated(g *Gateway, f Facts) []Setting {
 func managed(g *Gateway, f Facts) []Resource {
 	var all []Resource
 	if !g.Netplan {
-		all = append(all, Managed{g.Tunnel, networkPath, "", true})
+		all = append(all, Managed{Link: g.Tunnel, File: networkPath, Present: true})
 	}
 	for _, p := range g.Persist {
 		if path, text := p.dropIn(); text != "" {
-			all = append(all, Managed{p.Link, path, text, true})
+			all = append(all, p.managed(path, text))
 		}
 	}
 	return all
