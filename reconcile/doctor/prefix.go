@@ -10,6 +10,7 @@ import (
 	"mape-netplan/reconcile"
 	"mape-netplan/reconcile/doctor/symptom"
 	"mape-netplan/reconcile/provider"
+	"mape-netplan/reconcile/softwire"
 	"mape-netplan/schema"
 )
 
@@ -63,14 +64,14 @@ func (d *consult) elsewhere() (Finding, bool) {
 			whose = "a rule of " + line.Provider
 		}
 		has := d.addresses(taken)
-		f := bad(fmt.Sprintf("%s has %s, and %s has %s", taken, has, l.Name, all[0]),
-			fmt.Sprintf("The line is at %s, which has %s, and %s covers that; %s, which is taken for it, has %s.", l.Name, all[0], whose, taken, has),
-			d.sentence(d.name(l.Name)))
+		by, remove := "which is taken for it", ""
 		if d.c.WAN == "" {
-			f.Diagnosis = strings.Replace(f.Diagnosis, "which is taken for it", "which is taken for the WAN by its IPv6 default route", 1)
-			f.Advice += fmt.Sprintf(` And remove the IPv6 default route of %s, or what announces itself there: "ip -6 route show default".`, taken)
+			by = "which is taken for the WAN by its IPv6 default route"
+			remove = fmt.Sprintf(` And remove the IPv6 default route of %s, or what announces itself there: "ip -6 route show default".`, taken)
 		}
-		return f, true
+		return bad(fmt.Sprintf("%s has %s, and %s has %s", taken, has, l.Name, all[0]),
+			fmt.Sprintf("The line is at %s, which has %s, and %s covers that; %s, %s, has %s.", l.Name, all[0], whose, taken, by, has),
+			d.sentence(d.name(l.Name))+remove), true
 	}
 	return Finding{}, false
 }
@@ -182,7 +183,8 @@ func (d *consult) noRule() Finding {
 		return d.undiscovered()
 	}
 	all := d.prefixes()
-	if len(all) == 0 || !strings.Contains(d.lineErr.Error(), "no built-in rule covers") {
+	var none provider.NoRule
+	if len(all) == 0 || !errors.As(d.lineErr, &none) {
 		return bad("no rule", d.sentence("the line's prefix is in no rule that the section means: "+words(d.lineErr)), "Correct the section, and type \"mape-netplan compute\" to see what it comes to.")
 	}
 	text := fmt.Sprintf("the line's prefix %s is in no rule that is known", all[0])
@@ -192,10 +194,10 @@ func (d *consult) noRule() Finding {
 		text += fmt.Sprintf(": %s is %s", known, whose)
 	}
 	switch {
-	case strings.Contains(what, "DS-Lite"):
+	case none.Lines == provider.DSLite:
 		text += ", " + what
 		advice = "This program cannot serve such a line: ask the provider for MAP-E, or use a router that speaks DS-Lite."
-	case what != "":
+	case none.Lines == provider.Closed:
 		text += ", " + what
 		advice = "Ask the provider to switch IPoE on for this line, and wait until the line has another prefix."
 	default:
@@ -219,7 +221,7 @@ func (d *consult) undiscovered() Finding {
 // part: a home gateway hands out parts of its prefix, and the CE address is in the first one only.
 func (d *consult) part(seen string) (Finding, bool) {
 	sw := d.line.Softwire
-	if !sw.EndUserPrefix.IsValid() || !slices.ContainsFunc(sw.Warnings, func(w string) bool { return strings.Contains(w, "is not the first subnet of") }) {
+	if !sw.EndUserPrefix.IsValid() || !slices.ContainsFunc(sw.Warnings, func(w softwire.Warning) bool { return w.Kind == softwire.NotFirst }) {
 		return Finding{}, false
 	}
 	first := netip.PrefixFrom(sw.CE, 64).Masked()
