@@ -68,7 +68,7 @@ func (t Tunnel) Read(_ context.Context, h *Host) (Resource, error) {
 		return live, nil // Ours is absent, whoever's that is.
 	}
 	if !ok {
-		return nil, fmt.Errorf("an interface of that name and of kind %s is there already; give the tunnel another name with mape.tunnel", link.Type())
+		return nil, Advice{fmt.Sprintf("an interface of that name and of kind %s is there already", link.Type()), "give the tunnel another name with mape.tunnel"}
 	}
 	live.Local, _ = netip.AddrFromSlice(tnl.Local)
 	live.Remote, _ = netip.AddrFromSlice(tnl.Remote)

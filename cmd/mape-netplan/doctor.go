@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -74,7 +73,10 @@ func (o *options) visit(cmd *cobra.Command, probe bool) (doctor.Report, error) {
 	}
 	var broken []string
 	h.Broken = func(name string, err error) {
-		why, _, _ := strings.Cut(err.Error(), ";") // What to do the doctor says.
+		why := err.Error()
+		if a := (reconcile.Advice{}); errors.As(err, &a) {
+			why = a.What // What to do the doctor says.
+		}
 		broken = append(broken, name+" "+why)
 	}
 	facts, err := reconcile.Gather(h)

@@ -110,9 +110,9 @@ func (d *consult) linkOf(name string) symptom.Link {
 	return d.s.Links[i]
 }
 
-// difference is what apply would change of a resource whose name begins so.
-func (d *consult) difference(name string) (symptom.Difference, bool) {
-	i := slices.IndexFunc(d.s.Differences, func(x symptom.Difference) bool { return strings.HasPrefix(x.Name, name) })
+// difference is what apply would change of a resource, which is known by its name.
+func (d *consult) difference(of reconcile.Resource) (symptom.Difference, bool) {
+	i := slices.IndexFunc(d.s.Differences, func(x symptom.Difference) bool { return x.Name == of.Name() })
 	if i < 0 {
 		return symptom.Difference{}, false
 	}

@@ -122,8 +122,14 @@ func TestDiagnose(t *testing.T) {
 		{"home gateway", func(p *patient) { p.s.Home = symptom.Home{Address: netip.MustParseAddr("192.168.1.1"), Status: "ON"} }, "home gateway", doctor.Bad, "home gateway … does IPv4 over IPv6", "Switch it off"},
 		{"home gateway off", func(p *patient) { p.s.Home = symptom.Home{Address: netip.MustParseAddr("192.168.1.1"), Status: "OFF"} }, "", doctor.OK, "Nothing", ""},
 		{"duplicate", func(p *patient) {
-			p.differs("address "+ceText+" dev eth1", "inet6 x\ndadfailed: another host on the link has this address\n")
+			p.duplicate()
 		}, "CE address", doctor.Bad, "Another router … already has the CE address", "Switch off the other"},
+		{"a CE address that is being checked", func(p *patient) {
+			p.duplicate()
+			p.s.Differences[0].Detection = reconcile.Tentative
+		}, "CE address", doctor.Warn, "still asking", "few seconds"},
+		{"a CE address that only reads like a duplicate", func(p *patient) { p.differs("address "+ceText+" dev eth1", "dadfailed tentative") }, "CE address", doctor.Warn, "is not what apply makes it", "apply"},
+		{"the CE address of another link", func(p *patient) { p.differs("address "+ceText+" dev eth10", "") }, "settings", doctor.Warn, "is not as it should be", "apply"},
 		{"no CE address", func(p *patient) { p.differs("address "+ceText+" dev eth1", "") }, "CE address", doctor.Bad, "CE address … is missing", "apply"},
 		{"no tunnel, perhaps no module", func(p *patient) { p.s.Tunnel = nil }, "tunnel", doctor.Bad, "tunnel mape0 is missing", "modprobe ip6_tunnel"},
 		{"a delegation", func(p *patient) { p.section, p.f.Owned.Asking = "mape: {wan-prefix: pd}", []string{"eth1"} }, "address", doctor.Bad, "has delegated no prefix to eth1", "one router only"},
@@ -162,7 +168,7 @@ func TestDiagnose(t *testing.T) {
 			p.s.Tunnel.Local = netip.MustParseAddr("2400:4050::1")
 			p.differs("tunnel mape0", "local 2400:4050::1")
 		}, "tunnel", doctor.Bad, "prefix has changed", "apply"},
-		{"strict filter", func(p *patient) { p.differs("sysctl net/ipv4/conf/mape0/rp_filter", "1\n") }, "tunnel", doctor.Bad, "rp_filter is strict", "apply"},
+		{"strict filter", func(p *patient) { p.s.Tunnel.Filter = "1" }, "tunnel", doctor.Bad, "rp_filter is strict", "apply"},
 		{"black hole", func(p *patient) { p.s.Probe = &symptom.Probe{Largest: 1404} }, "MTU", doctor.Bad, "1404 bytes get lost … black hole", "mtu: 1404"},
 		{"narrow, and said so", func(p *patient) {
 			p.s.Probe = &symptom.Probe{Largest: 1404, Refused: true, Answers: []symptom.Answer{{Protocol: "icmp", To: "1.1.1.1", OK: true, Took: time.Millisecond}}}

@@ -6,10 +6,10 @@ import (
 
 // nat: is the table there?
 func (d *consult) nat() Finding {
-	x, differs := d.difference(reconcile.TableName)
+	x, differs := d.difference(reconcile.Table{})
 	switch {
 	case differs && x.Error != "":
-		return bad(x.Error, d.sentence("The NAT cannot be looked at: "+x.Error), "Run this as root.")
+		return bad(x.Refusal(), d.sentence("The NAT cannot be looked at: "+x.Refusal()), "Run this as root.")
 	case differs && x.Before == "":
 		return bad(reconcile.TableName+" is missing",
 			"The nftables table ip mape is missing, so there is no NAT: private addresses leave, and no answer comes back.",

@@ -74,6 +74,13 @@ func (p *patient) differs(name, before string) {
 	p.s.Differences = append(p.s.Differences, symptom.Difference{Name: name, Before: before, After: "as it should be"})
 }
 
+// duplicate has another host have the CE address.
+func (p *patient) duplicate() {
+	p.s.Differences = append(p.s.Differences, symptom.Difference{
+		Name: "address " + ceText + " dev eth1", Before: "inet6 x", After: "as it should be", Detection: reconcile.Duplicate,
+	})
+}
+
 // leads has a route of a table take one of the internet's addresses to a link.
 func (p *patient) leads(i int, link, route string, table int) {
 	to := &p.s.Internet[i]

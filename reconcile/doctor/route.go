@@ -4,11 +4,13 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"mape-netplan/reconcile"
 )
 
 // route: does IPv4 go into the tunnel?
 func (d *consult) route() Finding {
-	if x, ok := d.difference("sysctl net/ipv4/ip_forward"); ok && x.Before != "" {
+	if x, ok := d.difference(reconcile.Sysctl{Key: reconcile.ForwardKey}); ok && x.Before != "" {
 		return bad("net.ipv4.ip_forward is 0", "This machine does not forward IPv4 packets of the LAN: net.ipv4.ip_forward is 0.", d.last())
 	}
 	if link := d.rivals(); link != "" {
@@ -19,7 +21,7 @@ func (d *consult) route() Finding {
 			continue
 		}
 		seen := fmt.Sprintf("packets to %s %s", p.To, p.Where(d.c.Tunnel))
-		if _, ok := d.difference("route default"); ok {
+		if _, ok := d.difference(reconcile.Route{Link: d.c.Tunnel}); ok {
 			return bad(seen, fmt.Sprintf("This machine has no IPv4 default route into %s.", d.c.Tunnel), d.last())
 		}
 		advice := p.Advice()

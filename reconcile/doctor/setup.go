@@ -2,8 +2,8 @@ package doctor
 
 import (
 	"fmt"
-	"strings"
 
+	"mape-netplan/reconcile"
 	"mape-netplan/reconcile/doctor/symptom"
 )
 
@@ -16,7 +16,7 @@ func noModule() Finding {
 func (d *consult) refused() (Finding, bool) {
 	for _, x := range d.s.Differences {
 		if x.Error != "" {
-			return bad(x.Name+" "+x.Error, "What sets up the gateway refuses: "+x.Name+" "+oneLine(x.Error)+".",
+			return bad(x.Name+" "+x.Refusal(), "What sets up the gateway refuses: "+x.Name+" "+oneLine(x.Refusal())+".",
 				"Mend that first; then type \""+d.command()+"\"."), true
 		}
 	}
@@ -25,11 +25,10 @@ func (d *consult) refused() (Finding, bool) {
 
 // setup: has the machine been made a gateway, and if not, could it be?
 func (d *consult) setup() Finding {
-	other, differs := d.difference("tunnel " + d.c.Tunnel)
+	other, differs := d.difference(reconcile.Tunnel{Link: d.c.Tunnel})
 	switch {
 	case differs && other.Error != "": // Another's interface, as a rule.
-		what, _, _ := strings.Cut(other.Error, "; ")
-		return bad(d.c.Tunnel+": "+what, fmt.Sprintf("The tunnel %s cannot be made or mended: %s.", d.c.Tunnel, what),
+		return bad(d.c.Tunnel+": "+other.Error, fmt.Sprintf("The tunnel %s cannot be made or mended: %s.", d.c.Tunnel, other.Error),
 			`Give it another name with "tunnel:" in the section, or remove what has that name; then type "`+d.command()+`".`)
 	case d.s.Tunnel != nil || len(d.f.Owned.Files) > 0:
 		return good("this machine has been made the line's gateway")

@@ -14,12 +14,13 @@ func TestDiagnoseSetup(t *testing.T) {
 		{"nothing yet", (*patient).bare, "setup", doctor.Bad, "has not been made its gateway yet", "mape-netplan install"},
 		{"nothing yet, a duplicate", func(p *patient) {
 			p.bare()
-			p.s.Differences[0].Before = "inet6 x\ndadfailed: another host on the link has this address\n"
+			p.s.Differences = nil
+			p.duplicate()
 		}, "CE address", doctor.Bad, "Another router … already has the CE address", "Switch off the other"},
 		{"nothing yet, another's mape0", func(p *patient) {
 			p.bare()
 			p.s.Tunnel = &symptom.Tunnel{EncapLimit: -1, MTU: 1500}
-			p.s.Differences = append(p.s.Differences, symptom.Difference{Name: "tunnel mape0", Error: "an interface of that name and of kind veth is there already; give the tunnel another name with mape.tunnel"})
+			p.s.Differences = append(p.s.Differences, symptom.Difference{Name: "tunnel mape0", Error: "an interface of that name and of kind veth is there already", Advice: "give the tunnel another name with mape.tunnel"})
 		}, "setup", doctor.Bad, "mape0 cannot be made or mended: an interface of that name and of kind veth is there already.", "another name … mape-netplan install"},
 		{"nothing yet, a rival", func(p *patient) {
 			p.bare()

@@ -13,7 +13,7 @@ import (
 // ce: can packets leave and arrive with the CE address?
 func (d *consult) ce() Finding {
 	ce := d.line.Softwire.CE
-	x, differs := d.difference("address " + ce.String())
+	x, differs := d.difference(d.ceAddress())
 	switch {
 	case d.duplicate():
 		return bad(fmt.Sprintf("%s is a duplicate", ce),
@@ -22,7 +22,7 @@ func (d *consult) ce() Finding {
 	case differs && x.Before == "", d.g == nil && !d.has(ce):
 		return bad(fmt.Sprintf("%s is not on %s", ce, d.wan), fmt.Sprintf("The CE address %s is missing on %s, so nothing can come back to it.", ce, d.wan),
 			`Type "`+d.command()+`". If that says that another host on the link has the address, switch off the other MAP-E router of the line.`)
-	case differs && strings.Contains(x.Before, "tentative"):
+	case differs && x.Detection == reconcile.Tentative:
 		return warning(fmt.Sprintf("%s is still being checked", ce), fmt.Sprintf("The kernel is still asking whether somebody else has the CE address %s.", ce), "Try again in a few seconds.")
 	case differs:
 		return warning(fmt.Sprintf("%s is on %s, but not as it should be", ce, d.wan),
@@ -33,8 +33,17 @@ func (d *consult) ce() Finding {
 
 // duplicate says whether somebody else on the line has the CE address.
 func (d *consult) duplicate() bool {
-	x, _ := d.difference("address " + d.line.Softwire.CE.String())
-	return strings.Contains(x.Before, "dadfailed")
+	x, _ := d.difference(d.ceAddress())
+	return x.Detection == reconcile.Duplicate
+}
+
+// ceAddress is the CE address where the gateway has it.
+func (d *consult) ceAddress() reconcile.Address {
+	link := d.wan
+	if d.g != nil {
+		link = d.g.WAN
+	}
+	return reconcile.Address{Link: link, Prefix: netip.PrefixFrom(d.line.Softwire.CE, 128)}
 }
 
 // has says whether the WAN has an address.
@@ -66,8 +75,7 @@ func (d *consult) relay() Finding {
 // tunnel: is it there, and does it send what the provider takes?
 func (d *consult) tunnel() Finding {
 	t, name := d.s.Tunnel, d.c.Tunnel
-	x, differs := d.difference("tunnel " + name)
-	filter, filters := d.difference("sysctl net/ipv4/conf/" + name + "/rp_filter")
+	x, differs := d.difference(reconcile.Tunnel{Link: name})
 	switch {
 	case t == nil && d.s.Module == "no":
 		return noModule()
@@ -85,7 +93,7 @@ func (d *consult) tunnel() Finding {
 			d.mend())
 	case differs:
 		return warning(name+" is not as it should be", fmt.Sprintf("The tunnel %s is not what apply makes it: %s.", name, oneLine(x.Before)), d.mend())
-	case filters && strings.TrimSpace(filter.Before) == "1":
+	case t.Filter == "1":
 		return bad("strict rp_filter on "+name, fmt.Sprintf("The kernel drops what comes back through %s, because its rp_filter is strict (1).", name), d.mend())
 	}
 	return good("%s goes to %s, MTU %d", name, t.Remote, t.MTU)

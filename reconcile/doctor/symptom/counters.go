@@ -18,7 +18,8 @@ type Tunnel struct {
 	EncapLimit int        `json:"encap_limit"` // -1 is none
 	MTU        int        `json:"mtu"`
 	Up         bool       `json:"up"`
-	Total      Count      `json:"total"` // since it was made
+	Filter     string     `json:"rp_filter,omitempty"` // 1 is strict
+	Total      Count      `json:"total"`               // since it was made
 	// Lately is how many of these passed while it was watched, for Watched in nanoseconds.
 	Lately  Count         `json:"lately"`
 	Watched time.Duration `json:"watched"`
@@ -57,6 +58,10 @@ func (e *examination) counters() (Count, error) {
 			t := live.(reconcile.Tunnel)
 			e.s.Tunnel.Local, e.s.Tunnel.Remote = t.Local, t.Remote
 			e.s.Tunnel.EncapLimit, e.s.Tunnel.Up = t.EncapLimit, t.Up
+		}
+		filter := reconcile.Sysctl{Key: reconcile.FilterKey(e.c.Tunnel)}
+		if live, err := filter.Read(context.Background(), e.h); err == nil {
+			e.s.Tunnel.Filter = live.(reconcile.Sysctl).Value
 		}
 	}
 	s := link.Attrs().Statistics

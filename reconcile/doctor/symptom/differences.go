@@ -2,17 +2,28 @@ package symptom
 
 import (
 	"context"
-	"strings"
+	"errors"
 
 	"mape-netplan/reconcile"
 )
 
 // A Difference is something that is not as it should be.
 type Difference struct {
-	Name   string `json:"name"`
+	Name   string `json:"name"` // the resource's
 	Before string `json:"before"`
 	After  string `json:"after"`
-	Error  string `json:"error,omitempty"` // it cannot be looked at
+	// Detection is how far an address is that is there already.
+	Detection reconcile.Detection `json:"detection,omitempty"`
+	Error     string              `json:"error,omitempty"` // it cannot be looked at
+	Advice    string              `json:"advice,omitempty"`
+}
+
+// Refusal is why it cannot be looked at, and what to do.
+func (d Difference) Refusal() string {
+	if d.Advice == "" {
+		return d.Error
+	}
+	return d.Error + "; " + d.Advice
 }
 
 // differences are what apply would change.
@@ -21,15 +32,29 @@ func (e *examination) differences(ctx context.Context) error {
 	if err != nil {
 		return nil // The judges have the section and the facts, too.
 	}
-	for _, r := range reconcile.Compile(g, e.f) {
-		changes, err := reconcile.Plan(ctx, e.h, []reconcile.Resource{r})
+	for _, after := range reconcile.Compile(g, e.f) {
+		before, err := after.Read(ctx, e.h)
 		if err != nil {
-			err := strings.TrimPrefix(err.Error(), r.Name()+": ")
-			e.s.Differences = append(e.s.Differences, Difference{Name: r.Name(), After: r.Text(), Error: err})
+			e.s.Differences = append(e.s.Differences, unseen(after, err))
+			continue
 		}
-		for _, c := range changes {
-			e.s.Differences = append(e.s.Differences, Difference{Name: r.Name(), Before: c.Before.Text(), After: c.After.Text()})
+		if before.Text() == after.Text() {
+			continue
 		}
+		x := Difference{Name: after.Name(), Before: before.Text(), After: after.Text()}
+		if a, ok := before.(reconcile.Address); ok {
+			x.Detection = a.Detection
+		}
+		e.s.Differences = append(e.s.Differences, x)
 	}
 	return nil
+}
+
+// unseen is a resource that cannot be read.
+func unseen(r reconcile.Resource, err error) Difference {
+	x := Difference{Name: r.Name(), After: r.Text(), Error: err.Error()}
+	if a := (reconcile.Advice{}); errors.As(err, &a) {
+		x.Error, x.Advice = a.What, a.Do
+	}
+	return x
 }
