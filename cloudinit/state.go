@@ -70,9 +70,9 @@ func Installed(all []State) bool {
 	return slices.ContainsFunc(all, func(s State) bool { return s.File || s.Enabled })
 }
 
-// FaultOf is the first fault of units that are installed; nil is none.
-func FaultOf(all []State) *Fault {
-	const again = `Type "sudo mape-netplan install".`
+// FaultOf is the first fault of units that are installed, for which install is the command; nil is none.
+func FaultOf(all []State, install string) *Fault {
+	again := fmt.Sprintf(`Type "sudo %s".`, install)
 	for _, s := range all {
 		switch {
 		case !s.File:
@@ -90,7 +90,7 @@ func FaultOf(all []State) *Fault {
 		if s.Changed {
 			return &Fault{s.Name + " is not as install writes it",
 				fmt.Sprintf("The file of the unit %s was changed, or another version of the program wrote it.", s.Name),
-				fmt.Sprintf(`Type "sudo mape-netplan install"; settings of your own go into "systemctl edit %s".`, s.Name)}
+				fmt.Sprintf(`Type "sudo %s"; settings of your own go into "systemctl edit %s".`, install, s.Name)}
 		}
 	}
 	return nil

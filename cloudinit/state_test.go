@@ -21,7 +21,7 @@ func TestStates(t *testing.T) {
 		if err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("%+v, %v; want %+v", got, err, want)
 		}
-		if f := cloudinit.FaultOf(got); (f == nil) != (fault == "") || f != nil && f.Seen != fault {
+		if f := cloudinit.FaultOf(got, "mape-netplan install"); (f == nil) != (fault == "") || f != nil && f.Seen != fault {
 			t.Errorf("%+v; want %s", f, fault)
 		}
 	}
@@ -56,7 +56,7 @@ func TestStates(t *testing.T) {
 // TestFaultOf: what does not run comes before what was only changed.
 func TestFaultOf(t *testing.T) {
 	all := []cloudinit.State{{Name: cloudinit.GuardUnit, File: true, Enabled: true, Active: "active"}, {Name: cloudinit.WatchUnit, File: true, Enabled: true, Changed: true, Active: "failed"}}
-	if f := cloudinit.FaultOf(all); f == nil || f.Seen != "mape-netplan.service is installed and failed" || !strings.Contains(f.Advice, "systemctl restart mape-netplan.service") {
+	if f := cloudinit.FaultOf(all, "mape-netplan install"); f == nil || f.Seen != "mape-netplan.service is installed and failed" || !strings.Contains(f.Advice, "systemctl restart mape-netplan.service") {
 		t.Errorf("%+v", f)
 	}
 }
@@ -69,7 +69,7 @@ func TestDead(t *testing.T) {
 	} {
 		all := []cloudinit.State{{Name: cloudinit.GuardUnit, File: true, Enabled: true, Active: "active"}, {Name: cloudinit.WatchUnit, File: true, Enabled: true, Active: active}}
 		s, dead := cloudinit.Dead(all)
-		if dead != want || dead && s != all[1] || (cloudinit.FaultOf(all) != nil) != want {
+		if dead != want || dead && s != all[1] || (cloudinit.FaultOf(all, "mape-netplan install") != nil) != want {
 			t.Errorf("%q: %+v, %v", active, s, dead)
 		}
 	}

@@ -21,7 +21,27 @@ type Address struct {
 	Foreign   bool
 	Present   bool
 	Preferred uint32 // preferred lifetime in seconds, MaxUint32 is for ever; 0 is deprecated
-	Detection string // what duplicate address detection says, where it is not done
+	Detection Detection
+}
+
+// A Detection is how far the kernel has come in finding out whether another host has an address (RFC 4862, section 5.4).
+type Detection string
+
+const (
+	Unique    Detection = ""
+	Tentative Detection = "tentative"
+	Duplicate Detection = "duplicate"
+)
+
+// text uses the kernel's words.
+func (d Detection) text() string {
+	switch d {
+	case Duplicate:
+		return "dadfailed: another host on the link has this address\n"
+	case Tentative:
+		return detectionRuns
+	}
+	return ""
 }
 
 func (a Address) Name() string {
@@ -39,11 +59,11 @@ func (a Address) Text() string {
 	case !a.Present:
 		return ""
 	case a.Foreign:
-		return "present\n" + a.Detection
+		return "present\n" + a.Detection.text()
 	case a.Preferred == math.MaxUint32:
-		return fmt.Sprintf("inet6 %s\npreferred_lft forever\n%s", a.Prefix, a.Detection)
+		return fmt.Sprintf("inet6 %s\npreferred_lft forever\n%s", a.Prefix, a.Detection.text())
 	}
-	return fmt.Sprintf("inet6 %s\npreferred_lft %dsec\n%s", a.Prefix, a.Preferred, a.Detection)
+	return fmt.Sprintf("inet6 %s\npreferred_lft %dsec\n%s", a.Prefix, a.Preferred, a.Detection.text())
 }
 
 func (a Address) Read(_ context.Context, h *Host) (Resource, error) {
@@ -63,7 +83,7 @@ func (a Address) Read(_ context.Context, h *Host) (Resource, error) {
 		live.Prefix = x.prefix
 		live.Present, live.Preferred = true, x.preferred
 		live.Detection = detection(x.flags)
-		if live.Detection == "" {
+		if live.Detection == Unique {
 			// One that was tentative when it was found has settled since: a
 			// rollback need not wait for that to come back.
 			live.Detection = a.Detection
@@ -77,14 +97,14 @@ func (a Address) Read(_ context.Context, h *Host) (Resource, error) {
 const detectionRuns = "tentative\n"
 
 // detection says why an address cannot be the source of a packet yet, or ever.
-func detection(flags uint32) string {
+func detection(flags uint32) Detection {
 	switch {
 	case flags&unix.IFA_F_DADFAILED != 0:
-		return "dadfailed: another host on the link has this address\n"
+		return Duplicate
 	case flags&unix.IFA_F_TENTATIVE != 0:
-		return detectionRuns
+		return Tentative
 	}
-	return ""
+	return Unique
 }
 
 func (a Address) Write(ctx context.Context, h *Host) error {

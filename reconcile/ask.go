@@ -35,7 +35,7 @@ func Asking(c *schema.Config, f Facts) ([]Resource, error) {
 	}
 	all := []Resource{File{path, publicMode, text}}
 	if f.Networkd {
-		all = append(all, Managed{p.Link, path, text, true})
+		all = append(all, p.managed(path, text))
 	}
 	return all, nil
 }

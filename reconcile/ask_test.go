@@ -249,7 +249,7 @@ func TestManagedReloads(t *testing.T) {
 			of := func(p Persist) []Resource {
 				p.Link, p.File = "eth1", askingWAN
 				path, text := p.dropIn()
-				return []Resource{File{path, publicMode, text}, Managed{"eth1", path, text, true}}
+				return []Resource{File{path, publicMode, text}, p.managed(path, text)}
 			}
 			ce := netip.MustParsePrefix(ceA + "/128")
 			converge(of(Persist{CE: ce}), 1)

@@ -150,7 +150,7 @@ func TestCandidates(t *testing.T) {
 			if err != nil || line.Softwire.CE != all[0].Line.Softwire.CE {
 				t.Errorf("Derive takes %v, %v", line.Softwire.CE, err)
 			}
-			if warnings := strings.Join(line.Softwire.Warnings, "\n"); !strings.HasPrefix(warnings, test.warning) || (warnings == "") != (test.warning == "") {
+			if warnings := strings.Join(line.Softwire.WarningTexts(), "\n"); !strings.HasPrefix(warnings, test.warning) || (warnings == "") != (test.warning == "") {
 				t.Errorf("warns %q, want %q", warnings, test.warning)
 			}
 		})

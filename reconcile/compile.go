@@ -26,8 +26,8 @@ func compile(g *Gateway, f Facts, o Order) []Resource {
 		all = append(all, table)
 	}
 	for _, file := range files(g, f) {
-		if g != nil || !isMemory(file.Path) {
-			all = append(all, file)
+		if g != nil || !file.memory {
+			all = append(all, file.File)
 		}
 	}
 	all = append(all, live(g, f, o)...)
@@ -35,8 +35,8 @@ func compile(g *Gateway, f Facts, o Order) []Resource {
 	if g == nil {
 		// What else has to be undone is known from these files only.
 		for _, file := range files(g, f) {
-			if isMemory(file.Path) {
-				all = append(all, file)
+			if file.memory {
+				all = append(all, file.File)
 			}
 		}
 		all = append(all, table)
@@ -53,13 +53,6 @@ func compile(g *Gateway, f Facts, o Order) []Resource {
 // isLive says whether a resource is of a running machine.
 func isLive(r Resource) bool {
 	return r.Traits().Stage != Files
-}
-
-// isMemory says whether a file tells of an earlier run and nothing else hangs on
-// it: the note of the sysctl drop-in, the tunnel's name in the path of the
-// other.
-func isMemory(p string) bool {
-	return p == sysctlPath || limited(p) != ""
 }
 
 // obsolete lists the links and addresses of earlier runs that are not g's.
@@ -84,9 +77,21 @@ const (
 	secretMode fs.FileMode = 0o600
 )
 
+// An ownFile is one of ours. One of memory tells of an earlier run, and nothing
+// else hangs on it: the note of the sysctl drop-in, the tunnel's name in the
+// path of the other.
+type ownFile struct {
+	File
+	memory bool
+}
+
 // files lists our files, and after them those of earlier runs that are not
 // wanted any more.
-func files(g *Gateway, f Facts) []File {
+func files(g *Gateway, f Facts) []ownFile {
+	memory := []string{sysctlPath}
+	for _, tunnel := range f.Owned.Tunnels {
+		memory = append(memory, limitPath(tunnel))
+	}
 	want := map[string]File{}
 	var order []string
 	add := func(path string, mode fs.FileMode, text string) {
@@ -124,9 +129,9 @@ func files(g *Gateway, f Facts) []File {
 			add(p, publicMode, "")
 		}
 	}
-	var all []File
+	var all []ownFile
 	for _, p := range order {
-		all = append(all, want[p])
+		all = append(all, ownFile{want[p], slices.Contains(memory, p)})
 	}
 	return all
 }
@@ -226,11 +231,11 @@ func generated(g *Gateway, f Facts) []Setting {
 func managed(g *Gateway, f Facts) []Resource {
 	var all []Resource
 	if !g.Netplan {
-		all = append(all, Managed{g.Tunnel, networkPath, "", true})
+		all = append(all, Managed{Link: g.Tunnel, File: networkPath, Present: true})
 	}
 	for _, p := range g.Persist {
 		if path, text := p.dropIn(); text != "" {
-			all = append(all, Managed{p.Link, path, text, true})
+			all = append(all, p.managed(path, text))
 		}
 	}
 	return all

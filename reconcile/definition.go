@@ -149,7 +149,7 @@ func unquoted(err error) error {
 	if line := lineOf.FindString(err.Error()); line != "" {
 		near = ", near " + line
 	}
-	return fmt.Errorf("is not a netplan file%s; \"netplan generate\" says what is wrong with it", near)
+	return Advice{"is not a netplan file" + near, `"netplan generate" says what is wrong with it`}
 }
 
 // each calls f for every definition of a file.

@@ -103,7 +103,7 @@ func discoveredLine(c *schema.Config, d *Discovery, prefix netip.Prefix) (Line, 
 		return Line{}, fmt.Errorf("of the rules that %s gave: %w", d.Reply.Name(), err)
 	}
 	if m.Mesh {
-		sw.Warnings = append(sw.Warnings, fmt.Sprintf("%s has its customers send to each other directly (mesh), which is not supported: what comes from them that way is dropped", d.Reply.Name()))
+		sw.Warnings = append(sw.Warnings, softwire.NewWarning(softwire.Mesh, d.Reply.Name()+" has its customers send to each other directly (mesh), which is not supported: what comes from them that way is dropped"))
 	}
 	return Line{Provider: discover, Service: d.Reply.Name(), Softwire: sw}, nil
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"mape-netplan/reconcile/provider/hb46pp"
+	"mape-netplan/reconcile/softwire"
 )
 
 const (
@@ -156,7 +157,7 @@ func TestDiscoveredMesh(t *testing.T) {
 	f := onLineFacts("2400:db8:12:3400::1/64")
 	f.Discovered = &Discovery{Reply: replyOf(t, strings.Replace(offer, `"br"`, `"mesh": true, "br"`, 1))}
 	line, err := Derive(sectionOf(t, "{provider: discover}"), f)
-	want := []string{"S (E) has its customers send to each other directly (mesh), which is not supported: what comes from them that way is dropped"}
+	want := []softwire.Warning{softwire.NewWarning(softwire.Mesh, "S (E) has its customers send to each other directly (mesh), which is not supported: what comes from them that way is dropped")}
 	if err != nil || !reflect.DeepEqual(line.Softwire.Warnings, want) {
 		t.Errorf("%q, %v", line.Softwire.Warnings, err)
 	}

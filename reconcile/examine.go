@@ -13,6 +13,12 @@ func WAN(c *schema.Config, f Facts) (Link, error) { return wan(c, f) }
 // TableName is what the nftables table that the program owns is called among the resources.
 const TableName = "table ip " + tableName
 
+// ForwardKey is the parameter that makes the machine a router of IPv4.
+const ForwardKey = forwardKey
+
+// FilterKey is the parameter by which the kernel may drop what comes back through a link.
+func FilterKey(link string) string { return filterKey(link) }
+
 // A BusyDestination is where connections of a protocol go.
 type BusyDestination struct {
 	Protocol string `json:"protocol"`

@@ -222,7 +222,9 @@ func (h *Host) ipForward(o Owned) (string, error) {
 		}
 	}
 	// A drop-in alone asks for a delegation, before anything else is touched.
-	made := func(p string) bool { return !strings.HasSuffix(path.Dir(p), ".network.d") }
+	made := func(p string) bool {
+		return !slices.ContainsFunc(o.Requests, func(r Request) bool { return r.File == p })
+	}
 	if h.Sys == nil || slices.ContainsFunc(o.Files, made) {
 		return "", nil
 	}

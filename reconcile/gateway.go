@@ -74,7 +74,7 @@ func Resolve(c *schema.Config, f Facts) (*Gateway, error) {
 		Line: line, WAN: wan.Name, LAN: lan, Tunnel: c.Tunnel, MTU: TunnelMTU(c, wan),
 		Forwards: c.Forwards, Inbound: c.Inbound, Conntrack: c.Conntrack,
 		Netplan: usesNetplan(c, f), Ask: c.WANPrefix == "pd",
-		Warnings: slices.Clone(line.Softwire.Warnings),
+		Warnings: line.Softwire.WarningTexts(),
 	}
 	g.pool = g.nat().pool()
 	if err := g.conflict(f); err != nil {

@@ -85,6 +85,9 @@ type Managed struct {
 	File    string // a .network file, or a drop-in for one
 	Data    string // what File says; "" is not looked at
 	Present bool
+	// Asks says that File has networkd ask for a delegated prefix, LinkLayer that it does by a DUID of that type.
+	Asks      bool
+	LinkLayer bool
 }
 
 func (m Managed) Name() string { return "networkd " + m.Link }
@@ -114,7 +117,7 @@ func (a awaiting) Text() string { return a.Managed.Text() + "no delegated prefix
 func (a awaiting) Settles(want Resource) bool { return a.Managed.Text() == want.Text() }
 
 func (m Managed) Read(_ context.Context, h *Host) (Resource, error) {
-	live := Managed{Link: m.Link, File: m.File, Data: m.Data}
+	live := Managed{Link: m.Link, File: m.File, Data: m.Data, Asks: m.Asks, LinkLayer: m.LinkLayer}
 	link, err := h.link(m.Link)
 	if link == nil {
 		return live, err
@@ -122,7 +125,7 @@ func (m Managed) Read(_ context.Context, h *Host) (Resource, error) {
 	index := link.Attrs().Index
 	file, _ := h.linkState(index, "NETWORK_FILE")
 	dropIns, told := h.linkState(index, "NETWORK_FILE_DROPINS")
-	if !told && strings.HasSuffix(m.File, dropIn) {
+	if !told && m.File != networkPath {
 		// systemd 252 does not tell. Then one reload is due when the file
 		// comes or goes.
 		live.Present = h.isRegular(m.File)
@@ -136,7 +139,7 @@ func (m Managed) Read(_ context.Context, h *Host) (Resource, error) {
 	if h.isOutdated(m, index) {
 		return outdated{live}, nil
 	}
-	if strings.Contains(m.Data, askText) && h.Bus != nil {
+	if m.Asks && h.Bus != nil {
 		delegated, err := h.isDelegated(index)
 		if !delegated {
 			return awaiting{live}, err
@@ -157,10 +160,10 @@ func (h *Host) isOutdated(m Managed, index int) bool {
 		return true
 	}
 	kind := h.duidType(index)
-	return kind != "" && strings.Contains(m.Data, linkLayerText) && kind != linkLayer
+	return kind != "" && m.LinkLayer && kind != linkLayer
 }
 
-// linkLayer is the type of DUID that linkLayerText has networkd ask by.
+// linkLayer is the type of DUID that a file of ours has networkd ask by.
 const linkLayer = "DUID-LL"
 
 // duidType is the type of the DUID by which networkd's DHCPv6 client of a link

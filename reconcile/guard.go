@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/google/nftables"
 
@@ -95,14 +94,27 @@ func (g Guard) Holds(live Table) bool {
 	return !slices.ContainsFunc(g.Tunnels, func(tunnel string) bool { return !guards(live, tunnel) })
 }
 
-// guards says whether a table drops what leaves by the tunnel untranslated.
+// guards says whether a table drops what leaves by the tunnel untranslated: a rule in front drops all of it, as in a
+// wall, or what is not of other links is dropped in the end, as by the NAT. What looks otherwise is taken for none.
 func guards(t Table, tunnel string) bool {
+	wall := nft.NewRule(nft.Is(nft.OIfName, ifname(tunnel)), nft.Drop)
+	others := nft.NewRule(nft.Not(nft.OIfName, ifname(tunnel)), nft.Accept)
 	for _, c := range t.Chains {
-		if c.Name != "postrouting" || c.Type != nftables.ChainTypeFilter || len(c.Rules) == 0 {
+		if c.Name != "postrouting" || c.Type != nftables.ChainTypeFilter || c.Hook != *nftables.ChainHookPostrouting || len(c.Rules) == 0 {
 			continue
 		}
-		named := slices.ContainsFunc(c.Rules, func(r nft.Rule) bool { return strings.Contains(r.String(), `"`+tunnel+`"`) })
-		return named && strings.HasSuffix(c.Rules[len(c.Rules)-1].String(), "drop")
+		for _, r := range c.Rules {
+			if r.Same(wall) {
+				return true
+			}
+			if !r.OnlyDrops() {
+				break
+			}
+		}
+		opens := func(r nft.Rule) bool {
+			return r.Same(nft.NewRule(nft.Accept)) || r.Same(nft.NewRule(nft.Is(nft.OIfName, ifname(tunnel)), nft.Accept))
+		}
+		return slices.ContainsFunc(c.Rules, others.Same) && !slices.ContainsFunc(c.Rules, opens) && c.Rules[len(c.Rules)-1].Same(nft.NewRule(nft.Drop))
 	}
 	return false
 }

@@ -157,6 +157,11 @@ func readUnit(text string) (n netdev, d networkDropIn) {
 	return n, d
 }
 
+// managed is the link as networkd has it by the drop-in.
+func (p Persist) managed(path, text string) Managed {
+	return Managed{Link: p.Link, File: path, Data: text, Present: true, Asks: p.Ask, LinkLayer: p.Ask && !p.KeepsDUID}
+}
+
 // askText has networkd ask for a delegated prefix. Router advertisements still
 // bring the default route, which DHCPv6 never does, and start the client,
 // whatever their flags say; DHCP= is left alone, for it is about IPv4 as well.

@@ -17,12 +17,17 @@ type WrongRenderer struct {
 	Link string // "" is whatever says nothing else, the tunnel among it
 }
 
-func (e WrongRenderer) Error() string {
+// Advice says what to write where.
+func (e WrongRenderer) Advice() Advice {
 	if e.Link == "" {
-		return `netplan has NetworkManager configure whatever does not say otherwise, the tunnel too, and a gateway needs systemd-networkd for it; write "renderer: networkd" below "network:" in the netplan file that names NetworkManager`
+		return Advice{"netplan has NetworkManager configure whatever does not say otherwise, the tunnel too, and a gateway needs systemd-networkd for it",
+			`write "renderer: networkd" below "network:" in the netplan file that names NetworkManager`}
 	}
-	return fmt.Sprintf(`netplan has NetworkManager configure %s, and a gateway needs systemd-networkd for it; write "renderer: networkd" below %[1]s in the netplan file that defines it`, e.Link)
+	return Advice{fmt.Sprintf("netplan has NetworkManager configure %s, and a gateway needs systemd-networkd for it", e.Link),
+		fmt.Sprintf(`write "renderer: networkd" below %s in the netplan file that defines it`, e.Link)}
 }
+
+func (e WrongRenderer) Error() string { return e.Advice().Error() }
 
 // checkRenderer refuses what would fail once netplan generates from our file.
 // It needs no line.

@@ -3,7 +3,6 @@ package reconcile
 import (
 	"context"
 	"slices"
-	"strings"
 
 	"github.com/google/nftables"
 
@@ -51,7 +50,7 @@ func (t Table) Write(_ context.Context, h *Host) error { return t.Table.Write(h.
 func (t Table) Closed() bool {
 	rules := 0
 	for _, c := range t.Chains {
-		if c.Type != nftables.ChainTypeFilter || slices.ContainsFunc(c.Rules, func(r nft.Rule) bool { return !strings.HasSuffix(r.String(), "drop") }) {
+		if c.Type != nftables.ChainTypeFilter || slices.ContainsFunc(c.Rules, func(r nft.Rule) bool { return !r.OnlyDrops() }) {
 			return false
 		}
 		rules += len(c.Rules)

@@ -74,7 +74,7 @@ func (t Tunnel) Live(h *Host) (Tunnel, error) {
 		return live, nil // Ours is absent, whoever's that is.
 	}
 	if !ok {
-		return live, fmt.Errorf("an interface of that name and of kind %s is there already; give the tunnel another name with mape.tunnel", link.Type())
+		return live, Advice{fmt.Sprintf("an interface of that name and of kind %s is there already", link.Type()), "give the tunnel another name with mape.tunnel"}
 	}
 	live.Local, _ = netip.AddrFromSlice(tnl.Local)
 	live.Remote, _ = netip.AddrFromSlice(tnl.Remote)

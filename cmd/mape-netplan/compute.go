@@ -111,7 +111,7 @@ func viewOf(line reconcile.Line, mtu int) view {
 	v := view{
 		Mode: "map-e", Provider: line.Provider, Service: line.Service, CE: sw.CE, BR: sw.BR, IPv4: address(sw.IPv4),
 		PSID: sw.PSID, PSIDLen: sw.PSIDLen, PSIDOffset: sw.PSIDOffset,
-		PortCount: sw.PortCount(), MTU: mtu, Warnings: append([]string{}, sw.Warnings...), ranges: sw.Ports(),
+		PortCount: sw.PortCount(), MTU: mtu, Warnings: sw.WarningTexts(), ranges: sw.Ports(),
 	}
 	for _, r := range v.ranges {
 		v.Ports = append(v.Ports, portsView{r.First, r.Last})

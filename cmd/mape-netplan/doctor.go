@@ -4,13 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"mape-netplan/reconcile"
 	"mape-netplan/reconcile/doctor"
+	"mape-netplan/reconcile/doctor/symptom"
 )
 
 // watched is how long doctor looks at what passes the tunnel.
@@ -73,19 +73,22 @@ func (o *options) visit(cmd *cobra.Command, probe bool) (doctor.Report, error) {
 	}
 	var broken []string
 	h.Broken = func(name string, err error) {
-		why, _, _ := strings.Cut(err.Error(), ";") // What to do the doctor says.
+		why := err.Error()
+		if a := (reconcile.Advice{}); errors.As(err, &a) {
+			why = a.What // What to do the doctor says.
+		}
 		broken = append(broken, name+" "+why)
 	}
 	facts, err := reconcile.Gather(h)
 	if err != nil {
 		return doctor.Report{}, err
 	}
-	with := doctor.Options{Watch: watched, Now: time.Now, Built: built(), Broken: broken, Resolve: doctor.LineResolver}
+	with := symptom.Options{Watch: watched, Now: time.Now, Built: built(), Broken: broken, Resolve: symptom.LineResolver}
 	_, with.Refusal = o.units()
 	if probe {
-		with.Probe, with.Patience = doctor.Servers(c), doctor.Patience
+		with.Probe, with.Patience = symptom.Servers(c), symptom.Patience
 	}
-	symptoms, err := doctor.Examine(cmd.Context(), h, c, facts, with)
+	symptoms, err := symptom.Examine(cmd.Context(), h, c, facts, with)
 	if err != nil {
 		return doctor.Report{}, err
 	}

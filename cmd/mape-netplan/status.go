@@ -84,8 +84,8 @@ func (o *options) serviceDoubts(ctx context.Context, h *reconcile.Host) []string
 	if err != nil {
 		return []string{fmt.Sprintf("whether the service runs is not known: %v", err)}
 	}
-	if f := cloudinit.FaultOf(units); f != nil && cloudinit.Installed(units) {
-		return []string{f.Seen + ". " + strings.Replace(f.Advice, "mape-netplan install", o.command("install"), 1)}
+	if f := cloudinit.FaultOf(units, o.command("install")); f != nil && cloudinit.Installed(units) {
+		return []string{f.Seen + ". " + f.Advice}
 	}
 	return nil
 }

@@ -1,3 +1,9 @@
+// Package doctor says in words why a gateway does not work.
+//
+// [symptom.Examine] gathers what the machine shows, [Diagnose] judges it in the order in which a signal travels, from the
+// line to the LAN: what comes first in that order explains what follows.
+//
+// A check is a file with its judge, and a row in checks.
 package doctor
 
 import (
@@ -8,6 +14,7 @@ import (
 	"strings"
 
 	"mape-netplan/reconcile"
+	"mape-netplan/reconcile/doctor/symptom"
 	"mape-netplan/schema"
 )
 
@@ -15,7 +22,7 @@ import (
 type consult struct {
 	c *schema.Config
 	f reconcile.Facts
-	s Symptoms
+	s symptom.Symptoms
 
 	wan     string // "" is not known
 	line    reconcile.Line
@@ -24,13 +31,16 @@ type consult struct {
 	gErr    error
 }
 
+// A check is one question, and the judge that answers it.
+type check struct {
+	name  string
+	judge func(*consult) Finding
+}
+
 // checks are in the order in which a signal travels: from the line to the tunnel, through it, and on to the LAN. What
 // configures the interfaces, without which nothing travels, comes first. Whether
 // answers come back is asked when everything is known that would keep them away.
-var checks = []struct {
-	name string
-	look func(*consult) Finding
-}{
+var checks = []check{
 	{"netplan", (*consult).netplan},
 	{"link", (*consult).link},
 	{"router", (*consult).router},
@@ -56,20 +66,20 @@ var checks = []struct {
 
 // Diagnose makes a finding of each check. It is pure: facts and symptoms from another machine are as good. After a bad
 // finding the others are skipped: they would only repeat it in other words.
-func Diagnose(c *schema.Config, f reconcile.Facts, s Symptoms) []Finding {
-	d := &consult{c: c, f: f, s: s, wan: wanOf(c, f)}
+func Diagnose(c *schema.Config, f reconcile.Facts, s symptom.Symptoms) []Finding {
+	d := &consult{c: c, f: f, s: s, wan: symptom.WAN(c, f)}
 	d.line, d.lineErr = reconcile.Derive(c, f)
 	d.g, d.gErr = reconcile.Resolve(c, f)
 	var all []Finding
 	cause := ""
-	for _, check := range checks {
+	for _, c := range checks {
 		finding := Finding{State: Skipped, Seen: "not looked at: " + cause + " comes first"}
 		if cause == "" {
-			finding = check.look(d)
+			finding = c.judge(d)
 		}
-		finding.Check = check.name
+		finding.Check = c.name
 		if all = append(all, finding); finding.State == Bad {
-			cause = check.name
+			cause = c.name
 		}
 	}
 	return all
@@ -92,28 +102,28 @@ func warning(seen, diagnosis, advice string) Finding {
 // discover is the provider that the line itself names.
 const discover = "discover"
 
-func (d *consult) linkOf(name string) Link {
-	i := slices.IndexFunc(d.s.Links, func(l Link) bool { return l.Name == name })
+func (d *consult) linkOf(name string) symptom.Link {
+	i := slices.IndexFunc(d.s.Links, func(l symptom.Link) bool { return l.Name == name })
 	if i < 0 {
-		return Link{}
+		return symptom.Link{}
 	}
 	return d.s.Links[i]
 }
 
-// difference is what apply would change of a resource whose name begins so.
-func (d *consult) difference(name string) (Difference, bool) {
-	i := slices.IndexFunc(d.s.Differences, func(x Difference) bool { return strings.HasPrefix(x.Name, name) })
+// difference is what apply would change of a resource, which is known by its name.
+func (d *consult) difference(of reconcile.Resource) (symptom.Difference, bool) {
+	i := slices.IndexFunc(d.s.Differences, func(x symptom.Difference) bool { return x.Name == of.Name() })
 	if i < 0 {
-		return Difference{}, false
+		return symptom.Difference{}, false
 	}
 	return d.s.Differences[i], true
 }
 
-// why is the reason for which something is not known, after a colon.
-func (d *consult) why(what string) string {
+// why is the reason for which a look failed, after a colon.
+func (d *consult) why(look string) string {
 	for _, u := range d.s.Unread {
-		if after, ok := strings.CutPrefix(u, what); ok {
-			return after
+		if u.Look == look {
+			return ": " + u.Why
 		}
 	}
 	return ""

@@ -1,4 +1,4 @@
-package doctor
+package doctor_test
 
 import (
 	"context"
@@ -15,6 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"mape-netplan/reconcile"
+	"mape-netplan/reconcile/doctor"
+	"mape-netplan/reconcile/doctor/symptom"
 	"mape-netplan/reconcile/nft"
 	"mape-netplan/schema"
 )
@@ -29,7 +31,7 @@ type machine struct {
 	away          ns // the tunnel's other end: the border relay and the internet
 	section       string
 	h             *reconcile.Host
-	o             Options
+	o             symptom.Options
 }
 
 // newMachine is one on which everything works but the tunnel.
@@ -65,7 +67,7 @@ sysctl -qw net.ipv4.conf.mape0.rp_filter=2`)
 		t.Fatal(err)
 	}
 	t.Cleanup(m.h.Net.Close)
-	m.o = Options{
+	m.o = symptom.Options{
 		Now: time.Now,
 		Resolve: func(context.Context, *reconcile.Host, reconcile.Link, string) ([]netip.Addr, error) {
 			return nil, errors.New("no such name")
@@ -108,34 +110,37 @@ func (m *machine) facts(t *testing.T) (*schema.Config, reconcile.Facts) {
 }
 
 // visit examines and diagnoses the machine, and forgives it the tunnel.
-func (m *machine) visit(t *testing.T) Report {
+func (m *machine) visit(t *testing.T) doctor.Report {
 	t.Helper()
 	c, f := m.facts(t)
-	var s Symptoms
+	var s symptom.Symptoms
 	var err error
-	m.gw.do(func() { s, err = Examine(t.Context(), m.h, c, f, m.o) })
+	m.gw.do(func() { s, err = symptom.Examine(t.Context(), m.h, c, f, m.o) })
 	if err != nil || len(s.Unread) > 0 {
 		t.Fatal(err, s.Unread)
 	}
-	s.Differences = slices.DeleteFunc(s.Differences, func(x Difference) bool { return x.Name == "tunnel mape0" })
-	return Conclude(Diagnose(c, f, s), s)
+	s.Differences = slices.DeleteFunc(s.Differences, func(x symptom.Difference) bool { return x.Name == "tunnel mape0" })
+	return doctor.Conclude(doctor.Diagnose(c, f, s), s)
 }
 
 // is says what has to be found: the check, and words of the diagnosis.
-func (m *machine) is(t *testing.T, state State, check, words string) Report {
+func (m *machine) is(t *testing.T, state doctor.State, check, words string) doctor.Report {
 	t.Helper()
 	r := m.visit(t)
-	i := slices.IndexFunc(r.Findings, func(f Finding) bool { return f.State == Bad || f.State == Warn })
-	if i < 0 || r.Findings[i].Check != check || r.Findings[i].State != state || !says(r.Diagnosis, words) || r.OK != (state != Bad) {
-		t.Errorf("want %s to be %s, %q; got %s", check, state, words, r.all())
+	i := slices.IndexFunc(r.Findings, func(f doctor.Finding) bool { return f.State == doctor.Bad || f.State == doctor.Warn })
+	if i < 0 || r.Findings[i].Check != check || r.Findings[i].State != state || !says(r.Diagnosis, words) || r.OK != (state != doctor.Bad) {
+		t.Errorf("want %s to be %s, %q; got %s", check, state, words, all(r))
 	}
 	return r
 }
 
 // well says that nothing is bad and nothing but our missing files is worth a word.
-func (m *machine) well(t *testing.T) { t.Helper(); m.is(t, Warn, "settings", "not as it should be") }
+func (m *machine) well(t *testing.T) {
+	t.Helper()
+	m.is(t, doctor.Warn, "settings", "not as it should be")
+}
 
-func (r Report) all() string {
+func all(r doctor.Report) string {
 	var b strings.Builder
 	for _, f := range r.Findings {
 		fmt.Fprintf(&b, "\n%s %s: %s", f.State, f.Check, f.Seen)
@@ -169,26 +174,26 @@ func TestLine(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			m.gw.run(t, test.breaks)
-			m.is(t, Bad, test.check, test.words)
+			m.is(t, doctor.Bad, test.check, test.words)
 			m.gw.run(t, test.mends)
 			m.well(t)
 		})
 	}
 	t.Run("no table", func(t *testing.T) {
 		m.gw.run(t, "nft delete table ip mape")
-		m.is(t, Bad, "NAT", "table ip mape is missing")
+		m.is(t, doctor.Bad, "NAT", "table ip mape is missing")
 		m.table(t)
 		m.well(t)
 	})
 	t.Run("no link", func(t *testing.T) {
 		m.line.run(t, "ip link set line0 down")
-		m.is(t, Bad, "link", "eth1 has no link")
+		m.is(t, doctor.Bad, "link", "eth1 has no link")
 		m.line.run(t, "ip link set line0 up; ip addr replace fe80::1/64 dev line0 nodad")
 		m.well(t)
 	})
 	t.Run("clock", func(t *testing.T) {
 		m.o.Now = func() time.Time { return time.Date(1970, 1, 1, 0, 1, 0, 0, time.UTC) }
-		m.is(t, Bad, "clock", "clock is wrong (1970-01-01")
+		m.is(t, doctor.Bad, "clock", "clock is wrong (1970-01-01")
 		m.o.Now = time.Now
 		m.well(t)
 	})
@@ -198,14 +203,14 @@ func TestLine(t *testing.T) {
 func TestNameTaken(t *testing.T) {
 	m := newMachine(t)
 	c, f := m.facts(t)
-	var s Symptoms
+	var s symptom.Symptoms
 	var err error
-	m.gw.do(func() { s, err = Examine(t.Context(), m.h, c, f, m.o) })
+	m.gw.do(func() { s, err = symptom.Examine(t.Context(), m.h, c, f, m.o) })
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r := Conclude(Diagnose(c, f, s), s); !says(r.Diagnosis, "mape0 cannot be made or mended: an interface … of kind veth") {
-		t.Error(r.all())
+	if r := doctor.Conclude(doctor.Diagnose(c, f, s), s); !says(r.Diagnosis, "mape0 cannot be made or mended: an interface … of kind veth") {
+		t.Error(all(r))
 	}
 }
 
@@ -221,7 +226,7 @@ func TestStops(t *testing.T) {
 	if err := m.h.Root.WriteFile("etc/netplan/a.yaml", []byte("network: {ethernets: {eth9: {hush: 1}}}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	m.is(t, Bad, "netplan", "stops at /etc/netplan/a.yaml, line 1")
+	m.is(t, doctor.Bad, "netplan", "stops at /etc/netplan/a.yaml, line 1")
 }
 
 // TestDuplicate: the kernel asks on the line whether somebody has the CE address, and somebody has.
@@ -230,7 +235,7 @@ func TestDuplicate(t *testing.T) {
 	m.line.run(t, "ip addr add "+ceText+"/128 dev line0 nodad")
 	m.gw.run(t, "sysctl -qw net.ipv6.conf.all.accept_dad=1 net.ipv6.conf.eth1.accept_dad=1; ip addr del "+ceText+"/128 dev eth1; ip addr add "+ceText+"/128 dev eth1 preferred_lft 0")
 	m.gw.until(t, "ip -6 addr show dev eth1", "dadfailed")
-	m.is(t, Bad, "CE address", "Another router on the line already has the CE address "+ceText)
+	m.is(t, doctor.Bad, "CE address", "Another router on the line already has the CE address "+ceText)
 	m.line.run(t, "ip addr del "+ceText+"/128 dev line0")
 	m.gw.run(t, "ip addr del "+ceText+"/128 dev eth1; ip addr add "+ceText+"/128 dev eth1 preferred_lft 0 nodad")
 	m.well(t)
@@ -240,24 +245,24 @@ func TestDuplicate(t *testing.T) {
 func TestAdvertisements(t *testing.T) {
 	m := newMachine(t)
 	m.gw.run(t, "ip -6 route del default; ip addr del 2400:4050:5c71:af00::5/64 dev eth1; sysctl -qw net.ipv6.conf.eth1.accept_ra=1")
-	m.is(t, Bad, "router", "No router advertisement has arrived on eth1")
+	m.is(t, doctor.Bad, "router", "No router advertisement has arrived on eth1")
 	t.Run("without a prefix", func(t *testing.T) {
 		m.line.advertise(t, "line0", "")
 		m.gw.until(t, "ip -6 route", "default via fe80::1 dev eth1 proto ra")
-		m.is(t, Bad, "address", "gives no prefix: eth1 has "+ceText+"/128, which is deprecated")
+		m.is(t, doctor.Bad, "address", "gives no prefix: eth1 has "+ceText+"/128, which is deprecated")
 	})
 	m.line.advertise(t, "line0", "2400:4050:5c71:af00::/64")
 	m.gw.until(t, "ip -6 addr show dev eth1", "/64 scope global dynamic")
 	m.well(t)
 	m.gw.run(t, "sysctl -qw net.ipv6.conf.all.forwarding=1")
-	m.is(t, Bad, "router", "IPv6 forwarding is on … accept_ra=2")
+	m.is(t, doctor.Bad, "router", "IPv6 forwarding is on … accept_ra=2")
 	m.gw.run(t, "sysctl -qw net.ipv6.conf.eth1.accept_ra=2")
 	m.gw.until(t, "ip -6 route", "default via fe80::1 dev eth1 proto ra")
 	m.well(t)
 
 	m.gw.run(t, "sysctl -qw net.ipv6.conf.eth0.accept_ra=2")
-	m.is(t, Warn, "LAN", "Router advertisements are accepted on the LAN (eth0)")
+	m.is(t, doctor.Warn, "LAN", "Router advertisements are accepted on the LAN (eth0)")
 	m.lan.advertise(t, "lan0", "2001:db8:1::/64")
 	m.gw.until(t, "ip -6 route; ip -6 route show default dev eth0", "dev eth0 proto ra")
-	m.is(t, Bad, "LAN", "A router advertisement on the LAN (eth0)")
+	m.is(t, doctor.Bad, "LAN", "A router advertisement on the LAN (eth0)")
 }

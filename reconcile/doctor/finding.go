@@ -3,6 +3,8 @@ package doctor
 import (
 	"fmt"
 	"strings"
+
+	"mape-netplan/reconcile/doctor/symptom"
 )
 
 // A State is how a check went.
@@ -27,16 +29,16 @@ type Finding struct {
 
 // A Report is the whole visit.
 type Report struct {
-	OK        bool      `json:"ok"`
-	Diagnosis string    `json:"diagnosis"`
-	Advice    string    `json:"advice"`
-	Findings  []Finding `json:"findings"`
-	Symptoms  Symptoms  `json:"symptoms"`
+	OK        bool             `json:"ok"`
+	Diagnosis string           `json:"diagnosis"`
+	Advice    string           `json:"advice"`
+	Findings  []Finding        `json:"findings"`
+	Symptoms  symptom.Symptoms `json:"symptoms"`
 }
 
 // Conclude takes the cause from the findings: the first bad one, for it explains what follows. Without any the first
 // warning is what is said.
-func Conclude(findings []Finding, s Symptoms) Report {
+func Conclude(findings []Finding, s symptom.Symptoms) Report {
 	r := Report{OK: true, Findings: findings, Symptoms: s}
 	for _, f := range findings {
 		if f.State == Bad {

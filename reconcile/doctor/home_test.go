@@ -1,4 +1,4 @@
-package doctor
+package doctor_test
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"mape-netplan/reconcile"
+	"mape-netplan/reconcile/doctor"
 )
 
 // A hgw is a home gateway that says something and remembers what it was asked last.
@@ -63,7 +64,7 @@ func TestHomeGateway(t *testing.T) {
 		return []netip.Addr{netip.MustParseAddr("192.168.24.1")}, nil
 	}
 	home.say(`mape({"name":"hgw","version":"1.0","status":"ON"})`)
-	m.is(t, Bad, "home gateway", "home gateway (ntt.setup at 192.168.24.1) does IPv4 over IPv6")
+	m.is(t, doctor.Bad, "home gateway", "home gateway (ntt.setup at 192.168.24.1) does IPv4 over IPv6")
 	asked := *home.asked.Load()
 	if !slices.Equal(names, []string{"eth1 ntt.setup"}) || !strings.HasPrefix(asked, "GET /enabler.ipv4/check?callback=") || !strings.Contains(asked, "Host: ntt.setup:8888") {
 		t.Errorf("asked %q, %q", names, asked)

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"mape-netplan/reconcile"
+	"mape-netplan/reconcile/doctor/symptom"
 )
 
 // link: is there anything at the other end?
@@ -34,7 +35,7 @@ func (d *consult) link() Finding {
 
 // anyLink is link where it is not known which interface the line is at.
 func (d *consult) anyLink() Finding {
-	all := candidates(d.c, d.f)
+	all := symptom.Candidates(d.c, d.f)
 	if len(all) == 0 {
 		return bad("only the LAN's interfaces are there", "This machine has no interface that the line could be at.",
 			"Give the machine a second network card that is connected to the line.")
@@ -68,7 +69,7 @@ func (d *consult) names() []string {
 
 // router: does anybody say "I am the way to the internet" on the line?
 func (d *consult) router() Finding {
-	i := slices.IndexFunc(d.s.Routers, func(r Router) bool { return r.Link == d.wan })
+	i := slices.IndexFunc(d.s.Routers, func(r symptom.Router) bool { return r.Link == d.wan })
 	if _, err := reconcile.WAN(d.c, d.f); err != nil && !errors.Is(err, reconcile.ErrNotYet) && len(d.s.Routers) > 1 {
 		return bad("several interfaces have an IPv6 default route", d.sentence(words(err)),
 			"Write wan: with the name of the line's interface into the section, and see that nothing sends router advertisements on the others.")
@@ -129,14 +130,14 @@ func (d *consult) noRA() Finding {
 }
 
 // otherRouter is one where the line is not looked for, rather one that announces itself.
-func (d *consult) otherRouter() (Router, bool) {
-	if i := slices.IndexFunc(d.s.Routers, func(r Router) bool { return r.RA }); i >= 0 {
+func (d *consult) otherRouter() (symptom.Router, bool) {
+	if i := slices.IndexFunc(d.s.Routers, func(r symptom.Router) bool { return r.RA }); i >= 0 {
 		return d.s.Routers[i], true
 	}
 	if len(d.s.Routers) > 0 {
 		return d.s.Routers[0], true
 	}
-	return Router{}, false
+	return symptom.Router{}, false
 }
 
 // name is how the section comes to say that the line is at a link.
@@ -152,18 +153,18 @@ func (d *consult) suspects() []string {
 	if d.wan != "" {
 		return []string{d.wan}
 	}
-	return candidates(d.c, d.f)
+	return symptom.Candidates(d.c, d.f)
 }
 
 // kernelRA says whether the kernel and not networkd looks at router advertisements on a link.
-func (d *consult) kernelRA(l Link) bool {
+func (d *consult) kernelRA(l symptom.Link) bool {
 	known, ok := d.f.Link(l.Name)
 	return ok && known.NetworkFile == ""
 }
 
 // deaf says whether IPv6 forwarding makes a link ignore router advertisements: the kernel's accept_ra has to be 2 then
 // (Documentation/networking/ip-sysctl), and networkd has to be told so.
-func (d *consult) deaf(l Link) bool {
+func (d *consult) deaf(l symptom.Link) bool {
 	forwards := l.Forward == "1" || d.s.Forward
 	if d.kernelRA(l) {
 		return l.Forward == "1" && l.AcceptRA == "1"
@@ -171,14 +172,14 @@ func (d *consult) deaf(l Link) bool {
 	return forwards && l.Networkd == "" && l.Name != ""
 }
 
-func (d *consult) deafText(l Link) string {
+func (d *consult) deafText(l symptom.Link) string {
 	if !d.kernelRA(l) {
 		return fmt.Sprintf("No router advertisement has been accepted on %s, and IPv6 forwarding is on: networkd older than version 256 ignores them then, unless it is told to accept them (what accept_ra=2 is for the kernel).", l.Name)
 	}
 	return fmt.Sprintf("IPv6 forwarding is on, and so %s ignores router advertisements: with accept_ra=2 it would not.", l.Name)
 }
 
-func (d *consult) deafAdvice(l Link) string {
+func (d *consult) deafAdvice(l symptom.Link) string {
 	if d.kernelRA(l) {
 		return fmt.Sprintf(`Type "sudo sysctl -w net.ipv6.conf.%s.accept_ra=2" and put that into /etc/sysctl.d, or turn IPv6 forwarding off (net.ipv6.conf.all.forwarding=0).`, l.Name)
 	}

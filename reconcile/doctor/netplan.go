@@ -3,7 +3,6 @@ package doctor
 import (
 	"errors"
 	"fmt"
-	"strings"
 
 	"mape-netplan/reconcile"
 )
@@ -20,9 +19,9 @@ func (d *consult) netplan() Finding {
 			d.sentence("Netplan's generator stops at "+d.s.Stops+", so that netplan configures nothing at the next boot, and apply and install fail"), advice)
 	}
 	if wrong := (reconcile.WrongRenderer{}); errors.As(d.gErr, &wrong) {
-		what, advice, _ := strings.Cut(wrong.Error(), "; ")
-		return bad("renderer: NetworkManager", d.sentence(what),
-			d.sentence(advice)+fmt.Sprintf(` Then type "sudo systemctl enable --now systemd-networkd", "sudo netplan apply" and "%s".`, d.command()))
+		a := wrong.Advice()
+		return bad("renderer: NetworkManager", d.sentence(a.What),
+			d.sentence(a.Do)+fmt.Sprintf(` Then type "sudo systemctl enable --now systemd-networkd", "sudo netplan apply" and "%s".`, d.command()))
 	}
 	if !d.f.Netplan {
 		return skipped("it is not on this machine")

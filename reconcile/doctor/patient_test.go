@@ -1,4 +1,4 @@
-package doctor
+package doctor_test
 
 import (
 	"net/netip"
@@ -8,6 +8,8 @@ import (
 
 	"mape-netplan/cloudinit"
 	"mape-netplan/reconcile"
+	"mape-netplan/reconcile/doctor"
+	"mape-netplan/reconcile/doctor/symptom"
 	"mape-netplan/schema"
 )
 
@@ -15,7 +17,7 @@ import (
 type patient struct {
 	section string
 	f       reconcile.Facts
-	s       Symptoms
+	s       symptom.Symptoms
 }
 
 const (
@@ -33,23 +35,23 @@ func healthy() *patient {
 	p.f.Owned.Files, p.f.Owned.Tunnels = []string{"/etc/netplan/99-ipoe-gw.yaml"}, []string{"mape0"}
 	p.f.Owned.Addresses = []reconcile.OwnedAddress{{Link: "eth1", Prefix: netip.MustParsePrefix(ceText + "/128")}}
 	router := netip.MustParseAddr("fe80::1")
-	p.s = Symptoms{
-		Links: []Link{
+	p.s = symptom.Symptoms{
+		Links: []symptom.Link{
 			{Name: "eth0", Up: true, Carrier: true, Forward: "0", Networkd: "no", LinkLocal: true},
 			{Name: "eth1", Up: true, Carrier: true, Speed: 1000, Forward: "0", LinkLocal: true},
 			{Name: "mape0", Up: true, Carrier: true},
 		},
-		Routers:  []Router{{Link: "eth1", Via: router, RA: true}},
+		Routers:  []symptom.Router{{Link: "eth1", Via: router, RA: true}},
 		Relay:    &reconcile.Path{To: netip.MustParseAddr(brText), Link: "eth1", Via: router},
 		Internet: []reconcile.Path{{To: reconcile.Faraway[0], Link: "mape0"}, {To: reconcile.Faraway[1], Link: "mape0"}},
-		Home:     Home{Skipped: "not known here"},
-		Tunnel: &Tunnel{
+		Home:     symptom.Home{Skipped: "not known here"},
+		Tunnel: &symptom.Tunnel{
 			Local: netip.MustParseAddr(ceText), Remote: netip.MustParseAddr(brText), EncapLimit: -1, MTU: 1460, Up: true,
-			Total: Count{1000, 900}, Lately: Count{10, 9}, Watched: 2 * time.Second,
+			Total: symptom.Count{RX: 1000, TX: 900}, Lately: symptom.Count{RX: 10, TX: 9}, Watched: 2 * time.Second,
 		},
-		Ports: &Ports{Usage: reconcile.Usage{Ports: 1008, Hosts: []reconcile.HostUsage{{Address: netip.MustParseAddr("192.168.1.10"), Used: map[string]int{"tcp": 990}}}}},
+		Ports: &symptom.Ports{Usage: reconcile.Usage{Ports: 1008, Hosts: []reconcile.HostUsage{{Address: netip.MustParseAddr("192.168.1.10"), Used: map[string]int{"tcp": 990}}}}},
 		Units: []cloudinit.State{{Name: cloudinit.GuardUnit, File: true, Enabled: true, Active: "active"}, {Name: cloudinit.WatchUnit, File: true, Enabled: true, Active: "active"}},
-		Clock: Clock{Now: newestRule.AddDate(0, 3, 0)},
+		Clock: symptom.Clock{Now: time.Date(2027, time.February, 1, 0, 0, 0, 0, time.UTC)},
 	}
 	return p
 }
@@ -69,7 +71,14 @@ func (p *patient) bare() {
 }
 
 func (p *patient) differs(name, before string) {
-	p.s.Differences = append(p.s.Differences, Difference{Name: name, Before: before, After: "as it should be"})
+	p.s.Differences = append(p.s.Differences, symptom.Difference{Name: name, Before: before, After: "as it should be"})
+}
+
+// duplicate has another host have the CE address.
+func (p *patient) duplicate() {
+	p.s.Differences = append(p.s.Differences, symptom.Difference{
+		Name: "address " + ceText + " dev eth1", Before: "inet6 x", After: "as it should be", Detection: reconcile.Duplicate,
+	})
 }
 
 // leads has a route of a table take one of the internet's addresses to a link.
@@ -82,13 +91,13 @@ func (p *patient) busiest(port uint16, n int) {
 	p.s.Ports.Busiest = []reconcile.BusyDestination{{Protocol: "udp", Destination: reconcile.Destination{Address: netip.MustParseAddr("203.0.113.9"), Port: port, Ports: n}}}
 }
 
-func (p *patient) report(t *testing.T) Report {
+func (p *patient) report(t *testing.T) doctor.Report {
 	t.Helper()
 	c, err := schema.Parse("gw.yaml", []byte(p.section))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Conclude(Diagnose(c, p.f, p.s), p.s)
+	return doctor.Conclude(doctor.Diagnose(c, p.f, p.s), p.s)
 }
 
 // An ailment is a way in which a machine is sick, the check that names it, how bad it is, and words of the sentences.
@@ -96,7 +105,7 @@ type ailment struct {
 	name      string
 	sick      func(*patient)
 	check     string
-	state     State
+	state     doctor.State
 	diagnosis string // words, in order
 	advice    string
 }
@@ -109,21 +118,21 @@ func diagnose(t *testing.T, all []ailment) {
 			p := healthy()
 			test.sick(p)
 			r := p.report(t)
-			check, state := "", OK
+			check, state := "", doctor.OK
 			for _, f := range r.Findings {
-				if f.State == Bad || f.State == Warn {
+				if f.State == doctor.Bad || f.State == doctor.Warn {
 					check, state = f.Check, f.State
 					break
 				}
 			}
-			if check != test.check || state != test.state || r.OK != (test.state != Bad) {
+			if check != test.check || state != test.state || r.OK != (test.state != doctor.Bad) {
 				t.Errorf("%q is %s, ok %v; want %q %s", check, state, r.OK, test.check, test.state)
 			}
 			if !says(r.Diagnosis, test.diagnosis) || !says(r.Advice, test.advice) {
 				t.Errorf("diagnosis: %s\nadvice: %s\nwant %q, %q", r.Diagnosis, r.Advice, test.diagnosis, test.advice)
 			}
-			if len(r.Findings) != len(checks) {
-				t.Errorf("%d findings of %d checks", len(r.Findings), len(checks))
+			if all := healthy().report(t).Findings; len(r.Findings) != len(all) {
+				t.Errorf("%d findings of %d checks", len(r.Findings), len(all))
 			}
 			for _, s := range []string{r.Diagnosis, r.Advice} {
 				if !strings.HasSuffix(s, ".") || strings.Contains(s, "..") && !strings.Contains(s, "…") || strings.ContainsAny(s, "\n\t") || strings.Contains(s, "%!") || strings.Contains(s, "link set any") {

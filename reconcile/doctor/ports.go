@@ -3,6 +3,8 @@ package doctor
 import (
 	"fmt"
 	"strings"
+
+	"mape-netplan/reconcile/doctor/symptom"
 )
 
 const (
@@ -60,7 +62,7 @@ func (d *consult) dns() Finding {
 	return good("its questions over IPv4 use few ports")
 }
 
-func destination(u *Ports, i int) string {
+func destination(u *symptom.Ports, i int) string {
 	b := u.Busiest[i]
 	if b.Port == 0 {
 		return fmt.Sprintf("%s (%s)", b.Address, b.Protocol)

@@ -1,9 +1,11 @@
-package doctor
+package doctor_test
 
 import (
 	"net"
 	"testing"
 	"time"
+
+	"mape-netplan/reconcile/doctor"
 )
 
 // TestPorts: the LAN host opens connections until the set is used up, first to a server and then to a resolver. They go
@@ -40,16 +42,16 @@ func TestPorts(t *testing.T) {
 	}
 	needTool(t, "conntrack")
 	all := flood("203.0.113.9:443", 260)
-	m.is(t, Bad, "ports", "port set is exhausted … 203.0.113.9:443 … 192.168.1.10 has 240")
+	m.is(t, doctor.Bad, "ports", "port set is exhausted … 203.0.113.9:443 … 192.168.1.10 has 240")
 	close(all)
 	all = flood("203.0.113.9:443", 210)
-	m.is(t, Warn, "ports", "nearly exhausted … 203.0.113.9:443")
+	m.is(t, doctor.Warn, "ports", "nearly exhausted … 203.0.113.9:443")
 	close(all)
 	all = flood("203.0.113.8:53", 100)
-	m.is(t, Warn, "DNS", "DNS over IPv4 eats the ports: 100 of 240 ports towards 203.0.113.8:53 (udp)")
+	m.is(t, doctor.Warn, "DNS", "DNS over IPv4 eats the ports: 100 of 240 ports towards 203.0.113.8:53 (udp)")
 	close(all)
 	all = flood("203.0.113.8:53", 260)
-	m.is(t, Bad, "DNS", "DNS over IPv4 eats the ports: 240 of 240")
+	m.is(t, doctor.Bad, "DNS", "DNS over IPv4 eats the ports: 240 of 240")
 	close(all)
 	m.well(t)
 }

@@ -8,7 +8,9 @@ import (
 	"strings"
 
 	"mape-netplan/reconcile"
+	"mape-netplan/reconcile/doctor/symptom"
 	"mape-netplan/reconcile/provider"
+	"mape-netplan/reconcile/softwire"
 	"mape-netplan/schema"
 )
 
@@ -62,21 +64,21 @@ func (d *consult) elsewhere() (Finding, bool) {
 			whose = "a rule of " + line.Provider
 		}
 		has := d.addresses(taken)
-		f := bad(fmt.Sprintf("%s has %s, and %s has %s", taken, has, l.Name, all[0]),
-			fmt.Sprintf("The line is at %s, which has %s, and %s covers that; %s, which is taken for it, has %s.", l.Name, all[0], whose, taken, has),
-			d.sentence(d.name(l.Name)))
+		by, remove := "which is taken for it", ""
 		if d.c.WAN == "" {
-			f.Diagnosis = strings.Replace(f.Diagnosis, "which is taken for it", "which is taken for the WAN by its IPv6 default route", 1)
-			f.Advice += fmt.Sprintf(` And remove the IPv6 default route of %s, or what announces itself there: "ip -6 route show default".`, taken)
+			by = "which is taken for the WAN by its IPv6 default route"
+			remove = fmt.Sprintf(` And remove the IPv6 default route of %s, or what announces itself there: "ip -6 route show default".`, taken)
 		}
-		return f, true
+		return bad(fmt.Sprintf("%s has %s, and %s has %s", taken, has, l.Name, all[0]),
+			fmt.Sprintf("The line is at %s, which has %s, and %s covers that; %s, %s, has %s.", l.Name, all[0], whose, taken, by, has),
+			d.sentence(d.name(l.Name))+remove), true
 	}
 	return Finding{}, false
 }
 
 // noPrefix says who has given none.
 func (d *consult) noPrefix() string {
-	i := slices.IndexFunc(d.s.Routers, func(r Router) bool { return r.Link == d.wan })
+	i := slices.IndexFunc(d.s.Routers, func(r symptom.Router) bool { return r.Link == d.wan })
 	switch {
 	case i < 0:
 		return "Nothing has given " + d.wan + " a prefix"
@@ -181,7 +183,8 @@ func (d *consult) noRule() Finding {
 		return d.undiscovered()
 	}
 	all := d.prefixes()
-	if len(all) == 0 || !strings.Contains(d.lineErr.Error(), "no built-in rule covers") {
+	var none provider.NoRule
+	if len(all) == 0 || !errors.As(d.lineErr, &none) {
 		return bad("no rule", d.sentence("the line's prefix is in no rule that the section means: "+words(d.lineErr)), "Correct the section, and type \"mape-netplan compute\" to see what it comes to.")
 	}
 	text := fmt.Sprintf("the line's prefix %s is in no rule that is known", all[0])
@@ -191,10 +194,10 @@ func (d *consult) noRule() Finding {
 		text += fmt.Sprintf(": %s is %s", known, whose)
 	}
 	switch {
-	case strings.Contains(what, "DS-Lite"):
+	case none.Lines == provider.DSLite:
 		text += ", " + what
 		advice = "This program cannot serve such a line: ask the provider for MAP-E, or use a router that speaks DS-Lite."
-	case what != "":
+	case none.Lines == provider.Closed:
 		text += ", " + what
 		advice = "Ask the provider to switch IPoE on for this line, and wait until the line has another prefix."
 	default:
@@ -218,7 +221,7 @@ func (d *consult) undiscovered() Finding {
 // part: a home gateway hands out parts of its prefix, and the CE address is in the first one only.
 func (d *consult) part(seen string) (Finding, bool) {
 	sw := d.line.Softwire
-	if !sw.EndUserPrefix.IsValid() || !slices.ContainsFunc(sw.Warnings, func(w string) bool { return strings.Contains(w, "is not the first subnet of") }) {
+	if !sw.EndUserPrefix.IsValid() || !slices.ContainsFunc(sw.Warnings, func(w softwire.Warning) bool { return w.Kind == softwire.NotFirst }) {
 		return Finding{}, false
 	}
 	first := netip.PrefixFrom(sw.CE, 64).Masked()
@@ -226,7 +229,7 @@ func (d *consult) part(seen string) (Finding, bool) {
 	f := warning(seen+"; but "+has+" is not the first part of "+sw.EndUserPrefix.String(),
 		fmt.Sprintf("%s is a part, not the first, of the line's %s: a home gateway has handed it out, and the CE address is in the first part, %s, which is the home gateway's own network.", has, sw.EndUserPrefix, first),
 		"Connect the WAN to the home gateway's own LAN (no other router in between), and see that MAP-E is off in the home gateway.")
-	if t := d.s.Tunnel; t == nil && len(d.f.Owned.Files) == 0 || t != nil && t.Total.RX == 0 && t.Total.TX >= enoughSent {
+	if t := d.s.Tunnel; t == nil && len(d.f.Owned.Files) == 0 || t != nil && t.Total.RX == 0 && t.Total.TX >= symptom.EnoughSent {
 		f.State = Bad // Nothing has ever come back.
 	}
 	return f, true

@@ -1,4 +1,4 @@
-package doctor
+package doctor_test
 
 import (
 	"io"
@@ -9,6 +9,9 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"mape-netplan/reconcile/doctor"
+	"mape-netplan/reconcile/doctor/symptom"
 )
 
 const probed = "203.0.113.9"
@@ -80,8 +83,8 @@ func TestProbe(t *testing.T) {
 	}
 	t.Run("black hole", func(t *testing.T) {
 		m.away.run(t, "nft 'table ip hole { chain c { type filter hook input priority 0; ip length > 1404 drop; }; }'")
-		r := m.is(t, Bad, "MTU", "bytes get lost … MTU black hole")
-		if n := r.Symptoms.Probe.Largest; n > 1404 || n <= 1404-precision {
+		r := m.is(t, doctor.Bad, "MTU", "bytes get lost … MTU black hole")
+		if n := r.Symptoms.Probe.Largest; n > 1404 || n <= 1404-symptom.Precision {
 			t.Errorf("the longest packet is taken for one of %d bytes", n)
 		}
 		m.away.run(t, "nft delete table ip hole")
@@ -97,12 +100,12 @@ func TestProbe(t *testing.T) {
 	})
 	t.Run("silent", func(t *testing.T) {
 		m.away.run(t, "nft 'table ip hole { chain c { type filter hook input priority 0; drop; }; }'")
-		m.is(t, Bad, "answers", "border relay "+brText+" is silent")
+		m.is(t, doctor.Bad, "answers", "border relay "+brText+" is silent")
 		m.away.run(t, "nft delete table ip hole")
 	})
 	t.Run("one silent", func(t *testing.T) {
 		m.o.Probe = append(m.o.Probe, netip.MustParseAddrPort("203.0.113.10:53"))
-		m.is(t, Warn, "answers", "do not answer: icmp 203.0.113.10 (no answer), tcp 203.0.113.10:53")
+		m.is(t, doctor.Warn, "answers", "do not answer: icmp 203.0.113.10 (no answer), tcp 203.0.113.10:53")
 		m.o.Probe = m.o.Probe[:1]
 	})
 	t.Run("refused", func(t *testing.T) {
@@ -112,7 +115,7 @@ func TestProbe(t *testing.T) {
 	})
 	t.Run("clock", func(t *testing.T) {
 		ahead.Store(int64(72 * time.Hour))
-		m.is(t, Bad, "clock", "clock is wrong … a server on the internet says")
+		m.is(t, doctor.Bad, "clock", "clock is wrong … a server on the internet says")
 		ahead.Store(0)
 	})
 	t.Run("unasked", func(t *testing.T) {
@@ -141,8 +144,8 @@ func TestSilence(t *testing.T) {
 	needTool(t, "ping")
 	m.away.run(t, "nft 'table ip hole { chain c { type filter hook input priority 0; drop; }; }'")
 	p := ping()
-	r := m.is(t, Bad, "answers", "border relay "+brText+" is silent")
-	if l := r.Symptoms.Tunnel.Lately; l.TX < enoughSent || l.RX > 0 {
+	r := m.is(t, doctor.Bad, "answers", "border relay "+brText+" is silent")
+	if l := r.Symptoms.Tunnel.Lately; l.TX < symptom.EnoughSent || l.RX > 0 {
 		t.Errorf("watched %+v", l)
 	}
 	p.Close()

@@ -1,4 +1,4 @@
-package doctor
+package doctor_test
 
 import (
 	"context"
@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"mape-netplan/reconcile"
+	"mape-netplan/reconcile/doctor/symptom"
 )
 
 // inside has the test's program resolve a name on an interface, in the namespace that it was started in: Go's resolver
@@ -48,7 +49,7 @@ func resolveInside(wan, dir string) string {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	all, err := LineResolver(ctx, &reconcile.Host{Root: root, Net: handle}, reconcile.Link{Name: wan, Index: link.Attrs().Index}, homeName)
+	all, err := symptom.LineResolver(ctx, &reconcile.Host{Root: root, Net: handle}, reconcile.Link{Name: wan, Index: link.Attrs().Index}, symptom.HomeName)
 	slices.SortFunc(all, netip.Addr.Compare)
 	return fmt.Sprint(all, err)
 }
@@ -117,7 +118,7 @@ func (m *machine) answerDNS(t *testing.T, n ns, address string) *atomic.Int32 {
 			}
 			asked.Add(1)
 			var q dnsmessage.Message
-			if q.Unpack(b[:size]) != nil || len(q.Questions) != 1 || q.Questions[0].Name.String() != homeName+"." {
+			if q.Unpack(b[:size]) != nil || len(q.Questions) != 1 || q.Questions[0].Name.String() != symptom.HomeName+"." {
 				continue
 			}
 			header := dnsmessage.ResourceHeader{Name: q.Questions[0].Name, Class: q.Questions[0].Class, TTL: 60}

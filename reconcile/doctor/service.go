@@ -46,7 +46,7 @@ func (d *consult) service() Finding {
 		return warning("not installed", "The service is not installed, so nothing keeps the gateway: after a boot the tunnel comes up without NAT, and packets leave with private addresses.",
 			advice)
 	}
-	if f := cloudinit.FaultOf(d.s.Units); f != nil {
+	if f := cloudinit.FaultOf(d.s.Units, "mape-netplan install"); f != nil {
 		return warning(f.Seen, f.Diagnosis, f.Advice)
 	}
 	if d.s.Units[0].Active == "" {

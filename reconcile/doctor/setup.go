@@ -2,53 +2,21 @@ package doctor
 
 import (
 	"fmt"
-	"path"
-	"strings"
+
+	"mape-netplan/reconcile"
+	"mape-netplan/reconcile/doctor/symptom"
 )
 
-// tunnelModule is what makes tunnels in the kernel.
-const tunnelModule = "ip6_tunnel"
-
-// module says whether the kernel has or can load it, "yes" or "no"; "" is not known, as in a container, which has no
-// module files and may use the host's. It is not loaded for that.
-func (e *examination) module() string {
-	if _, err := e.h.Root.Lstat("sys/module/" + tunnelModule); err == nil {
-		return "yes"
-	}
-	if e.h.Sys == nil {
-		return ""
-	}
-	release, err := e.h.Sys.ReadFile("kernel/osrelease")
-	if err != nil {
-		return ""
-	}
-	says := ""
-	// "kernel/net/ipv6/ip6_tunnel.ko.xz: kernel/net/ipv6/tunnel6.ko.xz"; without any dependency file nothing can be loaded.
-	for _, list := range []string{"modules.builtin", "modules.dep"} {
-		data, err := e.h.Root.ReadFile(path.Join("lib/modules", strings.TrimSpace(string(release)), list))
-		if err != nil {
-			continue
-		}
-		if strings.Contains(string(data), "/"+tunnelModule+".ko") {
-			return "yes"
-		}
-		if list == "modules.dep" {
-			says = "no"
-		}
-	}
-	return says
-}
-
 func noModule() Finding {
-	return bad("the kernel has no "+tunnelModule, "This machine's kernel cannot make the tunnel: it has no module "+tunnelModule+".",
-		`Install and boot a distribution's full kernel, and see with "modprobe `+tunnelModule+`" that it has the module; in a container, load it on the host.`)
+	return bad("the kernel has no "+symptom.TunnelModule, "This machine's kernel cannot make the tunnel: it has no module "+symptom.TunnelModule+".",
+		`Install and boot a distribution's full kernel, and see with "modprobe `+symptom.TunnelModule+`" that it has the module; in a container, load it on the host.`)
 }
 
 // refused is a resource that apply cannot even look at, such as another's file at the path of one of ours.
 func (d *consult) refused() (Finding, bool) {
 	for _, x := range d.s.Differences {
 		if x.Error != "" {
-			return bad(x.Name+" "+x.Error, "What sets up the gateway refuses: "+x.Name+" "+oneLine(x.Error)+".",
+			return bad(x.Name+" "+x.Refusal(), "What sets up the gateway refuses: "+x.Name+" "+oneLine(x.Refusal())+".",
 				"Mend that first; then type \""+d.command()+"\"."), true
 		}
 	}
@@ -57,11 +25,10 @@ func (d *consult) refused() (Finding, bool) {
 
 // setup: has the machine been made a gateway, and if not, could it be?
 func (d *consult) setup() Finding {
-	other, differs := d.difference("tunnel " + d.c.Tunnel)
+	other, differs := d.difference(reconcile.Tunnel{Link: d.c.Tunnel})
 	switch {
 	case differs && other.Error != "": // Another's interface, as a rule.
-		what, _, _ := strings.Cut(other.Error, "; ")
-		return bad(d.c.Tunnel+": "+what, fmt.Sprintf("The tunnel %s cannot be made or mended: %s.", d.c.Tunnel, what),
+		return bad(d.c.Tunnel+": "+other.Error, fmt.Sprintf("The tunnel %s cannot be made or mended: %s.", d.c.Tunnel, other.Error),
 			`Give it another name with "tunnel:" in the section, or remove what has that name; then type "`+d.command()+`".`)
 	case d.s.Tunnel != nil || len(d.f.Owned.Files) > 0:
 		return good("this machine has been made the line's gateway")
@@ -106,12 +73,12 @@ func (d *consult) maybeNoModule() string {
 	if d.s.Module != "" {
 		return ""
 	}
-	return ", and it is not known whether the kernel has " + tunnelModule
+	return ", and it is not known whether the kernel has " + symptom.TunnelModule
 }
 
 func (d *consult) maybeLoad() string {
 	if d.s.Module != "" {
 		return ""
 	}
-	return ` If that says that the kernel has no ` + tunnelModule + `, as in a container, type "sudo modprobe ` + tunnelModule + `", in a container on its host.`
+	return ` If that says that the kernel has no ` + symptom.TunnelModule + `, as in a container, type "sudo modprobe ` + symptom.TunnelModule + `", in a container on its host.`
 }

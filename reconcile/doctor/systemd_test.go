@@ -1,18 +1,20 @@
-package doctor
+package doctor_test
 
 import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"mape-netplan/reconcile/doctor/symptom"
 )
 
 // TestNoSystemd tells a machine that systemd does not run from one on which it does not answer.
 func TestNoSystemd(t *testing.T) {
 	m := newMachine(t)
 	c, f := m.facts(t)
-	look := func() (s Symptoms) {
+	look := func() (s symptom.Symptoms) {
 		var err error
-		m.gw.do(func() { s, err = Examine(t.Context(), m.h, c, f, m.o) })
+		m.gw.do(func() { s, err = symptom.Examine(t.Context(), m.h, c, f, m.o) })
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -63,11 +63,24 @@ func notCovered(name string, prefix netip.Prefix) error {
 				name, prefix, r.Provider, service(r.Provider), r.Provider, Auto)
 		}
 	}
-	if n, ok := network(prefix); ok {
-		return fmt.Errorf("no built-in rule covers prefix %v: %v is %s", prefix, n.prefix, n.what)
+	n, _ := network(prefix)
+	return NoRule{prefix, n.prefix, n.lines, n.what}
+}
+
+// NoRule is the error that no built-in rule covers a prefix.
+type NoRule struct {
+	Prefix  netip.Prefix
+	Network netip.Prefix // known, with Prefix in it; invalid is that none is known
+	Lines   Lines        // that are found in Network
+	what    string
+}
+
+func (e NoRule) Error() string {
+	if e.Network.IsValid() {
+		return fmt.Sprintf("no built-in rule covers prefix %v: %v is %s", e.Prefix, e.Network, e.what)
 	}
-	return fmt.Errorf("no built-in rule covers prefix %v, and its network is not known: if the provider uses MAP-E, "+
-		"write its rules or values into the section (keys rules and br, or softwire)", prefix)
+	return fmt.Sprintf("no built-in rule covers prefix %v, and its network is not known: if the provider uses MAP-E, "+
+		"write its rules or values into the section (keys rules and br, or softwire)", e.Prefix)
 }
 
 func service(name string) string {

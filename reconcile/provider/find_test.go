@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"errors"
 	"net/netip"
 	"testing"
 )
@@ -67,6 +68,26 @@ func TestNetworksAreApart(t *testing.T) {
 			if n.prefix.Overlaps(other.prefix) {
 				t.Errorf("%v overlaps %v", n.prefix, other.prefix)
 			}
+		}
+	}
+}
+
+// TestNoRule: what lines a prefix without a rule is among is a value, not a word of the message.
+func TestNoRule(t *testing.T) {
+	for text, lines := range map[string]Lines{
+		"2409:10:1:200::/56": DSLite, "2001:f6f:1:200::/64": DSLite, "2408:211:1:200::/64": Closed,
+		"240b:20:1:200::/56": Unlisted, "2001:db8:12:3400::/56": Unlisted,
+	} {
+		prefix := netip.MustParsePrefix(text)
+		_, err := Find(Auto, prefix)
+		var none NoRule
+		if !errors.As(err, &none) || none.Prefix != prefix || none.Lines != lines || none.Network.IsValid() != (text != "2001:db8:12:3400::/56") {
+			t.Errorf("%s: %+v", text, none)
+		}
+	}
+	for _, text := range []string{"2400:4050::/30", "fe80::/64"} {
+		if _, err := Find(Auto, netip.MustParsePrefix(text)); err == nil || errors.As(err, new(NoRule)) {
+			t.Errorf("%s: %v", text, err)
 		}
 	}
 }

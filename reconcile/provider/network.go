@@ -7,8 +7,18 @@ import "net/netip"
 // regions of the last ones are NTT's.
 type knownNetwork struct {
 	prefix netip.Prefix
+	lines  Lines
 	what   string
 }
+
+// Lines are what is known of the lines of a network.
+type Lines int
+
+const (
+	Unlisted Lines = iota // MAP-E, as far as is known, by a rule that is not built in
+	DSLite
+	Closed // not on the Internet yet
+)
 
 const (
 	dsLite  = ", which is DS-Lite and not MAP-E; DS-Lite is not supported yet"
@@ -21,22 +31,22 @@ const (
 func networks() []knownNetwork {
 	p := netip.MustParsePrefix
 	return []knownNetwork{
-		{p("2409::/16"), "transix" + dsLite + ". An OCN line in it is not on OCN バーチャルコネクト"},
-		{p("2405:6580::/29"), "v6コネクト" + dsLite},
-		{p("2001:c28::/32"), "v6コネクト" + dsLite},
-		{p("2001:f60::/28"), "クロスパス" + dsLite},
-		{p("2001:f70::/29"), "クロスパス" + dsLite},
-		{p("2404:1a8::/32"), "NTT East's closed network" + closed},
-		{p("2001:c90::/32"), "NTT East's closed network" + closed},
-		{p("2408::/22"), "NTT East's closed network" + closed},
-		{p("2001:d70::/30"), "NTT West's closed network" + closed},
-		{p("2001:a000::/21"), "NTT West's closed network" + closed},
-		{p("2400:4050::/30"), "OCN in the east of Japan" + unknown},
-		{p("2400:4150::/30"), "OCN in the west of Japan" + unknown},
-		{p("240b::/16"), "v6プラス" + unknown},
-		{p("2404:7a80::/29"), "BIGLOBE" + unknown},
-		{p("240d:f::/32"), "NURO 光" + unknown},
-		{p("240d:10::/32"), "NURO 光" + unknown},
+		{p("2409::/16"), DSLite, "transix" + dsLite + ". An OCN line in it is not on OCN バーチャルコネクト"},
+		{p("2405:6580::/29"), DSLite, "v6コネクト" + dsLite},
+		{p("2001:c28::/32"), DSLite, "v6コネクト" + dsLite},
+		{p("2001:f60::/28"), DSLite, "クロスパス" + dsLite},
+		{p("2001:f70::/29"), DSLite, "クロスパス" + dsLite},
+		{p("2404:1a8::/32"), Closed, "NTT East's closed network" + closed},
+		{p("2001:c90::/32"), Closed, "NTT East's closed network" + closed},
+		{p("2408::/22"), Closed, "NTT East's closed network" + closed},
+		{p("2001:d70::/30"), Closed, "NTT West's closed network" + closed},
+		{p("2001:a000::/21"), Closed, "NTT West's closed network" + closed},
+		{p("2400:4050::/30"), Unlisted, "OCN in the east of Japan" + unknown},
+		{p("2400:4150::/30"), Unlisted, "OCN in the west of Japan" + unknown},
+		{p("240b::/16"), Unlisted, "v6プラス" + unknown},
+		{p("2404:7a80::/29"), Unlisted, "BIGLOBE" + unknown},
+		{p("240d:f::/32"), Unlisted, "NURO 光" + unknown},
+		{p("240d:10::/32"), Unlisted, "NURO 光" + unknown},
 	}
 }
 

@@ -16,7 +16,7 @@ type Softwire struct {
 	PSID          uint16       // right-aligned; 0 when PSIDLen is 0
 	PSIDLen       int          // bits; 0 when the address is not shared
 	PSIDOffset    int          // bits; without effect when PSIDLen is 0
-	Warnings      []string
+	Warnings      []Warning
 }
 
 // Compute derives the softwire of the CE on the line of prefix: the end-user prefix, a longer one that is part of it (a
@@ -90,22 +90,22 @@ func (s Softwire) check() error {
 func (s *Softwire) warn(prefix netip.Prefix) {
 	r := s.Rule
 	if r.IPv4 != r.IPv4.Masked() {
-		s.warnf("rule ipv4 %v has bits set after its first %d, which count for nothing (RFC 7598 section 4.1): "+
+		s.warnf(StrayBits, "rule ipv4 %v has bits set after its first %d, which count for nothing (RFC 7598 section 4.1): "+
 			"%v is meant, or another length",
 			r.IPv4, r.IPv4.Bits(), r.IPv4.Masked())
 	}
 	if _, carried := r.split(high(s.EndUserPrefix.Addr())); r.PSID != nil && r.carriedLen() > 0 && carried != s.PSID {
-		s.warnf("the rule's psid %#x replaces %#x, which the prefix carries: the border relay must know of it", s.PSID, carried)
+		s.warnf(PSIDReplaced, "the rule's psid %#x replaces %#x, which the prefix carries: the border relay must know of it", s.PSID, carried)
 	}
 	line := prefixOf(high(prefix.Masked().Addr()), min(prefix.Bits(), 64))
 	if line.Addr() != s.EndUserPrefix.Addr() {
-		s.warnf("%v is not the first subnet of %v: it looks like a part that a home gateway handed out. "+
+		s.warnf(NotFirst, "%v is not the first subnet of %v: it looks like a part that a home gateway handed out. "+
 			"MAP-E puts the CE address %v into the first one, %v, which is the home gateway's own LAN: "+
 			"this machine's WAN must be on that link",
 			line, s.EndUserPrefix, s.CE, prefixOf(high(s.CE), 64))
 	}
 }
 
-func (s *Softwire) warnf(format string, args ...any) {
-	s.Warnings = append(s.Warnings, fmt.Sprintf(format, args...))
+func (s *Softwire) warnf(kind WarningKind, format string, args ...any) {
+	s.Warnings = append(s.Warnings, Warning{kind, fmt.Sprintf(format, args...)})
 }

@@ -142,12 +142,15 @@ func TestPartsOfThePrefix(t *testing.T) {
 		wantWarning(t, s, line+" is not the first subnet of 2001:db8:12:3400::/56: it looks like a part that a home gateway handed out. "+
 			"MAP-E puts the CE address "+ce+" into the first one, 2001:db8:12:3400::/64, which is the home gateway's own LAN: "+
 			"this machine's WAN must be on that link")
+		if len(s.Warnings) != 1 || s.Warnings[0].Kind != softwire.NotFirst {
+			t.Errorf("%s: %+v", prefix, s.Warnings)
+		}
 	}
 }
 
 func wantWarning(t *testing.T, s softwire.Softwire, text string) {
 	t.Helper()
-	if got := strings.Join(s.Warnings, "\n"); got != text {
+	if got := strings.Join(s.WarningTexts(), "\n"); got != text {
 		t.Errorf("the warning is\n  %s\nwant\n  %s", got, text)
 	}
 }

@@ -7,10 +7,9 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"mape-netplan/reconcile/bind"
 )
 
 // A Client asks one line.
@@ -76,19 +75,8 @@ func (c Client) Ask(ctx context.Context, q Question) (Answer, error) {
 
 // dialer makes connections that leave by the line's interface.
 func (c Client) dialer() *net.Dialer {
-	d := &net.Dialer{Timeout: c.Server}
-	if c.Interface != "" {
-		d.Control = func(_, _ string, conn syscall.RawConn) error {
-			var err error
-			if e := conn.Control(func(fd uintptr) { err = unix.BindToDevice(int(fd), c.Interface) }); e != nil {
-				return e
-			}
-			if err != nil {
-				return fmt.Errorf("to leave by %s: %w", c.Interface, err)
-			}
-			return nil
-		}
-	}
+	d := bind.Dialer(c.Interface)
+	d.Timeout = c.Server
 	return d
 }
 

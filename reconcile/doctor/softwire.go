@@ -7,12 +7,13 @@ import (
 	"strings"
 
 	"mape-netplan/reconcile"
+	"mape-netplan/reconcile/doctor/symptom"
 )
 
 // ce: can packets leave and arrive with the CE address?
 func (d *consult) ce() Finding {
 	ce := d.line.Softwire.CE
-	x, differs := d.difference("address " + ce.String())
+	x, differs := d.difference(d.ceAddress())
 	switch {
 	case d.duplicate():
 		return bad(fmt.Sprintf("%s is a duplicate", ce),
@@ -21,7 +22,7 @@ func (d *consult) ce() Finding {
 	case differs && x.Before == "", d.g == nil && !d.has(ce):
 		return bad(fmt.Sprintf("%s is not on %s", ce, d.wan), fmt.Sprintf("The CE address %s is missing on %s, so nothing can come back to it.", ce, d.wan),
 			`Type "`+d.command()+`". If that says that another host on the link has the address, switch off the other MAP-E router of the line.`)
-	case differs && strings.Contains(x.Before, "tentative"):
+	case differs && x.Detection == reconcile.Tentative:
 		return warning(fmt.Sprintf("%s is still being checked", ce), fmt.Sprintf("The kernel is still asking whether somebody else has the CE address %s.", ce), "Try again in a few seconds.")
 	case differs:
 		return warning(fmt.Sprintf("%s is on %s, but not as it should be", ce, d.wan),
@@ -32,8 +33,17 @@ func (d *consult) ce() Finding {
 
 // duplicate says whether somebody else on the line has the CE address.
 func (d *consult) duplicate() bool {
-	x, _ := d.difference("address " + d.line.Softwire.CE.String())
-	return strings.Contains(x.Before, "dadfailed")
+	x, _ := d.difference(d.ceAddress())
+	return x.Detection == reconcile.Duplicate
+}
+
+// ceAddress is the CE address where the gateway has it.
+func (d *consult) ceAddress() reconcile.Address {
+	link := d.wan
+	if d.g != nil {
+		link = d.g.WAN
+	}
+	return reconcile.Address{Link: link, Prefix: netip.PrefixFrom(d.line.Softwire.CE, 128)}
 }
 
 // has says whether the WAN has an address.
@@ -65,8 +75,7 @@ func (d *consult) relay() Finding {
 // tunnel: is it there, and does it send what the provider takes?
 func (d *consult) tunnel() Finding {
 	t, name := d.s.Tunnel, d.c.Tunnel
-	x, differs := d.difference("tunnel " + name)
-	filter, filters := d.difference("sysctl net/ipv4/conf/" + name + "/rp_filter")
+	x, differs := d.difference(reconcile.Tunnel{Link: name})
 	switch {
 	case t == nil && d.s.Module == "no":
 		return noModule()
@@ -84,7 +93,7 @@ func (d *consult) tunnel() Finding {
 			d.mend())
 	case differs:
 		return warning(name+" is not as it should be", fmt.Sprintf("The tunnel %s is not what apply makes it: %s.", name, oneLine(x.Before)), d.mend())
-	case filters && strings.TrimSpace(filter.Before) == "1":
+	case t.Filter == "1":
 		return bad("strict rp_filter on "+name, fmt.Sprintf("The kernel drops what comes back through %s, because its rp_filter is strict (1).", name), d.mend())
 	}
 	return good("%s goes to %s, MTU %d", name, t.Remote, t.MTU)
@@ -92,7 +101,7 @@ func (d *consult) tunnel() Finding {
 
 // silence is what the counters add to a sentence.
 func (d *consult) silence() string {
-	if t := d.s.Tunnel; t.Lately.TX >= enoughSent && t.Lately.RX == 0 {
+	if t := d.s.Tunnel; t.Lately.TX >= symptom.EnoughSent && t.Lately.RX == 0 {
 		return fmt.Sprintf(" (%d packets have left while this was watched, and none came back)", t.Lately.TX)
 	}
 	return ""
@@ -103,7 +112,7 @@ const tunnelHeader = reconcile.TunnelHeader
 // mtu: do packets of the full size get through?
 func (d *consult) mtu() Finding {
 	t := d.s.Tunnel
-	if p := d.s.Probe; p != nil && p.Largest > 0 && p.Largest < t.MTU-precision && !p.Refused {
+	if p := d.s.Probe; p != nil && p.Largest > 0 && p.Largest < t.MTU-symptom.Precision && !p.Refused {
 		return bad(fmt.Sprintf("packets of more than %d bytes are lost", p.Largest),
 			fmt.Sprintf("Packets of more than about %d bytes get lost on the way and nobody says so (an MTU black hole): small pages work, large ones hang.", p.Largest),
 			fmt.Sprintf(`Write "mtu: %d" into the section and type "`+d.command()+`".`, max(1240, p.Largest)))
@@ -122,57 +131,6 @@ func (d *consult) mtu() Finding {
 		return good("packets of %d bytes get through", p.Largest)
 	}
 	return good("%d for the tunnel fits the line", t.MTU)
-}
-
-// route: does IPv4 go into the tunnel?
-func (d *consult) route() Finding {
-	if x, ok := d.difference("sysctl net/ipv4/ip_forward"); ok && x.Before != "" {
-		return bad("net.ipv4.ip_forward is 0", "This machine does not forward IPv4 packets of the LAN: net.ipv4.ip_forward is 0.", d.last())
-	}
-	if link := d.rivals(); link != "" {
-		return d.rival(link, "has an IPv4 default route of metric 0 as well")
-	}
-	for _, p := range d.s.Internet {
-		if !p.Strays(d.c.Tunnel) {
-			continue
-		}
-		seen := fmt.Sprintf("packets to %s %s", p.To, p.Where(d.c.Tunnel))
-		if _, ok := d.difference("route default"); ok {
-			return bad(seen, fmt.Sprintf("This machine has no IPv4 default route into %s.", d.c.Tunnel), d.last())
-		}
-		advice := p.Advice()
-		return bad(seen, fmt.Sprintf("Something goes before the IPv4 default route into %s: %s.", d.c.Tunnel, seen), strings.ToUpper(advice[:1])+advice[1:]+".")
-	}
-	return good("IPv4 goes into %s", d.c.Tunnel)
-}
-
-// rivals is the link of a default route that is as good as the tunnel's, or that route itself where it leaves by none;
-// "" is that there is none.
-func (d *consult) rivals() string {
-	for _, l := range d.f.Links {
-		ours := l.Name == d.c.Tunnel || slices.Contains(d.f.Owned.Tunnels, l.Name)
-		if l.Default4 != nil && *l.Default4 == 0 && !ours {
-			return l.Name
-		}
-	}
-	return d.nowhere()
-}
-
-// nowhere is a default route that is as good as the tunnel's and leaves by no link, as in "ip route"; "" is none.
-func (d *consult) nowhere() string {
-	if d.f.Nowhere4 == "" {
-		return ""
-	}
-	return d.f.Nowhere4 + " default"
-}
-
-func (d *consult) rival(link, what string) Finding {
-	if link == d.nowhere() {
-		return bad("there is "+link+" of metric 0", fmt.Sprintf(`Another IPv4 default route is as good as the tunnel's and leads nowhere: "%s".`, link),
-			fmt.Sprintf(`Look at "ip -4 route": remove "%s" where it is configured, or give it a metric of 100 or more; then type "`+d.command()+`".`, link))
-	}
-	return bad(link+" "+what, fmt.Sprintf("Another IPv4 default route wins over the tunnel's: %s %s.", link, what),
-		fmt.Sprintf(`Look at "ip -4 route": remove the gateway of %s where it is configured (netplan; on Proxmox, gw= in ipconfig), or give its route a metric of 100 or more; then type "`+d.command()+`".`, link))
 }
 
 func oneLine(s string) string { return strings.ReplaceAll(strings.TrimSpace(s), "\n", ", ") }

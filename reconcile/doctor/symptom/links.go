@@ -1,6 +1,7 @@
-package doctor
+package symptom
 
 import (
+	"context"
 	"net"
 	"net/netip"
 	"path"
@@ -13,8 +14,30 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// A Link is what an interface is like below its addresses.
+type Link struct {
+	Name      string `json:"name"`
+	Up        bool   `json:"up"`      // switched on
+	Carrier   bool   `json:"carrier"` // there is another end
+	Speed     int    `json:"speed,omitempty"`
+	AcceptRA  string `json:"accept_ra,omitempty"`  // of the kernel
+	Forward   string `json:"forwarding,omitempty"` // of IPv6
+	Disabled  bool   `json:"ipv6_disabled,omitempty"`
+	LinkLocal bool   `json:"link_local"` // it has an address fe80::…
+	// Networkd is what its .network file says of router advertisements: "yes", "no" or "" for nothing.
+	Networkd string `json:"networkd_accept_ra,omitempty"`
+}
+
+// A Router is an IPv6 default route.
+type Router struct {
+	Link   string     `json:"link"`
+	Via    netip.Addr `json:"via,omitzero"`
+	RA     bool       `json:"ra"`     // from a router advertisement
+	Silent bool       `json:"silent"` // it does not answer neighbour solicitations
+}
+
 // links reads what every interface is like below its addresses.
-func (e *examination) links() error {
+func (e *examination) links(context.Context) error {
 	all, err := e.h.Net.LinkList()
 	if err != nil {
 		return err
@@ -101,7 +124,7 @@ func (e *examination) networkd(file string) string {
 }
 
 // routers lists the IPv6 default routes of the main table.
-func (e *examination) routers() error {
+func (e *examination) routers(context.Context) error {
 	all, err := e.h.Net.RouteListFiltered(netlink.FAMILY_V6, &netlink.Route{Table: unix.RT_TABLE_MAIN, Dst: nil},
 		netlink.RT_FILTER_TABLE|netlink.RT_FILTER_DST)
 	if err != nil {

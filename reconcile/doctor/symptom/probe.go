@@ -1,24 +1,57 @@
-package doctor
+package symptom
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"net"
 	"net/http"
 	"net/netip"
 	"os"
+	"slices"
 	"syscall"
 	"time"
 
 	"golang.org/x/net/icmp"
 	"golang.org/x/net/ipv4"
 	"golang.org/x/sys/unix"
+
+	"mape-netplan/reconcile/bind"
 )
+
+// A Probe is what came back through the tunnel.
+type Probe struct {
+	Answers []Answer `json:"answers"`
+	// Largest is the longest packet in bytes that came back whole; 0 is not known.
+	Largest int `json:"largest,omitempty"`
+	// Refused says that a longer one was refused with an error, and not lost without a word.
+	Refused bool `json:"refused,omitempty"`
+}
+
+// An Answer is what became of one question.
+type Answer struct {
+	Protocol string        `json:"protocol"` // icmp, tcp, udp
+	To       string        `json:"to"`
+	OK       bool          `json:"ok"`
+	Took     time.Duration `json:"took,omitempty"`
+	Error    string        `json:"error,omitempty"`
+}
 
 // Patience is how long an answer of a probed server is waited for: around the world and back it takes a third of a
 // second.
 const Patience = 1500 * time.Millisecond
+
+// probe sends packets where that is asked for and there is a tunnel to send them through.
+func (e *examination) probe(ctx context.Context) error {
+	if e.s.Tunnel == nil || e.o.Probe == nil {
+		return nil
+	}
+	b := prober{e.c.Tunnel, e.o.Patience}
+	e.s.Probe = b.probe(ctx, e.o.Probe, e.s.Tunnel.MTU)
+	if slices.ContainsFunc(e.s.Probe.Answers, func(a Answer) bool { return a.OK }) {
+		e.s.Clock.Server = b.date(ctx, e.o.Probe)
+	}
+	return nil
+}
 
 // A prober sends through one interface.
 type prober struct {
@@ -51,7 +84,9 @@ func (b prober) probe(ctx context.Context, servers []netip.AddrPort, mtu int) *P
 }
 
 func (b prober) dialer() *net.Dialer {
-	return &net.Dialer{Control: bound(b.device), Timeout: b.patience}
+	d := bind.Dialer(b.device)
+	d.Timeout = b.patience
+	return d
 }
 
 func (p *Probe) add(protocol, to string, try func() error) {
@@ -119,25 +154,12 @@ func (b prober) date(ctx context.Context, servers []netip.AddrPort) time.Time {
 }
 
 func (b prober) dateOf(ctx context.Context, server netip.Addr) (time.Time, error) {
-	conn, err := b.dialer().DialContext(ctx, "tcp4", netip.AddrPortFrom(server, 80).String())
+	soon, cancel := context.WithTimeout(ctx, 2*b.patience) // to connect, and for the answer
+	defer cancel()
+	resp, _, err := fetch(soon, b.dialer(), http.MethodHead, "http://"+server.String()+"/", netip.AddrPortFrom(server, 80))
 	if err != nil {
 		return time.Time{}, err
 	}
-	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(b.patience))
-	req, err := http.NewRequestWithContext(ctx, http.MethodHead, "http://"+server.String()+"/", nil)
-	if err != nil {
-		return time.Time{}, err
-	}
-	req.Close = true
-	if err := req.Write(conn); err != nil {
-		return time.Time{}, err
-	}
-	resp, err := http.ReadResponse(bufio.NewReader(conn), req)
-	if err != nil {
-		return time.Time{}, err
-	}
-	resp.Body.Close()
 	return http.ParseTime(resp.Header.Get("Date"))
 }
 
@@ -152,9 +174,9 @@ type pings struct {
 }
 
 func (b prober) pinger(ctx context.Context) (*pings, error) {
-	bind := bound(b.device)
+	bound := bind.Control(b.device)
 	lc := net.ListenConfig{Control: func(network, address string, c syscall.RawConn) error {
-		if err := bind(network, address, c); err != nil {
+		if err := bound(network, address, c); err != nil {
 			return err
 		}
 		var err error
@@ -220,13 +242,13 @@ func (p *pings) await(to netip.Addr) error {
 	}
 }
 
-// precision is how exactly the longest packet is looked for, in bytes.
-const precision = 8
+// Precision is how exactly the longest packet is looked for, in bytes.
+const Precision = 8
 
 // largest finds the longest packet that comes back, up to mtu; refused says that a longer one was answered with an error.
 func (p *pings) largest(ctx context.Context, to netip.Addr, mtu int) (size int, refused bool) {
 	good, bad := smallest, mtu+1
-	for next := mtu; bad-good > precision && ctx.Err() == nil; next = (good + bad) / 2 {
+	for next := mtu; bad-good > Precision && ctx.Err() == nil; next = (good + bad) / 2 {
 		switch err := p.ping(to, next, 2); {
 		case err == nil:
 			good = next

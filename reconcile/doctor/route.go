@@ -1,0 +1,60 @@
+package doctor
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"mape-netplan/reconcile"
+)
+
+// route: does IPv4 go into the tunnel?
+func (d *consult) route() Finding {
+	if x, ok := d.difference(reconcile.Sysctl{Key: reconcile.ForwardKey}); ok && x.Before != "" {
+		return bad("net.ipv4.ip_forward is 0", "This machine does not forward IPv4 packets of the LAN: net.ipv4.ip_forward is 0.", d.last())
+	}
+	if link := d.rivals(); link != "" {
+		return d.rival(link, "has an IPv4 default route of metric 0 as well")
+	}
+	for _, p := range d.s.Internet {
+		if !p.Strays(d.c.Tunnel) {
+			continue
+		}
+		seen := fmt.Sprintf("packets to %s %s", p.To, p.Where(d.c.Tunnel))
+		if _, ok := d.difference(reconcile.Route{Link: d.c.Tunnel}); ok {
+			return bad(seen, fmt.Sprintf("This machine has no IPv4 default route into %s.", d.c.Tunnel), d.last())
+		}
+		advice := p.Advice()
+		return bad(seen, fmt.Sprintf("Something goes before the IPv4 default route into %s: %s.", d.c.Tunnel, seen), strings.ToUpper(advice[:1])+advice[1:]+".")
+	}
+	return good("IPv4 goes into %s", d.c.Tunnel)
+}
+
+// rivals is the link of a default route that is as good as the tunnel's, or that route itself where it leaves by none;
+// "" is that there is none.
+func (d *consult) rivals() string {
+	for _, l := range d.f.Links {
+		ours := l.Name == d.c.Tunnel || slices.Contains(d.f.Owned.Tunnels, l.Name)
+		if l.Default4 != nil && *l.Default4 == 0 && !ours {
+			return l.Name
+		}
+	}
+	return d.nowhere()
+}
+
+// nowhere is a default route that is as good as the tunnel's and leaves by no link, as in "ip route"; "" is none.
+func (d *consult) nowhere() string {
+	if d.f.Nowhere4 == "" {
+		return ""
+	}
+	return d.f.Nowhere4 + " default"
+}
+
+func (d *consult) rival(link, what string) Finding {
+	if link == d.nowhere() {
+		return bad("there is "+link+" of metric 0", fmt.Sprintf(`Another IPv4 default route is as good as the tunnel's and leads nowhere: "%s".`, link),
+			fmt.Sprintf(`Look at "ip -4 route": remove "%s" where it is configured, or give it a metric of 100 or more; then type "`+d.command()+`".`, link))
+	}
+	return bad(link+" "+what, fmt.Sprintf("Another IPv4 default route wins over the tunnel's: %s %s.", link, what),
+		fmt.Sprintf(`Look at "ip -4 route": remove the gateway of %s where it is configured (netplan; on Proxmox, gw= in ipconfig), or give its route a metric of 100 or more; then type "`+d.command()+`".`, link))
+}

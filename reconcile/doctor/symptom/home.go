@@ -1,0 +1,113 @@
+package symptom
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"mape-netplan/reconcile"
+	"mape-netplan/reconcile/bind"
+)
+
+// Home is what a home gateway at ntt.setup answers (the check that JPNE's CEs do before they start).
+type Home struct {
+	Address netip.Addr `json:"address,omitzero"`
+	Status  string     `json:"status,omitempty"` // ON: it is the CE itself
+	Skipped string     `json:"skipped,omitempty"`
+}
+
+// The check that JPNE's customer edges do before they start: a home gateway that answers ON is the line's customer edge
+// itself (ASUSWRT, v6plusd.c).
+const (
+	HomeName = "ntt.setup"
+	homePort = 8888
+	homePath = "/enabler.ipv4/check?callback=mape"
+	homeTime = time.Second
+)
+
+// home asks the home gateway, and nobody else: its name is resolved by the line's own resolvers, the address has to be
+// one that the WAN leads to, and the connection is bound to the WAN.
+func (e *examination) home(ctx context.Context) error {
+	e.s.Home = e.askHome(ctx)
+	return nil
+}
+
+func (e *examination) askHome(ctx context.Context) Home {
+	wan, ok := e.f.Link(WAN(e.c, e.f))
+	if !ok || e.o.Resolve == nil {
+		return Home{Skipped: "the WAN is not known"}
+	}
+	soon, cancel := context.WithTimeout(ctx, homeTime)
+	defer cancel()
+	all, err := e.o.Resolve(soon, e.h, wan, HomeName)
+	if err != nil {
+		return Home{Skipped: fmt.Sprintf("%s is not known on this line (%v)", HomeName, err)}
+	}
+	for _, a := range all {
+		if p := reconcile.PathTo(e.h, a); p.Error != "" || p.Link != wan.Name {
+			continue
+		}
+		status, err := ask(soon, wan.Name, a)
+		if err != nil {
+			return Home{Address: a, Skipped: fmt.Sprintf("%s does not say: %v", a, err)}
+		}
+		return Home{Address: a, Status: status}
+	}
+	return Home{Skipped: fmt.Sprintf("%s has no address that %s leads to", HomeName, wan.Name)}
+}
+
+// ask reads the status from an answer such as mape({"name":"…","version":"…","status":"ON"}).
+func ask(ctx context.Context, device string, to netip.Addr) (string, error) {
+	url := fmt.Sprintf("http://%s:%d%s", HomeName, homePort, homePath)
+	resp, body, err := fetch(ctx, bind.Dialer(device), http.MethodGet, url, netip.AddrPortFrom(to, homePort))
+	if err != nil {
+		return "", err
+	}
+	if resp.StatusCode != http.StatusOK {
+		return "", errors.New(resp.Status)
+	}
+	begin, end := bytes.IndexByte(body, '{'), bytes.LastIndexByte(body, '}')
+	if begin < 0 || end < begin {
+		return "", errors.New("its answer is not what a home gateway says")
+	}
+	var said struct {
+		Status string `json:"status"`
+	}
+	if err := json.Unmarshal(body[begin:end+1], &said); err != nil {
+		return "", fmt.Errorf("its answer: %w", err)
+	}
+	return strings.ToUpper(said.Status), nil
+}
+
+// LineResolver asks the resolvers that networkd has learned from the line.
+func LineResolver(ctx context.Context, h *reconcile.Host, wan reconcile.Link, name string) ([]netip.Addr, error) {
+	failed := errors.New("the line names no resolver")
+	for _, server := range h.Resolvers(wan) {
+		if a := server.Addr(); !a.IsLinkLocalUnicast() {
+			if routes, err := h.Net.RouteGet(a.AsSlice()); err != nil || len(routes) == 0 || routes[0].LinkIndex != wan.Index {
+				continue // It is another link's.
+			}
+		}
+		resolver := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return bind.Dialer(wan.Name).DialContext(ctx, network, server.String())
+		}}
+		all, err := resolver.LookupNetIP(ctx, "ip", name+".")
+		if err == nil {
+			for i := range all {
+				all[i] = all[i].Unmap()
+			}
+			return all, nil
+		}
+		if failed = err; ctx.Err() != nil {
+			break
+		}
+	}
+	return nil, failed
+}
