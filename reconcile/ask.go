@@ -12,14 +12,14 @@ import (
 // Asking lists what has networkd ask for the prefix that a section wants
 // delegated. It is part of what Compile lists, and is needed before that can
 // be: without the prefix there is no gateway to compile.
-func Asking(c *schema.Config, f Facts) ([]Resource, error) {
+func Asking(c *schema.Config, l Line, f Facts) ([]Resource, error) {
 	if c.WANPrefix != "pd" {
 		return nil, nil
 	}
-	wan, err := wan(c, f)
-	if err != nil {
-		return nil, err
+	if l.NoWAN != nil {
+		return nil, l.NoWAN
 	}
+	wan := l.WAN
 	p := Persist{Link: wan.Name, Ask: true}
 	// The file of an earlier run stays the same until the line is known.
 	if i := slices.IndexFunc(f.Owned.Addresses, func(a OwnedAddress) bool { return a.Link == wan.Name }); i >= 0 {
@@ -90,8 +90,8 @@ func (f Facts) cameBy(link string) bool {
 
 // Ask has networkd ask for the prefix that the section wants, if it does not
 // yet; Unask takes that back.
-func (r *Run) Ask(ctx context.Context, c *schema.Config, f Facts) error {
-	want, err := Asking(c, f)
+func (r *Run) Ask(ctx context.Context, c *schema.Config, l Line, f Facts) error {
+	want, err := Asking(c, l, f)
 	if errors.Is(err, ErrNotYet) {
 		return nil // On which link is not known yet.
 	}
@@ -105,7 +105,7 @@ func (r *Run) Ask(ctx context.Context, c *schema.Config, f Facts) error {
 	if len(changes) > 0 && len(f.Delegations) == 0 {
 		// networkd may have come to one since the machine was looked at. Then
 		// the next look decides how it is asked for.
-		if came, err := r.cameTo(c, f); came || err != nil {
+		if came, err := r.cameTo(l); came || err != nil {
 			return err
 		}
 	}
@@ -114,12 +114,11 @@ func (r *Run) Ask(ctx context.Context, c *schema.Config, f Facts) error {
 }
 
 // cameTo says whether the WAN has a delegation now.
-func (h *Host) cameTo(c *schema.Config, f Facts) (bool, error) {
-	link, err := wan(c, f)
-	if err != nil || h.Bus == nil {
-		return false, err
+func (h *Host) cameTo(l Line) (bool, error) {
+	if h.Bus == nil {
+		return false, nil
 	}
-	return h.isDelegated(link.Index)
+	return h.isDelegated(l.WAN.Index)
 }
 
 // Unask takes back what Ask did in this run.

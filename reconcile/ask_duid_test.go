@@ -53,7 +53,8 @@ func TestAskDUID(t *testing.T) {
 				f.Links[0].Default6 = f.Links[1].Default6
 			}
 			f.Delegations, f.Owned.Requests = test.delegations, test.requests
-			asking, err := Asking(sectionOf(t, "{wan: eth1, wan-prefix: pd, backend: networkd, lan: []}"), f)
+			c := sectionOf(t, "{wan: eth1, wan-prefix: pd, backend: networkd, lan: []}")
+			asking, err := Asking(c, seek(c, f), f)
 			if err != nil || len(asking) != 2 {
 				t.Fatalf("%q, %v", asking, err)
 			}
@@ -95,7 +96,8 @@ func TestAskAgain(t *testing.T) {
 			run, c := &Run{Host: g.h}, sectionOf(t, askingSection)
 			ask := func() {
 				t.Helper()
-				if err := run.Ask(t.Context(), c, g.gather(t)); err != nil {
+				f := g.gather(t)
+				if err := run.Ask(t.Context(), c, seek(c, f), f); err != nil {
 					t.Fatal(err)
 				}
 			}

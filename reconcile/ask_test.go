@@ -101,10 +101,10 @@ func TestAsk(t *testing.T) {
 					if f.IPForward == "" {
 						t.Error("what ip_forward was before is not known any more")
 					}
-					if _, err := Resolve(c, f); !errors.Is(err, ErrNotYet) || !strings.HasPrefix(err.Error(), "no prefix has been delegated to eth1 yet, and mape.wan-prefix is pd;") {
+					if _, err := resolve(c, f); !errors.Is(err, ErrNotYet) || !strings.HasPrefix(err.Error(), "no prefix has been delegated to eth1 yet, and mape.wan-prefix is pd;") {
 						t.Errorf("the error is %v", err)
 					}
-					if err := run.Ask(t.Context(), c, f); err != nil {
+					if err := run.Ask(t.Context(), c, seek(c, f), f); err != nil {
 						t.Fatal(err)
 					}
 				})
@@ -126,7 +126,7 @@ func TestAsk(t *testing.T) {
 			ask()
 			f := g.gather(t)
 			f.Delegations = []Delegation{delegated(lineA + "::/56")}
-			gateway, err := Resolve(c, f)
+			gateway, err := resolve(c, f)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -166,7 +166,8 @@ func TestAskKeepsDUID(t *testing.T) {
 	// At boot the prefix is not there yet.
 	g.run(t, "ip", "-6", "route", "del", "unreachable", lineA+"::/56")
 	d.reloads = 0
-	if err := (&Run{Host: g.h}).Ask(t.Context(), c, g.gather(t)); err != nil {
+	before := g.gather(t)
+	if err := (&Run{Host: g.h}).Ask(t.Context(), c, seek(c, before), before); err != nil {
 		t.Fatal(err)
 	}
 	data, _ := os.ReadFile(filepath.Join(g.dir, askingDropIn))
@@ -185,7 +186,7 @@ func TestAskLooksAgain(t *testing.T) {
 	}
 	d.reloads = 0
 	g.do(func() {
-		if err := (&Run{Host: g.h}).Ask(t.Context(), sectionOf(t, askingSection), before); err != nil {
+		if err := (&Run{Host: g.h}).Ask(t.Context(), sectionOf(t, askingSection), seek(sectionOf(t, askingSection), before), before); err != nil {
 			t.Fatal(err)
 		}
 	})
@@ -201,12 +202,12 @@ func TestAskRemembers(t *testing.T) {
 	f.Owned.Addresses = []OwnedAddress{{"eth1", netip.MustParsePrefix(ceA + "/128")}}
 	f.Owned.Requests = []Request{{File: askingDropIn}}
 	c := sectionOf(t, askingSection)
-	asking, err := Asking(c, f)
+	asking, err := Asking(c, seek(c, f), f)
 	if err != nil {
 		t.Fatal(err)
 	}
 	f.Delegations = []Delegation{delegated(lineA + "::/56")}
-	g, err := Resolve(c, f)
+	g, err := resolve(c, f)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -220,11 +221,11 @@ func TestAskRemembers(t *testing.T) {
 		t.Errorf("%d resources ask", len(asking))
 	}
 	// Whoever does not want one asks for none, and who does not know the WAN yet waits.
-	if asking, err := Asking(sectionOf(t, "{}"), f); err != nil || asking != nil {
+	if asking, err := Asking(sectionOf(t, "{}"), seek(sectionOf(t, "{}"), f), f); err != nil || asking != nil {
 		t.Errorf("%v, %v", asking, err)
 	}
 	f.Links[1].Default6 = nil
-	if _, err := Asking(c, f); !errors.Is(err, ErrNotYet) {
+	if _, err := Asking(c, seek(c, f), f); !errors.Is(err, ErrNotYet) {
 		t.Error(err)
 	}
 }

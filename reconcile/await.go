@@ -26,18 +26,23 @@ func (r *Run) Await(ctx context.Context, c *schema.Config, waiting func(error)) 
 	told := false
 	for {
 		facts, err := Gather(r.Host)
-		if err == nil && asksNow(c, facts) { // That takes seconds.
-			_, _, err = r.PutGuard(ctx, c)
-		}
-		if err == nil {
-			facts, err = r.inform(ctx, c, facts)
-		}
 		if err != nil {
 			return nil, facts, err
 		}
-		g, err := Resolve(c, facts)
+		line, missing := Find(c, facts)
+		if asksNow(c, line, facts) { // That takes seconds.
+			if _, _, err = r.PutGuard(ctx, c); err == nil {
+				facts, err = r.inform(ctx, c, line, facts)
+			}
+			if err != nil {
+				return nil, facts, err
+			}
+			line, missing = Find(c, facts)
+		}
+		aim := ResolveLine(c, facts, line, missing)
+		err = aim.Err
 		if !errors.Is(err, ErrNotYet) || errors.Is(err, ErrWithdrawn) || !r.Live() {
-			return g, facts, err
+			return aim.Gateway, facts, err
 		}
 		if _, _, err := r.PutGuard(ctx, c); err != nil {
 			return nil, facts, err
@@ -46,7 +51,7 @@ func (r *Run) Await(ctx context.Context, c *schema.Config, waiting func(error)) 
 			waiting(err)
 			told = true
 		}
-		if err := r.Ask(ctx, c, facts); err != nil {
+		if err := r.Ask(ctx, c, line, facts); err != nil {
 			return nil, facts, err
 		}
 		if ended := wait(ctx, 250*time.Millisecond); ended != nil {

@@ -22,7 +22,7 @@ func BenchmarkPlan(b *testing.B) {
 			}
 			gather += time.Since(start)
 			start = time.Now()
-			line, err := Resolve(sectionOf(b, lineSection), f)
+			line, err := resolve(sectionOf(b, lineSection), f)
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -16,14 +16,14 @@ func TestCache(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g, err := Resolve(sectionOf(t, "{provider: discover}"), facts)
+	g, err := resolve(sectionOf(t, "{provider: discover}"), facts)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if caches := cachesOf(Compile(g, facts)); len(caches) != 0 {
 		t.Errorf("%v", caches)
 	}
-	ocn, err := Resolve(sectionOf(t, `{provider: ocn, prefix: "2400:4050:5c71:af00::/56"}`), facts)
+	ocn, err := resolve(sectionOf(t, `{provider: ocn, prefix: "2400:4050:5c71:af00::/56"}`), facts)
 	if err != nil {
 		t.Fatal(err)
 	}

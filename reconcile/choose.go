@@ -2,38 +2,28 @@ package reconcile
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
 
+	"mape-netplan/reconcile/softwire"
 	"mape-netplan/schema"
 )
 
 // A Candidate is a prefix that may tell which line this is.
 type Candidate struct {
-	Prefix netip.Prefix // a delegation, or an address with its length
-	Origin Origin
-	Line   Line // what it comes to, where a rule covers it
+	Prefix   netip.Prefix // a delegation, or an address with its length
+	Origin   Origin
+	Softwire softwire.Softwire // what it comes to, where a rule covers it
 	// Reason is why it cannot be the one; "" is that it can, and the first of
 	// those is.
 	Reason string
 	// Err is that no rule covers it.
 	Err error
 
+	mapping   mapping
 	announced uint32
 	ours      bool // what it comes to is what the machine has from an earlier run
-}
-
-// Candidates lists the prefixes that the machine has from its line, the one
-// that is taken first, with why the others are not. The error says why the WAN
-// is not known.
-func Candidates(c *schema.Config, f Facts) ([]Candidate, error) {
-	wan, err := wan(c, f)
-	if err != nil {
-		return nil, err
-	}
-	return candidates(c, wan, f), nil
 }
 
 // candidates puts those that can be the line's before those that cannot, and
@@ -118,8 +108,8 @@ func part(delegated, addresses []Candidate) bool {
 	if d < 0 || a < 0 {
 		return false
 	}
-	whole := delegated[d].Line.Softwire.EndUserPrefix
-	return whole == addresses[a].Line.Softwire.EndUserPrefix && delegated[d].Prefix.Bits() > whole.Bits()
+	whole := delegated[d].Softwire.EndUserPrefix
+	return whole == addresses[a].Softwire.EndUserPrefix && delegated[d].Prefix.Bits() > whole.Bits()
 }
 
 // A making makes candidates of what the WAN has, one line for all addresses of
@@ -132,8 +122,8 @@ type making struct {
 }
 
 type made struct {
-	line Line
-	err  error
+	mapping mapping
+	err     error
 }
 
 func (m making) ofDelegation(d Delegation) Candidate {
@@ -168,7 +158,7 @@ func (m making) ofAddress(a Inet) Candidate {
 	default:
 		m.derive(&candidate, netip.PrefixFrom(ip, 64).Masked())
 	}
-	if candidate.Reason == "" && candidate.Line.Softwire.CE == ip {
+	if candidate.Reason == "" && candidate.Softwire.CE == ip {
 		candidate.Reason = "is the CE address itself, which may be an earlier line's"
 	}
 	return candidate
@@ -177,15 +167,15 @@ func (m making) ofAddress(a Inet) Candidate {
 func (m making) derive(candidate *Candidate, prefix netip.Prefix) {
 	all, known := m.known[prefix]
 	if !known {
-		all.line, all.err = derive(m.c, m.f, prefix)
+		all.mapping, all.err = derive(m.c, m.f, prefix)
 		m.known[prefix] = all
 	}
-	candidate.Line, candidate.Err = all.line, all.err
+	candidate.mapping, candidate.Softwire, candidate.Err = all.mapping, all.mapping.softwire, all.err
 	if all.err != nil {
 		candidate.Reason = all.err.Error()
 		return
 	}
-	candidate.ours = m.f.Owned.has(m.wan.Name, all.line.Softwire.CE)
+	candidate.ours = m.f.Owned.has(m.wan.Name, all.mapping.softwire.CE)
 }
 
 // unfit says why an address does not tell the prefix of the line.
@@ -211,18 +201,6 @@ func (i Inet) ofLine() bool { return i.unfit() == "" }
 
 // global says whether IANA has given an address to the internet (2000::/3).
 func global(ip netip.Addr) bool { return netip.MustParsePrefix("2000::/3").Contains(ip) }
-
-// noWAN says what would tell the WAN of a machine, or of an image, for which no
-// router will ever announce itself.
-func noWAN(c *schema.Config, f Facts) error {
-	switch {
-	case f.Live:
-		return fmt.Errorf("no interface has an IPv6 default route, so the WAN is not known; wait for a router advertisement, or set mape.wan to one of: %s", f.names())
-	case c.Softwire != nil || c.Prefix.IsValid():
-		return errors.New("an image has no WAN to look at; set mape.wan")
-	}
-	return errors.New("an image has no WAN to look at; set mape.wan, and mape.prefix unless the image's files have an address of the line")
-}
 
 // missing says what a machine lacks that has no candidate to take.
 func missing(c *schema.Config, wan Link, f Facts, all []Candidate) error {

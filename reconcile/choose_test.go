@@ -125,30 +125,27 @@ func TestCandidates(t *testing.T) {
 				f.Owned.Asking = []string{"eth1"}
 			}
 			section := sectionOf(t, cmp.Or(test.section, "{}"))
-			all, err := Candidates(section, f)
-			if err != nil {
-				t.Fatal(err)
-			}
+			line, err := Find(section, f)
+			all := line.Candidates
 			var got []string
 			for _, c := range all {
 				says := c.Reason
 				if says == "" {
-					says = c.Line.Softwire.CE.String()
+					says = c.Softwire.CE.String()
 				}
 				got = append(got, fmt.Sprint(c.Prefix, " ", says))
 			}
 			if !slices.EqualFunc(got, test.want, strings.HasPrefix) {
 				t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(test.want, "\n"))
 			}
-			line, err := Derive(section, f)
 			if all[0].Reason != "" {
 				if !errors.Is(err, ErrNotYet) || test.err != "" && err.Error() != test.err {
 					t.Errorf("the error is %v", err)
 				}
 				return
 			}
-			if err != nil || line.Softwire.CE != all[0].Line.Softwire.CE {
-				t.Errorf("Derive takes %v, %v", line.Softwire.CE, err)
+			if err != nil || line.Softwire.CE != all[0].Softwire.CE {
+				t.Errorf("Find takes %v, %v", line.Softwire.CE, err)
 			}
 			if warnings := strings.Join(line.Softwire.WarningTexts(), "\n"); !strings.HasPrefix(warnings, test.warning) || (warnings == "") != (test.warning == "") {
 				t.Errorf("warns %q, want %q", warnings, test.warning)
@@ -170,7 +167,7 @@ func TestCandidatesOrder(t *testing.T) {
 		var ces []string
 		for range 5 {
 			r.Shuffle(len(some), func(i, j int) { some[i], some[j] = some[j], some[i] })
-			line, err := Derive(sectionOf(t, "{}"), lines(some...))
+			line, err := Find(sectionOf(t, "{}"), lines(some...))
 			if err != nil && !errors.Is(err, ErrNotYet) {
 				t.Fatal(err)
 			}
@@ -193,8 +190,8 @@ func TestTunnelIsNoLine(t *testing.T) {
 	f := lines(advertised(lineA+"::5/64", 1))
 	f.Links = append(f.Links, Link{Name: "mape0", Kind: "ip6tnl", MTU: 1460, Default6: new(int), Addresses: []Inet{advertised(lineB+"::5/64", 2)}})
 	*f.Links[1].Default6 = 1024
-	if g := mustResolve(t, "{}", f); g.WAN != "eth1" || g.Softwire.CE.String() != ceA {
-		t.Errorf("the WAN is %s, the CE %s", g.WAN, g.Softwire.CE)
+	if g := mustResolve(t, "{}", f); g.WAN.Name != "eth1" || g.Softwire.CE.String() != ceA {
+		t.Errorf("the WAN is %s, the CE %s", g.WAN.Name, g.Softwire.CE)
 	}
 }
 
@@ -216,7 +213,7 @@ func TestPrefixOfAnotherLine(t *testing.T) {
 	} {
 		f := lines(test.addresses...)
 		f.Delegations = test.delegations
-		g, err := Resolve(c, f)
+		g, err := resolve(c, f)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -224,7 +221,7 @@ func TestPrefixOfAnotherLine(t *testing.T) {
 		if slices.Contains(g.Warnings, want) != test.warns {
 			t.Errorf("%v, %v: warns %q", test.addresses, test.delegations, g.Warnings)
 		}
-		if got := Elsewhere(c, f); got != test.elsewhere {
+		if got := seek(c, f).Elsewhere(c, f); got != test.elsewhere {
 			t.Errorf("%v, %v: elsewhere is %v", test.addresses, test.delegations, got)
 		}
 	}

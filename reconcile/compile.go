@@ -64,7 +64,7 @@ func obsolete(g *Gateway, f Facts) []Resource {
 		}
 	}
 	for _, a := range f.Owned.Addresses {
-		if g == nil || a.Link != g.WAN || a.Prefix.Addr() != g.Softwire.CE {
+		if g == nil || a.Link != g.WAN.Name || a.Prefix.Addr() != g.Softwire.CE {
 			all = append(all, Address{Link: a.Link, Prefix: a.Prefix})
 		}
 	}
@@ -172,7 +172,7 @@ func live(g *Gateway, f Facts, o Order) []Resource {
 	}
 	ce, br := g.Softwire.CE, g.Softwire.BR
 	all = append(all,
-		Address{Link: g.WAN, Prefix: netip.PrefixFrom(ce, 128), Foreign: g.Foreign, Present: true},
+		Address{Link: g.WAN.Name, Prefix: netip.PrefixFrom(ce, 128), Foreign: g.Foreign, Present: true},
 		Tunnel{Link: g.Tunnel, Local: ce, Remote: br, HopLimit: hopLimit, EncapLimit: -1, MTU: g.MTU, Up: true},
 	)
 	if f.Networkd && !o.Quiet {

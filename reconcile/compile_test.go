@@ -147,7 +147,7 @@ func TestCompileProperties(t *testing.T) {
 		r := rand.New(rand.NewPCG(seed, 0))
 		f := randomFacts(r)
 		section := sections[r.IntN(len(sections))]
-		g, err := Resolve(sectionOf(t, section), f)
+		g, err := resolve(sectionOf(t, section), f)
 		if err != nil {
 			t.Fatalf("seed %d: %v", seed, err)
 		}

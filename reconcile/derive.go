@@ -22,58 +22,22 @@ func (notYet) Is(target error) bool { return target == ErrNotYet }
 
 func (n notYet) Unwrap() error { return n.error }
 
-// A Line is what a section means on a line: its softwire, and the provider
-// whose built-in rule made it, if one did, or "discover" with what the line's
-// server calls the service.
-type Line struct {
-	Provider string
-	Service  string
-	Softwire softwire.Softwire
-}
-
-// Derive computes the softwire of a section. Only a prefix that the section
-// does not give is looked up in the facts.
-func Derive(c *schema.Config, f Facts) (Line, error) {
-	if c.Softwire != nil {
-		return given(c)
-	}
-	if c.Prefix.IsValid() {
-		line, err := derive(c, f, c.Prefix)
-		if errors.Is(err, ErrNotYet) || errors.Is(err, ErrWithdrawn) {
-			return Line{}, err // The prefix is not to blame.
-		}
-		if err != nil {
-			return Line{}, problem(c, "prefix", err)
-		}
-		return line, nil
-	}
-	wan, err := wan(c, f)
-	if err != nil {
-		return Line{}, err
-	}
-	all := candidates(c, wan, f)
-	if len(all) > 0 && all[0].Reason == "" {
-		return all[0].Line, nil
-	}
-	return Line{}, notYet{missing(c, wan, f, all)}
-}
-
-func given(c *schema.Config) (Line, error) {
+func given(c *schema.Config) (mapping, error) {
 	s := c.Softwire
 	sw, err := softwire.Given(s.CE, s.BR, s.IPv4, uint16(s.PSID), s.PSIDLen, s.PSIDOffset)
 	if err == nil && c.Prefix.IsValid() {
 		err = sw.CheckPrefix(c.Prefix)
 	}
 	if err != nil {
-		return Line{}, problem(c, "softwire", err)
+		return mapping{}, problem(c, "softwire", err)
 	}
-	return Line{Softwire: sw}, nil
+	return mapping{softwire: sw}, nil
 }
 
-func derive(c *schema.Config, f Facts, prefix netip.Prefix) (Line, error) {
+func derive(c *schema.Config, f Facts, prefix netip.Prefix) (mapping, error) {
 	if len(c.Rules) > 0 {
 		sw, err := softwire.Compute(rules(c), prefix, interfaceID(c, softwire.RFC7597))
-		return Line{Softwire: sw}, err
+		return mapping{softwire: sw}, err
 	}
 	if c.Provider == discover {
 		return discovered(c, f, prefix)
@@ -87,10 +51,10 @@ func derive(c *schema.Config, f Facts, prefix netip.Prefix) (Line, error) {
 		return line, asked
 	}
 	if err != nil {
-		return Line{}, err
+		return mapping{}, err
 	}
 	sw, err := softwire.Compute([]softwire.Rule{rule.Rule}, prefix, interfaceID(c, rule.InterfaceID))
-	return Line{Provider: rule.Provider, Softwire: sw}, err
+	return mapping{provider: rule.Provider, softwire: sw}, err
 }
 
 func rules(c *schema.Config) []softwire.Rule {
@@ -152,14 +116,16 @@ func Check(c *schema.Config) error {
 		return nil // Which softwire is meant is not known.
 	}
 	if c.Softwire != nil || c.Prefix.IsValid() {
-		line, err := Derive(c, Facts{})
+		line, err := Find(c, Facts{})
 		if errors.Is(err, ErrNotYet) { // Its rules are the line's to say.
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		return checkForwards(c, line.Softwire)
+		if _, off := SplitForwards(c, line.Softwire); len(off) > 0 {
+			return off
+		}
 	}
 	return nil
 }

@@ -18,11 +18,8 @@ import (
 // it says and returns it. It takes up to half a minute. That the line does not
 // answer is no error but in what is returned; an error is one of this machine,
 // or that ctx ended.
-func (h *Host) Discover(ctx context.Context, c *schema.Config, f Facts) (*Discovery, error) {
-	wan, err := wan(c, f)
-	if err != nil {
-		return nil, err
-	}
+func (h *Host) Discover(ctx context.Context, c *schema.Config, l Line, f Facts) (*Discovery, error) {
+	wan := l.WAN
 	now := time.Now()
 	client := h.client(wan)
 	if len(client.Servers) == 0 {
@@ -62,19 +59,19 @@ func (d *Discovery) unasked(c *schema.Config, f Facts, wan Link, now time.Time) 
 }
 
 // asksNow says whether the line is to be asked at once.
-func asksNow(c *schema.Config, f Facts) bool {
+func asksNow(c *schema.Config, l Line, f Facts) bool {
 	now := time.Now()
-	next := NextDiscovery(c, f, now)
+	next := NextDiscovery(c, l, f, now)
 	return !next.IsZero() && !next.After(now)
 }
 
 // inform asks the line where that is due, and returns the facts with what it
 // says.
-func (h *Host) inform(ctx context.Context, c *schema.Config, f Facts) (Facts, error) {
-	if !asksNow(c, f) {
+func (h *Host) inform(ctx context.Context, c *schema.Config, l Line, f Facts) (Facts, error) {
+	if !asksNow(c, l, f) {
 		return f, nil
 	}
-	d, err := h.Discover(ctx, c, f)
+	d, err := h.Discover(ctx, c, l, f)
 	if err == nil {
 		f.Discovered = d
 	}

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"mape-netplan/reconcile/provider"
 	"mape-netplan/reconcile/provider/hb46pp"
 	"mape-netplan/reconcile/softwire"
 	"mape-netplan/schema"
@@ -81,48 +80,37 @@ func (d *Discovery) after(answer hb46pp.Answer, failure *hb46pp.Failure, now tim
 }
 
 // discovered computes the softwire from what the line said.
-func discovered(c *schema.Config, f Facts, prefix netip.Prefix) (Line, error) {
+func discovered(c *schema.Config, f Facts, prefix netip.Prefix) (mapping, error) {
 	d := f.Discovered
 	switch {
 	case d == nil:
-		return Line{}, notYet{errors.New("the line has not been asked for its rules yet (HB46PP): apply, install or watch asks it")}
+		return mapping{}, notYet{errors.New("the line has not been asked for its rules yet (HB46PP): apply, install or watch asks it")}
 	case d.Withdrawn && (c.Provider == discover || d.Lost):
-		return Line{}, withdrawn{errors.New(d.Problem)}
+		return mapping{}, withdrawn{errors.New(d.Problem)}
 	case d.offers():
 		return discoveredLine(c, d, prefix)
 	case d.Problem == "" && d.Unstored:
-		return Line{}, notYet{errors.New("the provider forbids keeping its rules (Cache-Control: no-store): only apply and watch, which ask, know them")}
+		return mapping{}, notYet{errors.New("the provider forbids keeping its rules (Cache-Control: no-store): only apply and watch, which ask, know them")}
 	}
-	return Line{}, notYet{errors.New(d.Problem)}
+	return mapping{}, notYet{errors.New(d.Problem)}
 }
 
-func discoveredLine(c *schema.Config, d *Discovery, prefix netip.Prefix) (Line, error) {
+func discoveredLine(c *schema.Config, d *Discovery, prefix netip.Prefix) (mapping, error) {
 	m := d.Reply.MAPE
 	sw, err := softwire.Compute(m.Softwire(), prefix, interfaceID(c, m.InterfaceID()))
 	if err != nil {
-		return Line{}, fmt.Errorf("of the rules that %s gave: %w", d.Reply.Name(), err)
+		return mapping{}, fmt.Errorf("of the rules that %s gave: %w", d.Reply.Name(), err)
 	}
 	if m.Mesh {
 		sw.Warnings = append(sw.Warnings, softwire.NewWarning(softwire.Mesh, d.Reply.Name()+" has its customers send to each other directly (mesh), which is not supported: what comes from them that way is dropped"))
 	}
-	return Line{Provider: discover, Service: d.Reply.Name(), Softwire: sw}, nil
+	return mapping{discover, d.Reply.Name(), sw}, nil
 }
 
 // undiscovered is the error of a line that no built-in rule is for, with what
 // asking it came to.
 func undiscovered(err, asked error) error {
 	return fmt.Errorf("%w; and the line, asked for its rules (HB46PP): %w", err, asked)
-}
-
-// leftToLine says whether a section leaves its rules to the line: with discover it
-// does, with auto when no built-in rule is for what the WAN has.
-func leftToLine(c *schema.Config, f Facts) bool {
-	if c.Provider != provider.Auto || c.Prefix.IsValid() {
-		return c.Provider == discover
-	}
-	f.Discovered = nil
-	_, err := Derive(c, f)
-	return err != nil
 }
 
 // A line that changes all the time is not asked more often than this.
@@ -132,12 +120,11 @@ const discoveryPause = 10 * time.Second
 // never; one that is not after now is at once. The line is asked when what it
 // said has run out, and when the WAN has other addresses (v6mig-prov 1.1,
 // section 3.6): not before it has one.
-func NextDiscovery(c *schema.Config, f Facts, now time.Time) time.Time {
-	wan, err := wan(c, f)
-	if err != nil || !f.Live || !leftToLine(c, f) {
+func NextDiscovery(c *schema.Config, l Line, f Facts, now time.Time) time.Time {
+	if l.NoWAN != nil || !f.Live || !l.Asks {
 		return time.Time{}
 	}
-	prefixes, d := linePrefixes(wan, f), f.Discovered
+	prefixes, d := linePrefixes(l.WAN, f), f.Discovered
 	switch {
 	case len(prefixes) == 0:
 		return time.Time{}
@@ -180,8 +167,8 @@ func linePrefixes(wan Link, f Facts) []netip.Prefix {
 
 // Overdue says that what a plan is made of may have changed: only apply and
 // watch ask the line. None is that it holds.
-func Overdue(c *schema.Config, f Facts, now time.Time) []string {
-	if next := NextDiscovery(c, f, now); f.Discovered == nil || next.IsZero() || next.After(now) {
+func Overdue(c *schema.Config, l Line, f Facts, now time.Time) []string {
+	if next := NextDiscovery(c, l, f, now); f.Discovered == nil || next.IsZero() || next.After(now) {
 		return nil
 	}
 	return []string{fmt.Sprintf("the rules are those that the line gave at %s, and it is to be asked for them again (HB46PP), which only apply and watch do",

@@ -138,7 +138,7 @@ func TestDiscovered(t *testing.T) {
 	} {
 		f := onLineFacts(test.address)
 		f.Discovered = test.d
-		line, err := Derive(sectionOf(t, test.section), f)
+		line, err := Find(sectionOf(t, test.section), f)
 		got := line.Provider + " " + line.Service + " " + line.Softwire.CE.String()
 		if err != nil {
 			got = err.Error()
@@ -156,7 +156,7 @@ func TestDiscovered(t *testing.T) {
 func TestDiscoveredMesh(t *testing.T) {
 	f := onLineFacts("2400:db8:12:3400::1/64")
 	f.Discovered = &Discovery{Reply: replyOf(t, strings.Replace(offer, `"br"`, `"mesh": true, "br"`, 1))}
-	line, err := Derive(sectionOf(t, "{provider: discover}"), f)
+	line, err := Find(sectionOf(t, "{provider: discover}"), f)
 	want := []softwire.Warning{softwire.NewWarning(softwire.Mesh, "S (E) has its customers send to each other directly (mesh), which is not supported: what comes from them that way is dropped")}
 	if err != nil || !reflect.DeepEqual(line.Softwire.Warnings, want) {
 		t.Errorf("%q, %v", line.Softwire.Warnings, err)
@@ -199,22 +199,22 @@ func TestNextDiscovery(t *testing.T) {
 	} {
 		f := onLineFacts(test.address)
 		f.Discovered = test.d
-		if got := NextDiscovery(sectionOf(t, test.section), f, evening); !got.Equal(test.want) {
+		if got := NextDiscovery(sectionOf(t, test.section), seek(sectionOf(t, test.section), f), f, evening); !got.Equal(test.want) {
 			t.Errorf("%s: %v, want %v", test.name, got, test.want)
 		}
 		f.Live = false
-		if got := NextDiscovery(sectionOf(t, test.section), f, evening); !got.IsZero() {
+		if got := NextDiscovery(sectionOf(t, test.section), seek(sectionOf(t, test.section), f), f, evening); !got.IsZero() {
 			t.Errorf("%s, without a kernel: %v", test.name, got)
 		}
 	}
 	f := onLineFacts(address)
 	f.Discovered = asked
 	c := sectionOf(t, "{provider: discover}")
-	if got := Overdue(c, f, evening); got != nil {
+	if got := Overdue(c, seek(c, f), f, evening); got != nil {
 		t.Error(got)
 	}
 	want := []string{"the rules are those that the line gave at 2026-11-24 21:00:00, and it is to be asked for them again (HB46PP), which only apply and watch do"}
-	if got := Overdue(c, f, later); !reflect.DeepEqual(got, want) {
+	if got := Overdue(c, seek(c, f), f, later); !reflect.DeepEqual(got, want) {
 		t.Error(got)
 	}
 }
@@ -232,11 +232,11 @@ func TestDiscoveryJSON(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := sectionOf(t, "{provider: discover}")
-	want, err := Derive(c, f)
+	want, err := Find(c, f)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := Derive(c, again); err != nil || !reflect.DeepEqual(got, want) {
+	if got, err := Find(c, again); err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v, %v", got, err)
 	}
 	// What somebody wrote into it is checked as the line's own answer is.

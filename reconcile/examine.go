@@ -3,12 +3,7 @@ package reconcile
 import (
 	"cmp"
 	"slices"
-
-	"mape-netplan/schema"
 )
-
-// WAN is the interface towards the provider, as Resolve finds it.
-func WAN(c *schema.Config, f Facts) (Link, error) { return wan(c, f) }
 
 // TableName is what the nftables table that the program owns is called among the resources.
 const TableName = "table ip " + tableName

@@ -24,19 +24,15 @@ func ExampleFacts() Facts {
 	}
 }
 
-// Elsewhere says whether a section is for a line that the machine is not on:
+// Elsewhere reports whether a section is for a line that the machine is not on:
 // it names the line but no interface, nothing here has an address of that
 // line or a delegation, and no run has made anything of it.
-func Elsewhere(c *schema.Config, f Facts) bool {
+func (l Line) Elsewhere(c *schema.Config, f Facts) bool {
 	if c.WAN != "" || len(c.LAN) > 0 || len(f.Owned.Files) > 0 || c.Softwire == nil && !c.Prefix.IsValid() {
 		return false
 	}
-	line, err := Derive(c, f)
-	if err != nil {
-		return false
-	}
-	ce := line.Softwire.CE
-	return !f.delegatedFrom(ce) && !slices.ContainsFunc(f.Links, func(l Link) bool { return onLine(l, ce) })
+	ce := l.Softwire.CE
+	return ce.IsValid() && !f.delegatedFrom(ce) && !slices.ContainsFunc(f.Links, func(link Link) bool { return onLine(link, ce) })
 }
 
 // homeOf is the part of the line that one home has. Every rule known makes a

@@ -39,7 +39,7 @@ func checkJSON(t *testing.T, f Facts) {
 	}
 	section := sectionOf(t, "{prefix: '2400:4050:5c71:af00::/56', wan: eth1, wan-prefix: pd}")
 	compiled := func(f Facts) string {
-		g, err := Resolve(section, f)
+		g, err := resolve(section, f)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -100,7 +100,7 @@ func TestDefinitionOfSeveral(t *testing.T) {
 -- etc/netplan/a.yaml --
 network: {ethernets: {all: {match: {name: "enp?s0"}}}}
 `, linksOf(t, kernel))
-	_, err := Resolve(sectionOf(t, "{wan: enp2s0, lan: [], prefix: '2400:4050:5c71:af00::/56'}"), f)
+	_, err := resolve(sectionOf(t, "{wan: enp2s0, lan: [], prefix: '2400:4050:5c71:af00::/56'}"), f)
 	want := "netplan's definition all configures enp1s0, enp2s0 together, and what enp2s0 needs must not reach the others; give enp2s0 a definition of its own"
 	if err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
@@ -161,7 +161,7 @@ func inet(p string) Inet { return Inet{Prefix: netip.MustParsePrefix(p)} }
 func TestResolve(t *testing.T) {
 	slaac := inet("2400:4050:5c71:af00:be24:11ff:fe00:2/64")
 	g := mustResolve(t, "{}", lines(slaac))
-	if g.WAN != "eth1" || !slices.Equal(g.LAN, []string{"eth0"}) || g.MTU != 1460 || !g.Netplan || g.Provider != "ocn" || len(g.Warnings) > 0 {
+	if g.WAN.Name != "eth1" || !slices.Equal(g.LAN, []string{"eth0"}) || g.MTU != 1460 || !g.Netplan || g.Provider != "ocn" || len(g.Warnings) > 0 {
 		t.Errorf("%+v", g)
 	}
 	if ce := "2400:4050:5c71:af00:99:f171:c600:2f00"; g.Softwire.CE.String() != ce {
@@ -169,7 +169,7 @@ func TestResolve(t *testing.T) {
 	}
 	// An empty list is none, and the names of the section come before what is found.
 	g = mustResolve(t, "{lan: [], wan: eth0, mtu: 1400, prefix: '2400:4050:5c71:af00::/56', backend: networkd}", lines())
-	if g.WAN != "eth0" || len(g.LAN) != 0 || g.MTU != 1400 || g.Netplan {
+	if g.WAN.Name != "eth0" || len(g.LAN) != 0 || g.MTU != 1400 || g.Netplan {
 		t.Errorf("%+v", g)
 	}
 }
@@ -187,7 +187,7 @@ func TestPrefixOfLine(t *testing.T) {
 		if g := mustResolve(t, "{}", lines(wrong, line)); g.Provider != "ocn" {
 			t.Errorf("%s: took the prefix of %s", name, wrong.Prefix)
 		}
-		if _, err := Resolve(sectionOf(t, "{}"), lines(wrong)); !errors.Is(err, ErrNotYet) {
+		if _, err := resolve(sectionOf(t, "{}"), lines(wrong)); !errors.Is(err, ErrNotYet) {
 			t.Errorf("%s alone: %v", name, err)
 		}
 	}
@@ -214,7 +214,7 @@ func TestNotYet(t *testing.T) {
 		{"no such LAN, alone", "{lan: eth9, prefix: '2400:4050:5c71:af00::/56'}", lines(), false, "mape.lan: there is no interface eth9; there are: "},
 		{"not covered", "{provider: v6plus}", lines(inet("2400:4050:5c71:af00::5/64")), true, "eth1 has 2400:4050:5c71:af00::5/64: "},
 	} {
-		_, err := Resolve(sectionOf(t, test.section), test.facts)
+		_, err := resolve(sectionOf(t, test.section), test.facts)
 		if err == nil || !strings.Contains(err.Error(), test.want) || errors.Is(err, ErrNotYet) != test.passes {
 			t.Errorf("%s: got %v\nwant %s", test.name, err, test.want)
 		}

@@ -83,10 +83,25 @@ func sectionOf(t testing.TB, text string) *schema.Config {
 	return c
 }
 
+// seek is the line as far as it could be found.
+func seek(c *schema.Config, f Facts) Line {
+	l, _ := Find(c, f)
+	return l
+}
+
+// resolve fits a section to facts; nil where the line is only held.
+func resolve(c *schema.Config, f Facts) (*Gateway, error) {
+	aim := Resolve(c, f)
+	if aim.Err != nil {
+		return nil, aim.Err
+	}
+	return aim.Gateway, nil
+}
+
 // mustResolve fits a section to facts.
 func mustResolve(t testing.TB, section string, f Facts) *Gateway {
 	t.Helper()
-	g, err := Resolve(sectionOf(t, section), f)
+	g, err := resolve(sectionOf(t, section), f)
 	if err != nil {
 		t.Fatal(err)
 	}

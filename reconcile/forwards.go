@@ -11,9 +11,9 @@ import (
 	"mape-netplan/schema"
 )
 
-// checkForwards says of every forwarded port that is not of the set which are near it, and of the targets what the
-// softwire alone rules out. The error is of type schema.Problems.
-func checkForwards(c *schema.Config, sw softwire.Softwire) error {
+// SplitForwards parts the forwards that work with a softwire from those that do not, and says why: which ports of the
+// set are near one that is outside, and which targets the softwire alone rules out.
+func SplitForwards(c *schema.Config, sw softwire.Softwire) (on []schema.Forward, off schema.Problems) {
 	taken := map[uint16]schema.PortRange{}
 	for _, f := range c.Forwards {
 		for _, r := range f.Ports {
@@ -22,11 +22,12 @@ func checkForwards(c *schema.Config, sw softwire.Softwire) error {
 			}
 		}
 	}
-	all := checkOwnAddress(c, sw)
 	for i, f := range c.Forwards {
 		if !c.Sound(fmt.Sprintf("forwards[%d]", i)) {
 			continue
 		}
+		before := len(off)
+		off = append(off, checkOwnAddress(c, i, sw)...)
 		for j, r := range f.Ports {
 			outside, ok := firstOutside(sw, r)
 			if !ok {
@@ -40,16 +41,16 @@ func checkForwards(c *schema.Config, sw softwire.Softwire) error {
 			if len(f.Ports) > 1 {
 				path += fmt.Sprintf("[%d]", j)
 			}
-			all = append(all, c.Problem(path, "%s; the nearest free ones: %s", is, nearest(sw, outside, func(p uint16) bool {
+			off = append(off, c.Problem(path, "%s; the nearest free ones: %s", is, nearest(sw, outside, func(p uint16) bool {
 				by, ok := taken[p]
 				return ok && by != r
 			})))
 		}
+		if len(off) == before {
+			on = append(on, f)
+		}
 	}
-	if len(all) > 0 {
-		return all
-	}
-	return nil
+	return on, off
 }
 
 func firstOutside(sw softwire.Softwire, r schema.PortRange) (uint16, bool) {

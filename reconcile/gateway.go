@@ -13,15 +13,13 @@ import (
 // left to be found out.
 type Gateway struct {
 	Line
-	WAN     string
-	LAN     []string
 	Tunnel  string
 	MTU     int // of the tunnel, bytes
 	Netplan bool
 	Ask     bool // DHCPv6 for a prefix, on the WAN
-	// Forwards, Inbound and Conntrack are the section's, every forwarded port
-	// in the set.
+	// Forwards are those of the section whose ports are all in the set; Off is why the others are switched off.
 	Forwards  []schema.Forward
+	Off       schema.Problems
 	Inbound   string
 	Conntrack schema.Conntrack
 	// pool is what the NAT draws from.
@@ -46,49 +44,60 @@ type Persist struct {
 	File       string
 }
 
-// Resolve fits a section to a machine. An error of type schema.Problems is
-// about the section; one that is ErrNotYet may pass.
-func Resolve(c *schema.Config, f Facts) (*Gateway, error) {
-	if err := checkRenderer(c, f); err != nil {
-		return nil, err
-	}
-	line, err := Derive(c, f)
-	if err != nil {
-		return nil, err
-	}
-	if err := checkForwards(c, line.Softwire); err != nil {
-		return nil, err
-	}
+// Fit fits a line to the machine that it was found on. An error of type schema.Problems is about the section.
+func Fit(c *schema.Config, l Line, f Facts) (*Gateway, error) {
 	if err := checkTargets(c, f); err != nil {
 		return nil, err
 	}
-	wan, err := wan(c, f)
+	if l.NoWAN != nil {
+		return nil, l.NoWAN
+	}
+	if l.NoLAN != nil {
+		return nil, l.NoLAN
+	}
+	g, err := gatewayOn(c, l, TunnelMTU(c, l.WAN))
 	if err != nil {
 		return nil, err
 	}
-	lan, err := lan(c, f, wan.Name)
-	if err != nil {
-		return nil, err
-	}
-	g := &Gateway{
-		Line: line, WAN: wan.Name, LAN: lan, Tunnel: c.Tunnel, MTU: TunnelMTU(c, wan),
-		Forwards: c.Forwards, Inbound: c.Inbound, Conntrack: c.Conntrack,
-		Netplan: usesNetplan(c, f), Ask: c.WANPrefix == "pd",
-		Warnings: line.Softwire.WarningTexts(),
-	}
-	g.pool = g.nat().pool()
+	g.Netplan, g.Ask = usesNetplan(c, f), c.WANPrefix == "pd"
 	if err := g.conflict(f); err != nil {
 		return nil, err
 	}
-	g.Foreign = foreign(wan, f, line.Softwire.CE)
+	g.Foreign = foreign(l.WAN, f, l.Softwire.CE)
 	if err := g.persist(f); err != nil {
 		return nil, err
 	}
-	g.warn(c, wan, f)
+	g.warn(c, f)
 	for _, o := range g.Obstacles(f) {
 		g.Warnings = append(g.Warnings, o.String())
 	}
 	return g, nil
+}
+
+// gatewayOn is the gateway of a line as far as the machine does not matter. A forward whose port the line does not have
+// is off and all else works: the line may have got another set since the forward was written. Where the section itself
+// says which line it is, it contradicts itself, and that is an error.
+func gatewayOn(c *schema.Config, l Line, mtu int) (*Gateway, error) {
+	on, off := SplitForwards(c, l.Softwire)
+	if len(off) > 0 && (c.Softwire != nil || c.Prefix.IsValid()) {
+		return nil, off
+	}
+	g := &Gateway{
+		Line: l, Tunnel: c.Tunnel, MTU: mtu,
+		Forwards: on, Off: off, Inbound: c.Inbound, Conntrack: c.Conntrack,
+		Warnings: l.Softwire.WarningTexts(),
+	}
+	g.pool = g.nat().pool()
+	g.Warnings = append(g.Warnings, OffTexts(off)...)
+	return g, nil
+}
+
+// OffTexts are what is said of forwards that are off, one line each.
+func OffTexts(off schema.Problems) (all []string) {
+	for _, p := range off {
+		all = append(all, fmt.Sprintf("%s: %s; this forward is off until the section is changed", p.Path, p.Message))
+	}
+	return all
 }
 
 // nat is what the NAT of the gateway is made of.
@@ -101,74 +110,6 @@ func (g *Gateway) nat() config {
 
 func usesNetplan(c *schema.Config, f Facts) bool {
 	return c.Backend == "netplan" || c.Backend == "auto" && f.Netplan
-}
-
-// WAN returns the interface towards the provider.
-func wan(c *schema.Config, f Facts) (Link, error) {
-	if c.WAN != "" {
-		return named(c, f, "wan", c.WAN)
-	}
-	var best []Link
-	for _, l := range f.Links {
-		if l.Default6 == nil || l.Name == c.Tunnel || l.Loopback {
-			continue
-		}
-		if len(best) > 0 && *l.Default6 < *best[0].Default6 {
-			best = nil
-		}
-		if len(best) == 0 || *l.Default6 == *best[0].Default6 {
-			best = append(best, l)
-		}
-	}
-	if len(best) > 1 {
-		return Link{}, fmt.Errorf("%s and %s both have an IPv6 default route of metric %d; say which is the WAN with mape.wan", best[0].Name, best[1].Name, *best[0].Default6)
-	}
-	if len(best) == 1 {
-		return best[0], nil
-	}
-	return Link{}, notYet{noWAN(c, f)}
-}
-
-// named finds an interface that the section names. Without a kernel a name
-// that no netplan file defines may still be right.
-func named(c *schema.Config, f Facts, path, name string) (Link, error) {
-	l, ok := f.Link(name)
-	if !ok && f.Live {
-		return l, problem(c, path, fmt.Errorf("there is no interface %s; there are: %s", name, f.names()))
-	}
-	if !ok {
-		l.Name = name
-	}
-	if l.MTU == 0 {
-		l.MTU = ethernetMTU // The kernel is not there to ask.
-	}
-	return l, nil
-}
-
-// lan returns the interfaces towards the home: those that the section names,
-// or every one with a private IPv4 address that netplan or networkd
-// configures. A container engine's bridge is nobody's LAN.
-func lan(c *schema.Config, f Facts, wan string) ([]string, error) {
-	if c.LAN != nil {
-		for i, name := range c.LAN {
-			path := fmt.Sprintf("lan[%d]", i)
-			if _, err := named(c, f, path, name); err != nil {
-				return nil, err
-			}
-		}
-		return c.LAN, nil
-	}
-	var names []string
-	for _, l := range f.Links {
-		_, defined := f.definitionOf(l.Name)
-		if l.Name == wan || l.Name == c.Tunnel || l.Loopback || !defined && l.NetworkFile == "" {
-			continue
-		}
-		if slices.ContainsFunc(l.Addresses, func(a Inet) bool { return a.Prefix.Addr().Is4() && a.Prefix.Addr().IsPrivate() }) {
-			names = append(names, l.Name)
-		}
-	}
-	return names, nil
 }
 
 // conflict says what of somebody else's is in the way.
@@ -206,7 +147,7 @@ func foreign(wan Link, f Facts, ce netip.Addr) bool {
 // persist finds the file for each link that needs one.
 func (g *Gateway) persist(f Facts) error {
 	var all []Persist
-	if wan := (Persist{Link: g.WAN, Ask: g.Ask}); !g.Foreign || g.Ask {
+	if wan := (Persist{Link: g.WAN.Name, Ask: g.Ask}); !g.Foreign || g.Ask {
 		if !g.Foreign {
 			wan.CE = netip.PrefixFrom(g.Softwire.CE, 128)
 		}
@@ -270,7 +211,8 @@ func (p *Persist) find(netplan bool, f Facts) error {
 }
 
 // warn says what is legal and probably not meant.
-func (g *Gateway) warn(c *schema.Config, wan Link, f Facts) {
+func (g *Gateway) warn(c *schema.Config, f Facts) {
+	wan := g.WAN
 	if most := wan.MTU - TunnelHeader; wan.MTU > 0 && g.MTU > most {
 		g.Warnings = append(g.Warnings, fmt.Sprintf("mtu %d is more than fits through %s: packets over %d bytes will be fragmented", g.MTU, wan.Name, most))
 	}
@@ -287,18 +229,4 @@ func (g *Gateway) warn(c *schema.Config, wan Link, f Facts) {
 		g.Warnings = append(g.Warnings, "the port set has no port above 1023 that is not forwarded, and the NAT draws from none below: nothing will get out")
 	}
 	g.unreachable(f)
-}
-
-// LikelyWAN is the WAN where it can be known; otherwise, as on a machine that is
-// not on the section's line, a link of which nothing is known.
-func LikelyWAN(c *schema.Config, f Facts) Link {
-	if Elsewhere(c, f) {
-		return Link{}
-	}
-	if c.WAN != "" {
-		l, _ := f.Link(c.WAN)
-		return l
-	}
-	l, _ := wan(c, f)
-	return l
 }

@@ -32,21 +32,22 @@ func (o Owned) wan() string {
 	return o.Addresses[i].Link
 }
 
-// Recall is the section with what our files remember of the line in the place
-// of what it leaves to be found out: the prefix, which is told by the CE
-// address, and the WAN. false when the line is not known in this way either.
-func Recall(c *schema.Config, o Owned) (*schema.Config, bool) {
+// Recall finds the line that our own files were last made for: what the section leaves to be found out is the prefix that
+// the remembered CE address is in, and the WAN that has it. false: none is remembered.
+func Recall(c *schema.Config, f Facts) (Line, bool, error) {
 	r := *c
 	if r.Softwire == nil && !r.Prefix.IsValid() {
-		if o.Memory == nil {
-			return c, false
+		if f.Owned.Memory == nil {
+			return Line{}, false, nil
 		}
-		r.Prefix = netip.PrefixFrom(o.Memory.CE, 128)
+		r.Prefix = netip.PrefixFrom(f.Owned.Memory.CE, 128)
 	}
 	if r.WAN == "" {
-		r.WAN = o.wan()
+		r.WAN = f.Owned.wan()
 	}
-	return &r, true
+	l, err := Find(&r, f)
+	l.Recalled = true
+	return l, true, err
 }
 
 // remembered are the facts that files tell: what our own were made for, and what
@@ -60,21 +61,12 @@ func (h *Host) remembered() (Facts, error) {
 // nftables depends on it: no interface but the tunnel is known. An error says
 // why the section makes none of it.
 func Remembered(c *schema.Config, f Facts) (*Gateway, error) {
-	r, known := Recall(c, f.Owned)
+	l, known, err := Recall(c, Facts{Owned: f.Owned, Discovered: f.Discovered})
 	if !known {
 		return nil, notYet{errNoMemory}
 	}
-	line, err := Derive(r, Facts{Discovered: f.Discovered})
 	if err != nil {
 		return nil, err
 	}
-	if err := checkForwards(r, line.Softwire); err != nil {
-		return nil, err
-	}
-	g := &Gateway{
-		Line: line, Tunnel: r.Tunnel, MTU: rememberedMTU(r, f.Owned),
-		Forwards: r.Forwards, Inbound: r.Inbound, Conntrack: r.Conntrack,
-	}
-	g.pool = g.nat().pool()
-	return g, nil
+	return gatewayOn(c, l, rememberedMTU(c, f.Owned))
 }

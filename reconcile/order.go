@@ -65,5 +65,5 @@ func (g *Gateway) CEAddress() Address {
 	if g == nil || g.Foreign {
 		return Address{}
 	}
-	return Address{Link: g.WAN, Prefix: netip.PrefixFrom(g.Softwire.CE, 128), Present: true}
+	return Address{Link: g.WAN.Name, Prefix: netip.PrefixFrom(g.Softwire.CE, 128), Present: true}
 }

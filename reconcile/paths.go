@@ -8,7 +8,7 @@ func (g *Gateway) paths(f Facts) Paths {
 		return l
 	}
 	p := Paths{
-		Tunnel: link(g.Tunnel), WAN: link(g.WAN), Links: f.Links,
+		Tunnel: link(g.Tunnel), WAN: link(g.WAN.Name), Links: f.Links,
 		CE: g.Softwire.CE, BR: g.Softwire.BR, Forwards: g.Forwards,
 	}
 	for _, name := range g.LAN {

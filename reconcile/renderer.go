@@ -31,17 +31,15 @@ func (e WrongRenderer) Error() string { return e.Advice().Error() }
 
 // checkRenderer refuses what would fail once netplan generates from our file.
 // It needs no line.
-func checkRenderer(c *schema.Config, f Facts) error {
+func checkRenderer(c *schema.Config, l Line, f Facts) error {
 	if !usesNetplan(c, f) {
 		return nil
 	}
 	if f.Renderer == networkManager {
 		return WrongRenderer{}
 	}
-	w, _ := wan(c, f)
-	names := []string{cmp.Or(w.Name, c.WAN)}
-	lan, _ := lan(c, f, names[0]) // What is wrong with them is said later.
-	for _, name := range append(names, lan...) {
+	// What is wrong with the names is said later.
+	for _, name := range append([]string{cmp.Or(l.WAN.Name, c.WAN)}, l.LAN...) {
 		if d, ok := f.definitionOf(name); ok && d.Renderer == networkManager {
 			return WrongRenderer{name}
 		}

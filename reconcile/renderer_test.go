@@ -33,7 +33,7 @@ func TestRenderer(t *testing.T) {
 			facts := lines(inet("2400:4050:5c71:af00::5/64"))
 			f := factsOf(t, test.files, facts.Links)
 			f.Netplan = true
-			_, err := Resolve(sectionOf(t, "{}"), f)
+			_, err := resolve(sectionOf(t, "{}"), f)
 			got, wrong := networkd, new(WrongRenderer)
 			if errors.As(err, wrong) {
 				if got = wrong.Link; got == "" {
@@ -44,7 +44,7 @@ func TestRenderer(t *testing.T) {
 			if err != nil || got != test.want {
 				t.Errorf("got %s, %v; want %s", got, err, test.want)
 			}
-			if _, err := Resolve(sectionOf(t, "{backend: networkd}"), f); err != nil {
+			if _, err := resolve(sectionOf(t, "{backend: networkd}"), f); err != nil {
 				t.Errorf("without netplan: %v", err)
 			}
 

@@ -8,16 +8,15 @@ import (
 	"mape-netplan/schema"
 )
 
-// checkOwnAddress refuses forwards to the shared address itself, which no interface has: what went there would be
+// checkOwnAddress refuses a forward to the shared address itself, which no interface has: what went there would be
 // routed back into the tunnel.
-func checkOwnAddress(c *schema.Config, sw softwire.Softwire) (all schema.Problems) {
-	for i, f := range c.Forwards {
-		if sw.IPv4.IsSingleIP() && f.To.Addr() == sw.IPv4.Addr() {
-			all = append(all, c.Problem(fmt.Sprintf("forwards[%d].to", i),
-				"%s is the shared address of the line itself; write the address of a host of the LAN, or the gateway's own there", f.To.Addr()))
-		}
+func checkOwnAddress(c *schema.Config, i int, sw softwire.Softwire) schema.Problems {
+	to := c.Forwards[i].To.Addr()
+	if !sw.IPv4.IsSingleIP() || to != sw.IPv4.Addr() {
+		return nil
 	}
-	return all
+	return schema.Problems{c.Problem(fmt.Sprintf("forwards[%d].to", i),
+		"%s is the shared address of the line itself; write the address of a host of the LAN, or the gateway's own there", to)}
 }
 
 // checkTargets refuses forwards to the two addresses of a network that no host has. The error is of type

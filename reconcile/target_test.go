@@ -27,7 +27,7 @@ func TestTargets(t *testing.T) {
 		"10.9.9.255":       "",
 		"192.168.1.254":    "",
 	} {
-		_, err := Resolve(sectionOf(t, `{forwards: [{port: 1776, to: "`+to+`"}]}`), lan)
+		_, err := resolve(sectionOf(t, `{forwards: [{port: 1776, to: "`+to+`"}]}`), lan)
 		var problems schema.Problems
 		switch {
 		case want == "" && err != nil:

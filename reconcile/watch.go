@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 	"strings"
 	"time"
 
@@ -125,8 +124,12 @@ func (w *Watch) pass(ctx context.Context) (again time.Duration) {
 		return time.Second
 	}
 	w.fine("look")
-	again = w.inquire(ctx, facts)
-	t := w.aim(facts)
+	var at Aim
+	if w.section != nil {
+		at = Resolve(w.section, facts)
+		again = w.inquire(ctx, at.Line, facts)
+	}
+	t := w.aim(facts, at)
 	if t.changed(w.want) {
 		done, wait := w.make(ctx, facts, t)
 		if !done {
@@ -201,67 +204,54 @@ func rendering(all []Resource) string {
 	return b.String()
 }
 
-// aim fits the section to the machine as it is. While the line is not there
-// it is the remembered one; without any memory it is the guard. Where nothing
-// can be made of the section, it is nothing: whatever was made stays.
-func (w *Watch) aim(f Facts) aim {
+// aim is what a pass makes of the machine. While the line is not there it is the
+// last one; where none is remembered, the guard alone. Where nothing can be made
+// of the section, it is nothing: whatever was made stays.
+func (w *Watch) aim(f Facts, at Aim) aim {
 	if w.section == nil {
 		return w.guarded(GuardOf(nil, f), nil)
 	}
-	g, err := w.resolve(f)
-	if err == nil {
+	g, err := at.Gateway, at.Err
+	if g != nil {
+		w.tell(g)
+	}
+	switch {
+	case err == nil:
 		w.fine("line")
 		w.warn("warning: ", g.Warnings)
 		return aim{g, w.compile(Order{}, g, f), lineText(g)}
-	}
-	if errors.Is(err, ErrWithdrawn) {
+	case errors.Is(err, ErrWithdrawn):
 		w.complain("line", Failure, err.Error())
 		return w.withdrawn(f)
-	}
-	if !errors.Is(err, ErrNotYet) {
+	case at.Held():
+		w.complain("line", Notice, fmt.Sprintf("waiting: %v; until then the last line is held: %s", err, lineText(g)))
+		return aim{g, w.compile(Order{}, g, f), lineText(g)}
+	case !errors.Is(err, ErrNotYet):
 		w.complain("line", Failure, err.Error())
 		if w.want != nil {
 			return aim{}
 		}
 		return w.guarded(GuardOf(w.section, f), nil)
-	}
-	if recalled, ok := Recall(w.section, f.Owned); ok {
-		if g, e := Resolve(recalled, f); e == nil {
-			w.complain("line", Notice, fmt.Sprintf("waiting: %v; until then the last line is held: %s", err, lineText(g)))
-			return aim{g, w.compile(Order{}, g, f), lineText(g)}
-		}
-	}
-	if w.want != nil {
+	case w.want != nil:
 		w.complain("line", Warning, fmt.Sprintf("waiting: %v; until then everything stays as it is", err))
 		return aim{}
 	}
 	w.complain("line", Notice, fmt.Sprintf("waiting: %v", err))
 	// What the line waits for may have to be asked for.
-	asking, err := Asking(w.section, f)
+	asking, err := Asking(w.section, at.Line, f)
 	if err != nil && !errors.Is(err, ErrNotYet) {
 		w.complain("asking", Failure, err.Error())
 	}
 	return w.guarded(GuardOf(w.section, f), asking)
 }
 
-// resolve is Resolve, but for a forward that is in the section by its port and
-// not in the set that the line has now: a line that got another set while
-// nobody looked does not lose all of IPv4 for that.
-func (w *Watch) resolve(f Facts) (*Gateway, error) {
-	g, err := Resolve(w.section, f)
-	line, unknown := Derive(w.section, f)
-	if err == nil || unknown != nil || checkForwards(w.section, line.Softwire) == nil {
+// tell reports the forwards that are off.
+func (w *Watch) tell(g *Gateway) {
+	if len(g.Off) == 0 {
 		w.fine("forwards")
-		return g, err
+		return
 	}
-	rest := *w.section
-	rest.Forwards = slices.DeleteFunc(slices.Clone(rest.Forwards), func(forward schema.Forward) bool {
-		one := *w.section
-		one.Forwards = []schema.Forward{forward}
-		return checkForwards(&one, line.Softwire) != nil
-	})
-	w.complain("forwards", Failure, strings.TrimSpace(err.Error())+"\nuntil the section is changed, the gateway works without that forward")
-	return Resolve(&rest, f)
+	w.complain("forwards", Failure, strings.TrimSpace(g.Off.Error())+"\nuntil the section is changed, the gateway works without that forward")
 }
 
 // guarded is the guard alone, where none is that holds as well, and what is

@@ -39,13 +39,13 @@ func (w *Watch) hear() {
 
 // inquire has the line asked where that is due, and returns how long it is not.
 // The end of an inquiry wakes the loop.
-func (w *Watch) inquire(ctx context.Context, f Facts) (again time.Duration) {
-	if w.section == nil || w.inquiry.answer != nil {
+func (w *Watch) inquire(ctx context.Context, l Line, f Facts) (again time.Duration) {
+	if w.inquiry.answer != nil {
 		return 0
 	}
 	w.doubt(f.Discovered)
 	now := time.Now()
-	next := NextDiscovery(w.section, f, now)
+	next := NextDiscovery(w.section, l, f, now)
 	if next.IsZero() {
 		return 0
 	}
@@ -55,7 +55,7 @@ func (w *Watch) inquire(ctx context.Context, f Facts) (again time.Duration) {
 	section, answer := w.section, make(chan error, 1)
 	w.inquiry.answer = answer
 	w.inquiry.running.Go(func() {
-		_, err := w.Host.Discover(ctx, section, f)
+		_, err := w.Host.Discover(ctx, section, l, f)
 		answer <- err
 		w.events.awake()
 	})

@@ -13,7 +13,7 @@ func (g *gatewayNS) resolved(t testing.TB) (gw *Gateway, f Facts, err error) {
 		if f, err = Gather(g.h); err != nil {
 			t.Fatal(err)
 		}
-		gw, err = Resolve(sectionOf(t, lineSection), f)
+		gw, err = resolve(sectionOf(t, lineSection), f)
 	})
 	return gw, f, err
 }

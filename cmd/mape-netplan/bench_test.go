@@ -166,12 +166,12 @@ func converge(t testing.TB, dir string) error {
 	if err != nil {
 		return err
 	}
-	g, err := reconcile.Resolve(c, facts)
-	if err != nil {
-		return err
+	aim := reconcile.Resolve(c, facts)
+	if aim.Err != nil {
+		return aim.Err
 	}
 	var want []reconcile.Resource
-	for _, r := range reconcile.Compile(g, facts) {
+	for _, r := range reconcile.Compile(aim.Gateway, facts) {
 		if _, file := r.(reconcile.File); file || !strings.Contains(r.Name(), "mape0") {
 			want = append(want, r)
 		}

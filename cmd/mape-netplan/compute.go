@@ -52,11 +52,11 @@ func (o *options) softwire(c *schema.Config) (view, error) {
 	if err != nil {
 		return view{}, err
 	}
-	line, err := reconcile.Derive(c, facts)
+	line, err := reconcile.Find(c, facts)
 	if err != nil {
 		return view{}, err
 	}
-	return viewOf(line, reconcile.TunnelMTU(c, reconcile.LikelyWAN(c, facts))), nil
+	return viewOf(line, reconcile.TunnelMTU(c, line.LikelyWAN(c, facts))), nil
 }
 
 // linkFacts are those of the machine that is meant, of which its links say

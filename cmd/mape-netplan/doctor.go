@@ -83,16 +83,17 @@ func (o *options) visit(cmd *cobra.Command, probe bool) (doctor.Report, error) {
 	if err != nil {
 		return doctor.Report{}, err
 	}
+	aim := reconcile.Resolve(c, facts)
 	with := symptom.Options{Watch: watched, Now: time.Now, Built: built(), Broken: broken, Resolve: symptom.LineResolver}
 	_, with.Refusal = o.units()
 	if probe {
 		with.Probe, with.Patience = symptom.Servers(c), symptom.Patience
 	}
-	symptoms, err := symptom.Examine(cmd.Context(), h, c, facts, with)
+	symptoms, err := symptom.Examine(cmd.Context(), h, c, facts, aim, with)
 	if err != nil {
 		return doctor.Report{}, err
 	}
-	return doctor.Conclude(doctor.Diagnose(c, facts, symptoms), symptoms), nil
+	return doctor.Conclude(doctor.Diagnose(c, facts, aim, symptoms), symptoms), nil
 }
 
 // built is the time of the commit that the program was built from; zero where that is not known.

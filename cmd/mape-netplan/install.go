@@ -140,18 +140,18 @@ func (o *options) installPlan(cmd *cobra.Command, units func(*reconcile.Host) []
 		if err != nil {
 			return nil, err
 		}
-		g, err := reconcile.Resolve(c, facts)
+		aim := reconcile.Resolve(c, facts)
 		switch {
-		case errors.Is(err, reconcile.ErrNotYet):
-			warn(cmd, []string{err.Error()})
-			if want, err = reconcile.Asking(c, facts); err != nil && !errors.Is(err, reconcile.ErrNotYet) {
+		case errors.Is(aim.Err, reconcile.ErrNotYet):
+			warn(cmd, []string{aim.Err.Error()})
+			if want, err = reconcile.Asking(c, aim.Line, facts); err != nil && !errors.Is(err, reconcile.ErrNotYet) {
 				return nil, o.blame(err)
 			}
-		case err != nil:
-			return nil, o.blame(err)
+		case aim.Err != nil:
+			return nil, o.blame(aim.Err)
 		default:
-			warn(cmd, g.Warnings)
-			want = reconcile.Compile(g, facts)
+			warn(cmd, aim.Gateway.Warnings)
+			want = reconcile.Compile(aim.Gateway, facts)
 		}
 	} else if err := o.sectionIfThere(cmd); err != nil {
 		return nil, err

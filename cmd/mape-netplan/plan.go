@@ -82,20 +82,24 @@ func (o *options) changes(cmd *cobra.Command) ([]reconcile.Change, error) {
 	if err != nil {
 		return nil, err
 	}
-	if o.config != "" && o.rootDir == "" && reconcile.Elsewhere(c, facts) {
+	aim := reconcile.Resolve(c, facts)
+	if o.config != "" && o.rootDir == "" && aim.Line.Elsewhere(c, facts) {
 		return o.examplePlan(cmd, c)
 	}
-	g, err := reconcile.Resolve(c, facts)
-	if asking := o.asking(cmd, c, facts, err); len(asking) > 0 {
+	if asking := o.asking(cmd, c, facts, aim); len(asking) > 0 {
 		if changes, err := reconcile.Plan(cmd.Context(), h, asking); len(changes) > 0 || err != nil {
 			return changes, err
 		}
 	}
-	if err != nil {
-		return nil, o.blame(err)
+	g := aim.Gateway
+	if g == nil {
+		return nil, o.blame(aim.Err)
+	}
+	if aim.Held() {
+		warn(cmd, []string{held(aim)})
 	}
 	warn(cmd, g.Warnings)
-	warn(cmd, reconcile.Overdue(c, facts, time.Now()))
+	warn(cmd, reconcile.Overdue(c, aim.Line, facts, time.Now()))
 	return planned(cmd, h, g, reconcile.Compile(g, facts))
 }
 
@@ -111,12 +115,13 @@ func planned(cmd *cobra.Command, h *reconcile.Host, g *reconcile.Gateway, want [
 
 // asking compiles what has the line asked for the prefix that is missing, which
 // apply does at once, and tells what is missing. None is that nothing has to be.
-func (o *options) asking(cmd *cobra.Command, c *schema.Config, facts reconcile.Facts, missing error) []reconcile.Resource {
+func (o *options) asking(cmd *cobra.Command, c *schema.Config, facts reconcile.Facts, aim reconcile.Aim) []reconcile.Resource {
+	missing := aim.Err
 	if !facts.Live || !errors.Is(missing, reconcile.ErrNotYet) || errors.Is(missing, reconcile.ErrWithdrawn) ||
-		slices.Contains(facts.Owned.Asking, reconcile.LikelyWAN(c, facts).Name) {
+		slices.Contains(facts.Owned.Asking, aim.Line.LikelyWAN(c, facts).Name) {
 		return nil
 	}
-	want, err := reconcile.Asking(c, facts)
+	want, err := reconcile.Asking(c, aim.Line, facts)
 	if err != nil || len(want) == 0 {
 		return nil
 	}
@@ -134,10 +139,11 @@ func takenForAbsent(cmd *cobra.Command) func(string, error) {
 // examplePlan is for looking around on a machine that is no gateway.
 func (o *options) examplePlan(cmd *cobra.Command, c *schema.Config) ([]reconcile.Change, error) {
 	facts := reconcile.ExampleFacts()
-	g, err := reconcile.Resolve(c, facts)
-	if err != nil {
-		return nil, o.blame(err)
+	aim := reconcile.Resolve(c, facts)
+	if aim.Err != nil {
+		return nil, o.blame(aim.Err)
 	}
+	g := aim.Gateway
 	cmd.PrintErrln("warning: this machine is not on that line: this is the plan for an example gateway (WAN eth1, LAN eth0) that has nothing yet")
 	warn(cmd, g.Warnings)
 	return reconcile.FromNothing(reconcile.Compile(g, facts)), nil
@@ -149,12 +155,13 @@ func (o *options) planFor(cmd *cobra.Command, c *schema.Config) ([]reconcile.Cha
 	if err != nil {
 		return nil, err
 	}
-	g, err := reconcile.Resolve(c, facts)
-	if asking := o.asking(cmd, c, facts, err); len(asking) > 0 {
+	aim := reconcile.Resolve(c, facts)
+	if asking := o.asking(cmd, c, facts, aim); len(asking) > 0 {
 		return reconcile.FromNothing(asking), nil
 	}
-	if err != nil {
-		return nil, o.blame(err)
+	g := aim.Gateway
+	if aim.Err != nil {
+		return nil, o.blame(aim.Err)
 	}
 	if len(facts.Owned.Files) > 0 {
 		cmd.PrintErrf("warning: %s is of a machine where apply has run; what it made there is not in the file, so that everything is shown as new\n", o.factsFile)

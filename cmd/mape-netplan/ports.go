@@ -57,24 +57,31 @@ func speaksUTF8(getenv func(string) string) bool {
 	return false
 }
 
-// lineOf derives the section's line, looking at the machine only for what the section leaves to it.
-func (o *options) lineOf(cmd *cobra.Command, suggest bool) (*reconcile.Host, *schema.Config, reconcile.Line, error) {
+// lineOf is the line that the machine has or holds, with the forwards that work on it and why others do not.
+func (o *options) lineOf(cmd *cobra.Command, suggest bool) (h *reconcile.Host, line reconcile.Line, on []schema.Forward, off schema.Problems, err error) {
 	c, err := o.section(cmd)
 	if err != nil && !(suggest && c != nil && onlyForwards(err)) {
-		return nil, nil, reconcile.Line{}, err
+		return h, line, nil, nil, err
 	}
-	h, err := o.open()
-	if err != nil {
-		return nil, nil, reconcile.Line{}, err
+	if h, err = o.open(); err != nil {
+		return h, line, nil, nil, err
 	}
 	h.Hidden = func(string, error) {} // Its links say enough.
 	h.Broken = h.Hidden
 	facts, err := reconcile.Gather(h)
 	if err != nil {
-		return nil, nil, reconcile.Line{}, err
+		return h, line, nil, nil, err
 	}
-	line, err := reconcile.Derive(c, facts)
-	return h, c, line, o.blame(err)
+	aim := reconcile.Resolve(c, facts)
+	if line = aim.Line; aim.Held() {
+		line = aim.Gateway.Line
+		warn(cmd, []string{held(aim)})
+	}
+	if !line.Softwire.CE.IsValid() {
+		return h, line, nil, nil, o.blame(aim.Err)
+	}
+	on, off = reconcile.SplitForwards(c, line.Softwire)
+	return h, line, on, off, nil
 }
 
 // onlyForwards says whether nothing is wrong but which ports are forwarded: others may be what is asked for.
@@ -89,17 +96,18 @@ func (o *options) showPorts(cmd *cobra.Command, ascii bool) error {
 	if o.rootDir != "" {
 		return exit{exitBad, errors.New("ports: --root-dir leaves the running system out, and its connections are what is shown; only --suggest works without")}
 	}
-	h, c, line, err := o.lineOf(cmd, false)
+	h, line, forwards, off, err := o.lineOf(cmd, false)
 	if err != nil {
 		return err
 	}
 	if err := h.Privileged(); err != nil {
 		return fmt.Errorf("ports: %w", err)
 	}
-	u, err := reconcile.LookAtPorts(h, line, c.Forwards)
+	u, err := reconcile.LookAtPorts(h, line, forwards)
 	if err != nil {
 		return fmt.Errorf("ports: %w", err)
 	}
+	u.Warnings = append(u.Warnings, reconcile.OffTexts(off)...)
 	if o.json {
 		return printJSON(cmd, struct {
 			IPv4 string `json:"ipv4"`
@@ -114,13 +122,13 @@ func (o *options) suggestPorts(cmd *cobra.Command, n int) error {
 	if n < 1 || n > 1<<16-1 {
 		return exit{exitBad, fmt.Errorf("--suggest %d: must be from 1 to 65535", n)}
 	}
-	h, c, line, err := o.lineOf(cmd, true)
+	h, line, forwards, _, err := o.lineOf(cmd, true)
 	if err != nil {
 		return err
 	}
-	u := reconcile.NewUsage(line, c.Forwards)
+	u := reconcile.NewUsage(line, forwards)
 	if h.Live() {
-		live, err := reconcile.LookAtPorts(h, line, c.Forwards)
+		live, err := reconcile.LookAtPorts(h, line, forwards)
 		switch {
 		case err == nil:
 			u = live

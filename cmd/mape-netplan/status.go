@@ -68,13 +68,21 @@ func (o *options) look(cmd *cobra.Command) (state, error) {
 	if err != nil {
 		return state{}, err
 	}
-	g, err := reconcile.Resolve(c, facts)
-	if err != nil {
-		return state{}, o.blame(err)
+	aim := reconcile.Resolve(c, facts)
+	if aim.Gateway == nil {
+		return state{}, o.blame(aim.Err)
 	}
-	s, err := stateOf(cmd.Context(), h, g, reconcile.Compile(g, facts))
+	s, err := stateOf(cmd.Context(), h, aim.Gateway, reconcile.Compile(aim.Gateway, facts))
+	if aim.Held() {
+		s.Softwire.Warnings = append([]string{held(aim)}, s.Softwire.Warnings...)
+	}
 	s.Softwire.Warnings = append(s.Softwire.Warnings, o.serviceDoubts(cmd.Context(), h)...)
 	return s, err
+}
+
+// held is what is said of a gateway whose line is not there.
+func held(aim reconcile.Aim) string {
+	return fmt.Sprintf("waiting: %v; until then the last line is held", aim.Err)
 }
 
 // serviceDoubts warn of a service that is installed and does not keep the

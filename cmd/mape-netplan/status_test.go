@@ -69,7 +69,8 @@ func TestStray(t *testing.T) {
 			t.Error(err)
 			return
 		}
-		g, err := reconcile.Resolve(c, reconcile.ExampleFacts())
+		aim := reconcile.Resolve(c, reconcile.ExampleFacts())
+		g, err := aim.Gateway, aim.Err
 		if err != nil {
 			t.Error(err)
 			return

@@ -24,11 +24,10 @@ type consult struct {
 	f reconcile.Facts
 	s symptom.Symptoms
 
-	wan     string // "" is not known
-	line    reconcile.Line
-	lineErr error
-	g       *reconcile.Gateway // nil when the section does not fit the machine
-	gErr    error
+	wan  string // "" is not known
+	line reconcile.Line
+	g    *reconcile.Gateway // nil when the section does not fit the machine
+	err  error              // why the section makes no gateway of the line
 }
 
 // A check is one question, and the judge that answers it.
@@ -66,10 +65,8 @@ var checks = []check{
 
 // Diagnose makes a finding of each check. It is pure: facts and symptoms from another machine are as good. After a bad
 // finding the others are skipped: they would only repeat it in other words.
-func Diagnose(c *schema.Config, f reconcile.Facts, s symptom.Symptoms) []Finding {
-	d := &consult{c: c, f: f, s: s, wan: symptom.WAN(c, f)}
-	d.line, d.lineErr = reconcile.Derive(c, f)
-	d.g, d.gErr = reconcile.Resolve(c, f)
+func Diagnose(c *schema.Config, f reconcile.Facts, aim reconcile.Aim, s symptom.Symptoms) []Finding {
+	d := &consult{c: c, f: f, s: s, wan: symptom.WAN(c, f, aim.Line), line: aim.Line, g: aim.Gateway, err: aim.Err}
 	var all []Finding
 	cause := ""
 	for _, c := range checks {
@@ -109,6 +106,9 @@ func (d *consult) linkOf(name string) symptom.Link {
 	}
 	return d.s.Links[i]
 }
+
+// known reports whether the line has told its softwire.
+func (d *consult) known() bool { return d.line.Softwire.CE.IsValid() }
 
 // difference is what apply would change of a resource, which is known by its name.
 func (d *consult) difference(of reconcile.Resource) (symptom.Difference, bool) {

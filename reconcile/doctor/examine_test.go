@@ -81,11 +81,12 @@ sysctl -qw net.ipv4.conf.mape0.rp_filter=2`)
 func (m *machine) table(t *testing.T) {
 	t.Helper()
 	c, f := m.facts(t)
-	g, err := reconcile.Resolve(c, f)
+	aim := reconcile.Resolve(c, f)
+	err := aim.Err
 	if err != nil {
-		t.Fatal(err)
+		t.Fatal(aim.Err)
 	}
-	for _, r := range reconcile.Compile(g, f) {
+	for _, r := range reconcile.Compile(aim.Gateway, f) {
 		if r.Name() == reconcile.TableName {
 			m.gw.do(func() { err = r.Write(t.Context(), m.h) })
 			if err != nil {
@@ -115,12 +116,12 @@ func (m *machine) visit(t *testing.T) doctor.Report {
 	c, f := m.facts(t)
 	var s symptom.Symptoms
 	var err error
-	m.gw.do(func() { s, err = symptom.Examine(t.Context(), m.h, c, f, m.o) })
+	m.gw.do(func() { s, err = symptom.Examine(t.Context(), m.h, c, f, reconcile.Resolve(c, f), m.o) })
 	if err != nil || len(s.Unread) > 0 {
 		t.Fatal(err, s.Unread)
 	}
 	s.Differences = slices.DeleteFunc(s.Differences, func(x symptom.Difference) bool { return x.Name == "tunnel mape0" })
-	return doctor.Conclude(doctor.Diagnose(c, f, s), s)
+	return doctor.Conclude(doctor.Diagnose(c, f, reconcile.Resolve(c, f), s), s)
 }
 
 // is says what has to be found: the check, and words of the diagnosis.
@@ -205,11 +206,11 @@ func TestNameTaken(t *testing.T) {
 	c, f := m.facts(t)
 	var s symptom.Symptoms
 	var err error
-	m.gw.do(func() { s, err = symptom.Examine(t.Context(), m.h, c, f, m.o) })
+	m.gw.do(func() { s, err = symptom.Examine(t.Context(), m.h, c, f, reconcile.Resolve(c, f), m.o) })
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r := doctor.Conclude(doctor.Diagnose(c, f, s), s); !says(r.Diagnosis, "mape0 cannot be made or mended: an interface … of kind veth") {
+	if r := doctor.Conclude(doctor.Diagnose(c, f, reconcile.Resolve(c, f), s), s); !says(r.Diagnosis, "mape0 cannot be made or mended: an interface … of kind veth") {
 		t.Error(all(r))
 	}
 }

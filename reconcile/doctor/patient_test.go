@@ -97,7 +97,7 @@ func (p *patient) report(t *testing.T) doctor.Report {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return doctor.Conclude(doctor.Diagnose(c, p.f, p.s), p.s)
+	return doctor.Conclude(doctor.Diagnose(c, p.f, reconcile.Resolve(c, p.f), p.s), p.s)
 }
 
 // An ailment is a way in which a machine is sick, the check that names it, how bad it is, and words of the sentences.

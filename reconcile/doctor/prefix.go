@@ -22,7 +22,7 @@ func (d *consult) address() Finding {
 	if all := d.prefixes(); len(all) > 0 {
 		return good("%s has %s", d.wan, strings.Join(texts(all), ", "))
 	}
-	if d.lineErr == nil {
+	if d.known() {
 		return good("the section says the prefix, and %s has none of its own", d.wan)
 	}
 	if d.c.WANPrefix == "pd" && !slices.Contains(d.f.Owned.Asking, d.wan) {
@@ -45,8 +45,8 @@ func (d *consult) address() Finding {
 // elsewhere is address where another interface than what is taken for the WAN has a prefix that a rule covers.
 func (d *consult) elsewhere() (Finding, bool) {
 	taken := d.wan
-	if l, err := reconcile.WAN(d.c, d.f); err == nil {
-		taken = l.Name // Not where an earlier run put the CE address.
+	if d.line.NoWAN == nil {
+		taken = d.line.WAN.Name // Not where an earlier run put the CE address.
 	}
 	for _, l := range d.f.Links {
 		if l.Name == taken || l.Loopback || l.Name == d.c.Tunnel {
@@ -54,8 +54,8 @@ func (d *consult) elsewhere() (Finding, bool) {
 		}
 		there := *d.c
 		there.WAN = l.Name
-		line, err := reconcile.Derive(&there, d.f)
-		all := prefixes(&there, d.f, false)
+		line, err := reconcile.Find(&there, d.f)
+		all := prefixes(line, false)
 		if err != nil || len(all) == 0 {
 			continue
 		}
@@ -91,8 +91,7 @@ func (d *consult) noPrefix() string {
 // addresses are those of a WAN on which none tells the prefix, and why.
 func (d *consult) addresses(wan string) string {
 	var all []string
-	known, _ := reconcile.Candidates(d.c, d.f)
-	for _, c := range known {
+	for _, c := range d.line.Candidates {
 		if c.Origin != reconcile.OriginPD && !c.Prefix.Addr().IsLinkLocalUnicast() {
 			all = append(all, fmt.Sprintf("%s, which %s", c.Prefix, c.Reason))
 		}
@@ -110,7 +109,8 @@ func (d *consult) addresses(wan string) string {
 func (d *consult) told() Finding {
 	says, untold := d.c.Prefix, *d.c
 	untold.Prefix, untold.WANPrefix = netip.Prefix{}, "" // Delegations and addresses alike.
-	has := prefixes(&untold, d.f, true)
+	there, _ := reconcile.Find(&untold, d.f)
+	has := prefixes(there, true)
 	fits := func(p netip.Prefix) bool {
 		whole := d.line.Softwire.EndUserPrefix
 		return p.Overlaps(says) || whole.IsValid() && p.Overlaps(whole)
@@ -133,15 +133,14 @@ func (d *consult) prefixes() []netip.Prefix {
 	if d.c.Prefix.IsValid() {
 		return []netip.Prefix{d.c.Prefix}
 	}
-	return prefixes(d.c, d.f, false)
+	return prefixes(d.line, false)
 }
 
 // prefixes are what the WAN has: the one that the line is taken for and those before it, or all. An address counts for
 // its /64.
-func prefixes(c *schema.Config, f reconcile.Facts, every bool) []netip.Prefix {
+func prefixes(l reconcile.Line, every bool) []netip.Prefix {
 	var all []netip.Prefix
-	known, _ := reconcile.Candidates(c, f)
-	for _, c := range known {
+	for _, c := range l.Candidates {
 		if c.Reason != "" && c.Err == nil {
 			continue
 		}
@@ -157,14 +156,14 @@ func prefixes(c *schema.Config, f reconcile.Facts, every bool) []netip.Prefix {
 
 // rule: what does the prefix mean, and with which provider?
 func (d *consult) rule() Finding {
-	if problems := (schema.Problems)(nil); errors.As(d.lineErr, &problems) {
+	if problems := (schema.Problems)(nil); !d.known() && errors.As(d.err, &problems) {
 		return bad("the section does not fit", d.sentence(words(problems)), "Correct the section and type \"mape-netplan validate\".")
 	}
-	if d.lineErr != nil {
+	if !d.known() {
 		return d.noRule()
 	}
 	if d.g == nil && d.rivals() == "" {
-		return bad("the section does not fit this machine", d.sentence("The section does not fit this machine: "+words(d.gErr)), "Correct that, and type \"mape-netplan plan\" to see whether it fits.")
+		return bad("the section does not fit this machine", d.sentence("The section does not fit this machine: "+words(d.err)), "Correct that, and type \"mape-netplan plan\" to see whether it fits.")
 	}
 	sw := d.line.Softwire
 	who := d.line.Provider
@@ -179,13 +178,13 @@ func (d *consult) rule() Finding {
 }
 
 func (d *consult) noRule() Finding {
-	if d.c.Provider == discover && len(d.c.Rules) == 0 && errors.Is(d.lineErr, reconcile.ErrNotYet) {
+	if d.c.Provider == discover && len(d.c.Rules) == 0 && errors.Is(d.err, reconcile.ErrNotYet) {
 		return d.undiscovered()
 	}
 	all := d.prefixes()
 	var none provider.NoRule
-	if len(all) == 0 || !errors.As(d.lineErr, &none) {
-		return bad("no rule", d.sentence("the line's prefix is in no rule that the section means: "+words(d.lineErr)), "Correct the section, and type \"mape-netplan compute\" to see what it comes to.")
+	if len(all) == 0 || !errors.As(d.err, &none) {
+		return bad("no rule", d.sentence("the line's prefix is in no rule that the section means: "+words(d.err)), "Correct the section, and type \"mape-netplan compute\" to see what it comes to.")
 	}
 	text := fmt.Sprintf("the line's prefix %s is in no rule that is known", all[0])
 	advice := "Ask the provider for its MAP-E rule and write it into the section (keys rules and br), or what its router's status page says (key softwire)."
@@ -214,7 +213,7 @@ func (d *consult) undiscovered() Finding {
 		return bad("the line has not been asked for its rules yet", "The section is right, and nothing has asked the line for its rules yet (provider: discover).",
 			d.mend())
 	}
-	return bad("the line has given no rules", d.sentence("the line has been asked for its rules, and there are none to use: "+words(d.lineErr)),
+	return bad("the line has given no rules", d.sentence("the line has been asked for its rules, and there are none to use: "+words(d.err)),
 		`"mape-netplan apply" asks it again. If that changes nothing, ask the provider whether the contract has MAP-E by HB46PP, or write its rules into the section (keys rules and br).`)
 }
 

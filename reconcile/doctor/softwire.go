@@ -41,7 +41,7 @@ func (d *consult) duplicate() bool {
 func (d *consult) ceAddress() reconcile.Address {
 	link := d.wan
 	if d.g != nil {
-		link = d.g.WAN
+		link = d.g.WAN.Name
 	}
 	return reconcile.Address{Link: link, Prefix: netip.PrefixFrom(d.line.Softwire.CE, 128)}
 }

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"mape-netplan/reconcile"
 	"mape-netplan/reconcile/doctor/symptom"
 )
 
@@ -14,7 +15,7 @@ func TestNoSystemd(t *testing.T) {
 	c, f := m.facts(t)
 	look := func() (s symptom.Symptoms) {
 		var err error
-		m.gw.do(func() { s, err = symptom.Examine(t.Context(), m.h, c, f, m.o) })
+		m.gw.do(func() { s, err = symptom.Examine(t.Context(), m.h, c, f, reconcile.Resolve(c, f), m.o) })
 		if err != nil {
 			t.Fatal(err)
 		}

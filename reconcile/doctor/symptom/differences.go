@@ -28,11 +28,10 @@ func (d Difference) Refusal() string {
 
 // differences are what apply would change.
 func (e *examination) differences(ctx context.Context) error {
-	g, err := reconcile.Resolve(e.c, e.f)
-	if err != nil {
-		return nil // The judges have the section and the facts, too.
+	if e.aim.Gateway == nil {
+		return nil // The judges know why.
 	}
-	for _, after := range reconcile.Compile(g, e.f) {
+	for _, after := range reconcile.Compile(e.aim.Gateway, e.f) {
 		before, err := after.Read(ctx, e.h)
 		if err != nil {
 			e.s.Differences = append(e.s.Differences, unseen(after, err))
@@ -42,8 +41,8 @@ func (e *examination) differences(ctx context.Context) error {
 			continue
 		}
 		x := Difference{Name: after.Name(), Before: before.Text(), After: after.Text()}
-		if a, ok := before.(reconcile.Address); ok {
-			x.Detection = a.Detection
+		if a, ok := before.(interface{ Detecting() reconcile.Detection }); ok {
+			x.Detection = a.Detecting()
 		}
 		e.s.Differences = append(e.s.Differences, x)
 	}

@@ -68,13 +68,13 @@ var looks = []struct {
 }
 
 // Examine gathers the symptoms of a machine. It changes nothing. What cannot be looked at is noted, and no reason to stop.
-func Examine(ctx context.Context, h *reconcile.Host, c *schema.Config, f reconcile.Facts, o Options) (Symptoms, error) {
-	e := examination{h: h, c: c, f: f, o: o}
+func Examine(ctx context.Context, h *reconcile.Host, c *schema.Config, f reconcile.Facts, aim reconcile.Aim, o Options) (Symptoms, error) {
+	e := examination{h: h, c: c, f: f, aim: aim, o: o}
 	if e.s.Broken = o.Broken; o.Refusal != nil {
 		e.s.Refusal = o.Refusal.Error()
 	}
-	if line, err := reconcile.Derive(c, f); err == nil {
-		e.line = &line
+	if aim.Line.Softwire.CE.IsValid() {
+		e.line = &aim.Line
 	}
 	for _, l := range looks {
 		if err := l.look(&e, ctx); err != nil {
@@ -89,6 +89,7 @@ type examination struct {
 	h     *reconcile.Host
 	c     *schema.Config
 	f     reconcile.Facts
+	aim   reconcile.Aim
 	o     Options
 	s     Symptoms
 	line  *reconcile.Line // nil where it is not known
@@ -98,7 +99,7 @@ type examination struct {
 
 // WAN is the interface that the line is at or, when that cannot be told now, most likely is: the section's, the one
 // that an earlier run put the CE address on, the one with the IPv6 default route, the only one that can be meant.
-func WAN(c *schema.Config, f reconcile.Facts) string {
+func WAN(c *schema.Config, f reconcile.Facts, line reconcile.Line) string {
 	if c.WAN != "" {
 		return c.WAN
 	}
@@ -107,8 +108,8 @@ func WAN(c *schema.Config, f reconcile.Facts) string {
 			return a.Link
 		}
 	}
-	if l, err := reconcile.WAN(c, f); err == nil {
-		return l.Name
+	if line.NoWAN == nil {
+		return line.WAN.Name
 	}
 	if all := Candidates(c, f); len(all) == 1 {
 		return all[0]

@@ -40,7 +40,7 @@ func (e *examination) home(ctx context.Context) error {
 }
 
 func (e *examination) askHome(ctx context.Context) Home {
-	wan, ok := e.f.Link(WAN(e.c, e.f))
+	wan, ok := e.f.Link(WAN(e.c, e.f, e.aim.Line))
 	if !ok || e.o.Resolve == nil {
 		return Home{Skipped: "the WAN is not known"}
 	}
