@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"mape-netplan/reconcile"
-	"mape-netplan/reconcile/nft"
+	"mape-netplan/reconcile/firewall/ruleset"
 )
 
 // below is an examination of a directory with these files, which has no kernel but a release.
@@ -97,7 +97,7 @@ func TestDiagnoseSetup(t *testing.T) {
 		{"nothing yet, no networkd", func(p *patient) { p.bare(); p.f.Networkd = false }, "setup", Bad, "systemd-networkd … does not run", "enable --now systemd-networkd … mape-netplan install"},
 		{"nothing yet, a firewall", func(p *patient) {
 			p.bare()
-			p.f.Foreign.Chains = []nft.ForeignChain{{Family: "inet", Table: "filter", Name: "forward", Type: "filter", Hook: "forward", Drop: true}}
+			p.f.Foreign.Chains = []ruleset.Chain{{Family: "inet", Table: "filter", Name: "forward", Type: "filter", Hook: "forward", Drop: true}}
 		}, "setup", Bad, "Another firewall … table inet filter, chain forward", "Then type \"sudo mape-netplan install\""},
 	})
 }

@@ -98,8 +98,11 @@ func Dial(family, ns int) (*Conn, error) {
 	return &Conn{conn, raw, make([]byte, 1<<15)}, nil
 }
 
+// ErrInterrupted comes with an answer of a dump during which something changed.
+var ErrInterrupted = vishvananda.ErrDumpInterrupted
+
 // Ask sends the requests at once and yields what is answered, until the last one is: each answer is valid until the next.
-// An answer that comes with ErrDumpInterrupted is as good as the others, but the whole list is not. Whoever stops early
+// An answer that comes with ErrInterrupted is as good as the others, but the whole list is not. Whoever stops early
 // leaves the rest of a dump unmade, and can ask for no other dump on this connection.
 func (c *Conn) Ask(requests ...netlink.Message) iter.Seq2[Value, error] {
 	requests = slices.Clone(requests)
@@ -178,7 +181,7 @@ func meaning(m netlink.Message, ends bool) (answer Value, err error) {
 		answer = m.Data
 	}
 	if m.Header.Flags&netlink.DumpInterrupted != 0 {
-		err = vishvananda.ErrDumpInterrupted
+		err = ErrInterrupted
 	}
 	return answer, err
 }

@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"github.com/mdlayher/netlink"
-	vishvananda "github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -66,8 +65,8 @@ func TestMeaning(t *testing.T) {
 		want error
 	}{
 		{netlink.Message{Header: netlink.Header{Type: 16}, Data: []byte{1}}, 1, nil},
-		{netlink.Message{Header: netlink.Header{Type: 16, Flags: netlink.DumpInterrupted}, Data: []byte{1}}, 1, vishvananda.ErrDumpInterrupted},
-		{netlink.Message{Header: netlink.Header{Type: netlink.Done, Flags: netlink.DumpInterrupted}, Data: make([]byte, 4)}, 0, vishvananda.ErrDumpInterrupted},
+		{netlink.Message{Header: netlink.Header{Type: 16, Flags: netlink.DumpInterrupted}, Data: []byte{1}}, 1, ErrInterrupted},
+		{netlink.Message{Header: netlink.Header{Type: netlink.Done, Flags: netlink.DumpInterrupted}, Data: make([]byte, 4)}, 0, ErrInterrupted},
 		{netlink.Message{Header: netlink.Header{Type: netlink.Done}, Data: make([]byte, 4)}, 0, nil},
 		{netlink.Message{Header: netlink.Header{Type: netlink.Error}, Data: []byte{0xfe, 0xff, 0xff, 0xff}}, 0, unix.ENOENT},
 		{netlink.Message{Header: netlink.Header{Type: netlink.Error}, Data: []byte{0}}, 0, errShort},
