@@ -63,8 +63,8 @@ func notCovered(name string, prefix netip.Prefix) error {
 				name, prefix, r.Provider, service(r.Provider), r.Provider, Auto)
 		}
 	}
-	if n, ok := network(prefix); ok {
-		return fmt.Errorf("no built-in rule covers prefix %v: %v is %s", prefix, n.prefix, n.what)
+	if n, ok := Known(prefix); ok {
+		return fmt.Errorf("no built-in rule covers prefix %v: %v is %s", prefix, n.Prefix, n)
 	}
 	return fmt.Errorf("no built-in rule covers prefix %v, and its network is not known: if the provider uses MAP-E, "+
 		"write its rules or values into the section (keys rules and br, or softwire)", prefix)

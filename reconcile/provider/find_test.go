@@ -60,12 +60,12 @@ func TestFind(t *testing.T) {
 func TestNetworksAreApart(t *testing.T) {
 	all := networks()
 	for i, n := range all {
-		if n.prefix != n.prefix.Masked() {
-			t.Errorf("%v has host bits", n.prefix)
+		if n.Prefix != n.Prefix.Masked() {
+			t.Errorf("%v has host bits", n.Prefix)
 		}
 		for _, other := range all[:i] {
-			if n.prefix.Overlaps(other.prefix) {
-				t.Errorf("%v overlaps %v", n.prefix, other.prefix)
+			if n.Prefix.Overlaps(other.Prefix) {
+				t.Errorf("%v overlaps %v", n.Prefix, other.Prefix)
 			}
 		}
 	}
