@@ -2,6 +2,7 @@
 package nlmsg
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"iter"
@@ -54,7 +55,10 @@ func (v Value) Number() (n uint64) {
 }
 
 // Text ends with its first zero.
-func (v Value) Text() string { return unix.ByteSliceToString(v) }
+func (v Value) Text() string {
+	text, _, _ := bytes.Cut(v, []byte{0})
+	return string(text)
+}
 
 // Align rounds up to where the next message or attribute begins.
 func Align(length int) int { return (length + 3) &^ 3 }

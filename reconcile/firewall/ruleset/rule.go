@@ -49,7 +49,7 @@ func (r *survey) rules(c Chain) ([]Rule, error) {
 		}
 		d.steps, d.regs = d.steps[:0], [16]operands{}
 		for _, e := range a.Get(unix.NFTA_RULE_EXPRESSIONS).Attributes() {
-			d.expression(e.Get(unix.NFTA_EXPR_NAME).Text(), e.Get(unix.NFTA_EXPR_DATA))
+			d.expression(e.Get(unix.NFTA_EXPR_NAME), e.Get(unix.NFTA_EXPR_DATA))
 		}
 		if d.matters() {
 			rules = append(rules, Rule{Handle: a.Get(unix.NFTA_RULE_HANDLE).Number(), Steps: slices.Clone(d.steps)})
@@ -84,8 +84,8 @@ func (d *tracer) unknown(field string) {
 	d.steps = append(d.steps, Step{Fields: []string{field}, Unknown: true})
 }
 
-func (d *tracer) expression(name string, a nlmsg.Value) {
-	switch name {
+func (d *tracer) expression(name, a nlmsg.Value) {
+	switch name.Text() {
 	case "counter", "log", "objref", "last", "dup", "fwd", "synproxy", "secmark":
 	case "meta":
 		d.load(a.Get(1), a.Get(3), metaField(a.Get(2).Number()))
@@ -113,14 +113,14 @@ func (d *tracer) expression(name string, a nlmsg.Value) {
 			d.do(verdictOf(v))
 		}
 	case "match", "target":
-		d.extension(name, a)
+		d.extension(name.Text(), a)
 	default:
 		d.statement(name, a)
 	}
 }
 
-func (d *tracer) statement(name string, a nlmsg.Value) {
-	switch name {
+func (d *tracer) statement(name, a nlmsg.Value) {
+	switch name.Text() {
 	case "reject":
 		d.do(DoReject, "")
 	case "masq":
@@ -140,7 +140,7 @@ func (d *tracer) statement(name string, a nlmsg.Value) {
 	case "flow_offload":
 		d.do(DoFlow, a.Get(1).Text())
 	case "limit", "quota", "connlimit":
-		d.unknown(name)
+		d.unknown(name.Text())
 	case "dynset":
 		if a.Get(unix.NFTA_DYNSET_EXPR) != nil || a.Get(nftaDynsetExpressions) != nil {
 			d.unknown("meter")
@@ -148,7 +148,7 @@ func (d *tracer) statement(name string, a nlmsg.Value) {
 	default:
 		// Whatever it loads, and wherever to, it is not known here.
 		for i := range d.regs {
-			d.regs[i] = operands{fields: []string{name}}
+			d.regs[i] = operands{fields: []string{name.Text()}}
 		}
 	}
 }
