@@ -1,12 +1,12 @@
 package reconcile
 
 import (
-	"encoding/binary"
-	"iter"
 	"net/netip"
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
+
+	"mape-netplan/reconcile/nlmsg"
 )
 
 // Of linux/netfilter/nfnetlink_conntrack.h and nf_conntrack_common.h; the packages have only a part.
@@ -17,30 +17,14 @@ const (
 	ipsDstNAT      = 1 << 5
 )
 
-// attributes are those of a netlink message, by type. A broken one ends them.
-func attributes(b []byte) iter.Seq2[uint16, []byte] {
-	return func(yield func(uint16, []byte) bool) {
-		for len(b) >= unix.SizeofNlAttr {
-			length := int(binary.NativeEndian.Uint16(b))
-			if length < unix.SizeofNlAttr || length > len(b) {
-				return
-			}
-			const flags = unix.NLA_F_NESTED | unix.NLA_F_NET_BYTEORDER
-			if !yield(binary.NativeEndian.Uint16(b[2:])&^flags, b[unix.SizeofNlAttr:length]) {
-				return
-			}
-			b = b[min(aligned(length), len(b)):]
-		}
-	}
-}
-
 // parse decodes an entry; false for one that is not of IPv4 or says less than it has to.
 func (c *connection) parse(data []byte) bool {
-	if len(data) < nl.SizeofNfgenmsg || data[0] != unix.AF_INET {
+	family, attributes := nlmsg.Family(data)
+	if family != unix.AF_INET {
 		return false
 	}
-	status := uint32(0)
-	for kind, value := range attributes(data[nl.SizeofNfgenmsg:]) {
+	status := uint64(0)
+	for kind, value := range attributes.Attributes() {
 		switch kind {
 		case nl.CTA_TUPLE_ORIG:
 			c.original = value
@@ -48,7 +32,7 @@ func (c *connection) parse(data []byte) bool {
 		case nl.CTA_TUPLE_REPLY:
 			c.replySrc, c.replyDst = c.tuple(value)
 		case nl.CTA_STATUS:
-			status = number(value)
+			status = value.Number()
 		case nl.CTA_ID:
 			copy(c.id[:], value)
 		case nl.CTA_ZONE:
@@ -60,13 +44,13 @@ func (c *connection) parse(data []byte) bool {
 }
 
 // tuple decodes one direction. The identifier of an ICMP echo is both its ports.
-func (c *connection) tuple(data []byte) (src, dst netip.AddrPort) {
+func (c *connection) tuple(data nlmsg.Value) (src, dst netip.AddrPort) {
 	var from, to netip.Addr
 	var sport, dport uint16
-	for kind, value := range attributes(data) {
+	for kind, value := range data.Attributes() {
 		switch kind {
 		case nl.CTA_TUPLE_IP:
-			for kind, value := range attributes(value) {
+			for kind, value := range value.Attributes() {
 				switch kind {
 				case nl.CTA_IP_V4_SRC:
 					from, _ = netip.AddrFromSlice(value)
@@ -75,16 +59,16 @@ func (c *connection) tuple(data []byte) (src, dst netip.AddrPort) {
 				}
 			}
 		case nl.CTA_TUPLE_PROTO:
-			for kind, value := range attributes(value) {
+			for kind, value := range value.Attributes() {
 				switch kind {
 				case nl.CTA_PROTO_NUM:
-					c.protocol = uint8(number(value))
+					c.protocol = uint8(value.Number())
 				case nl.CTA_PROTO_SRC_PORT:
-					sport = uint16(number(value))
+					sport = uint16(value.Number())
 				case nl.CTA_PROTO_DST_PORT:
-					dport = uint16(number(value))
+					dport = uint16(value.Number())
 				case ctaProtoICMPID:
-					sport, dport = uint16(number(value)), uint16(number(value))
+					sport, dport = uint16(value.Number()), uint16(value.Number())
 				}
 			}
 		case ctaTupleZone:
@@ -92,13 +76,4 @@ func (c *connection) tuple(data []byte) (src, dst netip.AddrPort) {
 		}
 	}
 	return netip.AddrPortFrom(from, sport), netip.AddrPortFrom(to, dport)
-}
-
-// number is a big-endian number of any length.
-func number(b []byte) uint32 {
-	n := uint32(0)
-	for _, x := range b {
-		n = n<<8 | uint32(x)
-	}
-	return n
 }

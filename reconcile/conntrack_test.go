@@ -145,3 +145,31 @@ func TestFlowsOfForward(t *testing.T) {
 		t.Error("it is still connected")
 	}
 }
+
+// TestFlowsElsewhere: the connections are those of the host's namespace, whichever the caller is in.
+func TestFlowsElsewhere(t *testing.T) {
+	here, there := newNS(t), newNS(t)
+	entry := "-p udp -s 192.168.1.5 -d 198.51.100.1 --sport 1900 --dport 53 --src-nat 192.0.2.18:1900"
+	here.track(t, entry)
+	there.track(t, entry, others[3])
+	f, h := Flows{Was: []Translation{{Address: netip.MustParsePrefix("192.0.2.18/32"), First: 1024, Last: 65535}}}, &Host{NS: there.fd()}
+	here.do(func() {
+		before, err := f.Read(t.Context(), h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Write(t.Context(), h); err != nil {
+			t.Fatal(err)
+		}
+		after, err := f.Read(t.Context(), h)
+		if err != nil || before.Text() != "udp: 1 connection of 192.0.2.18\n" || after.Text() != "" {
+			t.Errorf("there were %q, there are %q, %v", before.Text(), after.Text(), err)
+		}
+	})
+	if left := strings.Count(here.tracked(t), "\n"); left != 1 {
+		t.Errorf("%d connections are left of the caller's namespace, want 1", left)
+	}
+	if left := strings.Count(there.tracked(t), "\n"); left != 1 {
+		t.Errorf("%d connections of others are left, want 1", left)
+	}
+}

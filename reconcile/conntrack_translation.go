@@ -166,22 +166,30 @@ func runNAT(r nft.Rule) (n ruleNAT) {
 			case held[e.Register] == protocol:
 				n.protocol = uint8(number(e.Data))
 			case held[e.Register] == dport:
-				n.from, n.to = uint16(number(e.Data)), uint16(number(e.Data))
+				n.from, n.to = number(e.Data), number(e.Data)
 			}
 		case *expr.Range:
 			if e.Op == expr.CmpOpEq && held[e.Register] == dport {
-				n.from, n.to = uint16(number(e.FromData)), uint16(number(e.ToData))
+				n.from, n.to = number(e.FromData), number(e.ToData)
 			}
 		case *expr.NAT:
 			n.found = e.Family == unix.NFPROTO_IPV4
 			n.source = e.Type == expr.NATTypeSourceNAT
 			n.address, _ = netip.AddrFromSlice(values[e.RegAddrMin])
-			n.high, n.first = n.address, uint16(number(values[e.RegProtoMin]))
+			n.high, n.first = n.address, number(values[e.RegProtoMin])
 			if a, ok := netip.AddrFromSlice(values[e.RegAddrMax]); ok {
 				n.high = a
 			}
-			n.last = max(n.first, uint16(number(values[e.RegProtoMax])))
+			n.last = max(n.first, number(values[e.RegProtoMax]))
 		}
+	}
+	return n
+}
+
+// number is a big-endian one.
+func number(b []byte) (n uint16) {
+	for _, x := range b {
+		n = n<<8 | uint16(x)
 	}
 	return n
 }

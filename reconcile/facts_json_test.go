@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"testing"
 
+	"mape-netplan/reconcile/firewall/ruleset"
 	"mape-netplan/reconcile/nft"
 )
 
@@ -59,7 +60,7 @@ func TestFactsJSONForeign(t *testing.T) {
 		n.run(t, "nft", "-f", "testdata/foreign/"+file)
 		f := lines(advertised(lineA+"::5/64", 1))
 		var err error
-		if f.Foreign.Ruleset, err = nft.ReadRuleset(nft.OpenNS(n.fd()), tableName, meetsUs); err != nil {
+		if f.Foreign.Ruleset, err = ruleset.Read(nft.OpenNS(n.fd()), tableName, meetsUs); err != nil {
 			t.Fatal(err)
 		}
 		data, err := json.Marshal(f)

@@ -93,17 +93,12 @@ func (f Flows) Read(_ context.Context, h *Host) (Resource, error) {
 }
 
 // Write deletes them. What was found before has been lost then, and is not made again.
-func (f Flows) Write(_ context.Context, _ *Host) error {
+func (f Flows) Write(_ context.Context, h *Host) error {
 	if len(f.found) > 0 {
 		return nil
 	}
-	t, err := openTracker()
-	if err != nil {
-		return err
-	}
-	defer t.close()
 	var all []entry
-	err = t.list(func(c *connection) {
+	err := h.connections(func(c *connection) {
 		if _, ok := f.stale(c); ok {
 			all = append(all, entry{c.id, slices.Clone(c.original)})
 		}
@@ -111,7 +106,7 @@ func (f Flows) Write(_ context.Context, _ *Host) error {
 	if err != nil {
 		return err
 	}
-	return t.forget(all)
+	return h.forget(all)
 }
 
 // stale says whether a connection is one of them. One that still works is not, nor is one that the table could not have

@@ -8,13 +8,13 @@ import (
 	"slices"
 	"strings"
 
-	"mape-netplan/reconcile/nft"
+	"mape-netplan/reconcile/firewall/ruleset"
 )
 
 // Foreign is what other programs on the machine do to packets: Docker, libvirt, ufw, firewalld, /etc/nftables.conf.
 // It is looked at for warnings only.
 type Foreign struct {
-	nft.Ruleset
+	ruleset.Ruleset
 	// Legacy are the tables of iptables-legacy, whose rules nf_tables does not show.
 	Legacy []string `json:"legacy,omitempty"`
 	// Unread is why the rest of this is not known.
@@ -40,7 +40,7 @@ func (h *Host) foreign() (Foreign, error) {
 		return f, nil
 	}
 	var err error
-	if f.Ruleset, err = nft.ReadRuleset(h.NFT, tableName, meetsUs); err != nil {
+	if f.Ruleset, err = ruleset.Read(h.NFT, tableName, meetsUs); err != nil {
 		if !errors.Is(err, fs.ErrPermission) {
 			f.Unread = err.Error()
 		}
@@ -57,7 +57,7 @@ func (h *Host) foreign() (Foreign, error) {
 
 // meetsUs chooses the base chains that matter: those that can drop a packet on its way, that take it from connection
 // tracking, or that translate it before we do.
-func meetsUs(c nft.ForeignChain) bool {
+func meetsUs(c ruleset.Chain) bool {
 	if c.Type == "nat" {
 		return c.Family != "ip6" && c.Hook == "postrouting" && c.Priority <= natPriority
 	}
@@ -97,7 +97,7 @@ func Obstacles(p Paths, f Foreign) []Obstacle {
 }
 
 // warnings is about one base chain: every packet that meets it walks through it.
-func (f Foreign) warnings(c *nft.ForeignChain, flows []flow) []Obstacle {
+func (f Foreign) warnings(c *ruleset.Chain, flows []flow) []Obstacle {
 	var all []Obstacle
 	var hits []hit
 	for _, flow := range flows {
@@ -138,7 +138,7 @@ func (f Foreign) warnings(c *nft.ForeignChain, flows []flow) []Obstacle {
 func (w walk) harm(p packet) []hit {
 	out := p.out.Name == w.tunnel
 	return slices.DeleteFunc(w.hits, func(h hit) bool {
-		if h.do == nft.DoMasquerade || h.do == nft.DoSNAT {
+		if h.do == ruleset.DoMasquerade || h.do == ruleset.DoSNAT {
 			return !out
 		}
 		return !out && p.in.Name != w.tunnel && p.family == 4
@@ -146,7 +146,7 @@ func (w walk) harm(p packet) []hit {
 }
 
 // hitWarning is about a rule that does something else to a packet than drop it; "" where that does not matter there.
-func (f Foreign) hitWarning(c nft.ForeignChain, flows []flow, h hit) (what, advice string) {
+func (f Foreign) hitWarning(c ruleset.Chain, flows []flow, h hit) (what, advice string) {
 	tunnel := flows[0].tunnel
 	does := func(what, object string) string {
 		if h.sure {
@@ -161,20 +161,20 @@ func (f Foreign) hitWarning(c nft.ForeignChain, flows []flow, h hit) (what, advi
 		return fmt.Sprintf("%s%s: rule handle %d (%s) %s %s", chainText(c), in, h.rule.Handle, ruleText(*h.rule), what, object)
 	}
 	switch h.do {
-	case nft.DoMasquerade, nft.DoSNAT:
+	case ruleset.DoMasquerade, ruleset.DoSNAT:
 		if c.Type != "nat" {
 			return "", ""
 		}
 		return does("translate", fmt.Sprintf("what leaves through %s before table ip %s does, and the guard drops it then", tunnel, tableName)),
 			fmt.Sprintf("begin the rule with oifname != %q, or give its chain the priority srcnat", tunnel)
-	case nft.DoNoTrack:
+	case ruleset.DoNoTrack:
 		if c.Priority >= conntrackPriority {
 			return "", "" // Too late to do anything.
 		}
 		return does("take", fmt.Sprintf("packets on their way through %s from connection tracking, and what is not tracked cannot be translated", tunnel)),
 			"restrict the rule by interface or address"
-	case nft.DoFlow:
-		i := slices.IndexFunc(f.Flowtables, func(t nft.Flowtable) bool {
+	case ruleset.DoFlow:
+		i := slices.IndexFunc(f.Flowtables, func(t ruleset.Flowtable) bool {
 			return t.Family == c.Family && t.Table == c.Table && t.Name == h.to
 		})
 		if i < 0 || !slices.ContainsFunc(f.Flowtables[i].Devices, func(name string) bool { return enters(flows, name) }) {

@@ -6,7 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"mape-netplan/reconcile/nft"
+	"mape-netplan/reconcile/firewall/ruleset"
 	"mape-netplan/schema"
 )
 
@@ -117,7 +117,7 @@ func transports(packets ...packet) []packet {
 	return all
 }
 
-func (p packet) meets(c nft.ForeignChain) bool {
+func (p packet) meets(c ruleset.Chain) bool {
 	family := map[string]byte{"ip": 4, "ip6": 6}[c.Family]
 	return slices.Contains(p.hooks, c.Hook) && (family == 0 || family == p.family) &&
 		// Network address translation sees the first packet of a connection only.
@@ -125,7 +125,7 @@ func (p packet) meets(c nft.ForeignChain) bool {
 }
 
 // at is the packet as a base chain sees it.
-func (p packet) at(c nft.ForeignChain) packet {
+func (p packet) at(c ruleset.Chain) packet {
 	switch c.Hook {
 	case "prerouting":
 		p.out, p.anyOut = Link{}, false

@@ -6,7 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"mape-netplan/reconcile/nft"
+	"mape-netplan/reconcile/firewall/ruleset"
 	"mape-netplan/schema"
 )
 
@@ -29,7 +29,7 @@ func is(b bool) tri {
 }
 
 // test says whether a packet passes a test.
-func (p packet) test(s nft.Step) tri {
+func (p packet) test(s ruleset.Step) tri {
 	if s.Unknown {
 		return maybe
 	}
@@ -44,7 +44,7 @@ func (p packet) test(s nft.Step) tri {
 }
 
 // inside says whether a packet is in one case.
-func (p packet) inside(fields []string, c nft.Case) tri {
+func (p packet) inside(fields []string, c ruleset.Case) tri {
 	t := yes
 	for i, v := range c.Intervals {
 		if i < len(fields) {
@@ -54,64 +54,64 @@ func (p packet) inside(fields []string, c nft.Case) tri {
 	return t
 }
 
-func (p packet) field(name string, v nft.Interval) tri {
+func (p packet) field(name string, v ruleset.Interval) tri {
 	switch name {
-	case nft.FieldIIfName:
+	case ruleset.FieldIIfName:
 		if p.anyIn {
 			return anyBut(p.out.Name, v)
 		}
 		return is(hasName(v, p.in.Name))
-	case nft.FieldOIfName:
+	case ruleset.FieldOIfName:
 		if p.anyOut {
 			return anyBut(p.in.Name, v)
 		}
 		return is(hasName(v, p.out.Name))
-	case nft.FieldIIf:
+	case ruleset.FieldIIf:
 		if p.anyIn {
 			return maybe
 		}
 		return isNumber(uint32(p.in.Index), v)
-	case nft.FieldOIf:
+	case ruleset.FieldOIf:
 		if p.anyOut {
 			return maybe
 		}
 		return isNumber(uint32(p.out.Index), v)
-	case nft.FieldNFProto:
+	case ruleset.FieldNFProto:
 		return within([]byte{map[byte]byte{4: unix.NFPROTO_IPV4, 6: unix.NFPROTO_IPV6}[p.family]}, v)
-	case nft.FieldL4Proto:
+	case ruleset.FieldL4Proto:
 		return within([]byte{p.proto}, v)
-	case nft.FieldState:
+	case ruleset.FieldState:
 		if p.state == 0 {
 			return maybe
 		}
-		if isNumber(nft.StateDNAT, v) == yes {
+		if isNumber(ruleset.StateDNAT, v) == yes {
 			return is(p.dnat)
 		}
 		return isNumber(p.state, v)
-	case nft.FieldStatus:
+	case ruleset.FieldStatus:
 		const destinationNAT = 1 << 5
 		if isNumber(destinationNAT, v) == yes {
 			return is(p.dnat)
 		}
-	case nft.FieldDestType:
+	case ruleset.FieldDestType:
 		return isNumber(map[bool]uint32{true: unix.RTN_LOCAL, false: unix.RTN_UNICAST}[p.local], v)
-	case nft.FieldDport:
+	case ruleset.FieldDport:
 		return portsWithin(p.dports, v)
-	case nft.FieldSaddr, nft.FieldSaddr6:
+	case ruleset.FieldSaddr, ruleset.FieldSaddr6:
 		return p.src.within(v)
-	case nft.FieldDaddr, nft.FieldDaddr6:
+	case ruleset.FieldDaddr, ruleset.FieldDaddr6:
 		return p.dst.within(v)
 	}
 	return maybe
 }
 
 // An interval's ends are as long as its field.
-func within(b []byte, v nft.Interval) tri {
+func within(b []byte, v ruleset.Interval) tri {
 	return is(len(b) == len(v.From) && bytes.Compare(v.From, b) <= 0 && bytes.Compare(b, v.To) <= 0)
 }
 
 // portsWithin says whether some ports, of which one is the packet's, are in an interval.
-func portsWithin(r schema.PortRange, v nft.Interval) tri {
+func portsWithin(r schema.PortRange, v ruleset.Interval) tri {
 	if r.First == 0 || len(v.From) != 2 || len(v.To) != 2 {
 		return maybe
 	}
@@ -124,16 +124,18 @@ func portsWithin(r schema.PortRange, v nft.Interval) tri {
 	return maybe
 }
 
-func isNumber(n uint32, v nft.Interval) tri { return within(binary.BigEndian.AppendUint32(nil, n), v) }
+func isNumber(n uint32, v ruleset.Interval) tri {
+	return within(binary.BigEndian.AppendUint32(nil, n), v)
+}
 
 // hasName says whether an interface is in an interval of names. None is in none: without an interface the kernel lets
 // every comparison fail.
-func hasName(v nft.Interval, name string) bool {
+func hasName(v ruleset.Interval, name string) bool {
 	return name != "" && within(ifname(name), v) == yes
 }
 
 // anyBut says whether an interface that is any but this one is in an interval of names.
-func anyBut(name string, v nft.Interval) tri {
+func anyBut(name string, v ruleset.Interval) tri {
 	if hasName(v, name) && bytes.Equal(v.From, v.To) {
 		return no
 	}

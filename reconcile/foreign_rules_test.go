@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"mape-netplan/reconcile/nft"
+	"mape-netplan/reconcile/firewall/ruleset"
 	"mape-netplan/schema"
 )
 
@@ -254,11 +254,11 @@ func TestForeignAdvice(t *testing.T) {
 
 // TestForeignMaze: rules that lead everywhere many times over end a walk without an opinion.
 func TestForeignMaze(t *testing.T) {
-	rs := nft.Ruleset{Chains: []nft.ForeignChain{{Name: "0", Type: "filter", Hook: "forward", Drop: true}}}
+	rs := ruleset.Ruleset{Chains: []ruleset.Chain{{Name: "0", Type: "filter", Hook: "forward", Drop: true}}}
 	for i := range 15 {
-		rs.Chains = append(rs.Chains, nft.ForeignChain{Name: fmt.Sprint(i + 1)})
+		rs.Chains = append(rs.Chains, ruleset.Chain{Name: fmt.Sprint(i + 1)})
 		for range 10 {
-			rs.Chains[i].Rules = append(rs.Chains[i].Rules, nft.ForeignRule{Steps: []nft.Step{{Do: nft.DoJump, To: fmt.Sprint(i + 1)}}})
+			rs.Chains[i].Rules = append(rs.Chains[i].Rules, ruleset.Rule{Steps: []ruleset.Step{{Do: ruleset.DoJump, To: fmt.Sprint(i + 1)}}})
 		}
 	}
 	p := Paths{Tunnel: Link{Name: "mape0"}, WAN: Link{Name: "eth1"}, LAN: []Link{{Name: "eth0"}}}

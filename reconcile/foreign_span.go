@@ -6,7 +6,7 @@ import (
 	"slices"
 	"sort"
 
-	"mape-netplan/reconcile/nft"
+	"mape-netplan/reconcile/firewall/ruleset"
 )
 
 // Spans are addresses, one of which is a packet's: in order, and apart from each
@@ -43,7 +43,7 @@ var special = []netip.Prefix{
 }
 
 // within says whether an address out of some, or without any one of the internet, is in an interval.
-func (all spans) within(v nft.Interval) tri {
+func (all spans) within(v ruleset.Interval) tri {
 	from, ok := netip.AddrFromSlice(v.From)
 	to, ok2 := netip.AddrFromSlice(v.To)
 	if !ok || !ok2 {

@@ -5,7 +5,7 @@ import (
 	"net/netip"
 	"testing"
 
-	"mape-netplan/reconcile/nft"
+	"mape-netplan/reconcile/firewall/ruleset"
 )
 
 // TestSpans asks every address of a small network one by one.
@@ -35,7 +35,7 @@ func TestSpans(t *testing.T) {
 		} else if outside == 0 {
 			want = yes
 		}
-		v := nft.Interval{From: address(from).AsSlice(), To: address(to).AsSlice()}
+		v := ruleset.Interval{From: address(from).AsSlice(), To: address(to).AsSlice()}
 		if got := spansOf(prefixes...).within(v); got != want {
 			t.Fatalf("%v within %s-%s: %v, want %v", prefixes, address(from), address(to), got, want)
 		}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"mape-netplan/reconcile/firewall/ruleset"
 	"mape-netplan/reconcile/nft"
 	"mape-netplan/schema"
 )
@@ -214,13 +215,13 @@ func wantForeign(t *testing.T, n *ns, want []string) {
 // TestFlowtable is made by hand, for not every kernel has flowtables: only one with an interface that packets of the
 // tunnel's connections come in through matters.
 func TestFlowtable(t *testing.T) {
-	rule := nft.ForeignRule{Handle: 7, Steps: []nft.Step{{Do: nft.DoFlow, To: "f"}}}
-	chain := nft.ForeignChain{Family: "inet", Table: "t", Name: "c", Type: "filter", Hook: "forward", Rules: []nft.ForeignRule{rule}}
+	rule := ruleset.Rule{Handle: 7, Steps: []ruleset.Step{{Do: ruleset.DoFlow, To: "f"}}}
+	chain := ruleset.Chain{Family: "inet", Table: "t", Name: "c", Type: "filter", Hook: "forward", Rules: []ruleset.Rule{rule}}
 	p := Paths{Tunnel: Link{Name: "mape0"}, WAN: Link{Name: "eth1"}, LAN: []Link{{Name: "eth0"}}}
 	want := `table inet t, chain c: rule handle 7 (flow add @f) offloads connections through mape0 to flowtable f, and their packets then pass by the NAT and its guard; begin the rule with iifname != "mape0" oifname != "mape0"`
 	for devices, warns := range map[string]bool{"eth0 eth1": true, "mape0": true, "eth*": true, "eth1": false, "wg*": false} {
-		f := Foreign{Ruleset: nft.Ruleset{
-			Chains: []nft.ForeignChain{chain}, Flowtables: []nft.Flowtable{{Family: "inet", Table: "t", Name: "f", Devices: strings.Fields(devices)}},
+		f := Foreign{Ruleset: ruleset.Ruleset{
+			Chains: []ruleset.Chain{chain}, Flowtables: []ruleset.Flowtable{{Family: "inet", Table: "t", Name: "f", Devices: strings.Fields(devices)}},
 		}}
 		if got := warnings(p, f); warns != (len(got) == 1 && got[0] == want) || !warns && len(got) > 0 {
 			t.Errorf("%s: %q", devices, got)

@@ -7,10 +7,10 @@ import (
 	"slices"
 	"strings"
 
-	"mape-netplan/reconcile/nft"
+	"mape-netplan/reconcile/firewall/ruleset"
 )
 
-func chainText(c nft.ForeignChain) string {
+func chainText(c ruleset.Chain) string {
 	return fmt.Sprintf("table %s %s, chain %s", c.Family, c.Table, c.Name)
 }
 
@@ -18,7 +18,7 @@ func chainText(c nft.ForeignChain) string {
 const mostDetails = 4
 
 // dropWarning says where packets end, whose, and what lets them through.
-func (f Foreign) dropWarning(c nft.ForeignChain, flow flow, drops []drop) Obstacle {
+func (f Foreign) dropWarning(c ruleset.Chain, flow flow, drops []drop) Obstacle {
 	var what, let []string
 	of := map[string][]string{}
 	sure, verb, d := true, "drops", drops[0]
@@ -65,10 +65,10 @@ func passing(command string) bool {
 }
 
 // remedy is a command in the words of whoever made the chain.
-func (f Foreign) remedy(c nft.ForeignChain, flow flow, d drop) string {
+func (f Foreign) remedy(c ruleset.Chain, flow flow, d drop) string {
 	p := d.packet
 	beside := func(begin string) bool {
-		return slices.ContainsFunc(f.Chains, func(o nft.ForeignChain) bool {
+		return slices.ContainsFunc(f.Chains, func(o ruleset.Chain) bool {
 			return o.Family == c.Family && o.Table == c.Table && strings.HasPrefix(o.Name, begin)
 		})
 	}
@@ -131,17 +131,17 @@ func (d dialect) rule(p packet) string {
 }
 
 // ruleText is a rule in about nft's words.
-func ruleText(r nft.ForeignRule) string {
+func ruleText(r ruleset.Rule) string {
 	var words []string
 	for _, s := range r.Steps {
 		switch {
-		case s.Do == nft.DoLookup:
+		case s.Do == ruleset.DoLookup:
 			words = append(words, strings.Join(s.Fields, " . ")+" vmap")
-		case s.Do == nft.DoFlow:
+		case s.Do == ruleset.DoFlow:
 			words = append(words, s.Do+" @"+s.To)
 		case s.Do != "":
 			words = append(words, strings.TrimSpace(s.Do+" "+s.To))
-		case slices.Equal(s.Fields, []string{nft.FieldNFProto}) && !s.Not:
+		case slices.Equal(s.Fields, []string{ruleset.FieldNFProto}) && !s.Not:
 			// nft puts it in front of every address by itself.
 		default:
 			words = append(words, testText(s))
@@ -150,7 +150,7 @@ func ruleText(r nft.ForeignRule) string {
 	return strings.Join(words, " ")
 }
 
-func testText(s nft.Step) string {
+func testText(s ruleset.Step) string {
 	text := strings.Join(s.Fields, " . ")
 	if s.Unknown {
 		return text + " …"
@@ -169,11 +169,11 @@ func testText(s nft.Step) string {
 	return text + " " + strings.Join(values, ",")
 }
 
-var stateNames = map[uint32]string{1: "invalid", established: "established", 4: "related", isNew: "new", 64: "untracked", nft.StateDNAT: "dnat"}
+var stateNames = map[uint32]string{1: "invalid", established: "established", 4: "related", isNew: "new", 64: "untracked", ruleset.StateDNAT: "dnat"}
 
 // valueText is an interval of a field: a name, an address or prefix, a number.
-func valueText(field string, v nft.Interval) string {
-	if field == nft.FieldIIfName || field == nft.FieldOIfName {
+func valueText(field string, v ruleset.Interval) string {
+	if field == ruleset.FieldIIfName || field == ruleset.FieldOIfName {
 		name := strings.TrimRight(string(v.From), "\x00")
 		if len(name) < len(v.To) && v.To[len(name)] == 0xff {
 			name += "*"
@@ -192,9 +192,9 @@ func valueText(field string, v nft.Interval) string {
 	text := func(b []byte) string {
 		n := binary.BigEndian.Uint32(append(make([]byte, 4-min(4, len(b))), b...))
 		switch name := stateNames[n]; {
-		case field == nft.FieldState && name != "":
+		case field == ruleset.FieldState && name != "":
 			return name
-		case field == nft.FieldL4Proto && foreignProtocols[n] != "":
+		case field == ruleset.FieldL4Proto && foreignProtocols[n] != "":
 			return foreignProtocols[n]
 		}
 		return fmt.Sprint(n)

@@ -3,18 +3,18 @@ package reconcile
 import (
 	"slices"
 
-	"mape-netplan/reconcile/nft"
+	"mape-netplan/reconcile/firewall/ruleset"
 )
 
 // A walk takes one packet through one base chain. What cannot be decided about a rule is doubt: a rule that only may
 // match ends nothing, and what it would have done is remembered.
 type walk struct {
-	all    []nft.ForeignChain
+	all    []ruleset.Chain
 	packet packet
 	tunnel string
 
-	rule *nft.ForeignRule // where the walk is
-	in   *nft.ForeignChain
+	rule *ruleset.Rule // where the walk is
+	in   *ruleset.Chain
 	deep int
 	far  int // rules so far
 
@@ -26,16 +26,16 @@ type walk struct {
 // A hit is something else that a rule does to the packet.
 type hit struct {
 	do, to string
-	rule   *nft.ForeignRule
-	in     *nft.ForeignChain
+	rule   *ruleset.Rule
+	in     *ruleset.Chain
 	sure   bool
 }
 
 // A drop is the end of a packet.
 type drop struct {
 	packet packet
-	rule   *nft.ForeignRule // nil is the policy
-	in     *nft.ForeignChain
+	rule   *ruleset.Rule // nil is the policy
+	in     *ruleset.Chain
 	sure   bool
 }
 
@@ -52,7 +52,7 @@ const (
 
 // base says whether the packet is dropped. Where somebody wrote a rule about the tunnel that lets some packets pass, the
 // others are meant to be dropped.
-func (w *walk) base(c *nft.ForeignChain) (drop, bool) {
+func (w *walk) base(c *ruleset.Chain) (drop, bool) {
 	d := drop{packet: w.packet}
 	switch e := w.chain(c, yes); {
 	case e == accepted:
@@ -71,7 +71,7 @@ func (w *walk) base(c *nft.ForeignChain) (drop, bool) {
 const farthest = 100_000
 
 // chain walks through the rules of one; sure says whether the packet gets there at all.
-func (w *walk) chain(c *nft.ForeignChain, sure tri) end {
+func (w *walk) chain(c *ruleset.Chain, sure tri) end {
 	if w.deep++; w.deep > 16 { // the kernel's limit
 		return doubtful
 	}
@@ -93,7 +93,7 @@ func (w *walk) chain(c *nft.ForeignChain, sure tri) end {
 }
 
 // one runs a rule.
-func (w *walk) one(r *nft.ForeignRule, c *nft.ForeignChain, sure tri) end {
+func (w *walk) one(r *ruleset.Rule, c *ruleset.Chain, sure tri) end {
 	named := false
 	for _, s := range r.Steps {
 		switch s.Do {
@@ -102,7 +102,7 @@ func (w *walk) one(r *nft.ForeignRule, c *nft.ForeignChain, sure tri) end {
 				return on
 			}
 			named = named || w.names(s)
-		case nft.DoLookup:
+		case ruleset.DoLookup:
 			return w.lookup(s, c, sure)
 		default:
 			if e := w.do(s.Do, s.To, c, r, sure, named); e != on {
@@ -114,16 +114,16 @@ func (w *walk) one(r *nft.ForeignRule, c *nft.ForeignChain, sure tri) end {
 }
 
 // names says whether a test that was passed is for the tunnel by name.
-func (w *walk) names(s nft.Step) bool {
-	return !s.Not && slices.ContainsFunc(s.Any, func(c nft.Case) bool {
-		return slices.ContainsFunc(c.Intervals, func(v nft.Interval) bool {
+func (w *walk) names(s ruleset.Step) bool {
+	return !s.Not && slices.ContainsFunc(s.Any, func(c ruleset.Case) bool {
+		return slices.ContainsFunc(c.Intervals, func(v ruleset.Interval) bool {
 			return len(v.From) == 16 && string(v.From) == string(ifname(w.tunnel)) && string(v.To) == string(v.From)
 		})
 	})
 }
 
 // lookup does what a verdict map has for the packet.
-func (w *walk) lookup(s nft.Step, c *nft.ForeignChain, sure tri) end {
+func (w *walk) lookup(s ruleset.Step, c *ruleset.Chain, sure tri) end {
 	rule, doubt := w.rule, false
 	for _, a := range s.Any {
 		t := w.packet.inside(s.Fields, a)
@@ -149,32 +149,32 @@ func (w *walk) lookup(s nft.Step, c *nft.ForeignChain, sure tri) end {
 }
 
 // do does what a rule says.
-func (w *walk) do(what, to string, c *nft.ForeignChain, r *nft.ForeignRule, sure tri, named bool) end {
+func (w *walk) do(what, to string, c *ruleset.Chain, r *ruleset.Rule, sure tri, named bool) end {
 	switch what {
-	case nft.DoAccept, nft.DoDNAT:
+	case ruleset.DoAccept, ruleset.DoDNAT:
 		w.accept(sure, named)
 		return w.ends(accepted, sure)
-	case nft.DoDrop, nft.DoReject:
+	case ruleset.DoDrop, ruleset.DoReject:
 		if sure == yes {
 			return dropped
 		}
-	case nft.DoReturn:
+	case ruleset.DoReturn:
 		return w.ends(returned, sure)
-	case nft.DoJump, nft.DoGoto:
+	case ruleset.DoJump, ruleset.DoGoto:
 		e := on
-		if i := slices.IndexFunc(w.all, func(o nft.ForeignChain) bool { return o.Family == c.Family && o.Table == c.Table && o.Name == to }); i >= 0 {
+		if i := slices.IndexFunc(w.all, func(o ruleset.Chain) bool { return o.Family == c.Family && o.Table == c.Table && o.Name == to }); i >= 0 {
 			e = w.chain(&w.all[i], sure)
 		}
 		if e == accepted || e == dropped {
 			return e
 		}
-		if what == nft.DoGoto {
+		if what == ruleset.DoGoto {
 			return w.ends(returned, sure)
 		}
-	case nft.DoMasquerade, nft.DoSNAT:
+	case ruleset.DoMasquerade, ruleset.DoSNAT:
 		w.hits = append(w.hits, hit{what, to, r, c, sure == yes})
 		return w.ends(accepted, sure)
-	case nft.DoNoTrack, nft.DoFlow:
+	case ruleset.DoNoTrack, ruleset.DoFlow:
 		w.hits = append(w.hits, hit{what, to, r, c, sure == yes})
 	}
 	return on

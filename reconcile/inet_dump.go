@@ -6,6 +6,8 @@ import (
 	"net/netip"
 
 	"golang.org/x/sys/unix"
+
+	"mape-netplan/reconcile/nlmsg"
 )
 
 // Linux's words that golang.org/x/sys does not have: the attribute with the
@@ -34,7 +36,7 @@ func (h *Host) inets(family byte, index int) ([]inetMessage, error) {
 		request := make([]byte, unix.SizeofIfAddrmsg)
 		request[0] = family
 		binary.NativeEndian.PutUint32(request[4:], uint32(index))
-		e := h.dump(unix.RTM_GETADDR, request, func(data []byte) bool {
+		e := h.dump(unix.RTM_GETADDR, request, func(data nlmsg.Value) bool {
 			var m inetMessage
 			if m, err = inetMessageOf(data); err != nil {
 				err = fmt.Errorf("address of the kernel's: %w", err)
@@ -55,13 +57,13 @@ func (h *Host) inets(family byte, index int) ([]inetMessage, error) {
 
 // inetMessageOf reads a struct ifaddrmsg and its attributes. Of a link with two
 // ends IFA_ADDRESS is the other one, whose the length is.
-func inetMessageOf(data []byte) (m inetMessage, err error) {
+func inetMessageOf(data nlmsg.Value) (m inetMessage, err error) {
 	if len(data) < unix.SizeofIfAddrmsg {
 		return m, fmt.Errorf("%d bytes are too few", len(data))
 	}
 	m.index = int(binary.NativeEndian.Uint32(data[4:]))
 	var local, address netip.Addr
-	for kind, value := range attributes(data[unix.SizeofIfAddrmsg:]) {
+	for kind, value := range data[unix.SizeofIfAddrmsg:].Attributes() {
 		switch {
 		case kind == unix.IFA_ADDRESS:
 			address, _ = netip.AddrFromSlice(value)

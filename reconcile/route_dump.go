@@ -7,6 +7,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"mape-netplan/reconcile/nlmsg"
 )
 
 // mainRoutes lists of the main table of a family the default routes and those
@@ -16,7 +18,7 @@ func (h *Host) mainRoutes(family byte) ([]netlink.Route, error) {
 	return whole(func() (some []netlink.Route, err error) {
 		request := make([]byte, unix.SizeofRtMsg)
 		request[0], request[4] = family, unix.RT_TABLE_MAIN
-		err = h.dump(unix.RTM_GETROUTE, request, func(m []byte) (more bool) {
+		err = h.dump(unix.RTM_GETROUTE, request, func(m nlmsg.Value) (more bool) {
 			if len(m) < unix.SizeofRtMsg || m[0] != family || m[4] != unix.RT_TABLE_MAIN {
 				return true // Where the kernel lacks a family, it tells of all.
 			}
@@ -31,8 +33,8 @@ func (h *Host) mainRoutes(family byte) ([]netlink.Route, error) {
 }
 
 // beginsWithZeros is of the default routes, and of those like 0.0.0.0/1.
-func beginsWithZeros(m []byte) bool {
-	for kind, value := range attributes(m[unix.SizeofRtMsg:]) {
+func beginsWithZeros(m nlmsg.Value) bool {
+	for kind, value := range m[unix.SizeofRtMsg:].Attributes() {
 		if kind == unix.RTA_DST && len(value) == 4 {
 			return binary.BigEndian.Uint32(value) == 0
 		}
@@ -54,7 +56,7 @@ func (h *Host) defaultRoutes(link netlink.Link) (routes []netlink.Route, err err
 
 // routeOf takes from a message, a struct rtmsg and its attributes, what tells a
 // route from others, where it leads, and its MTU.
-func routeOf(m []byte) netlink.Route {
+func routeOf(m nlmsg.Value) netlink.Route {
 	bits := 8 * net.IPv4len
 	if m[0] == unix.AF_INET6 {
 		bits = 8 * net.IPv6len
@@ -64,7 +66,7 @@ func routeOf(m []byte) netlink.Route {
 		Type: int(m[7]), Flags: int(binary.NativeEndian.Uint32(m[8:])),
 		Dst: &net.IPNet{IP: make(net.IP, bits/8), Mask: net.CIDRMask(int(m[1]), bits)},
 	}
-	for kind, value := range attributes(m[unix.SizeofRtMsg:]) {
+	for kind, value := range m[unix.SizeofRtMsg:].Attributes() {
 		switch {
 		case kind == unix.RTA_DST && len(value) == bits/8:
 			copy(r.Dst.IP, value)
@@ -75,7 +77,7 @@ func routeOf(m []byte) netlink.Route {
 		case kind == unix.RTA_PRIORITY && len(value) == 4:
 			r.Priority = int(binary.NativeEndian.Uint32(value))
 		case kind == unix.RTA_METRICS:
-			for kind, value := range attributes(value) {
+			for kind, value := range value.Attributes() {
 				if kind == unix.RTAX_MTU && len(value) == 4 {
 					r.MTU = int(binary.NativeEndian.Uint32(value))
 				}
@@ -95,7 +97,7 @@ func hopsOf(b []byte) (all []*netlink.NexthopInfo) {
 			break
 		}
 		all = append(all, &netlink.NexthopInfo{LinkIndex: int(binary.NativeEndian.Uint32(b[4:]))})
-		b = b[min(aligned(length), len(b)):]
+		b = b[min(nlmsg.Align(length), len(b)):]
 	}
 	return all
 }

@@ -46,21 +46,21 @@ func (h *Host) listen() (e *events, err error) {
 		return e, err
 	}
 	routes := newRouteEvents(e)
-	if err = e.join(unix.NETLINK_ROUTE, routes.hear, routes.forget, unix.RTNLGRP_LINK, unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR,
+	if err = e.join(h.NS, unix.NETLINK_ROUTE, routes.hear, routes.forget, unix.RTNLGRP_LINK, unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR,
 		unix.RTNLGRP_IPV4_ROUTE, unix.RTNLGRP_IPV6_ROUTE, unix.RTNLGRP_IPV4_NETCONF); err != nil {
 		return e, err
 	}
 	rules := ruleEvents{events: e}
-	if err = e.join(unix.NETLINK_NETFILTER, rules.hear, func() {}, unix.NFNLGRP_NFTABLES); err != nil {
+	if err = e.join(h.NS, unix.NETLINK_NETFILTER, rules.hear, func() {}, unix.NFNLGRP_NFTABLES); err != nil {
 		return e, err
 	}
 	e.readers.Go(e.hearFiles)
 	return e, nil
 }
 
-// join reads the groups' messages until the socket is closed.
-func (e *events) join(family int, hear func(netlink.Message), forget func(), groups ...uint32) error {
-	c, err := netlink.Dial(family, nil)
+// join reads in a network namespace the groups' messages until the socket is closed.
+func (e *events) join(ns, family int, hear func(netlink.Message), forget func(), groups ...uint32) error {
+	c, err := netlink.Dial(family, &netlink.Config{NetNS: ns})
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,8 @@ import (
 
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
+
+	"mape-netplan/reconcile/nlmsg"
 )
 
 // routeEvents are the messages of rtnetlink about links, addresses, default
@@ -100,7 +102,7 @@ func lastOn(data []byte) string { return "last on " + string(data[4:8]) }
 // line's.
 func (r routeEvents) another(data []byte) bool {
 	link, subnet := lastOn(data), ""
-	for kind, value := range attributes(data[unix.SizeofIfAddrmsg:]) {
+	for kind, value := range nlmsg.Value(data[unix.SizeofIfAddrmsg:]).Attributes() {
 		if kind == unix.IFA_ADDRESS && len(value) == 16 && value[0]&0xe0 == 0x20 { // IANA: global unicast
 			subnet = string(value[:8])
 		}
@@ -121,14 +123,14 @@ func linkState(data []byte) (object, state string) {
 	}
 	object = string(data[4:8]) // the index
 	state = string(data[8:12]) // the flags
-	for kind, value := range attributes(data[unix.SizeofIfInfomsg:]) {
+	for kind, value := range nlmsg.Value(data[unix.SizeofIfInfomsg:]).Attributes() {
 		switch kind {
 		case unix.IFLA_IFNAME, unix.IFLA_MTU, unix.IFLA_ADDRESS:
 			state += fmt.Sprintf("|%d %x", kind, value)
 		case unix.IFLA_LINKINFO:
 			tunnel := false
-			for kind, value := range attributes(value) {
-				tunnel = tunnel || kind == unix.IFLA_INFO_KIND && unix.ByteSliceToString(value) == "ip6tnl"
+			for kind, value := range value.Attributes() {
+				tunnel = tunnel || kind == unix.IFLA_INFO_KIND && value.Text() == "ip6tnl"
 			}
 			if tunnel { // Bridges have timers in here.
 				state += fmt.Sprintf("|%d %x", kind, value)
@@ -146,7 +148,7 @@ func addressState(data []byte) (object, state string) {
 	}
 	object = string(data[4:8]) // the link's index
 	state = fmt.Sprintf("%d %d", data[1], data[2])
-	for kind, value := range attributes(data[unix.SizeofIfAddrmsg:]) {
+	for kind, value := range nlmsg.Value(data[unix.SizeofIfAddrmsg:]).Attributes() {
 		switch kind {
 		case unix.IFA_ADDRESS, unix.IFA_LOCAL:
 			object += fmt.Sprintf("|%d %x", kind, value)
@@ -170,7 +172,7 @@ func routeState(data []byte) (object, state string) {
 	}
 	object = fmt.Sprintf("%d %d %d", data[0], length, kind)
 	state = string(data[5:8])
-	for kind, value := range attributes(data[unix.SizeofRtMsg:]) {
+	for kind, value := range nlmsg.Value(data[unix.SizeofRtMsg:]).Attributes() {
 		switch kind {
 		case unix.RTA_DST, unix.RTA_PRIORITY:
 			object += fmt.Sprintf("|%d %x", kind, value)

@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"github.com/coreos/go-systemd/v22/daemon"
+	"github.com/coreos/go-systemd/v22/journal"
 	"github.com/spf13/cobra"
 
 	"mape-netplan/cloudinit"
@@ -65,20 +66,21 @@ func (o *options) watcher(cmd *cobra.Command, h *reconcile.Host) (*reconcile.Wat
 	hangup := make(chan os.Signal, 1)
 	signal.Reset(syscall.SIGHUP)
 	signal.Notify(hangup, syscall.SIGHUP)
+	journald, _ := journal.StderrIsJournalStream() // an error is of a malformed $JOURNAL_STREAM
 	return &reconcile.Watch{
 		Host:     h,
 		Section:  o.read,
 		Files:    []string{file},
-		Log:      journal(cmd.ErrOrStderr(), underJournald()),
+		Log:      logger(cmd.ErrOrStderr(), journald),
 		Notify:   func(state string) { _, _ = daemon.SdNotify(false, state) },
 		Watchdog: watchdog,
 		Reload:   hangup,
 	}, nil
 }
 
-// journal writes one line for each message. journald knows the time and takes
+// logger writes one line for each message. journald knows the time and takes
 // the priority from a prefix; it would take each line for a message.
-func journal(w io.Writer, prefix bool) func(reconcile.Priority, string) {
+func logger(w io.Writer, prefix bool) func(reconcile.Priority, string) {
 	return func(p reconcile.Priority, text string) {
 		text = strings.TrimSpace(text)
 		if prefix {
@@ -87,14 +89,4 @@ func journal(w io.Writer, prefix bool) func(reconcile.Priority, string) {
 		}
 		fmt.Fprintln(w, text)
 	}
-}
-
-// underJournald says whether stderr is what systemd says it has connected to
-// journald, sd-daemon's $JOURNAL_STREAM.
-func underJournald() bool {
-	var stat syscall.Stat_t
-	if syscall.Fstat(int(os.Stderr.Fd()), &stat) != nil {
-		return false
-	}
-	return os.Getenv("JOURNAL_STREAM") == fmt.Sprintf("%d:%d", stat.Dev, stat.Ino)
 }

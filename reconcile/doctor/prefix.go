@@ -188,16 +188,16 @@ func (d *consult) noRule() Finding {
 	}
 	text := fmt.Sprintf("the line's prefix %s is in no rule that is known", all[0])
 	advice := "Ask the provider for its MAP-E rule and write it into the section (keys rules and br), or what its router's status page says (key softwire)."
-	known, whose, what := provider.Known(all[0])
-	if known.IsValid() {
-		text += fmt.Sprintf(": %s is %s", known, whose)
+	known := none.Network
+	if known.Prefix.IsValid() {
+		text += fmt.Sprintf(": %s is %s", known.Prefix, known.Owner)
 	}
 	switch {
-	case none.Lines == provider.DSLite:
-		text += ", " + what
+	case known.Kind == provider.DSLite:
+		text += ", " + known.Kind.String()
 		advice = "This program cannot serve such a line: ask the provider for MAP-E, or use a router that speaks DS-Lite."
-	case none.Lines == provider.Closed:
-		text += ", " + what
+	case known.Kind == provider.Closed:
+		text += ", " + known.Kind.String()
 		advice = "Ask the provider to switch IPoE on for this line, and wait until the line has another prefix."
 	default:
 		if n, ok := provider.Nearest(all[0]); ok {

@@ -5,7 +5,7 @@ import (
 
 	"mape-netplan/reconcile/doctor"
 	"mape-netplan/reconcile/doctor/symptom"
-	"mape-netplan/reconcile/nft"
+	"mape-netplan/reconcile/firewall/ruleset"
 )
 
 // TestDiagnoseSetup is TestDiagnose for machines on which nothing has been set up.
@@ -47,7 +47,7 @@ func TestDiagnoseSetup(t *testing.T) {
 		{"nothing yet, no networkd", func(p *patient) { p.bare(); p.f.Networkd = false }, "setup", doctor.Bad, "systemd-networkd … does not run", "enable --now systemd-networkd … mape-netplan install"},
 		{"nothing yet, a firewall", func(p *patient) {
 			p.bare()
-			p.f.Foreign.Chains = []nft.ForeignChain{{Family: "inet", Table: "filter", Name: "forward", Type: "filter", Hook: "forward", Drop: true}}
+			p.f.Foreign.Chains = []ruleset.Chain{{Family: "inet", Table: "filter", Name: "forward", Type: "filter", Hook: "forward", Drop: true}}
 		}, "setup", doctor.Bad, "Another firewall … table inet filter, chain forward", "Then type \"sudo mape-netplan install\""},
 	})
 }

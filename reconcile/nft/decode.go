@@ -1,21 +1,18 @@
 package nft
 
 import (
-	"encoding/binary"
 	"fmt"
 	"time"
 
+	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
-	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
+
+	"mape-netplan/reconcile/nlmsg"
 )
 
 // newExpression returns the type that holds an expression of that name in full, nil for the others.
-func newExpression(name string, data []byte) expr.Any {
-	a, err := parse(data)
-	if err != nil {
-		return nil
-	}
+func newExpression(name string, a nlmsg.Value) expr.Any {
 	switch name {
 	case "meta":
 		return &expr.Meta{}
@@ -38,7 +35,7 @@ func newExpression(name string, data []byte) expr.Any {
 	case "counter":
 		return &expr.Counter{}
 	case "objref":
-		if a[unix.NFTA_OBJREF_IMM_TYPE] != nil {
+		if a.Get(unix.NFTA_OBJREF_IMM_TYPE) != nil {
 			return &expr.Objref{}
 		}
 	case "masq":
@@ -57,11 +54,11 @@ func newExpression(name string, data []byte) expr.Any {
 		return &expr.Notrack{}
 	case "bitwise":
 		// The library knows masks only, not shifts.
-		if a.number(nftaBitwiseOp) == 0 {
+		if a.Get(BitwiseOp).Number() == 0 {
 			return &expr.Bitwise{}
 		}
 	case "immediate":
-		if a.number(unix.NFTA_IMMEDIATE_DREG) == unix.NFT_REG_VERDICT {
+		if a.Get(unix.NFTA_IMMEDIATE_DREG).Number() == unix.NFT_REG_VERDICT {
 			return &expr.Verdict{}
 		}
 		return &expr.Immediate{}
@@ -69,51 +66,42 @@ func newExpression(name string, data []byte) expr.Any {
 	return nil
 }
 
-// nftaBitwiseOp is not in package unix.
-const nftaBitwiseOp = 6
+// BitwiseOp is NFTA_BITWISE_OP, which is not in package unix.
+const BitwiseOp = 6
 
-// element decodes an element. A set may have many: no map of attributes is made for each.
-func element(b []byte) (Element, error) {
-	var e Element
-	list, err := netlink.UnmarshalAttributes(b)
-	if err != nil {
-		return e, err
-	}
-	for _, a := range list {
-		switch a.Type &^ (unix.NLA_F_NESTED | unix.NLA_F_NET_BYTEORDER) {
+// element decodes an element.
+func element(b nlmsg.Value) (e Element) {
+	for kind, value := range b.Attributes() {
+		switch kind {
 		case unix.NFTA_SET_ELEM_KEY:
-			e.Key, err = e.value(a.Data)
+			e.Key = e.value(value)
 		case unix.NFTA_SET_ELEM_DATA:
-			e.Value, err = e.value(a.Data)
+			e.Value = e.value(value)
 		case unix.NFTA_SET_ELEM_FLAGS:
-			if !zero(a.Data) {
-				e.foreign("flags %s", hex(a.Data))
+			if !zero(value) {
+				e.foreign("flags %s", hex(value))
 			}
 		case unix.NFTA_SET_ELEM_TIMEOUT:
-			e.foreign("timeout %s", time.Duration(binary.BigEndian.Uint64(a.Data))*time.Millisecond)
+			e.foreign("timeout %s", time.Duration(value.Number())*time.Millisecond)
 		case unix.NFTA_SET_ELEM_OBJREF:
-			e.foreign("object %s", unix.ByteSliceToString(a.Data))
-		case unix.NFTA_SET_ELEM_EXPR, nftaSetElemKeyEnd, nftaSetElemExpressions:
-			e.foreign("attribute %d %s", a.Type, hex(a.Data))
-		}
-		if err != nil {
-			return e, err
+			e.foreign("object %s", value.Text())
+		case unix.NFTA_SET_ELEM_EXPR, nftables.NFTA_SET_ELEM_KEY_END, nftaSetElemExpressions:
+			e.foreign("attribute %d %s", kind, hex(value))
 		}
 	}
-	return e, nil
+	return e
 }
 
 // value decodes a key or a value, which is bytes or a verdict.
-func (e *Element) value(b []byte) ([]byte, error) {
-	list, err := netlink.UnmarshalAttributes(b)
-	if err != nil || len(list) == 0 {
-		return nil, err
+func (e *Element) value(b nlmsg.Value) []byte {
+	for kind, value := range b.Attributes() {
+		if kind == unix.NFTA_DATA_VALUE {
+			return value
+		}
+		e.foreign("verdict %s", hex(value))
+		break
 	}
-	if list[0].Type&^unix.NLA_F_NESTED != unix.NFTA_DATA_VALUE {
-		e.foreign("verdict %s", hex(list[0].Data))
-		return nil, nil
-	}
-	return list[0].Data, nil
+	return nil
 }
 
 func (e *Element) foreign(format string, args ...any) {
@@ -123,8 +111,5 @@ func (e *Element) foreign(format string, args ...any) {
 	e.Foreign += " " + fmt.Sprintf(format, args...)
 }
 
-// These are not in package unix either.
-const (
-	nftaSetElemKeyEnd      = 10
-	nftaSetElemExpressions = 11
-)
+// nftaSetElemExpressions is NFTA_SET_ELEM_EXPRESSIONS, of which the library has another number than the kernel.
+const nftaSetElemExpressions = 11

@@ -1,7 +1,6 @@
 package nft
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -10,26 +9,23 @@ import (
 	"github.com/google/nftables/expr"
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
+
+	"mape-netplan/reconcile/nlmsg"
 )
 
 // Not in package unix.
 const (
-	nftaChainFlags     = 10
-	nftChainBase       = 1
-	nftMsgGetFlowtable = 23
-	nftSetConcat       = 0x80
+	nftaChainFlags = 10
+	nftChainBase   = 1
 )
 
 func (r reader) table() (Table, error) {
 	t := Table{Name: r.name}
-	answers, err := r.get(unix.NFT_MSG_GETTABLE, 0, r.name)
-	if errors.Is(err, unix.ENOENT) {
-		return t, nil
-	}
+	answers, err := r.get(unix.NFT_MSG_GETTABLE, 0)
 	if err != nil || len(answers) == 0 {
 		return t, err
 	}
-	if flags := answers[0].number(unix.NFTA_TABLE_FLAGS); flags != 0 {
+	if flags := answers[0].Get(unix.NFTA_TABLE_FLAGS).Number(); flags != 0 {
 		t.Foreign = append(t.Foreign, fmt.Sprintf("# table flags 0x%x", flags))
 	}
 	for _, read := range []func(*Table) error{r.sets, r.chains, r.others} {
@@ -47,21 +43,18 @@ func (r reader) chains(t *Table) error {
 	// The kernel does not filter this dump.
 	answers, err := r.get(unix.NFT_MSG_GETCHAIN, netlink.Dump)
 	for _, a := range answers {
-		if a.text(unix.NFTA_CHAIN_TABLE) != r.name {
+		if a.Get(unix.NFTA_CHAIN_TABLE).Text() != r.name {
 			continue
 		}
-		c := Chain{Name: a.text(unix.NFTA_CHAIN_NAME), Type: nftables.ChainType(a.text(unix.NFTA_CHAIN_TYPE))}
-		if flags := a.number(nftaChainFlags) &^ nftChainBase; flags != 0 {
+		c := Chain{Name: a.Get(unix.NFTA_CHAIN_NAME).Text(), Type: nftables.ChainType(a.Get(unix.NFTA_CHAIN_TYPE).Text())}
+		if flags := a.Get(nftaChainFlags).Number() &^ nftChainBase; flags != 0 {
 			t.Foreign = append(t.Foreign, fmt.Sprintf("# chain %s flags 0x%x", c.Name, flags))
 		}
 		if c.Type != "" {
-			hook, err := a.nested(unix.NFTA_CHAIN_HOOK)
-			if err != nil {
-				return err
-			}
-			c.Hook = nftables.ChainHook(hook.number(unix.NFTA_HOOK_HOOKNUM))
-			c.Priority = int32(hook.number(unix.NFTA_HOOK_PRIORITY))
-			c.Drop = a.number(unix.NFTA_CHAIN_POLICY) == uint64(nftables.ChainPolicyDrop)
+			hook := a.Get(unix.NFTA_CHAIN_HOOK)
+			c.Hook = nftables.ChainHook(hook.Get(unix.NFTA_HOOK_HOOKNUM).Number())
+			c.Priority = int32(hook.Get(unix.NFTA_HOOK_PRIORITY).Number())
+			c.Drop = a.Get(unix.NFTA_CHAIN_POLICY).Number() == uint64(nftables.ChainPolicyDrop)
 		}
 		if c.Rules, err = r.rules(c.Name); err != nil {
 			return err
@@ -75,18 +68,14 @@ func (r reader) rules(chain string) ([]Rule, error) {
 	if r.outline {
 		return nil, nil
 	}
-	answers, err := r.get(unix.NFT_MSG_GETRULE, netlink.Dump, r.name, chain)
+	answers, err := r.get(unix.NFT_MSG_GETRULE, netlink.Dump, chain)
 	if err != nil {
 		return nil, err
 	}
 	var rules []Rule
 	for _, a := range answers {
-		list, err := a.list(unix.NFTA_RULE_EXPRESSIONS)
-		if err != nil {
-			return nil, err
-		}
 		rule := Rule{}
-		for _, b := range list {
+		for _, b := range a.Get(unix.NFTA_RULE_EXPRESSIONS).Attributes() {
 			e, err := expression(b)
 			if err != nil {
 				return nil, err
@@ -103,19 +92,19 @@ func (r reader) others(t *Table) error {
 	for _, kind := range []struct {
 		name    string
 		message uint16
-	}{{"object", unix.NFT_MSG_GETOBJ}, {"flowtable", nftMsgGetFlowtable}} {
-		answers, err := r.get(kind.message, netlink.Dump, r.name)
+	}{{"object", unix.NFT_MSG_GETOBJ}, {"flowtable", unix.NFT_MSG_GETFLOWTABLE}} {
+		answers, err := r.get(kind.message, netlink.Dump)
 		if err != nil {
 			return err
 		}
 		for _, a := range answers {
-			if a.text(1) != r.name {
+			if a.Get(1).Text() != r.name {
 				continue
 			}
 			if o, ok := timeout(a); ok && kind.message == unix.NFT_MSG_GETOBJ {
 				t.Timeouts = append(t.Timeouts, o)
 			} else {
-				t.Foreign = append(t.Foreign, fmt.Sprintf("# %s %s", kind.name, a.text(2)))
+				t.Foreign = append(t.Foreign, fmt.Sprintf("# %s %s", kind.name, a.Get(2).Text()))
 			}
 		}
 	}
@@ -124,32 +113,32 @@ func (r reader) others(t *Table) error {
 }
 
 func (r reader) sets(t *Table) error {
-	answers, err := r.get(unix.NFT_MSG_GETSET, netlink.Dump, r.name)
+	answers, err := r.get(unix.NFT_MSG_GETSET, netlink.Dump)
 	if err != nil {
 		return err
 	}
 	for _, a := range answers {
-		if a.text(unix.NFTA_SET_TABLE) != r.name {
+		if a.Get(unix.NFTA_SET_TABLE).Text() != r.name {
 			continue
 		}
-		flags := uint32(a.number(unix.NFTA_SET_FLAGS))
+		flags := uint32(a.Get(unix.NFTA_SET_FLAGS).Number())
 		if r.outline && flags&unix.NFT_SET_ANONYMOUS != 0 {
 			continue // goes with its rule
 		}
 		s := Set{
-			Name:    a.text(unix.NFTA_SET_NAME),
-			Key:     datatype(a.number(unix.NFTA_SET_KEY_TYPE), a.number(unix.NFTA_SET_KEY_LEN)),
+			Name:    a.Get(unix.NFTA_SET_NAME).Text(),
+			Key:     datatype(a.Get(unix.NFTA_SET_KEY_TYPE).Number(), a.Get(unix.NFTA_SET_KEY_LEN).Number()),
 			Dynamic: flags&unix.NFT_SET_EVAL != 0 && flags&unix.NFT_SET_MAP == 0,
 		}
-		timeout := time.Duration(a.number(unix.NFTA_SET_TIMEOUT)) * time.Millisecond
+		timeout := time.Duration(a.Get(unix.NFTA_SET_TIMEOUT).Number()) * time.Millisecond
 		if s.Dynamic {
 			// What is in it is what happens now, not what it is.
-			flags &^= unix.NFT_SET_EVAL | unix.NFT_SET_TIMEOUT | nftSetConcat
+			flags &^= unix.NFT_SET_EVAL | unix.NFT_SET_TIMEOUT | nftables.NFT_SET_CONCAT
 			s.Timeout, timeout = timeout, 0
 		}
 		s.Foreign = setFlags(flags, timeout)
 		if flags&unix.NFT_SET_MAP != 0 {
-			s.Value = datatype(a.number(unix.NFTA_SET_DATA_TYPE), a.number(unix.NFTA_SET_DATA_LEN))
+			s.Value = datatype(a.Get(unix.NFTA_SET_DATA_TYPE).Number(), a.Get(unix.NFTA_SET_DATA_LEN).Number())
 		}
 		if !s.Dynamic {
 			if s.Elements, err = r.elements(s.Name); err != nil {
@@ -189,22 +178,14 @@ func (r reader) elements(set string) ([]Element, error) {
 	if r.outline || r.rulesOnly {
 		return nil, nil
 	}
-	answers, err := r.get(unix.NFT_MSG_GETSETELEM, netlink.Dump, r.name, set)
+	answers, err := r.get(unix.NFT_MSG_GETSETELEM, netlink.Dump, set)
 	if err != nil {
 		return nil, err
 	}
 	var elements []Element
 	for _, a := range answers {
-		list, err := a.list(unix.NFTA_SET_ELEM_LIST_ELEMENTS)
-		if err != nil {
-			return nil, err
-		}
-		for _, b := range list {
-			e, err := element(b)
-			if err != nil {
-				return nil, err
-			}
-			elements = append(elements, e)
+		for _, b := range a.Get(unix.NFTA_SET_ELEM_LIST_ELEMENTS).Attributes() {
+			elements = append(elements, element(b))
 		}
 	}
 	return elements, nil
@@ -212,12 +193,8 @@ func (r reader) elements(set string) ([]Element, error) {
 
 // expression decodes those that rules here are made of, and keeps the others as the kernel's bytes: the library's own
 // decoder leaves those out that it does not know, and they would not show.
-func expression(b []byte) (expr.Any, error) {
-	a, err := parse(b)
-	if err != nil {
-		return nil, err
-	}
-	name, data := a.text(unix.NFTA_EXPR_NAME), a[unix.NFTA_EXPR_DATA]
+func expression(a nlmsg.Value) (expr.Any, error) {
+	name, data := a.Get(unix.NFTA_EXPR_NAME).Text(), a.Get(unix.NFTA_EXPR_DATA)
 	e := newExpression(name, data)
 	if e == nil {
 		return unknown{name: name, data: data}, nil

@@ -94,11 +94,12 @@ func (c Chain) policy() string {
 	return "accept"
 }
 
-var hookNames = []string{"prerouting", "input", "forward", "output", "postrouting"}
+// HookNames are in the order of the kernel's numbers.
+var HookNames = []string{"prerouting", "input", "forward", "output", "postrouting"}
 
 func hookName(h nftables.ChainHook) string {
-	if int(h) < len(hookNames) {
-		return hookNames[h]
+	if int(h) < len(HookNames) {
+		return HookNames[h]
 	}
 	return fmt.Sprint(uint32(h))
 }

@@ -1,7 +1,6 @@
 package nft
 
 import (
-	"encoding/binary"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,6 +9,8 @@ import (
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
 	"golang.org/x/sys/unix"
+
+	"mape-netplan/reconcile/nlmsg"
 )
 
 // A Timeout is a stateful object of the kind "ct timeout": how long connections that a rule gives it may be idle in each
@@ -90,20 +91,20 @@ func (t Timeout) object(table *nftables.Table) *nftables.NamedObj {
 }
 
 // timeout decodes an object; ok is false for one that a Timeout cannot hold.
-func timeout(a attributes) (t Timeout, ok bool) {
-	data, err := a.nested(unix.NFTA_OBJ_DATA)
-	if err != nil || a.number(unix.NFTA_OBJ_TYPE) != unix.NFT_OBJECT_CT_TIMEOUT {
+func timeout(a nlmsg.Value) (t Timeout, ok bool) {
+	data := a.Get(unix.NFTA_OBJ_DATA)
+	protocol := data.Get(expr.NFTA_CT_TIMEOUT_L4PROTO).Number()
+	if a.Get(unix.NFTA_OBJ_TYPE).Number() != unix.NFT_OBJECT_CT_TIMEOUT || data.Get(expr.NFTA_CT_TIMEOUT_L3PROTO).Number() != unix.NFPROTO_IPV4 ||
+		protocol != unix.IPPROTO_TCP && protocol != unix.IPPROTO_UDP {
 		return t, false
 	}
-	family, protocol := data[expr.NFTA_CT_TIMEOUT_L3PROTO], data[expr.NFTA_CT_TIMEOUT_L4PROTO]
-	policy, err := data.nested(expr.NFTA_CT_TIMEOUT_DATA)
-	if err != nil || len(family) != 2 || binary.BigEndian.Uint16(family) != unix.NFPROTO_IPV4 || len(protocol) != 1 ||
-		protocol[0] != unix.IPPROTO_TCP && protocol[0] != unix.IPPROTO_UDP {
-		return t, false
+	t = Timeout{Name: a.Get(unix.NFTA_OBJ_NAME).Text(), Protocol: byte(protocol)}
+	policy, states := data.Get(expr.NFTA_CT_TIMEOUT_DATA), 0
+	for range policy.Attributes() {
+		states++
 	}
-	t = Timeout{Name: a.text(unix.NFTA_OBJ_NAME), Protocol: protocol[0]}
 	for i := range t.states() {
-		t.Seconds = append(t.Seconds, uint32(policy.number(uint16(i+1))))
+		t.Seconds = append(t.Seconds, uint32(policy.Get(uint16(i+1)).Number()))
 	}
-	return t, len(policy) == len(t.Seconds)
+	return t, states == len(t.Seconds)
 }

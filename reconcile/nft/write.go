@@ -19,7 +19,7 @@ func (t Table) Write(c *Conn) error {
 		return fmt.Errorf("writing nftables: table ip %s: %w", t.Name, err)
 	}
 	if err := t.replace(c); err != nil {
-		return fmt.Errorf("writing nftables: table ip %s: %w", t.Name, explain(err))
+		return fmt.Errorf("writing nftables: table ip %s: %w", t.Name, Explain(err))
 	}
 	return nil
 }

@@ -63,21 +63,19 @@ func notCovered(name string, prefix netip.Prefix) error {
 				name, prefix, r.Provider, service(r.Provider), r.Provider, Auto)
 		}
 	}
-	n, _ := network(prefix)
-	return NoRule{prefix, n.prefix, n.lines, n.what}
+	n, _ := Known(prefix)
+	return NoRule{prefix, n}
 }
 
 // NoRule is the error that no built-in rule covers a prefix.
 type NoRule struct {
 	Prefix  netip.Prefix
-	Network netip.Prefix // known, with Prefix in it; invalid is that none is known
-	Lines   Lines        // that are found in Network
-	what    string
+	Network Network // that Prefix is in; the zero value where it is not known
 }
 
 func (e NoRule) Error() string {
-	if e.Network.IsValid() {
-		return fmt.Sprintf("no built-in rule covers prefix %v: %v is %s", e.Prefix, e.Network, e.what)
+	if e.Network.Prefix.IsValid() {
+		return fmt.Sprintf("no built-in rule covers prefix %v: %v is %s", e.Prefix, e.Network.Prefix, e.Network)
 	}
 	return fmt.Sprintf("no built-in rule covers prefix %v, and its network is not known: if the provider uses MAP-E, "+
 		"write its rules or values into the section (keys rules and br, or softwire)", e.Prefix)

@@ -61,12 +61,12 @@ func TestFind(t *testing.T) {
 func TestNetworksAreApart(t *testing.T) {
 	all := networks()
 	for i, n := range all {
-		if n.prefix != n.prefix.Masked() {
-			t.Errorf("%v has host bits", n.prefix)
+		if n.Prefix != n.Prefix.Masked() {
+			t.Errorf("%v has host bits", n.Prefix)
 		}
 		for _, other := range all[:i] {
-			if n.prefix.Overlaps(other.prefix) {
-				t.Errorf("%v overlaps %v", n.prefix, other.prefix)
+			if n.Prefix.Overlaps(other.Prefix) {
+				t.Errorf("%v overlaps %v", n.Prefix, other.Prefix)
 			}
 		}
 	}
@@ -74,14 +74,14 @@ func TestNetworksAreApart(t *testing.T) {
 
 // TestNoRule: what lines a prefix without a rule is among is a value, not a word of the message.
 func TestNoRule(t *testing.T) {
-	for text, lines := range map[string]Lines{
+	for text, lines := range map[string]Kind{
 		"2409:10:1:200::/56": DSLite, "2001:f6f:1:200::/64": DSLite, "2408:211:1:200::/64": Closed,
-		"240b:20:1:200::/56": Unlisted, "2001:db8:12:3400::/56": Unlisted,
+		"240b:20:1:200::/56": RuleUnknown, "2001:db8:12:3400::/56": RuleUnknown,
 	} {
 		prefix := netip.MustParsePrefix(text)
 		_, err := Find(Auto, prefix)
 		var none NoRule
-		if !errors.As(err, &none) || none.Prefix != prefix || none.Lines != lines || none.Network.IsValid() != (text != "2001:db8:12:3400::/56") {
+		if !errors.As(err, &none) || none.Prefix != prefix || none.Network.Kind != lines || none.Network.Prefix.IsValid() != (text != "2001:db8:12:3400::/56") {
 			t.Errorf("%s: %+v", text, none)
 		}
 	}

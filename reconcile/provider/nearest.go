@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"math/bits"
 	"net/netip"
-	"strings"
 )
 
 // nearBits is how many leading bits a prefix shares with those of its own provider at least: a registry hands them out
@@ -39,19 +38,4 @@ func Nearest(prefix netip.Prefix) (n Neighbor, ok bool) {
 func commonBits(a, b netip.Addr) int {
 	x, y := a.As16(), b.As16()
 	return bits.LeadingZeros64(binary.BigEndian.Uint64(x[:]) ^ binary.BigEndian.Uint64(y[:]))
-}
-
-// Known is whose network a prefix without a rule is in, and what of it: "transix", "which is DS-Lite and not MAP-E". An
-// invalid network is none that is known; nothing to say of it is "".
-func Known(prefix netip.Prefix) (known netip.Prefix, whose, what string) {
-	n, ok := network(prefix)
-	if !ok {
-		return netip.Prefix{}, "", ""
-	}
-	whose, what, _ = strings.Cut(n.what, ", ")
-	what, _, _ = strings.Cut(what, ";")
-	if n.what == whose+unknown {
-		what = ""
-	}
-	return n.prefix, whose, what
 }

@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"fmt"
 	"net/netip"
 	"testing"
 )
@@ -28,13 +29,16 @@ func TestNearest(t *testing.T) {
 // TestKnown says whose a network is in few words.
 func TestKnown(t *testing.T) {
 	for prefix, want := range map[string]string{
-		"2409:10::/56":    "2409::/16 transix|which is DS-Lite and not MAP-E",
-		"240b:14::/64":    "240b::/16 v6プラス|",
-		"2404:1a8:1::/64": "2404:1a8::/32 NTT East's closed network|which is not on the Internet: the provider has not switched IPoE on for this line yet (IPoE (IPv6) の開通前)",
-		"2001:db8::/56":   "invalid Prefix |",
+		"2409:10::/56":    "2409::/16 transix, which is DS-Lite and not MAP-E",
+		"240b:14::/64":    "240b::/16 v6プラス, but in none of the rules known in November 2026",
+		"2404:1a8:1::/64": "2404:1a8::/32 NTT East's closed network, which is not on the Internet: the provider has not switched IPoE on for this line yet (IPoE (IPv6) の開通前)",
+		"2001:db8::/56":   "",
 	} {
-		known, whose, what := Known(netip.MustParsePrefix(prefix))
-		if got := known.String() + " " + whose + "|" + what; got != want {
+		got := ""
+		if n, ok := Known(netip.MustParsePrefix(prefix)); ok {
+			got = fmt.Sprintf("%s %s, %s", n.Prefix, n.Owner, n.Kind)
+		}
+		if got != want {
 			t.Errorf("%s: %q, want %q", prefix, got, want)
 		}
 	}

@@ -2,60 +2,72 @@ package provider
 
 import "net/netip"
 
-// knownNetwork is a prefix in which lines are found that have no built-in rule, and what such a line is. The
-// prefixes are those by which ikm-san/openwrt calib.lua and makeding/luci-app-fleth tell the services apart; the
-// regions of the last ones are NTT's.
-type knownNetwork struct {
-	prefix netip.Prefix
-	lines  Lines
-	what   string
+// A Network is one in which lines are found that no built-in rule covers.
+type Network struct {
+	Prefix netip.Prefix
+	Owner  string // whose it is: "transix"
+	Kind   Kind
+	Note   string
 }
 
-// Lines are what is known of the lines of a network.
-type Lines int
+// A Kind is what the lines in a network are.
+type Kind uint8
 
+// The kinds that are known.
 const (
-	Unlisted Lines = iota // MAP-E, as far as is known, by a rule that is not built in
+	RuleUnknown Kind = iota // lines of MAP-E, of which not every rule is known
 	DSLite
-	Closed // not on the Internet yet
+	Closed // not on the Internet
 )
 
-const (
-	dsLite  = ", which is DS-Lite and not MAP-E; DS-Lite is not supported yet"
-	unknown = ", but in none of the rules known in November 2026: ask for the rule and write it into the section " +
-		"(keys rules and br), or write the values (key softwire)"
-	closed = ", which is not on the Internet: the provider has not switched IPoE on for this line yet (IPoE (IPv6) の開通前); " +
-		"ask it to, and try again when the line has another prefix"
-)
+// kinds are what a line is, and what follows from that.
+var kinds = map[Kind]struct{ what, then string }{
+	RuleUnknown: {"but in none of the rules known in November 2026", ": ask for the rule and write it into the section " +
+		"(keys rules and br), or write the values (key softwire)"},
+	DSLite: {"which is DS-Lite and not MAP-E", "; DS-Lite is not supported yet"},
+	Closed: {"which is not on the Internet: the provider has not switched IPoE on for this line yet (IPoE (IPv6) の開通前)",
+		"; ask it to, and try again when the line has another prefix"},
+}
 
-func networks() []knownNetwork {
+// String goes on behind the owner: "which is DS-Lite and not MAP-E".
+func (k Kind) String() string { return kinds[k].what }
+
+// String is whose it is, what its lines are, and what to do about that.
+func (n Network) String() string {
+	return n.Owner + ", " + n.Kind.String() + kinds[n.Kind].then + n.Note
+}
+
+// networks are by the prefixes by which ikm-san/openwrt calib.lua and makeding/luci-app-fleth tell the services apart; the
+// regions of the last ones are NTT's.
+func networks() []Network {
 	p := netip.MustParsePrefix
-	return []knownNetwork{
-		{p("2409::/16"), DSLite, "transix" + dsLite + ". An OCN line in it is not on OCN バーチャルコネクト"},
-		{p("2405:6580::/29"), DSLite, "v6コネクト" + dsLite},
-		{p("2001:c28::/32"), DSLite, "v6コネクト" + dsLite},
-		{p("2001:f60::/28"), DSLite, "クロスパス" + dsLite},
-		{p("2001:f70::/29"), DSLite, "クロスパス" + dsLite},
-		{p("2404:1a8::/32"), Closed, "NTT East's closed network" + closed},
-		{p("2001:c90::/32"), Closed, "NTT East's closed network" + closed},
-		{p("2408::/22"), Closed, "NTT East's closed network" + closed},
-		{p("2001:d70::/30"), Closed, "NTT West's closed network" + closed},
-		{p("2001:a000::/21"), Closed, "NTT West's closed network" + closed},
-		{p("2400:4050::/30"), Unlisted, "OCN in the east of Japan" + unknown},
-		{p("2400:4150::/30"), Unlisted, "OCN in the west of Japan" + unknown},
-		{p("240b::/16"), Unlisted, "v6プラス" + unknown},
-		{p("2404:7a80::/29"), Unlisted, "BIGLOBE" + unknown},
-		{p("240d:f::/32"), Unlisted, "NURO 光" + unknown},
-		{p("240d:10::/32"), Unlisted, "NURO 光" + unknown},
+	const east, west = "NTT East's closed network", "NTT West's closed network"
+	return []Network{
+		{p("2409::/16"), "transix", DSLite, ". An OCN line in it is not on OCN バーチャルコネクト"},
+		{p("2405:6580::/29"), "v6コネクト", DSLite, ""},
+		{p("2001:c28::/32"), "v6コネクト", DSLite, ""},
+		{p("2001:f60::/28"), "クロスパス", DSLite, ""},
+		{p("2001:f70::/29"), "クロスパス", DSLite, ""},
+		{p("2404:1a8::/32"), east, Closed, ""},
+		{p("2001:c90::/32"), east, Closed, ""},
+		{p("2408::/22"), east, Closed, ""},
+		{p("2001:d70::/30"), west, Closed, ""},
+		{p("2001:a000::/21"), west, Closed, ""},
+		{p("2400:4050::/30"), "OCN in the east of Japan", RuleUnknown, ""},
+		{p("2400:4150::/30"), "OCN in the west of Japan", RuleUnknown, ""},
+		{p("240b::/16"), "v6プラス", RuleUnknown, ""},
+		{p("2404:7a80::/29"), "BIGLOBE", RuleUnknown, ""},
+		{p("240d:f::/32"), "NURO 光", RuleUnknown, ""},
+		{p("240d:10::/32"), "NURO 光", RuleUnknown, ""},
 	}
 }
 
-// network is the known network that holds prefix. The table has no network inside another.
-func network(prefix netip.Prefix) (knownNetwork, bool) {
+// Known is the network that holds prefix. The table has no network inside another.
+func Known(prefix netip.Prefix) (Network, bool) {
 	for _, n := range networks() {
-		if n.prefix.Bits() <= prefix.Bits() && n.prefix.Contains(prefix.Addr()) {
+		if n.Prefix.Bits() <= prefix.Bits() && n.Prefix.Contains(prefix.Addr()) {
 			return n, true
 		}
 	}
-	return knownNetwork{}, false
+	return Network{}, false
 }

@@ -5,7 +5,6 @@ import (
 	"io"
 	"net/http"
 	"slices"
-	"strings"
 	"testing"
 )
 
@@ -22,7 +21,6 @@ func TestSecretsUnsaid(t *testing.T) {
 	})
 	l.TXT("v=v6mig-1 url=" + server + "/ t=b")
 	q := Question{Credentials: Credentials{"user1", "secret1", "vne.example.jp"}, Token: Token{someToken, []string{server}, true}}
-	far := strings.Repeat("/", 120-len("https://%zz")-5)
 	for _, test := range []struct{ location, body, want string }{
 		{"https://%zz?Pass=secret1", "", `307 to "https://%zz?Pass=***", which is no URL`},
 		{"https://%zz?password=secret1", "", `307 to "https://%zz?password=***", which is no URL`},
@@ -30,9 +28,6 @@ func TestSecretsUnsaid(t *testing.T) {
 		{"https://%zz/xsecret1x", "", `307 to "https://%zz/x***x", which is no URL`},
 		{"https://%zz/" + someToken, "", `307 to "https://%zz/***", which is no URL`},
 		{"http://vne.example.jp/user1/secret1", "", "307 to http://vne.example.jp/***/***: from https only https is followed"},
-		{"http://vne.example.jp/%75se%721/%73ecret%31/%5F", "", "307 to http://vne.example.jp/***/***/%5F: from https only https is followed"},
-		{"https://%zz" + far + "secret1", "", `307 to "https://%zz` + far + `***", which is no URL`},
-		{"https://%zz" + far[1:] + "%73ecret1", "", `307 to "https://%zz` + far[1:] + `***", which is no URL`},
 		{"", `{"enabler_name": "E", "auth": "secret1", "order": []}`, `auth: "***" is not known: it is req, bad or ok`},
 		{"", `{"enabler_name": "E", "order": [["user1"]]}`, `order[0]: "[\"***\"]" is no name of a method such as map_e`},
 	} {
@@ -59,14 +54,14 @@ func TestSecretsShort(t *testing.T) {
 	const text = "https://vne.example.jp/: 307 to another server: it has a user in it"
 	for _, c := range []Credentials{{}, {"u", "p", "a"}, {"ser", "the", "a"}} {
 		s := Question{Credentials: c}.secrets()
-		if err := errors.New(text); s.hushError(err) != err || s.hush(text) != text {
+		if err := errors.New(text); s.hushError(err) != err || s.Replace(text) != text {
 			t.Errorf("%+v: %v", c, s.hushError(err))
 		}
 		wantError(t, s.hushError(errors.New("307 to /?user="+c.User+"x&pass="+c.Password+"x")), "307 to /?user=***&pass=***")
 	}
 	// One that begins with another goes whole.
 	s := Question{Credentials: Credentials{"name", "name-and-more", "a"}}.secrets()
-	if got := s.hush("/name-and-more/name/"); got != "/***/***/" {
+	if got := s.Replace("/name-and-more/name/"); got != "/***/***/" {
 		t.Error(got)
 	}
 }

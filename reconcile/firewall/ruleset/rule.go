@@ -1,11 +1,14 @@
-package nft
+package ruleset
 
 import (
 	"fmt"
 	"slices"
 
 	"github.com/google/nftables/expr"
+	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
+
+	"mape-netplan/reconcile/nlmsg"
 )
 
 // Fields that somebody who knows a packet can decide about. Numbers are in network byte order.
@@ -34,52 +37,31 @@ var fieldSizes = map[string]int{
 }
 
 // rules reads a chain's.
-func (r *survey) rules(c ForeignChain) ([]ForeignRule, error) {
-	var rules []ForeignRule
+func (r *survey) rules(c Chain) ([]Rule, error) {
+	var rules []Rule
 	d := &tracer{survey: r, chain: c}
-	err := r.dump(unix.NFT_MSG_GETRULE, familyNumber(c.Family), func(_ uint8, a attrs) error {
+	for a, err := range r.Ask(unix.NFT_MSG_GETRULE, netlink.Dump, familyNumber(c.Family), c.Table, c.Name) {
+		if err != nil {
+			return nil, err
+		}
+		if d.err != nil {
+			continue // The rest has to be read before another dump can be asked for.
+		}
 		d.steps, d.regs = d.steps[:0], [16]operands{}
-		rule := ForeignRule{}
-		for n, b := range a.all() {
-			switch n {
-			case unix.NFTA_RULE_HANDLE:
-				rule.Handle = b.number()
-			case unix.NFTA_RULE_EXPRESSIONS:
-				for _, e := range b.all() {
-					d.expression(r.word(e.get(unix.NFTA_EXPR_NAME)), e.get(unix.NFTA_EXPR_DATA))
-				}
-			}
+		for _, e := range a.Get(unix.NFTA_RULE_EXPRESSIONS).Attributes() {
+			d.expression(e.Get(unix.NFTA_EXPR_NAME), e.Get(unix.NFTA_EXPR_DATA))
 		}
 		if d.matters() {
-			rule.Steps = r.steps.copy(d.steps...)
-			rules = append(rules, rule)
+			rules = append(rules, Rule{Handle: a.Get(unix.NFTA_RULE_HANDLE).Number(), Steps: slices.Clone(d.steps)})
 		}
-		return d.err
-	}, c.Table, c.Name)
-	return rules, err
-}
-
-// only has each field that can be decided in a list of its own: there are many rules with the same few.
-var only = func() map[string][]string {
-	lists := map[string][]string{}
-	for f := range fieldSizes {
-		lists[f] = []string{f}
 	}
-	return lists
-}()
-
-// list is the list of one field.
-func list(field string) []string {
-	if l := only[field]; l != nil {
-		return l
-	}
-	return []string{field}
+	return rules, d.err
 }
 
 // A tracer runs a rule with names for values.
 type tracer struct {
 	*survey
-	chain ForeignChain
+	chain Chain
 	steps []Step
 	regs  [16]operands // of four bytes each
 	err   error
@@ -102,22 +84,22 @@ func (d *tracer) unknown(field string) {
 	d.steps = append(d.steps, Step{Fields: []string{field}, Unknown: true})
 }
 
-func (d *tracer) expression(name string, a attrs) {
-	switch name {
+func (d *tracer) expression(name, a nlmsg.Value) {
+	switch name.Text() {
 	case "counter", "log", "objref", "last", "dup", "fwd", "synproxy", "secmark":
 	case "meta":
-		d.load(a.get(1), a.get(3), list(metaField(a.get(2).number())))
+		d.load(a.Get(1), a.Get(3), metaField(a.Get(2).Number()))
 	case "ct":
-		d.load(a.get(1), a.get(4), list(ctField(a.get(2).number())))
+		d.load(a.Get(1), a.Get(4), ctField(a.Get(2).Number()))
 	case "fib":
 		// The second attribute is the result, the third what is asked about.
 		field := "fib"
-		if a.get(2).number() == unix.NFT_FIB_RESULT_ADDRTYPE && a.get(3).number()&3 == unix.NFTA_FIB_F_DADDR {
+		if a.Get(2).Number() == unix.NFT_FIB_RESULT_ADDRTYPE && a.Get(3).Number()&3 == unix.NFTA_FIB_F_DADDR {
 			field = FieldDestType
 		}
-		d.load(a.get(1), nil, list(field))
+		d.load(a.Get(1), nil, field)
 	case "payload":
-		d.load(a.get(1), a.get(5), d.payload(a))
+		d.load(a.Get(1), a.Get(5), d.payload(a)...)
 	case "bitwise":
 		d.bitwise(a)
 	case "cmp":
@@ -127,24 +109,24 @@ func (d *tracer) expression(name string, a attrs) {
 	case "lookup":
 		d.lookup(a)
 	case "immediate":
-		if v := a.get(2).get(unix.NFTA_DATA_VERDICT); v != nil {
+		if v := a.Get(2).Get(unix.NFTA_DATA_VERDICT); v != nil {
 			d.do(verdictOf(v))
 		}
 	case "match", "target":
-		d.extension(name, a)
+		d.extension(name.Text(), a)
 	default:
 		d.statement(name, a)
 	}
 }
 
-func (d *tracer) statement(name string, a attrs) {
-	switch name {
+func (d *tracer) statement(name, a nlmsg.Value) {
+	switch name.Text() {
 	case "reject":
 		d.do(DoReject, "")
 	case "masq":
 		d.do(DoMasquerade, "")
 	case "nat":
-		if a.get(1).number() == unix.NFT_NAT_SNAT {
+		if a.Get(1).Number() == unix.NFT_NAT_SNAT {
 			d.do(DoSNAT, "")
 		} else {
 			d.do(DoDNAT, "")
@@ -156,17 +138,17 @@ func (d *tracer) statement(name string, a attrs) {
 	case "notrack":
 		d.do(DoNoTrack, "")
 	case "flow_offload":
-		d.do(DoFlow, a.get(1).text())
+		d.do(DoFlow, a.Get(1).Text())
 	case "limit", "quota", "connlimit":
-		d.unknown(name)
+		d.unknown(name.Text())
 	case "dynset":
-		if a.get(unix.NFTA_DYNSET_EXPR) != nil || a.get(nftaDynsetExpressions) != nil {
+		if a.Get(unix.NFTA_DYNSET_EXPR) != nil || a.Get(nftaDynsetExpressions) != nil {
 			d.unknown("meter")
 		}
 	default:
 		// Whatever it loads, and wherever to, it is not known here.
 		for i := range d.regs {
-			d.regs[i] = operands{fields: []string{name}}
+			d.regs[i] = operands{fields: []string{name.Text()}}
 		}
 	}
 }
@@ -174,12 +156,12 @@ func (d *tracer) statement(name string, a attrs) {
 const nftaDynsetExpressions = 10
 
 // verdictOf is what a verdict does, and to what chain.
-func verdictOf(v attrs) (do, to string) {
-	switch code := int32(v.get(unix.NFTA_VERDICT_CODE).number()); {
+func verdictOf(v nlmsg.Value) (do, to string) {
+	switch code := int32(v.Get(unix.NFTA_VERDICT_CODE).Number()); {
 	case code == unix.NFT_JUMP:
-		return DoJump, v.get(unix.NFTA_VERDICT_CHAIN).text()
+		return DoJump, v.Get(unix.NFTA_VERDICT_CHAIN).Text()
 	case code == unix.NFT_GOTO:
-		return DoGoto, v.get(unix.NFTA_VERDICT_CHAIN).text()
+		return DoGoto, v.Get(unix.NFTA_VERDICT_CHAIN).Text()
 	case code == unix.NFT_RETURN:
 		return DoReturn, ""
 	case code == 0:
@@ -224,8 +206,8 @@ func ctField(key uint64) string {
 
 // payload names the parts of a header. iptables loads no more of an address than the prefix has, and nft two addresses
 // at once that it compares both.
-func (d *tracer) payload(a attrs) []string {
-	base, offset, length := a.get(2).number(), a.get(3).number(), a.get(4).number()
+func (d *tracer) payload(a nlmsg.Value) []string {
+	base, offset, length := a.Get(2).Number(), a.Get(3).Number(), a.Get(4).Number()
 	if expr.PayloadBase(base) != expr.PayloadBaseNetworkHeader {
 		return otherHeader(base, offset, length)
 	}
@@ -234,24 +216,24 @@ func (d *tracer) payload(a attrs) []string {
 	if d.chain.Family != "ip6" {
 		switch {
 		case p == place{9, 1}:
-			return only[FieldL4Proto]
+			return []string{FieldL4Proto}
 		case p == place{12, 8}:
 			return []string{FieldSaddr, FieldDaddr}
 		case offset == 12 && length <= 4:
-			return only[FieldSaddr]
+			return []string{FieldSaddr}
 		case offset == 16 && length <= 4 && !d.is6():
-			return only[FieldDaddr]
+			return []string{FieldDaddr}
 		}
 	}
 	switch {
 	case p == place{6, 1}:
-		return only[FieldL4Proto]
+		return []string{FieldL4Proto}
 	case p == place{8, 32}:
 		return []string{FieldSaddr6, FieldDaddr6}
 	case offset == 8 && length <= 16:
-		return only[FieldSaddr6]
+		return []string{FieldSaddr6}
 	case offset == 24 && length <= 16:
-		return only[FieldDaddr6]
+		return []string{FieldDaddr6}
 	}
 	return []string{"header"}
 }
@@ -264,9 +246,9 @@ func otherHeader(base, offset, length uint64) []string {
 	if expr.PayloadBase(base) == expr.PayloadBaseTransportHeader {
 		switch [2]uint64{offset, length} {
 		case [2]uint64{0, 2}:
-			return only[FieldSport]
+			return []string{FieldSport}
 		case [2]uint64{2, 2}:
-			return only[FieldDport]
+			return []string{FieldDport}
 		case [2]uint64{0, 4}:
 			return []string{FieldSport, FieldDport}
 		}
@@ -282,8 +264,8 @@ func (d *tracer) is6() bool {
 }
 
 // register is where a register's number points to: 1 to 4 are of sixteen bytes, those from 8 on of four.
-func register(n attrs) int {
-	switch r := int(n.number()); {
+func register(n nlmsg.Value) int {
+	switch r := int(n.Number()); {
 	case r >= 1 && r <= 4:
 		return (r - 1) * 4
 	case r >= 8 && r < 24:
@@ -292,7 +274,7 @@ func register(n attrs) int {
 	return 0
 }
 
-func (d *tracer) load(to, from attrs, fields []string) {
+func (d *tracer) load(to, from nlmsg.Value, fields ...string) {
 	if to == nil || from != nil {
 		return // The packet is set, not looked at.
 	}

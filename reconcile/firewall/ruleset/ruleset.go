@@ -1,35 +1,40 @@
-package nft
+// Package ruleset reads what the other programs on the machine have in nf_tables.
+package ruleset
 
 import (
 	"errors"
 	"fmt"
 	"slices"
 
+	"github.com/google/nftables"
+	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
+
+	"mape-netplan/reconcile/nft"
 )
 
 // A Ruleset is what other programs have in nf_tables that packets of IPv4, or IPv6 packets of this machine's own, can
 // meet. It is read for an opinion and never written: what nobody here can decide about a rule is kept as a step that
 // nobody can decide.
 type Ruleset struct {
-	Chains     []ForeignChain `json:"chains,omitempty"`
-	Flowtables []Flowtable    `json:"flowtables,omitempty"`
+	Chains     []Chain     `json:"chains,omitempty"`
+	Flowtables []Flowtable `json:"flowtables,omitempty"`
 }
 
-// A ForeignChain is a base chain, or with Type "" one that rules of its table go to.
-type ForeignChain struct {
-	Family   string        `json:"family"` // ip, ip6 or inet
-	Table    string        `json:"table"`
-	Name     string        `json:"name"`
-	Type     string        `json:"type,omitempty"`
-	Hook     string        `json:"hook,omitempty"`
-	Priority int32         `json:"priority,omitempty"`
-	Drop     bool          `json:"drop,omitempty"` // the policy
-	Rules    []ForeignRule `json:"rules,omitempty"`
+// A Chain is a base chain, or with Type "" one that rules of its table go to.
+type Chain struct {
+	Family   string `json:"family"` // ip, ip6 or inet
+	Table    string `json:"table"`
+	Name     string `json:"name"`
+	Type     string `json:"type,omitempty"`
+	Hook     string `json:"hook,omitempty"`
+	Priority int32  `json:"priority,omitempty"`
+	Drop     bool   `json:"drop,omitempty"` // the policy
+	Rules    []Rule `json:"rules,omitempty"`
 }
 
-// A ForeignRule is what the kernel does one after the other until a test fails.
-type ForeignRule struct {
+// A Rule is what the kernel does one after the other until a test fails.
+type Rule struct {
 	Handle uint64 `json:"handle"`
 	Steps  []Step `json:"steps,omitempty"`
 }
@@ -85,30 +90,32 @@ type Flowtable struct {
 	Devices []string `json:"devices,omitempty"` // "eth*" is every one that begins so
 }
 
-// ReadRuleset reads every table but ip own, as far as the base chains that want chooses lead.
-func ReadRuleset(c *Conn, own string, want func(ForeignChain) bool) (Ruleset, error) {
-	rs, err := c.readRuleset(own, want)
+// Read reads every table but ip own, as far as the base chains that want chooses lead.
+func Read(c *nft.Conn, own string, want func(Chain) bool) (Ruleset, error) {
+	rs, err := read(c, own, want)
 	if err != nil {
-		return Ruleset{}, fmt.Errorf("reading nftables: %w", explain(err))
+		return Ruleset{}, fmt.Errorf("reading nftables: %w", nft.Explain(err))
 	}
 	return rs, nil
 }
 
-func (c *Conn) readRuleset(own string, want func(ForeignChain) bool) (Ruleset, error) {
-	x, err := c.exchange()
-	if err != nil {
-		return Ruleset{}, err
+func read(c *nft.Conn, own string, want func(Chain) bool) (rs Ruleset, err error) {
+	r := survey{own: own, want: want}
+	if r.Exchange, err = c.Exchange(); err != nil {
+		return rs, err
 	}
-	defer x.close()
-	r := survey{exchange: x, of: c, own: own, want: want}
-	defer func() { r.sets.close() }()
+	defer r.Close()
+	if r.sets, err = c.Exchange(); err != nil {
+		return rs, err
+	}
+	defer r.sets.Close()
 	for range 5 {
-		before, err := r.generation()
+		before, err := r.Generation()
 		if err != nil {
-			return Ruleset{}, err
+			return rs, err
 		}
 		readErr := r.read()
-		after, err := r.generation()
+		after, err := r.Generation()
 		if err != nil || before == after {
 			return r.Ruleset, errors.Join(readErr, err)
 		}
@@ -120,14 +127,12 @@ func (c *Conn) readRuleset(own string, want func(ForeignChain) bool) (Ruleset, e
 // A survey is one reading of the foreign tables.
 type survey struct {
 	Ruleset
-	*exchange
-	sets *exchange // for questions about sets, between the rules of a chain; nil until there is one
-	of   *Conn
+	nft.Exchange
+	sets nft.Exchange // for questions about sets, between the rules of a chain
 	own  string
-	want func(ForeignChain) bool
+	want func(Chain) bool
 
 	asks int // for elements of sets
-	slabs
 }
 
 var families = map[uint8]string{unix.NFPROTO_IPV4: "ip", unix.NFPROTO_IPV6: "ip6", unix.NFPROTO_INET: "inet"}
@@ -142,7 +147,7 @@ func familyNumber(name string) uint8 {
 }
 
 func (r *survey) read() error {
-	*r = survey{exchange: r.exchange, sets: r.sets, of: r.of, own: r.own, want: r.want}
+	*r = survey{Exchange: r.Exchange, sets: r.sets, own: r.own, want: r.want}
 	dormant, err := r.dormant()
 	if err != nil {
 		return err
@@ -165,7 +170,7 @@ func (r *survey) read() error {
 			return err
 		}
 		for _, name := range c.targets() {
-			i := slices.IndexFunc(all, func(t ForeignChain) bool { return t.Family == c.Family && t.Table == c.Table && t.Name == name })
+			i := slices.IndexFunc(all, func(t Chain) bool { return t.Family == c.Family && t.Table == c.Table && t.Name == name })
 			if i >= 0 && !reached[i] {
 				reached[i], queue = true, append(queue, i)
 			}
@@ -180,7 +185,7 @@ func (r *survey) read() error {
 }
 
 // targets lists the chains that a chain's rules go to.
-func (c ForeignChain) targets() []string {
+func (c Chain) targets() []string {
 	var names []string
 	add := func(do, to string) {
 		if (do == DoJump || do == DoGoto) && !slices.Contains(names, to) {
@@ -204,62 +209,69 @@ type tableKey struct{ family, name string }
 // dormant lists the tables whose chains are at no hook until they are woken.
 func (r *survey) dormant() (map[tableKey]bool, error) {
 	all := map[tableKey]bool{}
-	err := r.dump(unix.NFT_MSG_GETTABLE, unix.NFPROTO_UNSPEC, func(family uint8, a attrs) error {
-		if a.get(unix.NFTA_TABLE_FLAGS).number()&unix.NFT_TABLE_F_DORMANT != 0 {
-			all[tableKey{families[family], a.get(unix.NFTA_TABLE_NAME).text()}] = true
+	for a, err := range r.Ask(unix.NFT_MSG_GETTABLE, netlink.Dump, unix.NFPROTO_UNSPEC) {
+		if err != nil {
+			return nil, err
 		}
-		return nil
-	})
-	return all, err
+		if a.Get(unix.NFTA_TABLE_FLAGS).Number()&unix.NFT_TABLE_F_DORMANT != 0 {
+			all[tableKey{families[a.Family], a.Get(unix.NFTA_TABLE_NAME).Text()}] = true
+		}
+	}
+	return all, nil
 }
 
 // chains lists them without their rules. Those of dormant tables are left out, and those at a hook that is none of
-// hookNames: an inet chain at ingress, which only netdev knew before, meets the packets of one interface, and of the
+// nft.HookNames: an inet chain at ingress, which only netdev knew before, meets the packets of one interface, and of the
 // WAN's these are the tunnel's outer ones.
-func (r *survey) chains(dormant map[tableKey]bool) ([]ForeignChain, error) {
-	var all []ForeignChain
-	err := r.dump(unix.NFT_MSG_GETCHAIN, unix.NFPROTO_UNSPEC, func(family uint8, a attrs) error {
-		c := ForeignChain{Family: families[family]}
+func (r *survey) chains(dormant map[tableKey]bool) ([]Chain, error) {
+	var all []Chain
+	for a, err := range r.Ask(unix.NFT_MSG_GETCHAIN, netlink.Dump, unix.NFPROTO_UNSPEC) {
+		if err != nil {
+			return nil, err
+		}
+		c := Chain{Family: families[a.Family]}
 		known := c.Family != ""
-		a.each(func(n uint16, b attrs) {
-			switch n {
+		for kind, value := range a.Attributes() {
+			switch kind {
 			case unix.NFTA_CHAIN_TABLE:
-				c.Table = b.text()
+				c.Table = value.Text()
 			case unix.NFTA_CHAIN_NAME:
-				c.Name = b.text()
+				c.Name = value.Text()
 			case unix.NFTA_CHAIN_TYPE:
-				c.Type = b.text()
+				c.Type = value.Text()
 			case unix.NFTA_CHAIN_POLICY:
-				c.Drop = b.number() == 0
+				c.Drop = value.Number() == 0
 			case unix.NFTA_CHAIN_HOOK:
-				hook := b.get(unix.NFTA_HOOK_HOOKNUM).number()
-				if known = known && hook < uint64(len(hookNames)); known {
-					c.Hook, c.Priority = hookNames[hook], int32(b.get(unix.NFTA_HOOK_PRIORITY).number())
+				hook := value.Get(unix.NFTA_HOOK_HOOKNUM).Number()
+				if known = known && hook < uint64(len(nft.HookNames)); known {
+					c.Hook, c.Priority = nft.HookNames[hook], int32(value.Get(unix.NFTA_HOOK_PRIORITY).Number())
 				}
 			}
-		})
+		}
 		if known && !dormant[tableKey{c.Family, c.Table}] && !(c.Family == "ip" && c.Table == r.own) {
 			all = append(all, c)
 		}
-		return nil
-	})
-	return all, err
+	}
+	return all, nil
 }
 
 func (r *survey) flowtables() error {
-	return r.dump(nftMsgGetFlowtable, unix.NFPROTO_UNSPEC, func(family uint8, a attrs) error {
-		f := Flowtable{Family: families[family], Table: a.get(1).text(), Name: a.get(2).text()}
-		const hook, devices, wildcard = 3, 3, 2
-		a.get(hook).get(devices).each(func(n uint16, b attrs) {
-			name := b.text()
-			if n == wildcard {
+	for a, err := range r.Ask(unix.NFT_MSG_GETFLOWTABLE, netlink.Dump, unix.NFPROTO_UNSPEC) {
+		if err != nil {
+			return err
+		}
+		f := Flowtable{Family: families[a.Family], Table: a.Get(nftables.NFTA_FLOWTABLE_TABLE).Text(), Name: a.Get(nftables.NFTA_FLOWTABLE_NAME).Text()}
+		const wildcard = 2 // NFTA_DEVICE_PREFIX
+		for kind, value := range a.Get(nftables.NFTA_FLOWTABLE_HOOK).Get(nftables.NFTA_FLOWTABLE_DEVS).Attributes() {
+			name := value.Text()
+			if kind == wildcard {
 				name += "*"
 			}
 			f.Devices = append(f.Devices, name)
-		})
+		}
 		if f.Family != "" {
 			r.Flowtables = append(r.Flowtables, f)
 		}
-		return nil
-	})
+	}
+	return nil
 }

@@ -1,10 +1,14 @@
-package nft
+package ruleset
 
 import (
 	"bytes"
 	"slices"
 
+	"github.com/google/nftables"
+	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
+
+	"mape-netplan/reconcile/nlmsg"
 )
 
 // maxLookups is of how many sets the elements are read. Sets of interfaces and states are few; a rule for each of
@@ -19,13 +23,13 @@ type setInfo struct {
 }
 
 // lookup makes a test of a look-up in a set.
-func (d *tracer) lookup(a attrs) {
-	name, inverted := a.get(1).text(), a.get(5).number()&unix.NFT_LOOKUP_F_INV != 0
-	at := register(a.get(2))
-	vmap := a.get(3) != nil && a.get(3).number() == unix.NFT_REG_VERDICT
-	if a.get(3) != nil && !vmap {
+func (d *tracer) lookup(a nlmsg.Value) {
+	name, inverted := a.Get(1).Text(), a.Get(5).Number()&unix.NFT_LOOKUP_F_INV != 0
+	at := register(a.Get(2))
+	vmap := a.Get(3) != nil && a.Get(3).Number() == unix.NFT_REG_VERDICT
+	if a.Get(3) != nil && !vmap {
 		d.unknown(d.fieldAt(at))
-		d.regs[register(a.get(3))] = operands{fields: []string{"map"}}
+		d.regs[register(a.Get(3))] = operands{fields: []string{"map"}}
 		return
 	}
 	s := Step{Not: inverted, Fields: []string{d.fieldAt(at)}, Unknown: true}
@@ -54,11 +58,6 @@ func (d *tracer) members(set string, at int, vmap bool) (cases []Case, fields []
 	if !vmap && !known(d.regs[at].fields) {
 		return nil, nil, false
 	}
-	if d.sets == nil {
-		if d.sets, d.err = d.of.exchange(); d.err != nil {
-			return nil, nil, false
-		}
-	}
 	d.asks++
 	info, err := d.setInfo(set)
 	if err != nil {
@@ -85,7 +84,7 @@ func (d *tracer) members(set string, at int, vmap bool) (cases []Case, fields []
 		d.err = err
 		return nil, nil, false
 	}
-	return info.cases(elements, fields, &d.slabs), fields, true
+	return info.cases(elements, fields), fields, true
 }
 
 func isAddress(field string) bool {
@@ -93,15 +92,17 @@ func isAddress(field string) bool {
 }
 
 func (d *tracer) setInfo(set string) (info setInfo, err error) {
-	err = d.sets.ask(unix.NFT_MSG_GETSET, 0, familyNumber(d.chain.Family), func(_ uint8, a attrs) error {
-		flags := a.get(unix.NFTA_SET_FLAGS).number()
+	for a, err := range d.sets.Ask(unix.NFT_MSG_GETSET, 0, familyNumber(d.chain.Family), d.chain.Table, set) {
+		if err != nil {
+			return info, err
+		}
+		flags := a.Get(unix.NFTA_SET_FLAGS).Number()
 		info = setInfo{
-			keyLen:   int(a.get(unix.NFTA_SET_KEY_LEN).number()),
+			keyLen:   int(a.Get(unix.NFTA_SET_KEY_LEN).Number()),
 			interval: flags&unix.NFT_SET_INTERVAL != 0, anonymous: flags&unix.NFT_SET_ANONYMOUS != 0,
 		}
-		return nil
-	}, d.chain.Table, set)
-	return info, err
+	}
+	return info, nil
 }
 
 // A member is an element as the kernel has it. In a set of intervals one begins an interval or, with end, is the first
@@ -114,27 +115,29 @@ type member struct {
 
 func (d *tracer) elements(set string) ([]member, error) {
 	var all []member
-	err := d.sets.dump(unix.NFT_MSG_GETSETELEM, familyNumber(d.chain.Family), func(_ uint8, a attrs) error {
-		a.get(unix.NFTA_SET_ELEM_LIST_ELEMENTS).each(func(_ uint16, e attrs) {
+	for a, err := range d.sets.Ask(unix.NFT_MSG_GETSETELEM, netlink.Dump, familyNumber(d.chain.Family), d.chain.Table, set) {
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range a.Get(unix.NFTA_SET_ELEM_LIST_ELEMENTS).Attributes() {
 			const intervalEnd, catchAll = 1, 2
 			m := member{
-				key:    d.bytes.copy(e.get(unix.NFTA_SET_ELEM_KEY).get(unix.NFTA_DATA_VALUE)...),
-				keyEnd: d.bytes.copy(e.get(nftaSetElemKeyEnd).get(unix.NFTA_DATA_VALUE)...),
+				key:    slices.Clone(e.Get(unix.NFTA_SET_ELEM_KEY).Get(unix.NFTA_DATA_VALUE)),
+				keyEnd: slices.Clone(e.Get(nftables.NFTA_SET_ELEM_KEY_END).Get(unix.NFTA_DATA_VALUE)),
 			}
-			flags := e.get(unix.NFTA_SET_ELEM_FLAGS).number()
+			flags := e.Get(unix.NFTA_SET_ELEM_FLAGS).Number()
 			m.end, m.rest = flags&intervalEnd != 0, flags&catchAll != 0
-			if v := e.get(unix.NFTA_SET_ELEM_DATA).get(unix.NFTA_DATA_VERDICT); v != nil {
+			if v := e.Get(unix.NFTA_SET_ELEM_DATA).Get(unix.NFTA_DATA_VERDICT); v != nil {
 				m.do, m.to = verdictOf(v)
 			}
 			all = append(all, m)
-		})
-		return nil
-	}, d.chain.Table, set)
-	return all, err
+		}
+	}
+	return all, nil
 }
 
 // cases sorts elements into intervals; what is for all the rest comes last.
-func (s setInfo) cases(elements []member, fields []string, in *slabs) []Case {
+func (s setInfo) cases(elements []member, fields []string) []Case {
 	slices.SortFunc(elements, func(a, b member) int {
 		if n := bytes.Compare(a.key, b.key); n != 0 || a.end == b.end {
 			return n
@@ -162,7 +165,7 @@ func (s setInfo) cases(elements []member, fields []string, in *slabs) []Case {
 		case s.interval:
 			last = bytes.Repeat([]byte{0xff}, len(m.key))
 		}
-		cases = append(cases, Case{Intervals: in.parts(fields, m.key, last), Do: m.do, To: m.to})
+		cases = append(cases, Case{Intervals: parts(fields, m.key, last), Do: m.do, To: m.to})
 	}
 	return append(cases, rest...)
 }
@@ -180,11 +183,11 @@ func before(b []byte) []byte {
 }
 
 // parts gives each field its part of a key, in which each begins at a multiple of four bytes.
-func (s *slabs) parts(fields []string, from, to []byte) []Interval {
-	intervals := s.intervals.take(len(fields))
+func parts(fields []string, from, to []byte) []Interval {
+	intervals := make([]Interval, len(fields))
 	for i, f := range fields {
 		size := min(max(fieldSizes[f], 1), len(from), len(to))
-		intervals[i] = s.split(list(f), from[:size], to[:size])[0]
+		intervals[i] = split([]string{f}, from[:size], to[:size])[0]
 		step := (size + 3) &^ 3
 		from, to = from[min(step, len(from)):], to[min(step, len(to)):]
 	}

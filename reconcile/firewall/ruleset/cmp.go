@@ -1,4 +1,4 @@
-package nft
+package ruleset
 
 import (
 	"bytes"
@@ -8,21 +8,21 @@ import (
 
 	"github.com/google/nftables/expr"
 	"golang.org/x/sys/unix"
+
+	"mape-netplan/reconcile/nft"
+	"mape-netplan/reconcile/nlmsg"
 )
 
 // cmp makes a test of a comparison.
-func (d *tracer) cmp(a attrs) {
-	o, op, data := d.regs[register(a.get(1))], expr.CmpOp(a.get(2).number()), a.get(3).get(unix.NFTA_DATA_VALUE)
-	if known(o.fields) && o.mask == nil && (op == expr.CmpOpEq || op == expr.CmpOpNeq) {
-		d.steps = append(d.steps, Step{Fields: o.fields, Not: op == expr.CmpOpNeq, Any: d.equal(o.fields, data)})
-		return
-	}
-	data = d.bytes.copy(data...)
+func (d *tracer) cmp(a nlmsg.Value) {
+	o, op, data := d.regs[register(a.Get(1))], expr.CmpOp(a.Get(2).Number()), slices.Clone(a.Get(3).Get(unix.NFTA_DATA_VALUE))
 	switch not := op == expr.CmpOpNeq; {
 	case !known(o.fields):
 		d.steps = append(d.steps, Step{Fields: o.fields, Not: not, Unknown: true})
 	case o.mask != nil:
 		d.masked(o, op, data)
+	case op == expr.CmpOpEq, not:
+		d.test(o.fields, not, data, data)
 	case op == expr.CmpOpGte:
 		d.test(o.fields, false, data, bytes.Repeat([]byte{0xff}, len(data)))
 	case op == expr.CmpOpLte:
@@ -32,18 +32,18 @@ func (d *tracer) cmp(a attrs) {
 	}
 }
 
-func (d *tracer) between(a attrs) {
-	o, not := d.regs[register(a.get(1))], expr.CmpOp(a.get(2).number()) == expr.CmpOpNeq
+func (d *tracer) between(a nlmsg.Value) {
+	o, not := d.regs[register(a.Get(1))], expr.CmpOp(a.Get(2).Number()) == expr.CmpOpNeq
 	if !known(o.fields) || o.mask != nil {
 		d.steps = append(d.steps, Step{Fields: o.fields, Not: not, Unknown: true})
 		return
 	}
-	d.test(o.fields, not, d.bytes.copy(a.get(3).get(unix.NFTA_DATA_VALUE)...), d.bytes.copy(a.get(4).get(unix.NFTA_DATA_VALUE)...))
+	d.test(o.fields, not, slices.Clone(a.Get(3).Get(unix.NFTA_DATA_VALUE)), slices.Clone(a.Get(4).Get(unix.NFTA_DATA_VALUE)))
 }
 
 // test tests for one interval.
 func (d *tracer) test(fields []string, not bool, from, to []byte) {
-	d.steps = append(d.steps, Step{Fields: fields, Not: not, Any: d.cases.copy(Case{Intervals: d.split(fields, from, to)})})
+	d.steps = append(d.steps, Step{Fields: fields, Not: not, Any: []Case{{Intervals: split(fields, from, to)}}})
 }
 
 func known(fields []string) bool {
@@ -53,10 +53,10 @@ func known(fields []string) bool {
 // masked is a test for some bits: a prefix of an address, or any of several states.
 func (d *tracer) masked(o operands, op expr.CmpOp, data []byte) {
 	switch {
-	case (o.fields[0] == FieldState || o.fields[0] == FieldStatus) && zero(data) && len(o.mask) == 4:
+	case (o.fields[0] == FieldState || o.fields[0] == FieldStatus) && !hasBits(data) && len(o.mask) == 4:
 		d.steps = append(d.steps, Step{Fields: o.fields, Not: op == expr.CmpOpEq, Any: bitCases(binary.NativeEndian.Uint32(o.mask))})
 	case contiguous(o.mask) && len(data) == len(o.mask):
-		last := d.bytes.copy(data...)
+		last := slices.Clone(data)
 		for i := range last {
 			last[i] |= ^o.mask[i]
 		}
@@ -89,8 +89,8 @@ func contiguous(mask []byte) bool {
 
 // split gives each field its part of two values, each filled up to the length of the field: a name or an address of
 // which only the beginning is compared is all that begin so.
-func (s *slabs) split(fields []string, from, to []byte) []Interval {
-	intervals := s.intervals.take(len(fields))
+func split(fields []string, from, to []byte) []Interval {
+	intervals := make([]Interval, len(fields))
 	for i, f := range fields {
 		size := min(fieldSizes[f], len(from), len(to))
 		v := Interval{from[:size], to[:size]}
@@ -98,24 +98,24 @@ func (s *slabs) split(fields []string, from, to []byte) []Interval {
 			from, to = from[size:], to[size:]
 		}
 		if whole := fieldSizes[f]; size < whole && i == len(fields)-1 {
-			both := s.bytes.take(2 * whole)
+			both := make([]byte, 2*whole)
 			v = Interval{both[:whole], both[whole:]}
 			copy(v.From, from)
 			for n := copy(v.To, to); n < whole; n++ {
 				v.To[n] = 0xff
 			}
 		}
-		intervals[i] = s.ordered(v, f)
+		intervals[i] = ordered(v, f)
 	}
 	return intervals
 }
 
 // ordered turns a number that the kernel has in its own byte order.
-func (s *slabs) ordered(v Interval, field string) Interval {
+func ordered(v Interval, field string) Interval {
 	switch field {
 	case FieldState, FieldStatus, FieldIIf, FieldOIf, FieldDestType:
 		if len(v.From) == 4 && len(v.To) == 4 {
-			turned := s.bytes.take(8)
+			turned := make([]byte, 8)
 			binary.BigEndian.PutUint32(turned, binary.NativeEndian.Uint32(v.From))
 			binary.BigEndian.PutUint32(turned[4:], binary.NativeEndian.Uint32(v.To))
 			return Interval{turned[:4], turned[4:]}
@@ -124,13 +124,15 @@ func (s *slabs) ordered(v Interval, field string) Interval {
 	return v
 }
 
-func (d *tracer) bitwise(a attrs) {
-	o := d.regs[register(a.get(1))]
-	mask, xor := a.get(4).get(unix.NFTA_DATA_VALUE), a.get(5).get(unix.NFTA_DATA_VALUE)
-	if a.get(nftaBitwiseOp).number() != 0 || len(o.fields) != 1 || o.mask != nil || !zero(xor) {
-		d.regs[register(a.get(2))] = operands{fields: []string{"bits"}}
+func (d *tracer) bitwise(a nlmsg.Value) {
+	o := d.regs[register(a.Get(1))]
+	mask, xor := a.Get(4).Get(unix.NFTA_DATA_VALUE), a.Get(5).Get(unix.NFTA_DATA_VALUE)
+	if a.Get(nft.BitwiseOp).Number() != 0 || len(o.fields) != 1 || o.mask != nil || hasBits(xor) {
+		d.regs[register(a.Get(2))] = operands{fields: []string{"bits"}}
 		return
 	}
 	o.mask = mask
-	d.regs[register(a.get(2))] = o
+	d.regs[register(a.Get(2))] = o
 }
+
+func hasBits(b []byte) bool { return slices.ContainsFunc(b, func(x byte) bool { return x != 0 }) }
