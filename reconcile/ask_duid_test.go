@@ -92,7 +92,7 @@ func TestAskAgain(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			g, d := newAsking(t, true)
-			run, c := &Run{Host: g.h}, sectionOf(t, askingSection)
+			run, c := NewRun(g.h), sectionOf(t, askingSection)
 			ask := func() {
 				t.Helper()
 				if err := run.Ask(t.Context(), c, g.gather(t)); err != nil {

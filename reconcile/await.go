@@ -12,10 +12,13 @@ import (
 // A Run is one run on a machine, with what it has made before there was a
 // gateway to make: a run that fails takes it back.
 type Run struct {
-	*Host
+	Asker
 	asked []Change // that make networkd ask for a prefix
 	guard *Guard   // that was put where no table was
 }
+
+// NewRun begins a run.
+func NewRun(h *Host) *Run { return &Run{Asker: Asker{Host: h}} }
 
 // Await fits a section to the machine as soon as the line has what it needs: at
 // boot a router advertisement may be later than we are. waiting is told once
@@ -26,6 +29,7 @@ func (r *Run) Await(ctx context.Context, c *schema.Config, waiting func(error)) 
 	told := false
 	for {
 		facts, err := Gather(r.Host)
+		facts.Discovered = r.latest(facts.Discovered)
 		if err == nil && asksNow(c, facts) { // That takes seconds.
 			_, _, err = r.PutGuard(ctx, c)
 		}

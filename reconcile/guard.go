@@ -114,6 +114,7 @@ func (r *Run) PutGuard(ctx context.Context, c *schema.Config) (g Guard, made boo
 	if err != nil {
 		return g, false, err
 	}
+	remembered.Discovered = r.latest(remembered.Discovered)
 	g = GuardOf(c, remembered)
 	live, err := nft.ReadRules(r.NFT, tableName)
 	if err == nil && !g.Holds(Table{live}) {

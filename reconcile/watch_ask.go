@@ -56,7 +56,7 @@ func (w *Watch) inquire(ctx context.Context, f Facts) (again time.Duration) {
 	section, answer := w.section, make(chan error, 1)
 	w.inquiry.answer = answer
 	w.inquiry.running.Go(func() {
-		_, err := w.Host.Discover(ctx, section, f)
+		_, err := w.asker.Discover(ctx, section, f)
 		answer <- err
 		w.events.awake()
 	})
