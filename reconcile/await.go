@@ -40,7 +40,7 @@ func (r *Run) Await(ctx context.Context, c *schema.Config, waiting func(error)) 
 			return nil, facts, err
 		}
 		g, err := Resolve(c, facts)
-		if !errors.Is(err, ErrNotYet) || errors.Is(err, ErrWithdrawn) || !r.Live() {
+		if !errors.Is(err, ErrNotYet) || errors.Is(err, ErrWithdrawn) || !r.Host.Live() {
 			return g, facts, err
 		}
 		if _, _, err := r.PutGuard(ctx, c); err != nil {

@@ -92,7 +92,7 @@ func (a *Asker) inform(ctx context.Context, c *schema.Config, f Facts) (Facts, e
 func (a *Asker) client(wan Link) hb46pp.Client {
 	c := a.Client
 	if c.Servers == nil {
-		c.Servers = a.resolvers(wan)
+		c.Servers = a.Host.resolvers(wan)
 	}
 	if c.Interface == "" {
 		c.Interface = wan.Name
