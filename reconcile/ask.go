@@ -105,7 +105,7 @@ func (r *Run) Ask(ctx context.Context, c *schema.Config, l Line, f Facts) error 
 	if len(changes) > 0 && len(f.Delegations) == 0 {
 		// networkd may have come to one since the machine was looked at. Then
 		// the next look decides how it is asked for.
-		if came, err := r.cameTo(l); came || err != nil {
+		if came, err := r.Host.cameTo(l); came || err != nil {
 			return err
 		}
 	}

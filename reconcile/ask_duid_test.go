@@ -93,7 +93,7 @@ func TestAskAgain(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			g, d := newAsking(t, true)
-			run, c := &Run{Host: g.h}, sectionOf(t, askingSection)
+			run, c := NewRun(g.h), sectionOf(t, askingSection)
 			ask := func() {
 				t.Helper()
 				f := g.gather(t)

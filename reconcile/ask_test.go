@@ -94,7 +94,7 @@ func TestAsk(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			g, d := newAsking(t, says252)
 			d.denies = true
-			run, c := &Run{Host: g.h}, sectionOf(t, askingSection)
+			run, c := NewRun(g.h), sectionOf(t, askingSection)
 			ask := func() {
 				g.do(func() {
 					f := g.gather(t)
@@ -167,7 +167,7 @@ func TestAskKeepsDUID(t *testing.T) {
 	g.run(t, "ip", "-6", "route", "del", "unreachable", lineA+"::/56")
 	d.reloads = 0
 	before := g.gather(t)
-	if err := (&Run{Host: g.h}).Ask(t.Context(), c, seek(c, before), before); err != nil {
+	if err := NewRun(g.h).Ask(t.Context(), c, seek(c, before), before); err != nil {
 		t.Fatal(err)
 	}
 	data, _ := os.ReadFile(filepath.Join(g.dir, askingDropIn))
@@ -186,7 +186,7 @@ func TestAskLooksAgain(t *testing.T) {
 	}
 	d.reloads = 0
 	g.do(func() {
-		if err := (&Run{Host: g.h}).Ask(t.Context(), sectionOf(t, askingSection), seek(sectionOf(t, askingSection), before), before); err != nil {
+		if err := NewRun(g.h).Ask(t.Context(), sectionOf(t, askingSection), seek(sectionOf(t, askingSection), before), before); err != nil {
 			t.Fatal(err)
 		}
 	})

@@ -12,10 +12,13 @@ import (
 // A Run is one run on a machine, with what it has made before there was a
 // gateway to make: a run that fails takes it back.
 type Run struct {
-	*Host
+	Asker
 	asked []Change // that make networkd ask for a prefix
 	guard *Guard   // that was put where no table was
 }
+
+// NewRun begins a run.
+func NewRun(h *Host) *Run { return &Run{Asker: Asker{Host: h}} }
 
 // Await fits a section to the machine as soon as the line has what it needs: at
 // boot a router advertisement may be later than we are. waiting is told once
@@ -29,6 +32,7 @@ func (r *Run) Await(ctx context.Context, c *schema.Config, waiting func(error)) 
 		if err != nil {
 			return nil, facts, err
 		}
+		facts.Discovered = r.latest(facts.Discovered)
 		line, missing := Find(c, facts)
 		if asksNow(c, line, facts) { // That takes seconds.
 			if _, _, err = r.PutGuard(ctx, c); err == nil {
@@ -41,7 +45,7 @@ func (r *Run) Await(ctx context.Context, c *schema.Config, waiting func(error)) 
 		}
 		aim := ResolveLine(c, facts, line, missing)
 		err = aim.Err
-		if !errors.Is(err, ErrNotYet) || errors.Is(err, ErrWithdrawn) || !r.Live() {
+		if !errors.Is(err, ErrNotYet) || errors.Is(err, ErrWithdrawn) || !r.Host.Live() {
 			return aim.Gateway, facts, err
 		}
 		if _, _, err := r.PutGuard(ctx, c); err != nil {

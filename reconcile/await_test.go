@@ -24,7 +24,7 @@ func TestAwaitGuards(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 700*time.Millisecond)
 		defer cancel()
 		g.do(func() {
-			run := &Run{Host: g.h}
+			run := NewRun(g.h)
 			_, _, err := run.Await(ctx, sectionOf(t, auto), func(error) {
 				if out := g.run(t, "nft", "list", "table", "ip", "mape"); !strings.Contains(out, `oifname "mape0" drop`) {
 					t.Errorf("there is no guard while it waits: %s", out)
@@ -55,7 +55,7 @@ func TestAwaitMends(t *testing.T) {
 	waits, done := make(chan bool), make(chan bool)
 	go g.do(func() {
 		defer close(done)
-		_, _, err := (&Run{Host: g.h}).Await(ctx, sectionOf(t, auto), func(error) { close(waits) })
+		_, _, err := NewRun(g.h).Await(ctx, sectionOf(t, auto), func(error) { close(waits) })
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("the error is %v", err)
 		}
@@ -94,7 +94,8 @@ func TestAwaitGuardsFirst(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer silent.Close()
-	g.h.HB46PP = hb46pp.Client{
+	run := NewRun(g.h)
+	run.Client = hb46pp.Client{
 		Servers: []netip.AddrPort{silent.LocalAddr().(*net.UDPAddr).AddrPort()}, Interface: "lo", Loopback: true,
 		Limits: hb46pp.Limits{DNS: time.Minute, Server: time.Minute, Total: time.Minute, Body: 1 << 20},
 	}
@@ -102,7 +103,7 @@ func TestAwaitGuardsFirst(t *testing.T) {
 	done := make(chan bool)
 	go g.do(func() {
 		defer close(done)
-		(&Run{Host: g.h}).Await(ctx, sectionOf(t, "{wan: eth1, lan: eth0, provider: discover}"), func(err error) { t.Errorf("the question has ended: %v", err) })
+		run.Await(ctx, sectionOf(t, "{wan: eth1, lan: eth0, provider: discover}"), func(err error) { t.Errorf("the question has ended: %v", err) })
 	})
 	g.guarded(t, 5*time.Second)
 	silent.SetReadDeadline(time.Now().Add(5 * time.Second))

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io/fs"
 	"path"
+	"sync/atomic"
 
 	"mape-netplan/reconcile/provider/hb46pp"
 )
@@ -64,10 +65,14 @@ type cached struct {
 	Token  *hb46pp.Token `json:"token,omitempty"`
 }
 
+// A Store is what this process has learnt of a line's rules. Some of it is
+// nowhere else: a reply that must not be stored, and when to ask again.
+type Store struct{ learnt atomic.Pointer[Discovery] }
+
 // remember keeps what the line said: here for as long as this process lives,
 // and a good reply in the file.
-func (h *Host) remember(d *Discovery) (*Discovery, error) {
-	h.learnt.Store(d)
+func (s *Store) remember(h *Host, d *Discovery) (*Discovery, error) {
+	s.learnt.Store(d)
 	kept, file := *d, Cache{}
 	switch {
 	case d.Problem != "" && !d.Withdrawn:
@@ -89,10 +94,10 @@ func (h *Host) remember(d *Discovery) (*Discovery, error) {
 	return d, file.Write(context.Background(), h)
 }
 
-// discovery is what is known of the line's rules: what this process learnt, or
-// what another one did later.
-func (h *Host) discovery() *Discovery {
-	kept, learnt := h.cached(), h.learnt.Load()
+// latest is what this process learnt, or what the file has if another one
+// asked later.
+func (s *Store) latest(kept *Discovery) *Discovery {
+	learnt := s.learnt.Load()
 	if learnt != nil && (kept == nil || !kept.Asked.After(learnt.Asked)) {
 		return learnt
 	}

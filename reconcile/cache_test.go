@@ -36,7 +36,7 @@ func TestCache(t *testing.T) {
 			t.Errorf("%s: its directory stays", name)
 		}
 		d.restart()
-		if got := d.h.discovery(); got != nil {
+		if got := d.run.latest(d.h.cached()); got != nil {
 			t.Errorf("%s: %+v is still known", name, got)
 		}
 		if err := rollback(d.h, changes); err != nil || d.file() != whole {
@@ -55,7 +55,7 @@ func TestCache(t *testing.T) {
 		if err := d.root.WriteFile(local(cachePath), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		got := d.h.discovery()
+		got := d.run.latest(d.h.cached())
 		if got == nil || got.Problem != "what it said before cannot be read: "+cachePath+": "+want {
 			t.Errorf("%q: %+v", text, got)
 		}

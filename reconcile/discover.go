@@ -14,16 +14,23 @@ import (
 	"mape-netplan/schema"
 )
 
+// An Asker asks a line for its rules (HB46PP).
+type Asker struct {
+	*Host
+	Client hb46pp.Client // what it leaves open is found out
+	Store
+}
+
 // Discover asks the line for its rules, whether that is due or not, keeps what
 // it says and returns it. It takes up to half a minute. That the line does not
 // answer is no error but in what is returned; an error is one of this machine,
 // or that ctx ended.
-func (h *Host) Discover(ctx context.Context, c *schema.Config, l Line, f Facts) (*Discovery, error) {
+func (a *Asker) Discover(ctx context.Context, c *schema.Config, l Line, f Facts) (*Discovery, error) {
 	wan := l.WAN
 	now := time.Now()
-	client := h.client(wan)
+	client := a.client(wan)
 	if len(client.Servers) == 0 {
-		return h.remember(f.Discovered.unasked(c, f, wan, now))
+		return a.remember(a.Host, f.Discovered.unasked(c, f, wan, now))
 	}
 	question := hb46pp.Question{Identity: hb46pp.Self(programVersion()), Credentials: credentials(c)}
 	if f.Discovered != nil {
@@ -42,7 +49,7 @@ func (h *Host) Discover(ctx context.Context, c *schema.Config, l Line, f Facts) 
 	}
 	d := f.Discovered.after(answer, failure, now, rand.Float64)
 	d.Prefixes, d.user, d.server = linePrefixes(wan, f), question.User, question.Server
-	return h.remember(d)
+	return a.remember(a.Host, d)
 }
 
 // unasked is what is known where there is nobody to ask: the resolver comes
@@ -67,22 +74,22 @@ func asksNow(c *schema.Config, l Line, f Facts) bool {
 
 // inform asks the line where that is due, and returns the facts with what it
 // says.
-func (h *Host) inform(ctx context.Context, c *schema.Config, l Line, f Facts) (Facts, error) {
+func (a *Asker) inform(ctx context.Context, c *schema.Config, l Line, f Facts) (Facts, error) {
 	if !asksNow(c, l, f) {
 		return f, nil
 	}
-	d, err := h.Discover(ctx, c, l, f)
+	d, err := a.Discover(ctx, c, l, f)
 	if err == nil {
 		f.Discovered = d
 	}
 	return f, err
 }
 
-// client is the host's, with what it leaves to be found out.
-func (h *Host) client(wan Link) hb46pp.Client {
-	c := h.HB46PP
+// client is the Client with what it leaves to be found out.
+func (a *Asker) client(wan Link) hb46pp.Client {
+	c := a.Client
 	if c.Servers == nil {
-		c.Servers = h.resolvers(wan)
+		c.Servers = a.Host.resolvers(wan)
 	}
 	if c.Interface == "" {
 		c.Interface = wan.Name

@@ -27,6 +27,7 @@ type discovering struct {
 	ns   *ns
 	root *os.Root
 	h    *Host
+	run  *Run
 
 	patience time.Duration // of apply
 }
@@ -54,7 +55,9 @@ func (d *discovering) restart() {
 		d.t.Fatal(err)
 	}
 	d.t.Cleanup(handle.Close)
-	d.h = &Host{Root: d.root, Net: handle, NS: d.ns.fd(), NFT: nft.OpenNS(d.ns.fd()), HB46PP: clientOf(d.Line)}
+	d.h = &Host{Root: d.root, Net: handle, NS: d.ns.fd(), NFT: nft.OpenNS(d.ns.fd())}
+	d.run = NewRun(d.h)
+	d.run.Client = clientOf(d.Line)
 }
 
 // clientOf asks the line of a test.
@@ -70,7 +73,7 @@ func (d *discovering) await(section string) string {
 	d.t.Helper()
 	ctx, cancel := context.WithTimeoutCause(d.t.Context(), d.patience, errors.New("too late"))
 	defer cancel()
-	g, _, err := (&Run{Host: d.h}).Await(ctx, sectionOf(d.t, section), func(error) {})
+	g, _, err := d.run.Await(ctx, sectionOf(d.t, section), func(error) {})
 	if err != nil {
 		return err.Error()
 	}
@@ -109,7 +112,7 @@ func TestDiscoverLife(t *testing.T) {
 	if !strings.Contains(d.file(), token) || strings.Contains(d.file(), "hush-hush") {
 		t.Errorf("the file is\n%s", d.file())
 	}
-	if facts, err := json.Marshal(Facts{Discovered: d.h.discovery()}); err != nil || strings.Contains(string(facts), "taro") ||
+	if facts, err := json.Marshal(Facts{Discovered: d.run.latest(d.h.cached())}); err != nil || strings.Contains(string(facts), "taro") ||
 		strings.Contains(string(facts), token) || strings.Contains(string(facts), "vne.example.jp") {
 		t.Errorf("%v: the facts are\n%s", err, facts)
 	}
@@ -164,9 +167,9 @@ func TestDiscoverLife(t *testing.T) {
 // later lets time pass for what is known.
 func (d *discovering) later(by time.Duration) {
 	d.t.Helper()
-	known := *d.h.discovery()
+	known := *d.run.latest(d.h.cached())
 	known.Asked, known.Next, known.Problem = known.Asked.Add(-by), known.Next.Add(-by), ""
-	if _, err := d.h.remember(&known); err != nil {
+	if _, err := d.run.remember(d.h, &known); err != nil {
 		d.t.Fatal(err)
 	}
 }
@@ -250,13 +253,13 @@ func TestDiscoverNoStore(t *testing.T) {
 // TestDiscoverNoResolver: the resolver may come later than the address.
 func TestDiscoverNoResolver(t *testing.T) {
 	d := newDiscovering(t)
-	servers := d.h.HB46PP.Servers
-	d.h.HB46PP.Servers, d.patience = nil, time.Second
+	servers := d.run.Client.Servers
+	d.run.Client.Servers, d.patience = nil, time.Second
 	d.want("none", d.await("{provider: discover}"), "too late: eth1 has 2400:db8:12:3400::1/64: no IPv6 resolver of eth1 is known, "+
 		"neither to networkd nor in /etc/resolv.conf: only the line's own one knows its rules")
 	d.TXT("v=v6mig-1 url=" + d.Good(offer) + "/ t=b")
-	d.h.HB46PP.Servers, d.patience = servers, 20*time.Second
-	d.h.learnt.Load().Next = time.Now()
+	d.run.Client.Servers, d.patience = servers, 20*time.Second
+	d.run.learnt.Load().Next = time.Now()
 	d.want("later", d.await("{provider: discover}"), found)
 }
 
@@ -264,9 +267,9 @@ func TestDiscoverNoResolver(t *testing.T) {
 func TestDiscoverCancelled(t *testing.T) {
 	d := newDiscovering(t)
 	d.Fail(hb46pptest.Mute)
-	d.h.HB46PP.Limits.DNS, d.patience = time.Minute, 300*time.Millisecond
+	d.run.Client.Limits.DNS, d.patience = time.Minute, 300*time.Millisecond
 	d.want("cancelled", d.await("{provider: discover}"), "too late")
-	if got := d.h.discovery(); got != nil {
+	if got := d.run.latest(d.h.cached()); got != nil {
 		t.Errorf("%+v", got)
 	}
 }

@@ -87,7 +87,7 @@ func look(h *Host) (Facts, error) {
 		Netplan:  h.netplanInstalled(),
 		Networkd: h.Bus != nil,
 
-		Discovered: h.discovery(),
+		Discovered: h.cached(),
 	}
 	files, err := h.netplanFiles()
 	if err != nil {

@@ -122,12 +122,13 @@ func guards(t Table, tunnel string) bool {
 // PutGuard reads what is remembered and installs the guard where none is. It
 // needs no link, no daemon and no line.
 func (r *Run) PutGuard(ctx context.Context, c *schema.Config) (g Guard, made bool, err error) {
-	remembered, err := r.remembered()
+	remembered, err := r.Host.remembered()
 	if err != nil {
 		return g, false, err
 	}
+	remembered.Discovered = r.latest(remembered.Discovered)
 	g = GuardOf(c, remembered)
-	live, err := nft.ReadRules(r.NFT, tableName)
+	live, err := nft.ReadRules(r.Host.NFT, tableName)
 	if err == nil && !g.Holds(Table{live}) {
 		made, err = true, g.Table.Write(ctx, r.Host)
 	}
@@ -149,7 +150,7 @@ func (r *Run) Unguard(ctx context.Context) error {
 	g := *r.guard
 	r.guard = nil
 	for _, tunnel := range g.Tunnels {
-		if link, err := r.link(tunnel); link != nil || err != nil {
+		if link, err := r.Host.link(tunnel); link != nil || err != nil {
 			return fmt.Errorf("%s stays, so that nothing leaves by the tunnel %s untranslated; \"mape-netplan remove\" takes both away", g.Table.Name(), tunnel)
 		}
 	}

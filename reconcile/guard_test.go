@@ -185,7 +185,7 @@ func TestGuardStays(t *testing.T) {
 	put := func(section string) (made bool) {
 		g.do(func() {
 			var err error
-			if _, made, err = (&Run{Host: g.h}).PutGuard(t.Context(), sectionOf(t, section)); err != nil {
+			if _, made, err = NewRun(g.h).PutGuard(t.Context(), sectionOf(t, section)); err != nil {
 				t.Fatal(err)
 			}
 		})

@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
-	"sync/atomic"
 	"time"
 
 	"github.com/godbus/dbus/v5"
@@ -15,7 +14,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"mape-netplan/reconcile/nft"
-	"mape-netplan/reconcile/provider/hb46pp"
 )
 
 // A Host is the machine: whoever holds one can read and change it.
@@ -34,13 +32,8 @@ type Host struct {
 	// over. nil: that is an error.
 	Broken func(name string, err error)
 
-	// HB46PP is how a line is asked for its rules; what it leaves open is found
-	// out.
-	HB46PP hb46pp.Client
-
-	madeRun bool                      // the lock's directory was made for it
-	learnt  atomic.Pointer[Discovery] // from the line, by this process
-	connect func() Bus                // asks again for a networkd that did not answer
+	madeRun bool       // the lock's directory was made for it
+	connect func() Bus // asks again for a networkd that did not answer
 }
 
 // A Bus is what the program asks of the daemons.

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"mape-netplan/reconcile/nft"
+	"mape-netplan/reconcile/provider/hb46pp"
 )
 
 // A gatewayNS is a machine of its own: a namespace with a WAN and a LAN, and a directory for its files.
@@ -22,6 +23,7 @@ type gatewayNS struct {
 	h      *Host
 	dir    string
 	others *ns // what its cables lead to: "lan" and "line"
+	client hb46pp.Client
 }
 
 // lineSection is what the tests make of a gatewayNS.

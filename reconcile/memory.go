@@ -54,7 +54,7 @@ func Recall(c *schema.Config, f Facts) (Line, bool, error) {
 // the line said of its rules.
 func (h *Host) remembered() (Facts, error) {
 	owned, err := h.ownedFiles(Facts{})
-	return Facts{Owned: owned, Discovered: h.discovery()}, err
+	return Facts{Owned: owned, Discovered: h.cached()}, err
 }
 
 // Remembered is the gateway of the remembered line, as far as the table of

@@ -37,7 +37,8 @@ type Watch struct {
 	line    string         // the softwire of want, in words
 	forward string         // net.ipv4.ip_forward before the first run, once known
 	retry   retry          // of making the machine something else
-	inquiry inquiry        // of the line
+	asker   Asker          // of the line
+	inquiry inquiry        // that runs
 	mended  ledger         // of keeping it so
 	said    map[string]string
 	passes  int
@@ -72,7 +73,7 @@ func (w *Watch) Run(ctx context.Context) error {
 	if w.compile == nil {
 		w.compile = Order.Compile
 	}
-	w.said, w.mended = map[string]string{}, ledger{}
+	w.asker.Host, w.said, w.mended = w.Host, map[string]string{}, ledger{}
 	// Now nothing is missed. The line may be long in coming, and whoever waits
 	// for this service must not wait for it.
 	w.Notify("READY=1\nSTATUS=" + w.status())
@@ -166,6 +167,7 @@ func (w *Watch) readSection() {
 // is told.
 func (w *Watch) look() (Facts, error) {
 	f, err := look(w.Host)
+	f.Discovered = w.asker.latest(f.Discovered)
 	if f.IPForward == "" {
 		f.IPForward = w.forward // Somebody has deleted the file that had it.
 	}

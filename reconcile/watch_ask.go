@@ -55,7 +55,7 @@ func (w *Watch) inquire(ctx context.Context, l Line, f Facts) (again time.Durati
 	section, answer := w.section, make(chan error, 1)
 	w.inquiry.answer = answer
 	w.inquiry.running.Go(func() {
-		_, err := w.Host.Discover(ctx, section, l, f)
+		_, err := w.asker.Discover(ctx, section, l, f)
 		answer <- err
 		w.events.awake()
 	})

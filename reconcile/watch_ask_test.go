@@ -28,8 +28,8 @@ func newWatchedLine(t *testing.T) *watchedLine {
 	g := newGateway(t)
 	l := &watchedLine{Line: hb46pptest.New(t)}
 	l.tells(offer)
-	g.h.HB46PP = clientOf(l.Line)
-	g.h.HB46PP.Limits.Server = 3 * time.Second
+	g.client = clientOf(l.Line)
+	g.client.Limits.Server = 3 * time.Second
 	g.run(t, "sh", "-ec", "ip link add mape0 type bridge; ip link set mape0 up; ip address add "+offerAddress+" dev eth1")
 	l.TXT("v=v6mig-1 url=" + l.Serve(l.Certificate("vne.example.jp"), l.serve) + "/c t=b")
 	l.watchNS = startWatch(t, g, "{wan: eth1, lan: eth0, provider: discover}")
@@ -52,9 +52,9 @@ func (l *watchedLine) due(t *testing.T) {
 	t.Helper()
 	l.rest(t)
 	l.forget()
-	known := *l.h.discovery()
+	known := *l.asker.latest(l.h.cached())
 	known.Next = time.Now().Add(time.Second)
-	l.h.learnt.Store(&known)
+	l.asker.learnt.Store(&known)
 	l.events.awake() // It sleeps until what ran out before.
 }
 
@@ -142,11 +142,10 @@ func TestGuardOfDiscovered(t *testing.T) {
 	boot := func() (g Guard, now string) {
 		t.Helper()
 		l.run(t, "sh", "-ec", "nft flush ruleset; ip address flush dev eth1 scope global")
-		l.h.learnt.Store(nil)
 		l.do(func() {
 			var made bool
 			var err error
-			if g, made, err = (&Run{Host: l.h}).PutGuard(t.Context(), sectionOf(t, "{wan: eth1, lan: eth0, provider: discover}")); err != nil || !made {
+			if g, made, err = NewRun(l.h).PutGuard(t.Context(), sectionOf(t, "{wan: eth1, lan: eth0, provider: discover}")); err != nil || !made {
 				t.Errorf("made %v: %v", made, err)
 			}
 		})

@@ -44,7 +44,7 @@ func startWatch(t testing.TB, g *gatewayNS, section string) *watchNS {
 	w := &watchNS{gatewayNS: g, hangup: make(chan os.Signal, 1)}
 	file := filepath.Join(g.dir, "etc/mape-netplan.yaml")
 	w.Watch = &Watch{
-		Host: g.h, Files: []string{file}, Reload: w.hangup,
+		Host: g.h, Files: []string{file}, Reload: w.hangup, asker: Asker{Client: g.client},
 		Section: func() (*schema.Config, error) {
 			data, err := os.ReadFile(file)
 			if err != nil {

@@ -45,7 +45,7 @@ func (o *options) converge(cmd *cobra.Command, timeout time.Duration, want func(
 			return nil, err
 		}
 		defer unlock()
-		run := &reconcile.Run{Host: h}
+		run := reconcile.NewRun(h)
 		resources, err := want(ctx, run)
 		var changes []reconcile.Change
 		if err == nil {

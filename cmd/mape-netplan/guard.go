@@ -70,7 +70,7 @@ func (o *options) putGuard(cmd *cobra.Command, h *reconcile.Host) error {
 		return err
 	}
 	defer unlock()
-	g, made, err := (&reconcile.Run{Host: h}).PutGuard(ctx, c)
+	g, made, err := reconcile.NewRun(h).PutGuard(ctx, c)
 	if err != nil {
 		return err
 	}
