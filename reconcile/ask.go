@@ -122,12 +122,20 @@ func (h *Host) cameTo(c *schema.Config, f Facts) (bool, error) {
 	return h.isDelegated(link.Index)
 }
 
-// Unask takes back what Ask did in this run.
-func (h *Host) Unask() error {
+// TakeBack undoes what a run did on this machine before it converged: it asked
+// for a delegation and put up a guard. It returns what is left.
+func (h *Host) TakeBack(ctx context.Context) ([]Change, error) {
+	asked, err := h.Unask()
+	guard, stays := h.Unguard(ctx)
+	return slices.Concat(asked, guard), errors.Join(err, stays)
+}
+
+// Unask takes back what Ask did in this run, and returns what is left.
+func (h *Host) Unask() (left []Change, err error) {
 	asked := h.asked
 	h.asked = nil
 	if len(asked) == 0 {
-		return nil
+		return nil, nil
 	}
-	return rollback(h, asked)
+	return rollback(h, nil, asked)
 }

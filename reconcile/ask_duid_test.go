@@ -85,7 +85,7 @@ func TestAskAgain(t *testing.T) {
 			}
 		},
 		"an apply that is rolled back": func(t *testing.T, g *gatewayNS) {
-			if err := g.h.Unask(); err != nil {
+			if _, err := g.h.Unask(); err != nil {
 				t.Fatal(err)
 			}
 		},

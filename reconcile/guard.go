@@ -130,18 +130,23 @@ func PutGuard(ctx context.Context, h *Host, c *schema.Config) (g Guard, made boo
 
 // Unguard takes back a guard that this run has put where there was no table.
 // It stays where one of its tunnels exists, and the error says so.
-func (h *Host) Unguard(ctx context.Context) error {
+func (h *Host) Unguard(ctx context.Context) (left []Change, err error) {
 	if h.guard == nil {
-		return nil
+		return nil, nil
 	}
 	g := *h.guard
 	h.guard = nil
+	none := Table{nft.Table{Name: tableName}}
+	left = []Change{{none, g.Table}}
 	for _, tunnel := range g.Tunnels {
 		if link, err := h.link(tunnel); link != nil || err != nil {
-			return fmt.Errorf("%s stays, so that nothing leaves by the tunnel %s untranslated; \"mape-netplan remove\" takes both away", g.Table.Name(), tunnel)
+			return left, fmt.Errorf("%s stays, so that nothing leaves by the tunnel %s untranslated; \"mape-netplan remove\" takes both away", g.Table.Name(), tunnel)
 		}
 	}
-	return Table{nft.Table{Name: tableName}}.Write(ctx, h)
+	if err := none.Write(ctx, h); err != nil {
+		return left, fmt.Errorf("rolling back: %s: %w", g.Table.Name(), err)
+	}
+	return nil, nil
 }
 
 // Shut sets the tunnels down: without a guard nothing may leave by them. It

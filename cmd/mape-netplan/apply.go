@@ -47,11 +47,15 @@ func (o *options) converge(cmd *cobra.Command, timeout time.Duration, want func(
 		defer unlock()
 		resources, err := want(ctx, h)
 		var changes []reconcile.Change
-		if err == nil {
+		switch {
+		case err == nil:
 			changes, err = reconcile.Converge(ctx, h, resources)
+		case errors.Is(err, reconcile.ErrWithdrawn):
+			changes, err = withdraw(ctx, h, resources, err)
 		}
 		if err != nil {
-			err = errors.Join(err, h.Unask(), h.Unguard(context.WithoutCancel(ctx)))
+			left, failed := h.TakeBack(context.WithoutCancel(ctx))
+			changes, err = append(changes, left...), errors.Join(err, failed)
 		}
 		return changes, err
 	})
@@ -71,7 +75,8 @@ func (o *options) change(cmd *cobra.Command, timeout time.Duration, do func(cont
 	return do(ctx, h)
 }
 
-// gateway compiles the section, once the line has what it needs.
+// gateway compiles the section, once the line has what it needs. With the error
+// that says that it never will comes what takes the gateway down.
 func (o *options) gateway(cmd *cobra.Command, ctx context.Context, h *reconcile.Host) ([]reconcile.Resource, error) {
 	c, err := o.section(cmd)
 	if err != nil {
@@ -79,7 +84,7 @@ func (o *options) gateway(cmd *cobra.Command, ctx context.Context, h *reconcile.
 	}
 	g, facts, err := reconcile.Await(ctx, h, c, func(missing error) { cmd.PrintErrf("waiting: %v\n", missing) })
 	if errors.Is(err, reconcile.ErrWithdrawn) {
-		err = withdraw(ctx, h, facts, err)
+		return reconcile.Compile(nil, facts), o.blame(err)
 	}
 	if err != nil {
 		return nil, o.blame(err)
@@ -90,12 +95,12 @@ func (o *options) gateway(cmd *cobra.Command, ctx context.Context, h *reconcile.
 
 // withdraw takes down what earlier runs made of a line that has no MAP-E any
 // more, and returns why.
-func withdraw(ctx context.Context, h *reconcile.Host, facts reconcile.Facts, why error) error {
-	changes, err := reconcile.Converge(ctx, h, reconcile.Compile(nil, facts))
+func withdraw(ctx context.Context, h *reconcile.Host, nothing []reconcile.Resource, why error) ([]reconcile.Change, error) {
+	changes, err := reconcile.Converge(ctx, h, nothing)
 	if err == nil && len(changes) > 0 {
-		return fmt.Errorf("%w; so the gateway was taken down", why)
+		why = fmt.Errorf("%w; so the gateway was taken down", why)
 	}
-	return errors.Join(why, err)
+	return changes, errors.Join(why, err)
 }
 
 // A result is what apply and plan print as JSON.
