@@ -117,34 +117,37 @@ func PutGuard(ctx context.Context, h *Host, c *schema.Config) (g Guard, made boo
 	g = GuardOf(c, remembered)
 	live, err := nft.ReadRules(h.NFT, tableName)
 	if err == nil && !g.Holds(Table{live}) {
-		made, err = true, g.Table.Write(ctx, h)
+		was, e := g.Table.Read(ctx, h) // With what is in its sets.
+		if err = e; err == nil {
+			made, err = true, g.Table.Write(ctx, h)
+		}
+		if made && h.guard == nil {
+			h.guard = &Change{was, standing{g}}
+		}
 	}
 	if err != nil {
 		return g, false, fmt.Errorf("%s: %w", g.Table.Name(), err)
 	}
-	if made && live.Text() == "" {
-		h.guard = &g
-	}
 	return g, made, nil
 }
 
-// Unguard takes back a guard that this run has put where there was no table.
-// It stays where one of its tunnels exists, and the error says so.
+// Unguard puts the table back that a guard of this run has replaced, or none. The
+// guard stays where that one does not guard a tunnel that exists, and the error
+// says so.
 func (h *Host) Unguard(ctx context.Context) (left []Change, err error) {
 	if h.guard == nil {
 		return nil, nil
 	}
-	g := *h.guard
+	c := *h.guard
 	h.guard = nil
-	none := Table{nft.Table{Name: tableName}}
-	left = []Change{{none, g.Table}}
-	for _, tunnel := range g.Tunnels {
-		if link, err := h.link(tunnel); link != nil || err != nil {
-			return left, fmt.Errorf("%s stays, so that nothing leaves by the tunnel %s untranslated; \"mape-netplan remove\" takes both away", g.Table.Name(), tunnel)
+	for _, tunnel := range c.After.(standing).Tunnels {
+		link, err := h.link(tunnel)
+		if (link != nil || err != nil) && !guards(c.Before.(Table), tunnel) {
+			return []Change{c}, fmt.Errorf("%s stays, so that nothing leaves by the tunnel %s untranslated; \"mape-netplan remove\" takes both away", c.After.Name(), tunnel)
 		}
 	}
-	if err := none.Write(ctx, h); err != nil {
-		return left, fmt.Errorf("rolling back: %s: %w", g.Table.Name(), err)
+	if err := c.Before.Write(ctx, h); err != nil {
+		return []Change{c}, fmt.Errorf("rolling back: %s: %w", c.After.Name(), err)
 	}
 	return nil, nil
 }

@@ -201,3 +201,37 @@ func TestGuardStays(t *testing.T) {
 		}
 	}
 }
+
+// TestUnguardOfAnother puts the table of a gateway at work back, which a guard for another tunnel has replaced, and
+// leaves the guard where that table had been flushed.
+func TestUnguardOfAnother(t *testing.T) {
+	for _, flushed := range []bool{false, true} {
+		g := newGateway(t)
+		g.converge(t, g.standIn(t))
+		if flushed {
+			g.run(t, "nft", "flush table ip mape")
+		}
+		table := func() string {
+			live, err := Table{}.Read(t.Context(), g.h)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return live.Text()
+		}
+		before := table()
+		g.do(func() {
+			if _, made, err := PutGuard(t.Context(), g.h, sectionOf(t, "{tunnel: new4}")); !made || err != nil {
+				t.Fatal(made, err)
+			}
+			guard := table()
+			left, err := g.h.TakeBack(t.Context())
+			want := before
+			if flushed {
+				want = guard
+			}
+			if got := table(); got != want || flushed != (err != nil) || flushed != (len(left) == 1) {
+				t.Errorf("flushed %v: %q is left: %v, and the table is\n%s", flushed, names(left), err, got)
+			}
+		})
+	}
+}

@@ -41,7 +41,7 @@ type Host struct {
 	madeRun bool                      // the lock's directory was made for it
 	asked   []Change                  // that make networkd ask for a prefix, in this run
 	learnt  atomic.Pointer[Discovery] // from the line, by this process
-	guard   *Guard                    // that this run has made
+	guard   *Change                   // that this run has made, from a Table to what is standing
 	connect func() Bus                // asks again for a networkd that did not answer
 }
 
