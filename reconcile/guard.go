@@ -108,13 +108,14 @@ func guards(t Table, tunnel string) bool {
 }
 
 // PutGuard reads what is remembered and installs the guard where none is. It
-// needs no link, no daemon and no line.
+// needs no link, no daemon and no line, and no file that it cannot read: where
+// nothing is remembered, such a file may be why.
 func PutGuard(ctx context.Context, h *Host, c *schema.Config) (g Guard, made bool, err error) {
-	remembered, err := h.remembered()
-	if err != nil {
-		return g, false, err
-	}
+	remembered, closed := h.remembered()
 	g = GuardOf(c, remembered)
+	if g.Why != nil && closed != nil {
+		g.Why = fmt.Errorf("%w; and cannot read %w", g.Why, closed)
+	}
 	live, err := nft.ReadRules(h.NFT, tableName)
 	if err == nil && !g.Holds(Table{live}) {
 		was, e := g.Table.Read(ctx, h) // With what is in its sets.
@@ -156,9 +157,6 @@ func (h *Host) Unguard(ctx context.Context) (left []Change, err error) {
 // returns those that were up or down and there.
 func Shut(h *Host, c *schema.Config) (shut []string, err error) {
 	remembered, err := h.remembered()
-	if err != nil {
-		return nil, err
-	}
 	for _, tunnel := range GuardOf(c, remembered).Tunnels {
 		link, e := h.link(tunnel)
 		if link != nil && link.Type() == "ip6tnl" {
