@@ -113,7 +113,7 @@ func guards(t Table, tunnel string) bool {
 func PutGuard(ctx context.Context, h *Host, c *schema.Config) (g Guard, made bool, err error) {
 	remembered, closed := h.remembered()
 	g = GuardOf(c, remembered)
-	if g.Why != nil && closed != nil {
+	if errors.Is(g.Why, errNoMemory) && closed != nil {
 		g.Why = fmt.Errorf("%w; and cannot read %w", g.Why, closed)
 	}
 	live, err := nft.ReadRules(h.NFT, tableName)

@@ -19,7 +19,7 @@ func (w *Watch) sight(err error) (again time.Duration) {
 		return 0
 	}
 	files := strings.ReplaceAll(err.Error(), "\n", "; and ")
-	w.complain("look", Failure, fmt.Sprintf("cannot read %s\nuntil that is corrected, netplan generate and what is to be written to files wait; the rest is kept", files))
+	w.complain("look", Failure, fmt.Sprintf("cannot read %s\nuntil that is corrected, netplan generate and new text for files wait; what was made is kept", files))
 	return blindPause
 }
 
@@ -41,13 +41,15 @@ func (w *Watch) inKernel(t aim, f Facts) aim {
 
 // kernels are the resources that are the kernel's alone.
 func kernels(all []Resource) []Resource {
-	return slices.DeleteFunc(slices.Clone(all), func(r Resource) bool {
-		switch r.(type) {
-		case Table, Address, Tunnel, Route, Sysctl, Flows:
-			return false
-		}
+	return slices.DeleteFunc(slices.Clone(all), func(r Resource) bool { return !isKernels(r) })
+}
+
+func isKernels(r Resource) bool {
+	switch r.(type) {
+	case Table, standing, Address, bygone, Tunnel, Route, Sysctl, Flows:
 		return true
-	})
+	}
+	return false
 }
 
 // kept is what is to be mended: what was made, or the guard where that is

@@ -1,7 +1,9 @@
 package reconcile
 
 import (
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -164,6 +166,53 @@ func TestWatchStartsBlindGuarded(t *testing.T) {
 				time.Sleep(10 * time.Millisecond)
 			}
 		})
+	}
+}
+
+// TestWatchBlindFollows: what the section says anew reaches the kernel while a file
+// of others cannot be read, and our files, which are mended as they were, when it
+// can be.
+func TestWatchBlindFollows(t *testing.T) {
+	w := newWatch(t, lineSection)
+	w.says(t, 10*second, "CE "+ceOfLine, "changed in")
+	w.rest(t)
+	ours, theirs := filepath.Join(w.dir, netplanPath), "/etc/netplan/70-others.yaml"
+	before, err := os.ReadFile(ours)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.closed(t, theirs, "mkdir $file")
+	w.says(t, second, "<3>cannot read "+theirs)
+	w.forget()
+	w.section(t, "{mtu: 1300, "+lineSection[1:])
+	if line := w.says(t, 2*second, "CE "+ceOfLine, "changed in", "table ip mape"); strings.Contains(line, "file /") {
+		t.Errorf("it says %s", line)
+	}
+	if err := os.Remove(ours); err != nil {
+		t.Fatal(err)
+	}
+	w.says(t, second, "<5>mended file "+netplanPath)
+	if after, err := os.ReadFile(ours); err != nil || string(after) != string(before) {
+		t.Errorf("our file says, %v:\n%s", err, after)
+	}
+	w.forget()
+	w.corrected(t, theirs, "rmdir $file")
+	w.says(t, 2*second, "CE "+ceOfLine, "changed in", "file "+netplanPath)
+	w.rest(t)
+	if after, err := os.ReadFile(ours); err != nil || !strings.Contains(string(after), "1300") {
+		t.Errorf("our file says, %v:\n%s", err, after)
+	}
+}
+
+// TestGeneratorWaits does not run netplan's generator while it would stop at a file
+// of others.
+func TestGeneratorWaits(t *testing.T) {
+	for _, blind := range []bool{false, true} {
+		w := Watch{blind: blind, want: []Resource{Generated{Present: true}, Table{}}}
+		runs := slices.ContainsFunc(w.kept(), func(r Resource) bool { _, ok := r.(Generated); return ok })
+		if runs == blind || !slices.ContainsFunc(w.kept(), isKernels) {
+			t.Errorf("blind %v: mends %v", blind, w.kept())
+		}
 	}
 }
 

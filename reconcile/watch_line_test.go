@@ -172,7 +172,7 @@ func TestWatchTriesWhenAsked(t *testing.T) {
 	writeFile(t, theirs, "net.ipv4.ip_forward = 0\n")
 	w := startWatch(t, g, lineSection)
 	w.says(t, 5*second, "<3>cannot bring about CE "+ceOfLine, "was not written by mape-netplan")
-	time.Sleep(3300 * time.Millisecond)
+	time.Sleep(4500 * time.Millisecond) // Midway between the third try and the fourth.
 	if err := os.Remove(theirs); err != nil {
 		t.Fatal(err)
 	}

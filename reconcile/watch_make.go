@@ -69,6 +69,9 @@ func (w *Watch) make(ctx context.Context, t aim) (done bool, again time.Duration
 	if renumbers(w.want, t.want) {
 		want, kept = untold(want), bygoneOf(w.want, t.want)
 	}
+	if w.blind { // The files are kept as they are.
+		kept = slices.DeleteFunc(slices.Clone(w.want), isKernels)
+	}
 	w.changed = true
 	changes, err := Converge(limited, w.Host, want)
 	if err != nil && ctx.Err() != nil {
