@@ -21,6 +21,7 @@ const (
 func TestWatchFollowsTheLine(t *testing.T) {
 	w := newWatch(t, auto)
 	w.says(t, 5*second, "waiting: eth1 has no global IPv6 address yet")
+	w.says(t, 5*second, "the guard alone: ", "changed in")
 	if out := w.run(t, "nft", "list", "table", "ip", "mape"); !strings.Contains(out, `oifname "mape0" drop`) {
 		t.Errorf("there is no guard while it waits: %s", out)
 	}
