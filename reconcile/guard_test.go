@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"mape-netplan/reconcile/nft"
 	"mape-netplan/schema"
 )
 
@@ -233,5 +234,27 @@ func TestUnguardOfAnother(t *testing.T) {
 				t.Errorf("flushed %v: %q is left: %v, and the table is\n%s", flushed, names(left), err, got)
 			}
 		})
+	}
+}
+
+// TestTakeBackAfterAll takes nothing back once a run has converged: a line that was withdrawn is an error, after the
+// gateway was taken down.
+func TestTakeBackAfterAll(t *testing.T) {
+	g := newGateway(t)
+	g.converge(t, g.standIn(t))
+	g.do(func() {
+		if _, made, err := PutGuard(t.Context(), g.h, sectionOf(t, "{tunnel: new4}")); !made || err != nil {
+			t.Fatal(made, err)
+		}
+		if _, err := Converge(t.Context(), g.h, []Resource{Table{nft.Table{Name: tableName}}}); err != nil {
+			t.Fatal(err)
+		}
+		g.run(t, "ip", "link", "del", "mape0")
+		if left, err := g.h.TakeBack(t.Context()); left != nil || err != nil {
+			t.Errorf("%q is left: %v", names(left), err)
+		}
+	})
+	if out := g.run(t, "nft", "list", "tables"); out != "" {
+		t.Errorf("there is %s", out)
 	}
 }

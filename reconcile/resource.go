@@ -101,6 +101,7 @@ func Converge(ctx context.Context, h *Host, want []Resource) ([]Change, error) {
 		}
 		changes := differing(all)
 		if err == nil && len(changes) == 0 {
+			h.asked, h.guard = nil, nil // What came before it is part of what holds now.
 			return done, nil
 		}
 		if err == nil {
