@@ -102,15 +102,11 @@ func TestWatchBlind(t *testing.T) {
 				return strings.Contains(w.states[len(w.states)-1], "cannot read "+closure.path+": ")
 			})
 			w.keptWhileBlind(t)
-			if n := strings.Count(strings.Join(w.log, "\n"), "cannot read"); n != 1 {
-				t.Errorf("said %d times", n)
-			}
+			w.await(t, "it was said once", second, func() bool { return strings.Count(strings.Join(w.log, "\n"), "cannot read") == 1 })
 			w.corrected(t, closure.path, closure.undo)
 			w.rest(t)
 			unchanged(t, before, w.snapshot(t))
-			if status := w.states[len(w.states)-1]; strings.Contains(status, "cannot") {
-				t.Errorf("the status is %s", status)
-			}
+			w.await(t, "the status is good", second, func() bool { return !strings.Contains(w.states[len(w.states)-1], "cannot") })
 		})
 	}
 }
