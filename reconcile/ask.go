@@ -121,12 +121,12 @@ func (h *Host) cameTo(l Line) (bool, error) {
 	return h.isDelegated(l.WAN.Index)
 }
 
-// Unask takes back what Ask did in this run.
-func (r *Run) Unask() error {
+// Unask takes back what Ask did in this run, and returns what is left.
+func (r *Run) Unask() (left []Change, err error) {
 	asked := r.asked
 	r.asked = nil
 	if len(asked) == 0 {
-		return nil
+		return nil, nil
 	}
-	return rollback(r.Host, asked)
+	return rollback(r.Host, nil, asked)
 }

@@ -86,7 +86,7 @@ func TestAskAgain(t *testing.T) {
 			}
 		},
 		"an apply that is rolled back": func(t *testing.T, run *Run, _ *gatewayNS) {
-			if err := run.Unask(); err != nil {
+			if _, err := run.Unask(); err != nil {
 				t.Fatal(err)
 			}
 		},

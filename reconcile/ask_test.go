@@ -115,7 +115,7 @@ func TestAsk(t *testing.T) {
 				t.Errorf("networkd was made to read its files %d times", d.reloads)
 			}
 			g.do(func() {
-				if err := run.Unask(); err != nil {
+				if _, err := run.Unask(); err != nil {
 					t.Fatal(err)
 				}
 			})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"mape-netplan/schema"
@@ -13,8 +14,8 @@ import (
 // gateway to make: a run that fails takes it back.
 type Run struct {
 	Asker
-	asked []Change // that make networkd ask for a prefix
-	guard *Guard   // that was put where no table was
+	asked []Change  // that make networkd ask for a prefix
+	guard *replaced // that was put in the place of another table, or of none
 }
 
 // NewRun begins a run.
@@ -62,4 +63,21 @@ func (r *Run) Await(ctx context.Context, c *schema.Config, waiting func(error)) 
 			return nil, facts, fmt.Errorf("%w: %w", ended, err)
 		}
 	}
+}
+
+// Converge makes the machine what is wanted. A run that fails also takes back what it did before.
+func (r *Run) Converge(ctx context.Context, want []Resource) ([]Change, error) {
+	changes, err := ConvergeOr(ctx, r.Host, want, r.TakeBack)
+	if err == nil {
+		r.asked, r.guard = nil, nil // They are part of what holds now.
+	}
+	return changes, err
+}
+
+// TakeBack undoes what a run did on this machine before it converged: it asked
+// for a delegation and put up a guard. It returns what is left.
+func (r *Run) TakeBack(ctx context.Context) ([]Change, error) {
+	asked, err := r.Unask()
+	guard, stays := r.Unguard(ctx)
+	return slices.Concat(asked, guard), errors.Join(err, stays)
 }

@@ -39,7 +39,7 @@ func TestCache(t *testing.T) {
 		if got := d.run.latest(d.h.cached()); got != nil {
 			t.Errorf("%s: %+v is still known", name, got)
 		}
-		if err := rollback(d.h, changes); err != nil || d.file() != whole {
+		if _, err := rollback(d.h, nil, changes); err != nil || d.file() != whole {
 			t.Errorf("%s: %v, file %q", name, err, d.file())
 		}
 	}

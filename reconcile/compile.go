@@ -55,13 +55,19 @@ func isLive(r Resource) bool {
 	return r.Traits().Stage != Files
 }
 
-// obsolete lists the links and addresses of earlier runs that are not g's.
+// obsolete lists the links and addresses of earlier runs that are not g's. What
+// a tunnel takes along is listed before it: only what was looked at can be
+// brought back. On a link of another kind that is not ours.
 func obsolete(g *Gateway, f Facts) []Resource {
 	var all []Resource
 	for _, tunnel := range f.Owned.Tunnels {
-		if g == nil || tunnel != g.Tunnel {
-			all = append(all, Tunnel{Link: tunnel})
+		if g != nil && tunnel == g.Tunnel {
+			continue
 		}
+		if link, ok := f.Link(tunnel); ok && link.Kind == "ip6tnl" {
+			all = append(all, Sysctl{Key: filterKey(tunnel)}, Route{Link: tunnel})
+		}
+		all = append(all, Tunnel{Link: tunnel})
 	}
 	for _, a := range f.Owned.Addresses {
 		if g == nil || a.Link != g.WAN.Name || a.Prefix.Addr() != g.Softwire.CE {

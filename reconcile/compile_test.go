@@ -126,6 +126,9 @@ func randomFacts(r *rand.Rand) Facts {
 	f.Owned.Files = some(netplanPath, sysctlPath, netdevPath, networkPath, limitPath("mape0"), limitPath("old"),
 		dropInPath("eth0.network"), dropInPath("eth1.network"), dropInPath("gone.network"), dropInPath("10-netplan-eth1.network"))
 	f.Owned.Tunnels = some("mape0", "old")
+	for _, tunnel := range some("mape0", "old") {
+		f.Links = append(f.Links, Link{Name: tunnel, Kind: []string{"ip6tnl", "bridge"}[r.IntN(2)]})
+	}
 	for _, link := range some("eth0", "eth1", "gone") {
 		f.Owned.Addresses = append(f.Owned.Addresses, OwnedAddress{link, ces[r.IntN(2)]})
 	}

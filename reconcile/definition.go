@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net/netip"
 	"path"
 	"regexp"
@@ -94,10 +95,20 @@ func (m *netplanMatch) matches(l Link) bool {
 }
 
 // netplanFiles reads every file but ours, in the order in which netplan merges
-// them.
+// them. The error names each that cannot be read, and the others are returned
+// beside it.
 func (h *Host) netplanFiles() ([]netplanFile, error) {
 	at := map[string]string{} // base name to path
+	var bad []error
 	for _, dir := range slices.Backward(netplanDirs) {
+		// To glob, a directory that may not be read is an empty one.
+		if d, err := h.Root.Open(local(dir)); err == nil {
+			d.Close()
+		} else if errors.Is(err, fs.ErrPermission) && h.Hidden != nil {
+			h.Hidden("directory "+dir, err)
+		} else if errors.Is(err, fs.ErrPermission) {
+			bad = append(bad, fmt.Errorf("%s: %w", dir, err))
+		}
 		paths, err := h.glob(dir + "/*.yaml")
 		if err != nil {
 			return nil, err
@@ -107,7 +118,8 @@ func (h *Host) netplanFiles() ([]netplanFile, error) {
 		}
 	}
 	var files []netplanFile
-	for _, p := range at {
+	for _, name := range slices.Sorted(maps.Keys(at)) {
+		p := at[name]
 		if p == netplanPath {
 			continue
 		}
@@ -125,15 +137,15 @@ func (h *Host) netplanFiles() ([]netplanFile, error) {
 				passed = h.Hidden
 			}
 			if passed == nil {
-				return nil, fmt.Errorf("%s: %w", p, err)
+				bad = append(bad, fmt.Errorf("%s: %w", p, err))
+			} else {
+				passed("file "+p, err)
 			}
-			passed("file "+p, err)
 			continue
 		}
 		files = append(files, f)
 	}
-	slices.SortFunc(files, func(a, b netplanFile) int { return strings.Compare(path.Base(a.Path), path.Base(b.Path)) })
-	return files, nil
+	return files, errors.Join(bad...)
 }
 
 // lineOf is where yaml.v3 says that a file is bad, which may be one too few.

@@ -52,8 +52,9 @@ func (n nat) srcnat() nft.Chain {
 	snat := nft.SNAT(n.address, n.first, n.last)
 	c.Rules = append(c.Rules,
 		nft.NewRule(icmp, snat),
+		// A connection meets one of these: of two, some kernels heed the first (6.12) and some the last (6.1).
 		nft.NewRule(tcp, nft.SetTimeout(tcpTimeouts)),
-		nft.NewRule(udp, nft.SetTimeout(udpTimeouts)),
+		nft.NewRule(udp, nft.Not(nft.UDPDport, nft.Port(53)), nft.SetTimeout(udpTimeouts)),
 		nft.NewRule(udp, nft.Is(nft.UDPDport, nft.Port(53)), nft.SetTimeout(dnsTimeouts)))
 	if n.parted() {
 		c.Rules = append(c.Rules, nft.NewRule(nft.Rate(countRate, countBurst), nft.Jump(counted)))

@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"io/fs"
 	"net"
@@ -79,6 +80,12 @@ func Gather(h *Host) (Facts, error) {
 	return f, err
 }
 
+// unread is the error of a look in which all but these files could be read. The
+// facts beside it are what the rest tells.
+type unread struct{ error }
+
+func (u unread) Unwrap() error { return u.error }
+
 // look is Gather without what other programs have in nf_tables: only warnings
 // depend on that, and there may be much of it.
 func look(h *Host) (Facts, error) {
@@ -89,11 +96,9 @@ func look(h *Host) (Facts, error) {
 
 		Discovered: h.cached(),
 	}
-	files, err := h.netplanFiles()
-	if err != nil {
-		return f, err
-	}
+	files, closed := h.netplanFiles()
 	var kept []netip.Prefix
+	var err error
 	if h.Live() {
 		kept, err = h.links(&f)
 	} else {
@@ -107,11 +112,13 @@ func look(h *Host) (Facts, error) {
 		return f, err
 	}
 	f.Delegations = h.delegations(f.Links, kept)
-	if f.Owned, err = h.owned(f); err != nil {
-		return f, err
-	}
+	f.Owned, err = h.owned(f)
+	closed = errors.Join(closed, err)
 	f.IPForward, err = h.ipForward(f.Owned)
-	return f, err
+	if closed = errors.Join(closed, err); closed != nil {
+		return f, unread{closed}
+	}
+	return f, nil
 }
 
 // Link returns the interface of a name.

@@ -31,7 +31,7 @@ const generatedDir = "/run/systemd/network"
 
 func (g Generated) Name() string { return "netplan generate" }
 
-func (Generated) Traits() Traits { return Traits{Daemon: true} }
+func (Generated) Traits() Traits { return Traits{Daemon: true, Shared: true} }
 
 func (g Generated) Text() string {
 	var b strings.Builder
@@ -112,6 +112,8 @@ func (o outdated) Text() string { return "configured by an earlier " + o.File + 
 type awaiting struct{ Managed }
 
 func (a awaiting) Text() string { return a.Managed.Text() + "no delegated prefix yet\n" }
+
+func (a awaiting) Restore(Resource) []Resource { return []Resource{a.Managed} }
 
 // Settles: networkd gets a prefix within seconds of having configured the link.
 func (a awaiting) Settles(want Resource) bool { return a.Managed.Text() == want.Text() }

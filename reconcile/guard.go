@@ -120,50 +120,63 @@ func guards(t Table, tunnel string) bool {
 }
 
 // PutGuard reads what is remembered and installs the guard where none is. It
-// needs no link, no daemon and no line.
+// needs no link, no daemon and no line, and no file that it cannot read: where
+// nothing is remembered, such a file may be why.
 func (r *Run) PutGuard(ctx context.Context, c *schema.Config) (g Guard, made bool, err error) {
-	remembered, err := r.Host.remembered()
-	if err != nil {
-		return g, false, err
-	}
+	remembered, closed := r.Host.remembered()
 	remembered.Discovered = r.latest(remembered.Discovered)
 	g = GuardOf(c, remembered)
+	if errors.Is(g.Why, errNoMemory) && closed != nil {
+		g.Why = fmt.Errorf("%w; and cannot read %w", g.Why, closed)
+	}
 	live, err := nft.ReadRules(r.Host.NFT, tableName)
 	if err == nil && !g.Holds(Table{live}) {
-		made, err = true, g.Table.Write(ctx, r.Host)
+		was, e := g.Table.Live(r.Host) // With what is in its sets.
+		if err = e; err == nil {
+			made, err = true, g.Table.Write(ctx, r.Host)
+		}
+		if made && r.guard == nil {
+			r.guard = &replaced{was, g}
+		}
 	}
 	if err != nil {
 		return g, false, fmt.Errorf("%s: %w", g.Table.Name(), err)
 	}
-	if made && live.Text() == "" {
-		r.guard = &g
-	}
 	return g, made, nil
 }
 
-// Unguard takes back a guard that this run has put where there was no table.
-// It stays where one of its tunnels exists, and the error says so.
-func (r *Run) Unguard(ctx context.Context) error {
+// replaced is a table that a guard has replaced.
+type replaced struct {
+	was Table
+	by  Guard
+}
+
+// Unguard puts the table back that a guard of this run has replaced, or none. The
+// guard stays where that one does not guard a tunnel that exists, and the error
+// says so.
+func (r *Run) Unguard(ctx context.Context) (left []Change, err error) {
 	if r.guard == nil {
-		return nil
+		return nil, nil
 	}
-	g := *r.guard
+	was, by := r.guard.was, r.guard.by
+	c := Change{was, by.Table}
 	r.guard = nil
-	for _, tunnel := range g.Tunnels {
-		if link, err := r.Host.link(tunnel); link != nil || err != nil {
-			return fmt.Errorf("%s stays, so that nothing leaves by the tunnel %s untranslated; \"mape-netplan remove\" takes both away", g.Table.Name(), tunnel)
+	for _, tunnel := range by.Tunnels {
+		link, err := r.Host.link(tunnel)
+		if (link != nil || err != nil) && !guards(was, tunnel) {
+			return []Change{c}, fmt.Errorf("%s stays, so that nothing leaves by the tunnel %s untranslated; \"mape-netplan remove\" takes both away", c.After.Name(), tunnel)
 		}
 	}
-	return Table{nft.Table{Name: tableName}}.Write(ctx, r.Host)
+	if err := was.Write(ctx, r.Host); err != nil {
+		return []Change{c}, fmt.Errorf("rolling back: %s: %w", c.After.Name(), err)
+	}
+	return nil, nil
 }
 
 // Shut sets the tunnels down: without a guard nothing may leave by them. It
 // returns those that were up or down and there.
 func Shut(h *Host, c *schema.Config) (shut []string, err error) {
 	remembered, err := h.remembered()
-	if err != nil {
-		return nil, err
-	}
 	for _, tunnel := range GuardOf(c, remembered).Tunnels {
 		link, e := h.link(tunnel)
 		if link != nil && link.Type() == "ip6tnl" {

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"mape-netplan/reconcile/nft"
 	"mape-netplan/schema"
 )
 
@@ -199,5 +200,63 @@ func TestGuardStays(t *testing.T) {
 		if !put(auto) || table() != before {
 			t.Errorf("after %s the table is\n%s", harm, table())
 		}
+	}
+}
+
+// TestUnguardOfAnother puts the table of a gateway at work back, which a guard for another tunnel has replaced, and
+// leaves the guard where that table had been flushed.
+func TestUnguardOfAnother(t *testing.T) {
+	for _, flushed := range []bool{false, true} {
+		g := newGateway(t)
+		g.converge(t, g.standIn(t))
+		if flushed {
+			g.run(t, "nft", "flush table ip mape")
+		}
+		table := func() string {
+			live, err := Table{}.Read(t.Context(), g.h)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return live.Text()
+		}
+		before := table()
+		g.do(func() {
+			run := NewRun(g.h)
+			if _, made, err := run.PutGuard(t.Context(), sectionOf(t, "{tunnel: new4}")); !made || err != nil {
+				t.Fatal(made, err)
+			}
+			guard := table()
+			left, err := run.TakeBack(t.Context())
+			want := before
+			if flushed {
+				want = guard
+			}
+			if got := table(); got != want || flushed != (err != nil) || flushed != (len(left) == 1) {
+				t.Errorf("flushed %v: %q is left: %v, and the table is\n%s", flushed, names(left), err, got)
+			}
+		})
+	}
+}
+
+// TestTakeBackAfterAll takes nothing back once a run has converged: a line that was withdrawn is an error, after the
+// gateway was taken down.
+func TestTakeBackAfterAll(t *testing.T) {
+	g := newGateway(t)
+	g.converge(t, g.standIn(t))
+	g.do(func() {
+		run := NewRun(g.h)
+		if _, made, err := run.PutGuard(t.Context(), sectionOf(t, "{tunnel: new4}")); !made || err != nil {
+			t.Fatal(made, err)
+		}
+		if _, err := run.Converge(t.Context(), []Resource{Table{nft.Table{Name: tableName}}}); err != nil {
+			t.Fatal(err)
+		}
+		g.run(t, "ip", "link", "del", "mape0")
+		if left, err := run.TakeBack(t.Context()); left != nil || err != nil {
+			t.Errorf("%q is left: %v", names(left), err)
+		}
+	})
+	if out := g.run(t, "nft", "list", "tables"); out != "" {
+		t.Errorf("there is %s", out)
 	}
 }

@@ -51,7 +51,8 @@ func Recall(c *schema.Config, f Facts) (Line, bool, error) {
 }
 
 // remembered are the facts that files tell: what our own were made for, and what
-// the line said of its rules.
+// the line said of its rules. They are what the others tell where the error names
+// files that cannot be read.
 func (h *Host) remembered() (Facts, error) {
 	owned, err := h.ownedFiles(Facts{})
 	return Facts{Owned: owned, Discovered: h.cached()}, err

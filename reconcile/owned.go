@@ -3,6 +3,7 @@ package reconcile
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net/netip"
 	"path"
@@ -46,16 +47,16 @@ func (o Owned) has(link string, ce netip.Addr) bool {
 // owned reads our files and our table.
 func (h *Host) owned(f Facts) (Owned, error) {
 	o, err := h.ownedFiles(f)
-	if err == nil {
-		o.Translations = h.translations()
-	}
+	o.Translations = h.translations()
 	return o, err
 }
 
 // ownedFiles reads our files; those that somebody else wrote at our paths are
-// left to File.Read to complain of.
+// left to File.Read to complain of. The error names each that cannot be read,
+// which may be ours or not, and what the others tell is returned beside it.
 func (h *Host) ownedFiles(f Facts) (Owned, error) {
 	var o Owned
+	var bad []error
 	paths := []string{netplanPath, sysctlPath}
 	for _, pattern := range []string{"/*.netdev", "/*.network", "/*.d/" + dropIn} {
 		found, err := h.glob(networkDir + pattern)
@@ -73,7 +74,8 @@ func (h *Host) ownedFiles(f Facts) (Owned, error) {
 			continue
 		}
 		if err != nil {
-			return o, err
+			bad = append(bad, fmt.Errorf("%s: %w", p, err))
+			continue
 		}
 		if !strings.HasPrefix(string(data), mark) {
 			continue
@@ -92,7 +94,7 @@ func (h *Host) ownedFiles(f Facts) (Owned, error) {
 		return cmp.Or(strings.Compare(a.Link, b.Link), a.Prefix.Compare(b.Prefix))
 	})
 	o.Addresses = slices.Compact(o.Addresses)
-	return o, nil
+	return o, errors.Join(bad...)
 }
 
 // translations are those of the live table. One that cannot be read is left to

@@ -38,7 +38,14 @@ type Change struct{ Before, After Resource }
 // Plan returns the changes that would make the machine what is wanted, in the
 // order in which they would be made.
 func Plan(ctx context.Context, h *Host, want []Resource) ([]Change, error) {
-	var changes []Change
+	all, err := compare(ctx, h, want)
+	return differing(all), err
+}
+
+// compare reads the live counterpart of each resource, of those too that are
+// as wanted.
+func compare(ctx context.Context, h *Host, want []Resource) ([]Change, error) {
+	var all []Change
 	for _, after := range want {
 		before, err := after.Read(ctx, h)
 		if errors.Is(err, fs.ErrPermission) && h.Hidden != nil {
@@ -48,11 +55,18 @@ func Plan(ctx context.Context, h *Host, want []Resource) ([]Change, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", after.Name(), err)
 		}
-		if before.Text() != after.Text() {
-			changes = append(changes, Change{before, after})
+		all = append(all, Change{before, after})
+	}
+	return all, nil
+}
+
+func differing(all []Change) (changes []Change) {
+	for _, c := range all {
+		if c.Before.Text() != c.After.Text() {
+			changes = append(changes, c)
 		}
 	}
-	return changes, nil
+	return changes
 }
 
 // hidden stands for a resource that the caller may not read: a plan by an
@@ -72,15 +86,28 @@ const (
 // ended cannot limit it.
 const rollbackTime = 30 * time.Second
 
+// lookTime is how long the look at what came of that may take.
+const lookTime = 5 * time.Second
+
 // Converge makes the machine what is wanted and returns what it changed: plan;
 // nothing to do, done; otherwise write each change in order and look again
-// until nothing differs. If a write fails or ctx ends first, everything
-// written is taken back in reverse, and the error says what did not settle; then
-// changes are only returned when that failed too.
+// until nothing differs. If a write fails or ctx ends first, the machine is made
+// what it was, and the error says what did not settle; then only what is left
+// behind is returned, as what it was and what it is.
 func Converge(ctx context.Context, h *Host, want []Resource) ([]Change, error) {
-	var done []Change
+	return ConvergeOr(ctx, h, want, func(context.Context) ([]Change, error) { return nil, nil })
+}
+
+// ConvergeOr is Converge for a run that has changed something before, which undo takes back, too. It returns what is left
+// of that.
+func ConvergeOr(ctx context.Context, h *Host, want []Resource, undo func(context.Context) ([]Change, error)) ([]Change, error) {
+	var found, done []Change
 	for pause := settle; ; pause = min(2*pause, settleMost) {
-		changes, err := Plan(ctx, h, want)
+		all, err := compare(ctx, h, want)
+		if found == nil {
+			found = all
+		}
+		changes := differing(all)
 		if err == nil && len(changes) == 0 {
 			return done, nil
 		}
@@ -99,8 +126,10 @@ func Converge(ctx context.Context, h *Host, want []Resource) ([]Change, error) {
 		if len(done) == 0 {
 			return nil, err
 		}
-		if left := rollback(h, done); left != nil {
-			return done, errors.Join(err, left)
+		left, failed := rollback(h, found, done)
+		more, stays := undo(context.WithoutCancel(ctx))
+		if left = append(left, more...); failed != nil || stays != nil || len(left) > 0 {
+			return left, errors.Join(err, failed, stays)
 		}
 		return nil, fmt.Errorf("%w\nevery change was rolled back", err)
 	}
@@ -127,27 +156,64 @@ func write(ctx context.Context, h *Host, changes, done []Change) ([]Change, erro
 	return done, nil
 }
 
-// rollback writes every Before back until all are: files first, because a
-// daemon that is prodded before its files are back reads the wrong ones, then
-// the rest with the last change first. The guard goes when all else has gone.
-func rollback(h *Host, done []Change) error {
-	ctx, cancel := context.WithTimeout(context.Background(), rollbackTime)
+// rollback makes the machine what was found on it and returns what is not so
+// then. Besides what was written it looks at all that was found: a link that
+// goes takes its routes and parameters along, and a daemon that reads its files
+// again does more than it was asked for.
+//
+// Files are first, because a daemon that is prodded before its files are back
+// reads the wrong ones; then what was written, the last first; then the rest in
+// the order in which it is made. The guard goes when all else has gone.
+func rollback(h *Host, found, done []Change) (left []Change, err error) {
+	whole, stop := context.WithTimeout(context.Background(), rollbackTime+lookTime)
+	defer stop()
+	ctx, cancel := context.WithTimeout(whole, rollbackTime)
 	defer cancel()
 	at := map[Stage][]Resource{}
+	written := map[string]bool{}
 	for _, c := range slices.Backward(done) {
+		written[c.After.Name()] = true
+		// What was as wanted may have been written in a later turn.
+		if i := slices.IndexFunc(found, func(f Change) bool { return f.After.Name() == c.After.Name() }); i >= 0 {
+			c = found[i]
+		}
 		for _, r := range restored(c) {
-			stage := r.Traits().Stage
-			at[stage] = append(at[stage], r)
+			at[r.Traits().Stage] = append(at[r.Traits().Stage], r)
 		}
 	}
-	err := restore(ctx, h, append(at[Files], at[Live]...))
-	if left := restore(ctx, h, at[Guard_]); left != nil {
-		err = errors.Join(err, left)
+	for _, c := range found {
+		for _, r := range restored(c) {
+			stage := r.Traits().Stage
+			// What moved by itself when it was found moves on.
+			if !written[c.After.Name()] && stage != Cleanup && r.Text() == c.Before.Text() {
+				at[stage] = append(at[stage], r)
+			}
+		}
+	}
+	err = errors.Join(restore(ctx, h, append(at[Files], at[Live]...)), restore(ctx, h, at[Guard_]))
+	left, unread := unlike(whole, h, slices.Concat(at[Files], at[Live], at[Guard_]))
+	if err == nil {
+		err = unread
+	}
+	if len(left) == 0 {
+		err = nil // It has come to be so since.
+	} else {
+		behind := fmt.Errorf("left behind: %s", summary(left))
+		if err != nil {
+			behind = fmt.Errorf("%w: %w", err, behind)
+		}
+		err = fmt.Errorf("rolling back: %w", behind)
 	}
 	for _, r := range at[Cleanup] {
-		err = errors.Join(err, r.Write(ctx, h))
+		if e := r.Write(ctx, h); e != nil {
+			left = append(left, Change{r, r})
+			err = errors.Join(err, fmt.Errorf("rolling back: %s: %w", r.Name(), e))
+		}
 	}
-	return err
+	for i, c := range left {
+		left[i] = Change{c.After, c.Before}
+	}
+	return left, err
 }
 
 // restore writes resources back until none differs. One that cannot be written
@@ -155,19 +221,13 @@ func rollback(h *Host, done []Change) error {
 func restore(ctx context.Context, h *Host, before []Resource) error {
 	const enough = 3 // times that nothing could be written
 	for pause, failed := settle, 0; ; pause = min(2*pause, settleMost) {
-		left, err := Plan(ctx, h, before)
-		if err == nil && len(left) == 0 {
+		left, err := unlike(ctx, h, before)
+		if len(left) == 0 {
 			return nil
-		}
-		if err != nil {
-			// What cannot be read can perhaps be written.
-			left = nil
-			for _, r := range before {
-				left = append(left, Change{r, r})
-			}
 		}
 		written := false
 		for _, c := range left {
+			// What cannot be read can perhaps be written.
 			if e := c.After.Write(ctx, h); e != nil {
 				err = errors.Join(err, fmt.Errorf("%s: %w", c.After.Name(), e))
 			} else {
@@ -178,10 +238,34 @@ func restore(ctx context.Context, h *Host, before []Resource) error {
 			failed = 0
 		}
 		if failed == enough || wait(ctx, pause) != nil {
-			return fmt.Errorf("rolling back: %w: left behind: %s", errors.Join(err, context.Cause(ctx)), summary(left))
+			return errors.Join(err, context.Cause(ctx))
 		}
 	}
 }
+
+// unlike lists the resources that the machine does not have as they are, and
+// those that cannot be read. What is on its way is as good as there.
+func unlike(ctx context.Context, h *Host, all []Resource) (left []Change, err error) {
+	for _, r := range all {
+		found, e := compare(ctx, h, []Resource{r})
+		if e != nil {
+			left = append(left, Change{unknown{r}, r})
+			err = errors.Join(err, e)
+			continue
+		}
+		for _, c := range differing(found) {
+			if _, comes := c.Before.(awaiting); !comes {
+				left = append(left, c)
+			}
+		}
+	}
+	return left, err
+}
+
+// unknown stands for a resource that cannot be read.
+type unknown struct{ Resource }
+
+func (unknown) Text() string { return "unknown\n" }
 
 func wait(ctx context.Context, d time.Duration) error {
 	select {

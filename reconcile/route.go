@@ -91,6 +91,7 @@ func (r Route) Write(_ context.Context, h *Host) error {
 	}
 	for _, x := range r.Routes {
 		x.LinkIndex = link.Attrs().Index // The link may have been made again.
+		x.Flags &= unix.RTNH_F_ONLINK    // The kernel tells of a link without a carrier, and does not take it.
 		err := h.Net.RouteAdd(&x)
 		// networkd adds the same route as soon as the link is there.
 		if routes, e := h.defaultRoutes(link); errors.Is(err, unix.EEXIST) && e == nil && len(routes) > 0 {

@@ -14,6 +14,8 @@ type Traits struct {
 	Path string
 	// Daemon marks what packets do not depend on: a file or state for a daemon or for the next boot.
 	Daemon bool
+	// Shared is made from files that others write as well: it waits while one of them cannot be read.
+	Shared bool
 	// Urgent is retried every second for as long as it drifts: without it packets leave untranslated.
 	Urgent bool
 	// Transient marks what is only ever removed: what is found is new each time, and what was deleted stays so.

@@ -154,6 +154,24 @@ func TestTunnelRollback(t *testing.T) {
 	unchanged(t, before, g.snapshot(t))
 }
 
+// TestTunnelRollbackOfTheLink is TestRollbackOfTheLink with real tunnels.
+func TestTunnelRollbackOfTheLink(t *testing.T) {
+	needTunnel(t)
+	rollbacks(t, func(g *gatewayNS, t testing.TB, section string) (want []Resource) {
+		if section != "" {
+			return g.compile(t, section)
+		}
+		g.do(func() {
+			f, err := Gather(g.h)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want = Compile(nil, f)
+		})
+		return want
+	})
+}
+
 // TestTunnelNameTaken leaves an interface alone that is no tunnel but has its name.
 func TestTunnelNameTaken(t *testing.T) {
 	g := newGateway(t)

@@ -42,6 +42,7 @@ type Watch struct {
 	mended  ledger         // of keeping it so
 	said    map[string]string
 	passes  int
+	blind   bool // a file could not be read in the last look
 	changed bool // something, in the last pass
 	vain    int  // crowds of events in a row for which nothing was to be done
 }
@@ -120,24 +121,29 @@ func (w *Watch) pass(ctx context.Context) (again time.Duration) {
 	w.readSection()
 	w.hear()
 	facts, err := w.look()
-	if err != nil {
-		w.complain("look", Failure, fmt.Sprintf("cannot look at the machine: %v", err))
-		return time.Second
+	if w.blind = errors.As(err, new(unread)); err != nil && !w.blind {
+		w.complain("look", Failure, fmt.Sprintf("cannot look at the machine: %v; what was made last is kept", err))
+		return soonest(time.Second, w.mend(ctx, facts))
 	}
-	w.fine("look")
+	again = w.sight(err)
 	var at Aim
 	if w.section != nil {
 		at = Resolve(w.section, facts)
-		again = w.inquire(ctx, at.Line, facts)
+		again = soonest(again, w.inquire(ctx, at.Line, facts))
 	}
 	t := w.aim(facts, at)
+	if w.blind {
+		t = w.inKernel(t, facts)
+	}
 	if t.changed(w.want) {
 		done, wait := w.make(ctx, facts, t)
 		if !done {
 			again = soonest(again, wait)
 		}
 	}
-	w.events.setBystanders(w.bystanders(facts))
+	if !w.blind {
+		w.events.setBystanders(w.bystanders(facts))
+	}
 	// What could not be made something else is kept what it was.
 	return soonest(again, w.mend(ctx, facts))
 }
@@ -220,7 +226,9 @@ func (w *Watch) aim(f Facts, at Aim) aim {
 	switch {
 	case err == nil:
 		w.fine("line")
-		w.warn("warning: ", g.Warnings)
+		if !w.blind { // Else what is missed may be in the file.
+			w.warn("warning: ", g.Warnings)
+		}
 		return aim{g, w.compile(Order{}, g, f), lineText(g)}
 	case errors.Is(err, ErrWithdrawn):
 		w.complain("line", Failure, err.Error())
@@ -279,7 +287,7 @@ func (w *Watch) status() string {
 	if wrong := w.mended.contested(); len(wrong) > 0 {
 		text += "; cannot keep " + strings.Join(wrong, ", ")
 	}
-	for _, thing := range []string{"section", "line", "forwards", "make"} {
+	for _, thing := range []string{"look", "section", "line", "forwards", "make"} {
 		if why, ok := w.said[thing]; ok {
 			text += "; " + strings.ReplaceAll(firstLine(why), "\n", " ")
 		}

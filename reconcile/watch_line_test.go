@@ -21,6 +21,7 @@ const (
 func TestWatchFollowsTheLine(t *testing.T) {
 	w := newWatch(t, auto)
 	w.says(t, 5*second, "waiting: eth1 has no global IPv6 address yet")
+	w.says(t, 5*second, "the guard alone: ", "changed in")
 	if out := w.run(t, "nft", "list", "table", "ip", "mape"); !strings.Contains(out, `oifname "mape0" drop`) {
 		t.Errorf("there is no guard while it waits: %s", out)
 	}
@@ -172,7 +173,7 @@ func TestWatchTriesWhenAsked(t *testing.T) {
 	writeFile(t, theirs, "net.ipv4.ip_forward = 0\n")
 	w := startWatch(t, g, lineSection)
 	w.says(t, 5*second, "<3>cannot bring about CE "+ceOfLine, "was not written by mape-netplan")
-	time.Sleep(3300 * time.Millisecond)
+	time.Sleep(4500 * time.Millisecond) // Midway between the third try and the fourth.
 	if err := os.Remove(theirs); err != nil {
 		t.Fatal(err)
 	}

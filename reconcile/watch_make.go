@@ -64,7 +64,14 @@ func (w *Watch) make(ctx context.Context, f Facts, t aim) (done bool, again time
 	if t.gateway.Renumbers(w.made, f) {
 		order.Quiet, order.Told = true, w.told
 	}
-	want := t.list(w.compile, f, order)
+	list := func(o Order) []Resource {
+		all := t.list(w.compile, f, o)
+		if w.blind { // The files are kept as they are.
+			all = kernels(all)
+		}
+		return all
+	}
+	want := list(order)
 	w.changed = true
 	changes, err := Converge(limited, w.Host, want)
 	if err != nil && ctx.Err() != nil {
@@ -80,9 +87,13 @@ func (w *Watch) make(ctx context.Context, f Facts, t aim) (done bool, again time
 	}
 	w.retry = retry{}
 	delete(w.said, "make")
-	w.want = lasting(t.list(w.compile, f, Order{Told: order.Told}))
+	want = lasting(list(Order{Told: order.Told}))
+	if w.blind {
+		want = append(want, slices.DeleteFunc(slices.Clone(w.want), isKernels)...)
+	}
+	w.want = want
 	w.made, w.line, w.mended = t.gateway, t.line, ledger{}
-	if !order.Quiet {
+	if !order.Quiet && !w.blind {
 		w.told = t.gateway.CEAddress()
 	}
 	what := "everything was there"

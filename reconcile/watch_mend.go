@@ -9,11 +9,8 @@ import (
 
 // mend brings back what differs from what was made, each resource for itself.
 func (w *Watch) mend(ctx context.Context, f Facts) (again time.Duration) {
-	if len(w.want) == 0 {
-		return 0
-	}
-	differ, again := w.drift(ctx, f, w.want)
-	if len(differ) == 0 {
+	differ, again := w.drift(ctx, f, w.kept())
+	if len(differ) == 0 || ctx.Err() != nil { // A service that is stopped leaves everything as it is.
 		return again
 	}
 	unlock, ok := w.lock(ctx)

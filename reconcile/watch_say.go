@@ -37,6 +37,7 @@ func (w *Watch) fine(thing string) {
 
 // recovered is what is said when a thing is right again.
 var recovered = map[string]string{
+	"look":    "the whole machine can be looked at again",
 	"section": "the section is good again",
 	"line":    "the line is there",
 	"lock":    "the other run has ended",

@@ -41,6 +41,12 @@ func newWatch(t testing.TB, section string) *watchNS {
 
 func startWatch(t testing.TB, g *gatewayNS, section string) *watchNS {
 	t.Helper()
+	return startWatchBy(t, g, section, g.do)
+}
+
+// startWatchBy is startWatch, with what runs the watch in its namespace.
+func startWatchBy(t testing.TB, g *gatewayNS, section string, do func(func())) *watchNS {
+	t.Helper()
 	w := &watchNS{gatewayNS: g, hangup: make(chan os.Signal, 1)}
 	file := filepath.Join(g.dir, "etc/mape-netplan.yaml")
 	w.Watch = &Watch{
@@ -72,7 +78,7 @@ func startWatch(t testing.TB, g *gatewayNS, section string) *watchNS {
 	w.section(t, section)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go g.do(func() { done <- w.Run(ctx) })
+	go do(func() { done <- w.Run(ctx) })
 	w.stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {

@@ -48,11 +48,15 @@ func (o *options) converge(cmd *cobra.Command, timeout time.Duration, want func(
 		run := reconcile.NewRun(h)
 		resources, err := want(ctx, run)
 		var changes []reconcile.Change
-		if err == nil {
-			changes, err = reconcile.Converge(ctx, h, resources)
+		switch {
+		case err == nil:
+			changes, err = run.Converge(ctx, resources)
+		case errors.Is(err, reconcile.ErrWithdrawn):
+			changes, err = withdraw(ctx, run, resources, err)
 		}
 		if err != nil {
-			err = errors.Join(err, run.Unask(), run.Unguard(context.WithoutCancel(ctx)))
+			left, failed := run.TakeBack(context.WithoutCancel(ctx))
+			changes, err = append(changes, left...), errors.Join(err, failed)
 		}
 		return changes, err
 	})
@@ -72,7 +76,8 @@ func (o *options) change(cmd *cobra.Command, timeout time.Duration, do func(cont
 	return do(ctx, h)
 }
 
-// gateway compiles the section, once the line has what it needs.
+// gateway compiles the section, once the line has what it needs. With the error
+// that says that it never will comes what takes the gateway down.
 func (o *options) gateway(cmd *cobra.Command, ctx context.Context, r *reconcile.Run) ([]reconcile.Resource, error) {
 	c, err := o.section(cmd)
 	if err != nil {
@@ -80,7 +85,7 @@ func (o *options) gateway(cmd *cobra.Command, ctx context.Context, r *reconcile.
 	}
 	g, facts, err := r.Await(ctx, c, func(missing error) { cmd.PrintErrf("waiting: %v\n", missing) })
 	if errors.Is(err, reconcile.ErrWithdrawn) {
-		err = withdraw(ctx, r.Host, facts, err)
+		return reconcile.Compile(nil, facts), o.blame(err)
 	}
 	if err != nil {
 		return nil, o.blame(err)
@@ -91,12 +96,12 @@ func (o *options) gateway(cmd *cobra.Command, ctx context.Context, r *reconcile.
 
 // withdraw takes down what earlier runs made of a line that has no MAP-E any
 // more, and returns why.
-func withdraw(ctx context.Context, h *reconcile.Host, facts reconcile.Facts, why error) error {
-	changes, err := reconcile.Converge(ctx, h, reconcile.Compile(nil, facts))
+func withdraw(ctx context.Context, r *reconcile.Run, nothing []reconcile.Resource, why error) ([]reconcile.Change, error) {
+	changes, err := r.Converge(ctx, nothing)
 	if err == nil && len(changes) > 0 {
-		return fmt.Errorf("%w; so the gateway was taken down", why)
+		why = fmt.Errorf("%w; so the gateway was taken down", why)
 	}
-	return errors.Join(why, err)
+	return changes, errors.Join(why, err)
 }
 
 // A result is what apply and plan print as JSON.

@@ -33,6 +33,8 @@ func TestGateway(t *testing.T) {
 			g.step("icmp", (*gateway).icmp)
 			g.step("mapping", (*gateway).mapping)
 			g.step("exhaustion", (*gateway).exhaustion)
+			g.step("times", (*gateway).times)
+			g.step("storm", (*gateway).storm)
 			g.step("forwards", (*gateway).forwards)
 			g.step("inbound", (*gateway).inbound)
 			g.step("load", (*gateway).load)

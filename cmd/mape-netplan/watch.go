@@ -26,8 +26,9 @@ func (o *options) watch() *cobra.Command {
 when its prefix changes, and mend what somebody else changes. It sleeps until the
 kernel tells of something. When mending does not hold it is tried less and less
 often. A changed section is taken up at once; a bad one is reported, and the last
-good one stays in force. SIGHUP has everything looked at, tried and reported
-again at once. Stopping it leaves the gateway working.`,
+good one stays in force. While a file of others cannot be read, what was made is
+kept, and only what hangs on that file waits. SIGHUP has everything looked at,
+tried and reported again at once. Stopping it leaves the gateway working.`,
 		Example: "  sudo mape-netplan watch",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if o.rootDir != "" || o.config == "-" {
