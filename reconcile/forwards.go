@@ -24,9 +24,6 @@ func checkForwards(c *schema.Config, sw softwire.Softwire) error {
 	}
 	all := checkOwnAddress(c, sw)
 	for i, f := range c.Forwards {
-		if !c.Sound(fmt.Sprintf("forwards[%d]", i)) {
-			continue
-		}
 		for j, r := range f.Ports {
 			outside, ok := firstOutside(sw, r)
 			if !ok {

@@ -5,13 +5,21 @@ import (
 	"slices"
 )
 
-// check looks at what no key can say alone. What arithmetic says belongs to
+// check checks what no key has alone. What arithmetic decides belongs to
 // reconcile/softwire.
 func (p *parser) check(c *Config) {
-	p.checkOrigin()
+	p.checkOrigin(c)
 	p.checkDiscover(c)
+	p.checkBR()
 	for i, r := range c.Rules {
-		p.checkRule(fmt.Sprintf("mape.rules[%d]", i), r)
+		path := fmt.Sprintf("mape.rules[%d]", i)
+		if !p.has(path+".br") && !p.has("mape.br") {
+			p.report(p.value(path), path, `"br" is missing; give it here, or beside "rules" for all of them`)
+		}
+		p.together(path, "psid", "psid-len", "the number of bits of the PSID")
+		if r.PSIDLen > 0 {
+			p.together(path, "psid-len", "psid", "without one, ea-bits decides its length")
+		}
 	}
 	if c.Softwire != nil {
 		p.checkSoftwire("mape.softwire", *c.Softwire)
@@ -19,9 +27,9 @@ func (p *parser) check(c *Config) {
 	p.checkInterfaces(c)
 }
 
-// checkOrigin lets the softwire have one origin: whatever order they had, some
-// would expect another.
-func (p *parser) checkOrigin() {
+// checkOrigin lets the softwire have one origin: any order of precedence would
+// surprise some.
+func (p *parser) checkOrigin(c *Config) {
 	var given []string
 	for _, name := range []string{"provider", "rules", "softwire"} {
 		if p.has("mape." + name) {
@@ -32,17 +40,19 @@ func (p *parser) checkOrigin() {
 	for i, name := range given {
 		if i > 0 {
 			first := p.key("mape." + given[0])
-			p.reportRival(p.key("mape."+name), first, "mape."+name,
-				"only one of provider, rules and softwire can be given; %q is on line %d", given[0], first.line)
+			p.conflict(p.key("mape."+name), first, "mape."+name,
+				"conflicts with %q on line %d; give only one of provider, rules and softwire", given[0], first.line)
 		}
 	}
-	p.checkBR()
+	if len(given) > 0 && !slices.Contains(given, "provider") {
+		c.Provider = ""
+	}
 	if path := "mape.interface-id"; p.has("mape.softwire") && p.has(path) {
 		p.report(p.key(path), path, `has no effect: the ce of "softwire" is the whole address`).Warning = true
 	}
 }
 
-// checkDiscover lets nobody believe that a user is told where nobody is asked.
+// checkDiscover refuses a user that would never be sent.
 func (p *parser) checkDiscover(c *Config) {
 	const path = "mape.discover"
 	bad := c.Provider == "" && p.has("mape.provider") // it was reported
@@ -52,7 +62,7 @@ func (p *parser) checkDiscover(c *Config) {
 	for _, origin := range []string{"provider", "rules", "softwire"} {
 		if p.has("mape." + origin) {
 			rival := p.key("mape." + origin)
-			p.reportRival(p.key(path), rival, path, `is for "provider: discover", and %q on line %d says where the rules come from`, origin, rival.line)
+			p.conflict(p.key(path), rival, path, `conflicts with %q on line %d; it needs "provider: discover"`, origin, rival.line)
 			return
 		}
 	}
@@ -64,29 +74,19 @@ func (p *parser) checkBR() {
 	case !p.has(path) || p.has("mape.rules"):
 	case p.has("mape.softwire"):
 		rival := p.key("mape.softwire")
-		p.reportRival(p.key(path), rival, path, `is for "rules"; the softwire on line %d has a br of its own`, rival.line)
+		p.conflict(p.key(path), rival, path, `needs "rules"; the softwire on line %d has a br of its own`, rival.line)
 	default:
-		p.report(p.key(path), path, `is for "rules", and there are none; that of a provider is known`)
-	}
-}
-
-func (p *parser) checkRule(path string, r Rule) {
-	if !p.has(path+".br") && !p.has("mape.br") {
-		p.report(p.value(path), path, `"br" is missing; give it here, or beside "rules" for all of them`)
-	}
-	p.together(path, "psid", "psid-len", "the number of bits that the PSID has")
-	if r.PSIDLen > 0 {
-		p.together(path, "psid-len", "psid", "without one, ea-bits decide how long it is")
+		p.report(p.key(path), path, `needs "rules"; that of a provider is built in`)
 	}
 }
 
 // checkSoftwire demands the offset of a shared address: it is 6 or 4 or 0,
 // depending on where the values come from, and a wrong one takes the ports of
-// others.
+// other customers.
 func (p *parser) checkSoftwire(path string, s Softwire) {
-	p.together(path, "psid", "psid-len", "the number of bits that the PSID has")
+	p.together(path, "psid", "psid-len", "the number of bits of the PSID")
 	if s.PSIDLen > 0 {
-		p.together(path, "psid-len", "psid", "the number that the calculator or the ISP gives for it")
+		p.together(path, "psid-len", "psid", "the port set ID from the calculator or the ISP")
 		p.together(path, "psid-len", "psid-offset", "the number of bits before the PSID in a port, 6 for OCN and 4 for v6plus")
 	}
 }
@@ -94,7 +94,7 @@ func (p *parser) checkSoftwire(path string, s Softwire) {
 // together reports a key that is there without one that it needs.
 func (p *parser) together(path, name, needs, why string) {
 	if inner := path + "." + name; p.has(inner) && !p.has(path+"."+needs) {
-		p.report(p.key(inner), inner, "needs %q: %s", needs, why).about = path + "." + needs
+		p.report(p.key(inner), inner, "needs %q: %s", needs, why)
 	}
 }
 
@@ -109,11 +109,11 @@ func (p *parser) checkInterfaces(c *Config) {
 			return
 		}
 		if !p.has(other) {
-			p.report(p.value(path), path, `%q is what the tunnel is called unless "tunnel" gives it another name`, name)
+			p.report(p.value(path), path, `%q conflicts with the default name of the tunnel; give the tunnel another one with "tunnel"`, name)
 			return
 		}
 		rival := p.value(other)
-		p.reportRival(p.value(path), rival, path, "%q is also %s, on line %d", name, other, rival.line)
+		p.conflict(p.value(path), rival, path, "%q conflicts with %s on line %d", name, other, rival.line)
 	}
 	add(c.WAN, "mape.wan")
 	for i, name := range c.LAN {

@@ -42,8 +42,7 @@ type Config struct {
 	// Warnings are what the section says that is legal but hardly meant.
 	Warnings Problems
 
-	source   *source
-	problems Problems // of a section that was salvaged
+	source *source
 }
 
 // A Rule is a basic mapping rule (RFC 7597, section 5.2).
@@ -95,10 +94,11 @@ type Conntrack struct {
 	Max            int           // net.netfilter.nf_conntrack_max; 0 leaves it alone
 }
 
-// DefaultConntrack has the RFCs' minimums. Closed connections are forgotten
-// sooner than the kernel does, whose 2 min cost a small port set dearly; a host
-// that keeps its side in TIME-WAIT does so for 60 s on Linux.
-var DefaultConntrack = Conntrack{
-	TCPEstablished: 2*time.Hour + 4*time.Minute, TCPTransitory: 4 * time.Minute, TCPTimeWait: time.Minute,
-	UDP: 5 * time.Minute, DNS: 10 * time.Second,
-}
+// DefaultConntrack is what a section without conntrack has.
+var DefaultConntrack = func() Conntrack {
+	c, err := Parse("", []byte("mape: {}"))
+	if err != nil {
+		panic(err) // of the rows in keys.go
+	}
+	return c.Conntrack
+}()
