@@ -100,12 +100,10 @@ func (c *Config) keys() []Key {
 			Japanese: "`prefix` がないとき、プレフィックスをどこから得るか。`ra` は WAN のアドレス(ルーター広告によるものが先)。`pd` は networkd にプレフィックスの委任(DHCPv6-PD)を求めさせ、それを待つ。`prefix` があっても求める。`auto` はすでにある委任、なければ `ra` と同じ"},
 		{Name: "tunnel", value: name{&c.Tunnel}, Default: "mape0", Example: "mape0",
 			English:  "name of the tunnel interface",
-			Japanese: "トンネルのインターフェース名",
-		}, {
-			// Every IPv6 link carries 1280 bytes and the tunnel's header takes 40
-			// of them. The upper bound is jumbo Ethernet's: it catches a digit too
-			// many.
-			Name: "mtu", value: number{func(n int) { c.MTU = n }, 1240, 9000}, Example: "1460",
+			Japanese: "トンネルのインターフェース名"},
+		// Every IPv6 link carries 1280 bytes and the tunnel's header takes 40 of
+		// them. The upper bound is jumbo Ethernet's: it catches a digit too many.
+		{Name: "mtu", value: number{func(n int) { c.MTU = n }, 1240, 9000}, Example: "1460",
 			English:  "MTU of the tunnel. If not set, that of the WAN minus 40",
 			Japanese: "トンネルの MTU。書かなければ、WAN の MTU から 40 を引いた値"},
 		{Name: "interface-id", value: word{&c.InterfaceID, []string{"map-03", "rfc7597"}}, Example: "map-03",
