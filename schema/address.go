@@ -5,66 +5,42 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
-
-	"gopkg.in/yaml.v3"
 )
 
 var text = map[string]any{"type": "string"}
 
 // address is an IPv6 address of one end of the tunnel.
-type address struct{ dst *netip.Addr }
-
-func (address) kind() Kind { return Kind{"an IPv6 address", "IPv6 address", "IPv6 アドレス", text} }
-
-func (v address) read(p *parser, path string, n *yaml.Node, want string) {
-	readText(p, path, n, want, v.dst, func(s string) (netip.Addr, error) { return parseAddr(s, 128) })
+func address(dst *netip.Addr) value {
+	return scalar[netip.Addr]{Kind: Kind{"an IPv6 address", "IPv6 address", "IPv6 アドレス", text}, dst: dst,
+		parse: func(s string) (netip.Addr, error) { return parseAddr(s, 128) }}
 }
 
 // prefix is that of a rule, which has no bits set after its length.
-type prefix struct {
-	dst  *netip.Prefix
-	bits int // of its family
-}
-
-func (v prefix) kind() Kind {
-	if v.bits == 32 {
-		return Kind{"an IPv4 prefix", "IPv4 prefix", "IPv4 プレフィックス", text}
-	}
-	return Kind{"an IPv6 prefix", "IPv6 prefix", "IPv6 プレフィックス", text}
-}
-
-func (v prefix) read(p *parser, path string, n *yaml.Node, want string) {
-	readText(p, path, n, want, v.dst, func(s string) (netip.Prefix, error) { return parsePrefix(s, v.bits) })
+func prefix(dst *netip.Prefix, family string, bits int) value {
+	kind := Kind{"an " + family + " prefix", family + " prefix", family + " プレフィックス", text}
+	return scalar[netip.Prefix]{Kind: kind, dst: dst, parse: func(s string) (netip.Prefix, error) { return parsePrefix(s, bits) }}
 }
 
 // sharedAddress is the IPv4 address of a softwire, or the prefix that one has
 // to itself.
-type sharedAddress struct{ dst *netip.Prefix }
-
-func (sharedAddress) kind() Kind {
-	return Kind{"an IPv4 address or prefix", "IPv4 address or prefix", "IPv4 アドレスかプレフィックス", text}
-}
-
-func (v sharedAddress) read(p *parser, path string, n *yaml.Node, want string) {
-	readText(p, path, n, want, v.dst, func(s string) (netip.Prefix, error) {
+func sharedAddress(dst *netip.Prefix) value {
+	kind := Kind{"an IPv4 address or prefix", "IPv4 address or prefix", "IPv4 アドレスかプレフィックス", text}
+	return scalar[netip.Prefix]{Kind: kind, dst: dst, parse: func(s string) (netip.Prefix, error) {
 		if strings.Contains(s, "/") {
 			return parsePrefix(s, 32)
 		}
 		a, err := parseAddr(s, 32)
 		return netip.PrefixFrom(a, 32), err
-	})
+	}}
 }
 
 // linePrefix is the prefix of the line, or an address in it.
-type linePrefix struct{ dst *netip.Prefix }
-
-func (linePrefix) kind() Kind {
-	return Kind{"auto or the IPv6 prefix of the line", "`auto`, IPv6 prefix or address", "`auto`、IPv6 プレフィックスかアドレス", text}
+func linePrefix(dst *netip.Prefix) value {
+	kind := Kind{"auto or " + thePrefix, "`auto`, IPv6 prefix or address", "`auto`、IPv6 プレフィックスかアドレス", text}
+	return scalar[netip.Prefix]{Kind: kind, dst: dst, parse: parseLinePrefix}
 }
 
-func (v linePrefix) read(p *parser, path string, n *yaml.Node, want string) {
-	readText(p, path, n, want, v.dst, parseLinePrefix)
-}
+const thePrefix = "the IPv6 prefix of the line"
 
 // ParsePrefix reads the prefix of a line as the section writes it, for command
 // lines that replace it: "auto", which is the invalid Prefix, a prefix or an
@@ -76,7 +52,7 @@ func ParsePrefix(s string) (netip.Prefix, error) {
 		if err != errMalformed {
 			reason = " (" + err.Error() + ")"
 		}
-		err = fmt.Errorf("must be %s such as 2001:db8:12c0:f200::/56, not %s%s", linePrefix{}.kind().Want, quote(s), reason)
+		err = fmt.Errorf("must be auto or %s such as 2001:db8:12c0:f200::/56, not %s%s", thePrefix, quote(s), reason)
 	}
 	return prefix, err
 }

@@ -10,19 +10,32 @@ import (
 func (p *parser) check(c *Config) {
 	p.checkOrigin(c)
 	p.checkDiscover(c)
-	p.checkBR()
+	switch path := "mape.br"; {
+	case !p.has(path) || p.has("mape.rules"):
+	case p.has("mape.softwire"):
+		p.conflict(p.key(path), p.key("mape.softwire"), path, `needs "rules"; the softwire on line %d has a br of its own`, p.key("mape.softwire").line)
+	default:
+		p.report(p.key(path), path, `needs "rules"; that of a provider is built in`)
+	}
+	const bits = "the number of bits of the PSID"
 	for i, r := range c.Rules {
 		path := fmt.Sprintf("mape.rules[%d]", i)
 		if !p.has(path+".br") && !p.has("mape.br") {
 			p.report(p.value(path), path, `"br" is missing; give it here, or beside "rules" for all of them`)
 		}
-		p.together(path, "psid", "psid-len", "the number of bits of the PSID")
+		p.together(path, "psid", "psid-len", bits)
 		if r.PSIDLen > 0 {
 			p.together(path, "psid-len", "psid", "without one, ea-bits decides its length")
 		}
 	}
-	if c.Softwire != nil {
-		p.checkSoftwire("mape.softwire", *c.Softwire)
+	if path := "mape.softwire"; c.Softwire != nil {
+		p.together(path, "psid", "psid-len", bits)
+		// The offset of a shared address is 6 or 4 or 0, depending on where the
+		// values come from, and a wrong one takes the ports of other customers.
+		if c.Softwire.PSIDLen > 0 {
+			p.together(path, "psid-len", "psid", "the port set ID from the calculator or the ISP")
+			p.together(path, "psid-len", "psid-offset", "the number of bits before the PSID in a port, 6 for OCN and 4 for v6plus")
+		}
 	}
 	p.checkInterfaces(c)
 }
@@ -38,8 +51,7 @@ func (p *parser) checkOrigin(c *Config) {
 	}
 	slices.SortStableFunc(given, func(a, b string) int { return p.key("mape."+a).line - p.key("mape."+b).line })
 	for i, name := range given {
-		if i > 0 {
-			first := p.key("mape." + given[0])
+		if first := p.key("mape." + given[0]); i > 0 {
 			p.conflict(p.key("mape."+name), first, "mape."+name,
 				"conflicts with %q on line %d; give only one of provider, rules and softwire", given[0], first.line)
 		}
@@ -60,34 +72,10 @@ func (p *parser) checkDiscover(c *Config) {
 		return
 	}
 	for _, origin := range []string{"provider", "rules", "softwire"} {
-		if p.has("mape." + origin) {
-			rival := p.key("mape." + origin)
+		if rival := p.key("mape." + origin); p.has("mape." + origin) {
 			p.conflict(p.key(path), rival, path, `conflicts with %q on line %d; it needs "provider: discover"`, origin, rival.line)
 			return
 		}
-	}
-}
-
-func (p *parser) checkBR() {
-	const path = "mape.br"
-	switch {
-	case !p.has(path) || p.has("mape.rules"):
-	case p.has("mape.softwire"):
-		rival := p.key("mape.softwire")
-		p.conflict(p.key(path), rival, path, `needs "rules"; the softwire on line %d has a br of its own`, rival.line)
-	default:
-		p.report(p.key(path), path, `needs "rules"; that of a provider is built in`)
-	}
-}
-
-// checkSoftwire demands the offset of a shared address: it is 6 or 4 or 0,
-// depending on where the values come from, and a wrong one takes the ports of
-// other customers.
-func (p *parser) checkSoftwire(path string, s Softwire) {
-	p.together(path, "psid", "psid-len", "the number of bits of the PSID")
-	if s.PSIDLen > 0 {
-		p.together(path, "psid-len", "psid", "the port set ID from the calculator or the ISP")
-		p.together(path, "psid-len", "psid-offset", "the number of bits before the PSID in a port, 6 for OCN and 4 for v6plus")
 	}
 }
 
@@ -104,23 +92,21 @@ func (p *parser) checkInterfaces(c *Config) {
 	paths := map[string]string{c.Tunnel: "mape.tunnel"}
 	add := func(name, path string) {
 		other, taken := paths[name]
-		if name == "" || !taken {
+		switch rival := p.value(other); {
+		case name == "" || !taken:
 			paths[name] = path
-			return
-		}
-		if !p.has(other) {
+		case p.has(other):
+			p.conflict(p.value(path), rival, path, "%q conflicts with %s on line %d", name, other, rival.line)
+		default:
 			p.report(p.value(path), path, `%q conflicts with the default name of the tunnel; give the tunnel another one with "tunnel"`, name)
-			return
 		}
-		rival := p.value(other)
-		p.conflict(p.value(path), rival, path, "%q conflicts with %s on line %d", name, other, rival.line)
 	}
 	add(c.WAN, "mape.wan")
 	for i, name := range c.LAN {
-		path := fmt.Sprintf("mape.lan[%d]", i)
-		if !p.has(path) {
-			path = "mape.lan"
+		if path := fmt.Sprintf("mape.lan[%d]", i); p.has(path) {
+			add(name, path)
+		} else {
+			add(name, "mape.lan")
 		}
-		add(name, path)
 	}
 }

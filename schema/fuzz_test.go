@@ -75,8 +75,10 @@ func checkForwards(t *testing.T, c *Config) {
 		}
 	}
 	for _, k := range c.Conntrack.keys() {
-		if v, ok := k.value.(duration); ok && (*v.dst < v.min || *v.dst > v.max || *v.dst%time.Second != 0) {
-			t.Errorf("%s is %v", k.Name, *v.dst)
+		if v, ok := k.value.(scalar[time.Duration]); ok {
+			if _, err := v.parse(v.dst.String()); err != nil {
+				t.Errorf("%s is %v", k.Name, *v.dst)
+			}
 		}
 	}
 	if c.Inbound != "drop" && c.Inbound != "accept" {

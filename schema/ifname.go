@@ -4,53 +4,25 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-
-	"gopkg.in/yaml.v3"
 )
 
-var interfaceSchema = map[string]any{"$ref": "#/$defs/interface"}
-
 // name is that of a network interface.
-type name struct{ dst *string }
+func name(dst *string) value { return interfaceName("an interface name", dst) }
 
-func (name) kind() Kind {
-	return Kind{"an interface name", "interface", "インターフェース", interfaceSchema}
-}
-
-func (v name) read(p *parser, path string, n *yaml.Node, want string) {
-	readText(p, path, n, want, v.dst, parseName)
+func interfaceName(want string, dst *string) scalar[string] {
+	kind := Kind{want, "interface", "インターフェース", map[string]any{"$ref": "#/$defs/interface"}}
+	return scalar[string]{Kind: kind, dst: dst, parse: parseName}
 }
 
 // names is a name or a list of them.
-type names struct{ dst *[]string }
-
-func (names) kind() Kind {
-	return Kind{"an interface name or a list of them", "interface, or a list", "インターフェース、またはリスト",
-		map[string]any{"anyOf": []any{interfaceSchema, map[string]any{"type": "array", "items": interfaceSchema, "uniqueItems": true}}}}
-}
-
-func (v names) read(p *parser, path string, n *yaml.Node, want string) {
-	if n.Kind != yaml.SequenceNode {
-		readText(p, path, n, want, v.dst, func(s string) ([]string, error) {
-			if s == "none" {
-				return nil, errors.New("for no LAN write []")
-			}
-			one, err := parseName(s)
-			return []string{one}, err
-		})
-		return
-	}
-	*v.dst = []string{}
-	p.items(path, n, func(path string, item *yaml.Node) {
-		var one string
-		name{&one}.read(p, path, item, "an interface name such as eth1")
-		*v.dst = append(*v.dst, one)
-	})
+func names(dst *[]string) value {
+	kind := Kind{"an interface name or a list of them", "interface, or a list", "インターフェース、またはリスト", nil}
+	return oneOrMore[string]{kind, dst, interfaceName("an interface name such as eth1", nil), 0, maxRanges}
 }
 
 // occupied are names that mean something else to the system.
 var occupied = map[string]string{
-	"auto": "leave the key out for that", "lo": "the loopback interface", "ip6tnl0": "the kernel's ip6_tunnel module makes it",
+	"auto": "leave the key out for that", "none": "if no LAN is meant, write []", "lo": "the loopback interface", "ip6tnl0": "the kernel's ip6_tunnel module makes it",
 	"all": "the kernel's word for every interface", "default": "the kernel's word for interfaces to come",
 	".": "a directory", "..": "a directory",
 }

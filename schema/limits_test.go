@@ -33,12 +33,12 @@ func TestLimits(t *testing.T) {
 		"long value":          {"mape:\n  wan: " + strings.Repeat("v", mib/2) + "\n", "524288 bytes; at most 15"},
 		"long line":           {"mape: {" + strings.Repeat("wan: eth1, ", mib/16) + "}\n", "only the first hundred"},
 		"many keys":           {"mape:\n" + strings.Repeat("  nonsense: 1\n", mib/16), "only the first hundred"},
-		"many ports":          {"mape:\n  forwards: [{to: 10.0.0.1, port: [" + strings.Repeat("1,", mib/4) + "]}]\n", "must be at most 1024 ports and ranges, not 262144"},
+		"many ports":          {"mape:\n  forwards: [{to: 10.0.0.1, port: [" + strings.Repeat("1,", mib/4) + "]}]\n", "must have at most 1024 entries, not 262144"},
 		"many forwards":       {"mape:\n  forwards: [" + strings.Repeat("{to: 10.0.0.1, port: 1-65535},", mib/32) + "]\n", "only the first hundred"},
 		"forwards of forwards": {"mape:\n  forwards:\n  - {to: 10.0.0.1, port: &p [" + strings.Repeat("1,", maxRanges) + "]}\n" +
 			strings.Repeat("  - &f {to: 10.0.0.1, port: *p}\n", mib/64) + "  - *f\n", "only the first hundred"},
 		"forwards of itself": {"mape:\n  forwards: &f [*f, {to: 10.0.0.1, port: &p [*p]}]\n", "forwards[1].port[0]: must be a port or a range such as 5184-5187, not a list"},
-		"long port":          {"mape:\n  forwards: [{to: 10.0.0.1, port: \"" + strings.Repeat("1,", mib/4) + "1\"}]\n", "must be a port (1 to 65535), a range, or a list"},
+		"long port":          {"mape:\n  forwards: [{to: 10.0.0.1, port: \"" + strings.Repeat("1,", mib/4) + "1\"}]\n", "must be a port, a range, or a list"},
 		"long time":          {"mape:\n  conntrack: {udp: " + strings.Repeat("1m", mib/4) + "}\n", "must be a time from 2m"},
 		"open quote":         {"mape: \"" + strings.Repeat("x\n", mib/4), "found unexpected end of stream"},
 	}

@@ -7,8 +7,6 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-
-	"gopkg.in/yaml.v3"
 )
 
 const (
@@ -31,40 +29,10 @@ func (r PortRange) String() string {
 func (r PortRange) size() int { return int(r.Last) - int(r.First) + 1 }
 
 // ports is a port, a range of them or a list of both.
-type ports struct{ dst *[]PortRange }
-
-func (ports) kind() Kind {
-	one := map[string]any{"$ref": "#/$defs/ports"}
-	return Kind{"a port (1 to 65535), a range, or a list of both", "port, range, or a list of both", "ポート、範囲、または両方のリスト",
-		map[string]any{"anyOf": []any{one, map[string]any{"type": "array", "items": one, "minItems": 1, "maxItems": maxRanges, "uniqueItems": true}}}}
-}
-
-func (v ports) read(p *parser, path string, n *yaml.Node, want string) {
-	switch {
-	case n.Kind != yaml.SequenceNode:
-		*v.dst = make([]PortRange, 1)
-		readRange(p, path, n, want, &(*v.dst)[0])
-	case len(n.Content) == 0:
-		p.mustBe(path, n, want, "")
-	case len(n.Content) > maxRanges:
-		p.report(p.value(path), path, "must be at most %d ports and ranges, not %d", maxRanges, len(n.Content))
-	default:
-		p.items(path, n, func(path string, item *yaml.Node) {
-			var r PortRange
-			readRange(p, path, item, "a port or a range such as 5184-5187", &r)
-			*v.dst = append(*v.dst, r)
-		})
-	}
-}
-
-// readRange reads one port or several in a row. In quotes, as templates write
-// it, a port is as good as without: ranges are text in any case.
-func readRange(p *parser, path string, n *yaml.Node, want string, dst *PortRange) {
-	if isText(n) {
-		readText(p, path, n, want, dst, parseRange)
-		return
-	}
-	number{func(i int) { *dst = PortRange{uint16(i), uint16(i)} }, 1, maxPort}.read(p, path, n, want)
+func ports(dst *[]PortRange) value {
+	kind := Kind{"a port, a range, or a list of both", "port, range, or a list of both", "ポート、範囲、または両方のリスト", nil}
+	one := Kind{"a port or a range such as 5184-5187", "", "", map[string]any{"$ref": "#/$defs/ports"}}
+	return oneOrMore[PortRange]{kind, dst, scalar[PortRange]{Kind: one, parse: parseRange, numbers: true}, 1, maxRanges}
 }
 
 var (
@@ -135,45 +103,18 @@ func parseEndpoint(s string) (endpoint, error) {
 
 // target is where a forward goes. The kernel drops what comes from elsewhere for
 // a loopback address (RFC 1122, section 3.2.1.3 (g)).
-type target struct{ dst *endpoint }
-
-func (target) kind() Kind {
-	return Kind{"an IPv4 address with or without a port", "IPv4 address, with or without ports", "IPv4 アドレス(ポートを付けてもよい)",
-		map[string]any{"type": "string", "pattern": `^[0-9]+(\.[0-9]+){3}(:[0-9]+(-[0-9]+)?)?$`}}
-}
-
-func (v target) read(p *parser, path string, n *yaml.Node, want string) {
-	readText(p, path, n, want, v.dst, parseEndpoint)
+func target(dst *endpoint) value {
+	return scalar[endpoint]{dst: dst, parse: parseEndpoint,
+		Kind: Kind{"an IPv4 address with or without a port", "IPv4 address, with or without ports", "IPv4 アドレス(ポートを付けてもよい)",
+			map[string]any{"type": "string", "pattern": `^[0-9]+(\.[0-9]+){3}(:[0-9]+(-[0-9]+)?)?$`}}}
 }
 
 // probe is one server on the internet or a list of them.
-type probe struct{ dst *[]netip.AddrPort }
-
-func (probe) kind() Kind {
-	one := map[string]any{"$ref": "#/$defs/server"}
-	return Kind{fmt.Sprintf("a public IPv4 address, with or without a port, or a list of up to %d", maxServers),
-		fmt.Sprintf("IPv4 address with or without a port, or a list of up to %d", maxServers),
-		fmt.Sprintf("IPv4 アドレス(ポートを付けてもよい)、または %d 個までのリスト", maxServers),
-		map[string]any{"anyOf": []any{one, map[string]any{"type": "array", "items": one, "minItems": 1, "maxItems": maxServers}}}}
-}
-
-func (v probe) read(p *parser, path string, n *yaml.Node, want string) {
-	*v.dst = []netip.AddrPort{}
-	one := func(path string, n *yaml.Node) {
-		var e netip.AddrPort
-		readText(p, path, n, "a public IPv4 address such as 1.1.1.1 or 1.1.1.1:53", &e, parseServer)
-		*v.dst = append(*v.dst, e)
-	}
-	switch {
-	case n.Kind == yaml.ScalarNode:
-		one(path, n)
-	case n.Kind != yaml.SequenceNode || len(n.Content) == 0:
-		p.mustBe(path, n, want, "")
-	case len(n.Content) > maxServers:
-		p.report(p.value(path), path, "must be at most %d servers, not %d", maxServers, len(n.Content))
-	default:
-		p.items(path, n, one)
-	}
+func probe(dst *[]netip.AddrPort) value {
+	kind := Kind{"a public IPv4 address, with or without a port, or a list of up to 8", "IPv4 address with or without a port, or a list of up to 8",
+		"IPv4 アドレス(ポートを付けてもよい)、または 8 個までのリスト", nil}
+	one := Kind{"a public IPv4 address such as 1.1.1.1 or 1.1.1.1:53", "", "", map[string]any{"$ref": "#/$defs/server"}}
+	return oneOrMore[netip.AddrPort]{kind, dst, scalar[netip.AddrPort]{Kind: one, parse: parseServer}, 1, maxServers}
 }
 
 func parseServer(s string) (netip.AddrPort, error) {

@@ -30,16 +30,33 @@ type Kind struct {
 // errMalformed is the reason of a text that is simply not what it must be.
 var errMalformed = errors.New("malformed")
 
-// readText reads a value that is text. The error of parse is a reason to print
+// scalar is a value that is one text. The error of parse is a reason to print
 // beside what must be written.
-func readText[T any](p *parser, path string, n *yaml.Node, want string, dst *T, parse func(string) (T, error)) {
-	if !isText(n) {
+type scalar[T any] struct {
+	Kind
+	dst     *T
+	parse   func(string) (T, error)
+	numbers bool // whole numbers are as good as text
+}
+
+func (v scalar[T]) kind() Kind { return v.Kind }
+
+func (v scalar[T]) read(p *parser, path string, n *yaml.Node, want string) {
+	text, ok := n.Value, isText(n)
+	if v.numbers && !ok && n.Kind == yaml.ScalarNode {
+		if ok = leadingZero.MatchString(text); !ok && n.ShortTag() == "!!int" {
+			var i int
+			i, ok = integer(text)
+			text = strconv.Itoa(i)
+		}
+	}
+	if !ok {
 		p.mustBe(path, n, want, "")
 		return
 	}
-	switch v, err := parse(n.Value); err {
+	switch got, err := v.parse(text); err {
 	case nil:
-		*dst = v
+		*v.dst = got
 	case errMalformed:
 		p.mustBe(path, n, want, "")
 	default:
@@ -47,30 +64,67 @@ func readText[T any](p *parser, path string, n *yaml.Node, want string, dst *T, 
 	}
 }
 
+// oneOrMore is a scalar or a list of them.
+type oneOrMore[T any] struct {
+	Kind
+	dst      *[]T
+	one      scalar[T]
+	min, max int
+}
+
+func (v oneOrMore[T]) kind() Kind {
+	many := map[string]any{"type": "array", "items": v.one.Schema, "uniqueItems": true, "minItems": v.min, "maxItems": v.max}
+	v.Schema = map[string]any{"anyOf": []any{v.one.Schema, many}}
+	return v.Kind
+}
+
+func (v oneOrMore[T]) read(p *parser, path string, n *yaml.Node, want string) {
+	*v.dst = []T{}
+	one := func(path string, n *yaml.Node, want string) {
+		var got T
+		v.one.dst = &got
+		v.one.read(p, path, n, want)
+		*v.dst = append(*v.dst, got)
+	}
+	switch {
+	case n.Kind == yaml.ScalarNode:
+		one(path, n, want)
+	case n.Kind != yaml.SequenceNode || len(n.Content) < v.min:
+		p.mustBe(path, n, want, "")
+	case len(n.Content) > v.max:
+		p.report(p.value(path), path, "must have at most %d entries, not %d", v.max, len(n.Content))
+	default:
+		p.items(path, n, func(path string, item *yaml.Node) { one(path, item, v.one.Want) })
+	}
+}
+
 // word is one of a few.
-type word struct {
-	dst  *string
-	enum []string
-}
-
-func (v word) kind() Kind {
-	code := "`" + strings.Join(v.enum, "`, `") + "`"
-	return Kind{list(v.enum, "or"), code, strings.ReplaceAll(code, ", ", "、"), map[string]any{"enum": v.enum}}
-}
-
-func (v word) read(p *parser, path string, n *yaml.Node, want string) {
-	readText(p, path, n, want, v.dst, func(s string) (string, error) {
-		if slices.Contains(v.enum, s) {
+func word(dst *string, enum ...string) value {
+	code := "`" + strings.Join(enum, "`, `") + "`"
+	kind := Kind{list(enum, "or"), code, strings.ReplaceAll(code, ", ", "、"), map[string]any{"enum": enum}}
+	return scalar[string]{Kind: kind, dst: dst, parse: func(s string) (string, error) {
+		if slices.Contains(enum, s) {
 			return s, nil
 		}
-		if other := otherProviders[strings.ToLower(fold(s))]; other != "" && path == "mape.provider" {
+		if other := otherProviders[strings.ToLower(fold(s))]; other != "" {
 			return "", errors.New(other)
 		}
-		if near := Nearest(s, v.enum); near != "" {
+		if near := Nearest(s, enum); near != "" {
 			return "", fmt.Errorf("did you mean %q?", near)
 		}
 		return "", errMalformed
-	})
+	}}
+}
+
+// form is a text of a form that a regular expression has.
+func form(dst *string, want, english, japanese, pattern string) value {
+	kind := Kind{want, english, japanese, map[string]any{"type": "string", "pattern": pattern}}
+	return scalar[string]{Kind: kind, dst: dst, parse: func(s string) (string, error) {
+		if !regexp.MustCompile(pattern).MatchString(s) {
+			return "", errMalformed
+		}
+		return s, nil
+	}}
 }
 
 // number is whole and has bounds.
@@ -113,40 +167,26 @@ func integer(s string) (int, bool) {
 	return int(i), err == nil
 }
 
-// duration is a time in whole seconds, as the kernel counts them here.
-type duration struct {
-	dst      *time.Duration
-	min, max time.Duration
-	demands  string // the RFC that sets the minimum, or ""
-}
-
-const (
-	day = 24 * time.Hour
-	// longest is more than any idle connection deserves. The kernel itself
-	// keeps established ones for 5 days.
-	longest = 30 * day
-)
-
-func (v duration) kind() Kind {
-	from := short(v.min)
-	if v.demands != "" {
-		from += " (" + v.demands + ")"
+// duration is a time in whole seconds, as the kernel counts them here. The
+// minimum may be an RFC's.
+func duration(dst *time.Duration, min, max, rfc string) value {
+	least, _ := parseDuration(min)
+	most, _ := parseDuration(max)
+	bounds := min + "–" + max
+	if rfc != "" {
+		min += " (" + rfc + ")"
 	}
-	bounds := short(v.min) + "–" + short(v.max)
-	return Kind{"a time from " + from + " to " + short(v.max), bounds, bounds, map[string]any{"$ref": "#/$defs/time"}}
-}
-
-func (v duration) read(p *parser, path string, n *yaml.Node, want string) {
-	readText(p, path, n, want, v.dst, func(s string) (time.Duration, error) {
+	kind := Kind{"a time from " + min + " to " + max, bounds, bounds, map[string]any{"$ref": "#/$defs/time"}}
+	return scalar[time.Duration]{Kind: kind, dst: dst, parse: func(s string) (time.Duration, error) {
 		d, err := parseDuration(s)
 		switch {
-		case err != nil || d < v.min || d > v.max:
+		case err != nil || d < least || d > most:
 			return 0, errMalformed
 		case d%time.Second != 0:
 			return 0, errors.New("a fraction of a second")
 		}
 		return d, nil
-	})
+	}}
 }
 
 var days = regexp.MustCompile(`^([0-9]{1,9})d(.*)$`)
@@ -161,21 +201,6 @@ func parseDuration(s string) (time.Duration, error) {
 		s = fmt.Sprintf("%dh%s", 24*min(n, 10000), m[2]) // what is too long stays so
 	}
 	return time.ParseDuration(s)
-}
-
-// short is how a person writes it: 2h4m, not 2h4m0s.
-func short(d time.Duration) string {
-	if d >= day && d%day == 0 {
-		return fmt.Sprintf("%dd", d/day)
-	}
-	s := d.String()
-	if strings.HasSuffix(s, "m0s") {
-		s = strings.TrimSuffix(s, "0s")
-	}
-	if strings.HasSuffix(s, "h0m") {
-		s = strings.TrimSuffix(s, "0m")
-	}
-	return s
 }
 
 // mapping has keys of its own.
