@@ -48,11 +48,7 @@ const thePrefix = "the IPv6 prefix of the line"
 func ParsePrefix(s string) (netip.Prefix, error) {
 	prefix, err := parseLinePrefix(s)
 	if err != nil {
-		reason := ""
-		if err != errMalformed {
-			reason = " (" + err.Error() + ")"
-		}
-		err = fmt.Errorf("must be auto or %s such as 2001:db8:12c0:f200::/56, not %s%s", thePrefix, quote(s), reason)
+		err = fmt.Errorf("must be auto or %s such as 2001:db8:12c0:f200::/56, not %s (%w)", thePrefix, quote(s), err)
 	}
 	return prefix, err
 }

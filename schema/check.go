@@ -13,7 +13,7 @@ func (p *parser) check(c *Config) {
 	switch path := "mape.br"; {
 	case !p.has(path) || p.has("mape.rules"):
 	case p.has("mape.softwire"):
-		p.conflict(p.key(path), p.key("mape.softwire"), path, `needs "rules"; the softwire on line %d has a br of its own`, p.key("mape.softwire").line)
+		p.report(p.key(path), path, `needs "rules"; the softwire on line %d has a br of its own`, p.key("mape.softwire").line)
 	default:
 		p.report(p.key(path), path, `needs "rules"; that of a provider is built in`)
 	}
@@ -51,9 +51,9 @@ func (p *parser) checkOrigin(c *Config) {
 	}
 	slices.SortStableFunc(given, func(a, b string) int { return p.key("mape."+a).line - p.key("mape."+b).line })
 	for i, name := range given {
-		if first := p.key("mape." + given[0]); i > 0 {
-			p.conflict(p.key("mape."+name), first, "mape."+name,
-				"conflicts with %q on line %d; give only one of provider, rules and softwire", given[0], first.line)
+		if i > 0 {
+			p.report(p.key("mape."+name), "mape."+name,
+				"conflicts with %q on line %d; give only one of provider, rules and softwire", given[0], p.key("mape."+given[0]).line)
 		}
 	}
 	if len(given) > 0 && !slices.Contains(given, "provider") {
@@ -72,8 +72,8 @@ func (p *parser) checkDiscover(c *Config) {
 		return
 	}
 	for _, origin := range []string{"provider", "rules", "softwire"} {
-		if rival := p.key("mape." + origin); p.has("mape." + origin) {
-			p.conflict(p.key(path), rival, path, `conflicts with %q on line %d; it needs "provider: discover"`, origin, rival.line)
+		if p.has("mape." + origin) {
+			p.report(p.key(path), path, `conflicts with %q on line %d; it needs "provider: discover"`, origin, p.key("mape."+origin).line)
 			return
 		}
 	}
@@ -92,11 +92,11 @@ func (p *parser) checkInterfaces(c *Config) {
 	paths := map[string]string{c.Tunnel: "mape.tunnel"}
 	add := func(name, path string) {
 		other, taken := paths[name]
-		switch rival := p.value(other); {
+		switch {
 		case name == "" || !taken:
 			paths[name] = path
 		case p.has(other):
-			p.conflict(p.value(path), rival, path, "%q conflicts with %s on line %d", name, other, rival.line)
+			p.report(p.value(path), path, "%q conflicts with %s on line %d", name, other, p.value(other).line)
 		default:
 			p.report(p.value(path), path, `%q conflicts with the default name of the tunnel; give the tunnel another one with "tunnel"`, name)
 		}

@@ -14,16 +14,16 @@ import (
 
 // A Config is the mape: section with its defaults filled in.
 type Config struct {
-	// Where the softwire comes from: built-in rules, own rules or values
-	// that someone else calculated. Exactly one is set.
+	// Where the softwire comes from: built-in rules, own rules or calculated
+	// values. Exactly one is set.
 	Provider string     // "auto", "ocn", "v6plus", "biglobe", "nuro" or "discover"; "" with Rules or Softwire
-	Discover *Discover  // with the providers "discover" and "auto" only; nil is without a user
-	BR       netip.Addr // with Rules: the border relay of those that name none
+	Discover *Discover  // with the providers "discover" and "auto" only; nil is no user
+	BR       netip.Addr // with Rules: the border relay of those without one
 	Rules    []Rule
 	Softwire *Softwire
 
 	WAN         string       // "" is the interface with the IPv6 default route
-	LAN         []string     // nil is every one that serves a private network; empty is none
+	LAN         []string     // nil is every one that serves a private network; empty is no LAN
 	Prefix      netip.Prefix // invalid is what the WAN has; an address is a /128
 	WANPrefix   string       // how the WAN comes to one: "auto", "ra" or "pd"
 	Tunnel      string
@@ -32,14 +32,14 @@ type Config struct {
 	Backend     string // "auto", "netplan" or "networkd"
 
 	Forwards  []Forward
-	Inbound   string // what happens to new connections from the internet that no forward is for: "drop" or "accept"
+	Inbound   string // what happens to new connections from the internet that match no forward: "drop" or "accept"
 	Conntrack Conntrack
 
 	// Probe is where doctor's live probe goes when it is asked for: IPv4, port 0
-	// is none given. nil is the program's own choice.
+	// is the default one. nil is the program's own choice.
 	Probe []netip.AddrPort
 
-	// Warnings are what the section says that is legal but hardly meant.
+	// Warnings are about what is legal but hardly meant.
 	Warnings Problems
 
 	source *source

@@ -35,11 +35,7 @@ func (p *parser) checkLength(path string, f forward) {
 	if to.First == 0 || ports == 0 || to.size() == ports {
 		return
 	}
-	example := ""
-	if last := int(to.First) + ports - 1; last <= maxPort {
-		example = fmt.Sprintf(", %s,", endpoint{f.to.addr, PortRange{to.First, uint16(last)}})
-	}
-	p.report(p.value(path), path, `must have as many ports as "port"%s or none, not %d for %d`, example, to.size(), ports)
+	p.report(p.value(path), path, `must have as many ports as "port", %d, or none to keep the numbers; it has %d`, ports, to.size())
 }
 
 // A flow is what can be forwarded only once.
@@ -57,8 +53,8 @@ func (p *parser) claim(path string, f Forward) {
 	switch f.Protocol {
 	case "both":
 		protocols = []string{"tcp", "udp"}
-	case "": // it was reported, and conflicts with itself only
-		protocols = []string{path}
+	case "": // it was reported, and conflicts with nothing
+		return
 	}
 	for i, r := range f.Ports {
 		inner := fmt.Sprintf("%s.port[%d]", path, i)
@@ -67,18 +63,10 @@ func (p *parser) claim(path string, f Forward) {
 		}
 		reported := ""
 		for _, protocol := range protocols {
-			port, other := p.claimRange(inner, protocol, r)
-			if other == "" || other == reported {
-				continue
+			if port, other := p.claimRange(inner, protocol, r); other != reported && other != "" {
+				p.report(p.value(inner), inner, "%s port %d conflicts with %s on line %d", protocol, port, other, p.value(other).line)
+				reported = other
 			}
-			reported = other
-			rival := p.value(other)
-			if protocol != path {
-				protocol += " "
-			} else {
-				protocol = ""
-			}
-			p.conflict(p.value(inner), rival, inner, "%sport %d conflicts with %s on line %d", protocol, port, other, rival.line)
 		}
 	}
 }

@@ -56,12 +56,6 @@ func (p *parser) report(at spot, path, format string, args ...any) *Problem {
 	return new(Problem)
 }
 
-// conflict reports something that contradicts another place of the file.
-func (p *parser) conflict(at, other spot, path, format string, args ...any) {
-	rival := p.source.problem(other, "", "")
-	p.report(at, path, format, args...).rival = &rival
-}
-
 // mustBe reports a value that is not what it must be. The reason is optional.
 func (p *parser) mustBe(path string, n *yaml.Node, want, reason string) {
 	message := "must be " + want
@@ -96,10 +90,10 @@ func describe(n *yaml.Node, secret bool) string {
 		return quote(n.Value)
 	}
 	switch tag := n.ShortTag(); {
-	case !strings.HasPrefix(tag, "!!"):
-		return "a value with the tag " + clip(tag)
 	case secret:
 		return "a value without quotes"
+	case !strings.HasPrefix(tag, "!!"):
+		return "a value with the tag " + clip(tag)
 	}
 	return clip(n.Value)
 }
@@ -207,7 +201,7 @@ func (l *entryList) addKey(key, value *yaml.Node, merged bool) {
 		l.names[key.Value] = key
 		l.entries = append(l.entries, entry{key, value})
 	case !merged:
-		l.p.conflict(at(key), at(first), l.path, "duplicate key %s, first on line %d", quote(keyName(l.path, key.Value)), first.Line)
+		l.p.report(at(key), l.path, "duplicate key %s, first on line %d", quote(keyName(l.path, key.Value)), first.Line)
 	}
 }
 

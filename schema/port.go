@@ -68,14 +68,6 @@ type endpoint struct {
 	ports PortRange
 }
 
-// String is how a section writes it.
-func (e endpoint) String() string {
-	if e.ports.First == 0 {
-		return e.addr.String()
-	}
-	return fmt.Sprintf("%s:%s", e.addr, e.ports)
-}
-
 // reserved are the blocks that Linux routes nowhere: RFC 1122, section 3.2.1.3,
 // and RFC 1112, section 4.
 var reserved = []netip.Prefix{netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("240.0.0.0/4")}

@@ -24,7 +24,6 @@ type Problem struct {
 	Source  string `json:"source"` // the line
 	Warning bool   `json:"warning"`
 
-	rival *Problem // the earlier place that this one contradicts
 	cause error
 }
 
@@ -50,27 +49,13 @@ func (p Problem) Error() string {
 	}
 	b.WriteString(p.Message)
 	if p.Line > 0 && p.Source != "" {
-		b.WriteString(p.excerpt())
+		shown, caret := excerpt(p.Source, p.Col)
+		fmt.Fprintf(&b, "\n%4d | %s", p.Line, shown)
+		if p.Col > 0 {
+			fmt.Fprintf(&b, "\n%*s | %s^", max(4, len(fmt.Sprint(p.Line))), "", caret)
+		}
 	}
 	return b.String()
-}
-
-// excerpt shows the lines of the problem in the order of the file.
-func (p Problem) excerpt() string {
-	shown, caret := around(p.Source, p.Col)
-	lines := fmt.Sprintf("\n%4d | %s", p.Line, shown)
-	if p.Col > 0 {
-		lines += fmt.Sprintf("\n%*s | %s^", max(4, len(fmt.Sprint(p.Line))), "", caret)
-	}
-	if p.rival == nil || p.rival.Line == p.Line || p.rival.Source == "" {
-		return lines
-	}
-	shown, _ = around(p.rival.Source, p.rival.Col)
-	if rival := fmt.Sprintf("\n%4d | %s", p.rival.Line, shown); p.rival.Line < p.Line {
-		return rival + lines
-	} else {
-		return lines + rival
-	}
 }
 
 // Unwrap returns the reason that a caller may want to tell from others:
@@ -113,9 +98,9 @@ const (
 	excerptBefore = 60
 )
 
-// around returns what to print of a line, and what puts a caret under its
+// excerpt returns what to print of a line, and what puts a caret under its
 // col-th character when printed below.
-func around(line string, col int) (shown, caret string) {
+func excerpt(line string, col int) (shown, caret string) {
 	runes := []rune(line)
 	at := max(col-1, 0)
 	if len(runes) > excerptWidth {

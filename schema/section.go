@@ -1,6 +1,11 @@
 package schema
 
-import "gopkg.in/yaml.v3"
+import (
+	"fmt"
+	"slices"
+
+	"gopkg.in/yaml.v3"
+)
 
 // section finds the value of the mape: key. Every other key at the top belongs
 // to another program, such as cloud-init or netplan, or holds anchors.
@@ -20,7 +25,7 @@ func (p *parser) section(docs []*yaml.Node) *yaml.Node {
 			case first == nil:
 				first, value = key, resolve(doc.Content[i+1])
 			default:
-				p.conflict(at(key), at(first), "", `duplicate key "mape", first on line %d`, first.Line)
+				p.report(at(key), "", `duplicate key "mape", first on line %d`, first.Line)
 			}
 		}
 	}
@@ -58,15 +63,12 @@ func (p *parser) noSection(docs, others []*yaml.Node) {
 			break
 		}
 	}
-	for i := len(others) - 1; i >= 0; i-- {
-		if lookup(new(Config).keys(), fold(others[i].Value)) != nil {
-			where, message = at(others[i]), `there is no "mape:" section; does `+quote(others[i].Value)+` belong inside one?`
+	hint := func(question string, means func(name string) bool) {
+		if i := slices.IndexFunc(others, func(key *yaml.Node) bool { return means(fold(key.Value)) }); i >= 0 {
+			where, message = at(others[i]), fmt.Sprintf(`there is no "mape:" section; `+question, quote(others[i].Value))
 		}
 	}
-	for i := len(others) - 1; i >= 0; i-- {
-		if Nearest(others[i].Value, []string{"mape"}) != "" {
-			where, message = at(others[i]), `there is no "mape:" section; did you mean that with `+quote(others[i].Value)+`?`
-		}
-	}
+	hint("does %s belong inside one?", func(name string) bool { return lookup(new(Config).keys(), name) != nil })
+	hint("did you mean that with %s?", func(name string) bool { return Nearest(name, []string{"mape"}) != "" })
 	p.report(where, "", "%s", message).cause = ErrNoSection
 }

@@ -56,7 +56,7 @@ func (p *parser) documents(text string) []*yaml.Node {
 	docs, err := parseYAML(text)
 	if err != nil {
 		p.source.secret = secretText.MatchString(text)
-		bad := p.syntaxError(text)
+		bad := p.syntaxError(text, err)
 		p.report(bad.at, "", "%s", bad.message)
 		return nil
 	}
@@ -84,14 +84,17 @@ var (
 	// byParser matches the messages of yaml.v3's parser, whose lines are counted
 	// from 0. Those of its scanner are counted from 1.
 	byParser      = regexp.MustCompile(`^did not find expected (key|'-' indicator|',' or '[\]}]'|node content|<document start>)`)
+	openTemplate  = regexp.MustCompile(`\{[%{]`)
 	unknownAnchor = regexp.MustCompile(`^unknown anchor '(.*)' referenced`)
 )
 
 // syntaxError is yaml.v3's message and line. It leaves out the line if that is
 // the first, so that it is given a text with a line before. The common mistakes
 // near that line are told as such.
-func (p *parser) syntaxError(text string) fault {
-	_, err := parseYAML("#\n" + text)
+func (p *parser) syntaxError(text string, err error) fault {
+	if _, again := parseYAML("#\n" + text); again != nil {
+		err = again
+	}
 	match := yamlLine.FindStringSubmatch(err.Error())
 	message := strings.TrimPrefix(err.Error(), match[0])
 	line, _ := strconv.Atoi(match[1])
@@ -110,11 +113,8 @@ func (p *parser) syntaxError(text string) fault {
 		if tab := strings.IndexByte(text, '\t'); tab >= 0 && strings.Trim(text[:tab], " -?") == "" {
 			return fault{spot{i, 1 + tab}, "a tab; YAML must be indented with spaces"}
 		}
-		if before, _, ok := strings.Cut(text, "{%"); ok {
-			return fault{spot{i, 1 + utf8.RuneCountInString(before)}, unfilled}
-		}
-		if before, _, ok := strings.Cut(text, "{{"); ok {
-			return fault{spot{i, 1 + utf8.RuneCountInString(before)}, unfilled}
+		if template := openTemplate.FindStringIndex(text); template != nil {
+			return fault{spot{i, 1 + utf8.RuneCountInString(text[:template[0]])}, unfilled}
 		}
 	}
 	if anchor != nil && p.source.secret {
