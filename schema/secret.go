@@ -3,7 +3,6 @@ package schema
 import (
 	"regexp"
 	"strings"
-	"unicode"
 
 	"gopkg.in/yaml.v3"
 )
@@ -12,6 +11,7 @@ import (
 var (
 	secretKey  = regexp.MustCompile(`(?i)^(disco|hb46|cred)|pas|psw|pwd?|secret`)
 	secretText = regexp.MustCompile(`(?i)\b(pas|psw|pw|secret)|(disco\w*|hb46pp|credentials)["']?\s*[:=：]`)
+	firstWord  = regexp.MustCompile(`^[\pL\p{Nd}_-]*`)
 )
 
 // hideSecrets hides the lines of every key that may have a password, up to the
@@ -62,10 +62,8 @@ func keyName(path, name string) string {
 	if !inDiscover(path) && !secretKey.MatchString(name) {
 		return name
 	}
-	if end := strings.IndexFunc(name, func(r rune) bool {
-		return r != '-' && r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r)
-	}); end >= 0 {
-		return name[:end] + "…"
+	if word := firstWord.FindString(name); word != name {
+		return word + "…"
 	}
 	return name
 }

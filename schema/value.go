@@ -194,10 +194,7 @@ var days = regexp.MustCompile(`^([0-9]{1,9})d(.*)$`)
 // parseDuration reads what Go does, after a number of days.
 func parseDuration(s string) (time.Duration, error) {
 	if m := days.FindStringSubmatch(s); m != nil {
-		n, err := strconv.Atoi(m[1])
-		if err != nil {
-			return 0, err
-		}
+		n, _ := strconv.Atoi(m[1])
 		s = fmt.Sprintf("%dh%s", 24*min(n, 10000), m[2]) // what is too long stays so
 	}
 	return time.ParseDuration(s)
@@ -233,11 +230,7 @@ func (v mappings) kind() Kind {
 }
 
 func (v mappings) read(p *parser, path string, n *yaml.Node, want string) {
-	if n.Kind != yaml.SequenceNode {
-		p.mustBe(path, n, want, "")
-		return
-	}
-	if len(n.Content) < v.min {
+	if n.Kind != yaml.SequenceNode || len(n.Content) < v.min {
 		p.mustBe(path, n, want, "")
 		return
 	}
