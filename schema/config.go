@@ -93,12 +93,3 @@ type Conntrack struct {
 	DNS            time.Duration // UDP to port 53, which RFC 4787, REQ-5a, lets be shorter
 	Max            int           // net.netfilter.nf_conntrack_max; 0 leaves it alone
 }
-
-// DefaultConntrack is what a section without conntrack has.
-var DefaultConntrack = func() Conntrack {
-	c, err := Parse("", []byte("mape: {}"))
-	if err != nil {
-		panic(err) // of the rows in keys.go
-	}
-	return c.Conntrack
-}()
