@@ -130,10 +130,13 @@ func (p *parser) syntaxError(text string, err error) fault {
 // but are not.
 func fullWidth(lines []string, line int) string {
 	for i := max(line-1, 1); i <= min(line+1, len(lines)); i++ {
-		for bad, good := range map[string]string{"：": `":"`, "　": "a space", "\u00a0": "a space"} {
-			if code, _, _ := strings.Cut(lines[i-1], " #"); strings.Contains(code, bad) {
-				return fmt.Sprintf("line %d has %U, which must be %s", i, []rune(bad)[0], good)
+		code, _, _ := strings.Cut(lines[i-1], " #")
+		if at := strings.IndexAny(code, "：\u3000\u00a0"); at >= 0 {
+			bad, _ := utf8.DecodeRuneInString(code[at:])
+			if bad == '：' {
+				return fmt.Sprintf(`line %d has %U, which must be ":"`, i, bad)
 			}
+			return fmt.Sprintf("line %d has %U, which must be an ASCII space", i, bad)
 		}
 	}
 	return ""
