@@ -54,9 +54,11 @@ func readme(t *testing.T, text string) {
 	if sections == 0 {
 		t.Error("no section is shown")
 	}
-	for _, key := range keys(t) {
-		if !strings.Contains(text, "`"+key+"`") {
-			t.Errorf("the key %s is not described", key)
+	for _, table := range schema.Tables() {
+		for _, key := range table.Keys {
+			if !strings.Contains(text, "`"+key.Name+"`") {
+				t.Errorf("the key %s is not described", key.Name)
+			}
 		}
 	}
 	for _, m := range link.FindAllStringSubmatch(text, -1) {
@@ -77,22 +79,4 @@ func readme(t *testing.T, text string) {
 			t.Errorf("the example %s is not mentioned", e.Name())
 		}
 	}
-}
-
-// keys are those of the JSON Schema, which a test of package schema compares
-// with the parser's.
-func keys(t *testing.T) []string {
-	var doc struct {
-		Defs map[string]struct{ Properties map[string]any } `json:"$defs"`
-	}
-	if err := json.Unmarshal(schema.JSONSchema, &doc); err != nil {
-		t.Fatal(err)
-	}
-	var all []string
-	for _, def := range doc.Defs {
-		for key := range def.Properties {
-			all = append(all, key)
-		}
-	}
-	return all
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"slices"
 
 	"mape-netplan/reconcile/provider"
 	"mape-netplan/reconcile/softwire"
@@ -86,7 +85,7 @@ func problem(c *schema.Config, path string, err error) error {
 }
 
 // Check says everything that is wrong with a section that no look at a machine
-// is needed for. Of one that was salvaged it looks at what is sound.
+// is needed for.
 func Check(c *schema.Config) error {
 	var all schema.Problems
 	add := func(path string, err error) {
@@ -99,21 +98,13 @@ func Check(c *schema.Config) error {
 		}
 	}
 	for i, r := range rules(c) {
-		if path := fmt.Sprintf("rules[%d]", i); c.Sound(path) && c.Sound("br") {
-			add(path, r.Check())
-		}
+		add(fmt.Sprintf("rules[%d]", i), r.Check())
 	}
-	if len(all) == 0 && c.Sound("rules") && c.Sound("br") {
+	if len(all) == 0 {
 		add("rules", softwire.CheckRules(rules(c)))
-	}
-	if c.Softwire != nil && !c.Sound("softwire") {
-		add("softwire", checkPartly(c))
 	}
 	if len(all) > 0 {
 		return all
-	}
-	if slices.ContainsFunc([]string{"provider", "discover", "br", "rules", "softwire", "prefix", "interface-id"}, func(path string) bool { return !c.Sound(path) }) {
-		return nil // Which softwire is meant is not known.
 	}
 	if c.Softwire != nil || c.Prefix.IsValid() {
 		line, err := Find(c, Facts{})
@@ -128,27 +119,4 @@ func Check(c *schema.Config) error {
 		}
 	}
 	return nil
-}
-
-// checkPartly checks a given softwire, with something innocent in the place of
-// every value that something is wrong with.
-func checkPartly(c *schema.Config) error {
-	s := *c.Softwire
-	if !c.Sound("softwire.ce") {
-		s.CE = netip.MustParseAddr("2001:db8::ce")
-	}
-	if !c.Sound("softwire.br") {
-		s.BR = netip.MustParseAddr("2001:db8::b")
-	}
-	if !c.Sound("softwire.ipv4") {
-		s.IPv4 = netip.MustParsePrefix("192.0.2.1/32")
-	}
-	if !c.Sound("softwire.psid") || !c.Sound("softwire.psid-len") {
-		s.PSID, s.PSIDLen = 0, 0
-	}
-	if !c.Sound("softwire.psid-offset") {
-		s.PSIDOffset = 0
-	}
-	_, err := softwire.Given(s.CE, s.BR, s.IPv4, uint16(s.PSID), s.PSIDLen, s.PSIDOffset)
-	return err
 }

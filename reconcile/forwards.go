@@ -23,9 +23,6 @@ func SplitForwards(c *schema.Config, sw softwire.Softwire) (on []schema.Forward,
 		}
 	}
 	for i, f := range c.Forwards {
-		if !c.Sound(fmt.Sprintf("forwards[%d]", i)) {
-			continue
-		}
 		before := len(off)
 		off = append(off, checkOwnAddress(c, i, sw)...)
 		for j, r := range f.Ports {

@@ -23,7 +23,16 @@ func shared(psid uint16, length, offset int) softwire.Softwire {
 
 // gatewayOf is a gateway as its table sees it.
 func gatewayOf(sw softwire.Softwire, mtu int) *Gateway {
-	return &Gateway{Line: Line{Softwire: sw}, Tunnel: "mape0", MTU: mtu, Conntrack: schema.DefaultConntrack}
+	return &Gateway{Line: Line{Softwire: sw}, Tunnel: "mape0", MTU: mtu, Conntrack: defaultConntrack()}
+}
+
+// defaultConntrack is what a section without conntrack has.
+func defaultConntrack() schema.Conntrack {
+	c, err := schema.Parse("gw.yaml", []byte("mape: {}"))
+	if err != nil {
+		panic(err)
+	}
+	return c.Conntrack
 }
 
 // tableOf is the table of a gateway.

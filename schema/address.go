@@ -1,150 +1,110 @@
 package schema
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
-
-	"gopkg.in/yaml.v3"
 )
 
-// A family is IPv4 or IPv6, with the addresses that RFC 5737 and RFC 3849
-// keep for examples.
-type family struct {
-	name            string
-	bits            int
-	address, prefix string
+var text = map[string]any{"type": "string"}
+
+// address is an IPv6 address of one end of the tunnel.
+func address(dst *netip.Addr) value {
+	return scalar[netip.Addr]{Kind: Kind{"an IPv6 address", "IPv6 address", "IPv6 アドレス", text}, dst: dst,
+		parse: func(s string) (netip.Addr, error) { return parseAddr(s, 128) }}
 }
 
-var (
-	ipv4 = family{"IPv4", 32, "192.0.2.18", "192.0.2.0/24"}
-	ipv6 = family{"IPv6", 128, "2001:db8::1", "2001:db8::/40"}
-)
-
-// address is an IPv6 address of one machine.
-type address struct{ dst *netip.Addr }
-
-func (address) want() string { return "an IPv6 address such as " + ipv6.address }
-
-func (v address) read(p *parser, path string, n *yaml.Node) {
-	readText(p, path, n, v.want(), v.dst, ipv6.parseAddr)
-}
-
-// prefix is that of a rule, which has nothing set after its length.
-type prefix struct {
-	dst *netip.Prefix
-	family
-}
-
-func (v prefix) want() string { return fmt.Sprintf("an %s prefix such as %s", v.name, v.family.prefix) }
-
-func (v prefix) read(p *parser, path string, n *yaml.Node) {
-	readText(p, path, n, v.want(), v.dst, v.parsePrefix)
+// prefix is that of a rule, which has no bits set after its length.
+func prefix(dst *netip.Prefix, family string, bits int) value {
+	kind := Kind{"an " + family + " prefix", family + " prefix", family + " プレフィックス", text}
+	return scalar[netip.Prefix]{Kind: kind, dst: dst, parse: func(s string) (netip.Prefix, error) { return parsePrefix(s, bits) }}
 }
 
 // sharedAddress is the IPv4 address of a softwire, or the prefix that one has
 // to itself.
-type sharedAddress struct{ dst *netip.Prefix }
-
-func (sharedAddress) want() string { return "an IPv4 address such as " + ipv4.address }
-
-func (v sharedAddress) read(p *parser, path string, n *yaml.Node) {
-	readText(p, path, n, v.want(), v.dst, func(s string) (netip.Prefix, error) {
+func sharedAddress(dst *netip.Prefix) value {
+	kind := Kind{"an IPv4 address or prefix", "IPv4 address or prefix", "IPv4 アドレスかプレフィックス", text}
+	return scalar[netip.Prefix]{Kind: kind, dst: dst, parse: func(s string) (netip.Prefix, error) {
 		if strings.Contains(s, "/") {
-			return ipv4.parsePrefix(s)
+			return parsePrefix(s, 32)
 		}
-		a, err := ipv4.parseAddr(s)
+		a, err := parseAddr(s, 32)
 		return netip.PrefixFrom(a, 32), err
-	})
+	}}
 }
 
 // linePrefix is the prefix of the line, or an address in it.
-type linePrefix struct{ dst *netip.Prefix }
-
-func (linePrefix) want() string { return "auto or the line's prefix such as 2001:db8:12c0:f200::/56" }
-
-func (v linePrefix) read(p *parser, path string, n *yaml.Node) {
-	readText(p, path, n, v.want(), v.dst, ParsePrefix)
+func linePrefix(dst *netip.Prefix) value {
+	kind := Kind{"auto or " + thePrefix, "`auto`, IPv6 prefix or address", "`auto`、IPv6 プレフィックスかアドレス", text}
+	return scalar[netip.Prefix]{Kind: kind, dst: dst, parse: parseLinePrefix}
 }
+
+const thePrefix = "the IPv6 prefix of the line"
 
 // ParsePrefix reads the prefix of a line as the section writes it, for command
 // lines that replace it: "auto", which is the invalid Prefix, a prefix or an
-// address. Nobody masks by hand what ip addr prints, so that the bits after
-// the length are dropped.
+// address.
 func ParsePrefix(s string) (netip.Prefix, error) {
+	prefix, err := parseLinePrefix(s)
+	if err != nil {
+		err = fmt.Errorf("must be auto or %s such as 2001:db8:12c0:f200::/56, not %s (%w)", thePrefix, quote(s), err)
+	}
+	return prefix, err
+}
+
+// parseLinePrefix drops the bits after the length, so that what ip addr prints
+// can be pasted.
+func parseLinePrefix(s string) (netip.Prefix, error) {
 	if s == "auto" {
 		return netip.Prefix{}, nil
 	}
-	head, length, ok := strings.Cut(s, "/")
-	if _, err := netip.ParseAddr(narrow(head)); err != nil {
-		return netip.Prefix{}, fmt.Errorf("%s is neither auto nor an IPv6 prefix%s; write one such as 2001:db8:12c0:f200::/56", quote(s), reason(err))
-	}
-	a, err := ipv6.parseAddr(head)
-	if err != nil || !ok {
+	head, _, hasLength := strings.Cut(s, "/")
+	a, err := parseAddr(head, 128)
+	if err != nil || !hasLength {
 		return netip.PrefixFrom(a, 128), err
 	}
 	p, err := netip.ParsePrefix(s)
 	if err != nil {
-		return p, ipv6.badLength(s, length)
+		return p, errors.New("the length must be from 0 to 128")
 	}
 	return p.Masked(), nil
 }
 
-func readText[T any](p *parser, path string, n *yaml.Node, want string, dst *T, parse func(string) (T, error)) {
-	s, ok := p.text(path, n, want)
-	if !ok {
-		return
-	}
-	v, err := parse(s)
-	if err != nil {
-		p.report(at(n), path, "%v", err)
-		return
-	}
-	*dst = v
-}
-
-func (f family) parseAddr(s string) (netip.Addr, error) {
+// parseAddr reads an address of one machine, of the family with so many bits.
+func parseAddr(s string, bits int) (netip.Addr, error) {
 	a, err := netip.ParseAddr(s)
-	if err != nil {
-		return a, f.badAddr(s, err)
-	}
 	switch {
+	case err != nil && fold(s) != s:
+		return a, errMalformed
+	case err != nil:
+		return a, reason(err)
 	case a.Zone() != "":
-		err = fmt.Errorf("%s names an interface; write an address that is valid everywhere, such as %s", quote(s), f.address)
-	case a.Unmap().BitLen() != f.bits:
-		err = fmt.Errorf("%s is not an %s address; write one such as %s", s, f.name, f.address)
+		return a, errors.New("without an interface")
+	case a.Unmap().BitLen() != bits:
+		return a, errMalformed
 	case !a.IsGlobalUnicast():
-		err = fmt.Errorf("%s is %s; write an address that is valid everywhere, such as %s", s, special(a), f.address)
+		return a, errors.New(special(a))
 	}
-	return a, err
-}
-
-func (f family) badAddr(s string, err error) error {
-	if head, _, ok := strings.Cut(s, "/"); ok && head != "" {
-		return fmt.Errorf("%s is a prefix; write an address such as %s", quote(s), f.address)
-	}
-	if a, err := netip.ParseAddr(narrow(s)); err == nil {
-		return fmt.Errorf("%s is not ASCII; write %s", quote(s), a)
-	}
-	return fmt.Errorf("%s is not an %s address%s; write one such as %s", quote(s), f.name, reason(err), f.address)
+	return a, nil
 }
 
 // reason is what net/netip says after repeating its input.
-func reason(err error) string {
+func reason(err error) error {
 	_, after, ok := strings.Cut(err.Error(), "): ")
-	if !ok || after == "unable to parse IP" {
-		return ""
+	if !ok || after == "unable to parse IP" || strings.HasPrefix(after, "unexpected character") {
+		return errMalformed
 	}
 	after, _, _ = strings.Cut(after, " (at ")
-	return " (" + after + ")"
+	return errors.New(after)
 }
 
 func special(a netip.Addr) string {
 	switch {
 	case a.IsUnspecified():
-		return "no address"
+		return "the unspecified address"
 	case a.IsLoopback():
-		return "this machine itself"
+		return "a loopback address, not reachable from outside"
 	case a.IsMulticast():
 		return "a multicast address"
 	case a.IsLinkLocalUnicast():
@@ -153,28 +113,19 @@ func special(a netip.Addr) string {
 	return "a broadcast address"
 }
 
-func (f family) parsePrefix(s string) (netip.Prefix, error) {
-	head, length, ok := strings.Cut(s, "/")
-	a, err := f.parseAddr(head)
-	switch {
-	case err != nil:
-		return netip.Prefix{}, err
-	case !ok:
-		return netip.Prefix{}, fmt.Errorf("%s has no length; write a prefix such as %s", s, f.prefix)
-	}
+// wholeIPv4 is the prefix of a rule whose EA bits have the whole address
+// (RFC 7597, section 5.2).
+var wholeIPv4 = netip.MustParsePrefix("0.0.0.0/0")
+
+func parsePrefix(s string, bits int) (netip.Prefix, error) {
 	p, err := netip.ParsePrefix(s)
-	if err != nil {
-		return p, f.badLength(s, length)
-	}
-	if p.Addr() != p.Masked().Addr() {
-		return p, fmt.Errorf("%s has bits set after the first %s; write %s, or %s/%d for this one address", s, length, p.Masked(), a, f.bits)
+	switch a := p.Addr(); {
+	case err != nil || a.Unmap().BitLen() != bits:
+		return p, errMalformed
+	case p != p.Masked():
+		return p, fmt.Errorf("bits are set after its length; write %s, or %s/%d for this address", p.Masked(), a, bits)
+	case !a.IsGlobalUnicast() && p != wholeIPv4:
+		return p, errors.New(special(a))
 	}
 	return p, nil
-}
-
-func (f family) badLength(s, length string) error {
-	if length == "" {
-		return fmt.Errorf("%s has no length after the slash; it is from 0 to %d", quote(s), f.bits)
-	}
-	return fmt.Errorf("%s has the length %s; it is from 0 to %d", quote(s), quote(length), f.bits)
 }

@@ -5,23 +5,44 @@ import (
 	"slices"
 )
 
-// check looks at what no key can say alone. What arithmetic says belongs to
+// check checks what no key has alone. What arithmetic decides belongs to
 // reconcile/softwire.
 func (p *parser) check(c *Config) {
-	p.checkOrigin()
+	p.checkOrigin(c)
 	p.checkDiscover(c)
-	for i, r := range c.Rules {
-		p.checkRule(fmt.Sprintf("mape.rules[%d]", i), r)
+	switch path := "mape.br"; {
+	case !p.has(path) || p.has("mape.rules"):
+	case p.has("mape.softwire"):
+		p.report(p.key(path), path, `needs "rules"; the softwire on line %d has a br of its own`, p.key("mape.softwire").line)
+	default:
+		p.report(p.key(path), path, `needs "rules"; that of a provider is built in`)
 	}
-	if c.Softwire != nil {
-		p.checkSoftwire("mape.softwire", *c.Softwire)
+	const bits = "the number of bits of the PSID"
+	for i, r := range c.Rules {
+		path := fmt.Sprintf("mape.rules[%d]", i)
+		if !p.has(path+".br") && !p.has("mape.br") {
+			p.report(p.value(path), path, `"br" is missing; give it here, or beside "rules" for all of them`)
+		}
+		p.together(path, "psid", "psid-len", bits)
+		if r.PSIDLen > 0 {
+			p.together(path, "psid-len", "psid", "without one, ea-bits decides its length")
+		}
+	}
+	if path := "mape.softwire"; c.Softwire != nil {
+		p.together(path, "psid", "psid-len", bits)
+		// The offset of a shared address is 6 or 4 or 0, depending on where the
+		// values come from, and a wrong one takes the ports of other customers.
+		if c.Softwire.PSIDLen > 0 {
+			p.together(path, "psid-len", "psid", "the port set ID from the calculator or the ISP")
+			p.together(path, "psid-len", "psid-offset", "the number of bits before the PSID in a port, 6 for OCN and 4 for v6plus")
+		}
 	}
 	p.checkInterfaces(c)
 }
 
-// checkOrigin lets the softwire have one origin: whatever order they had, some
-// would expect another.
-func (p *parser) checkOrigin() {
+// checkOrigin lets the softwire have one origin: any order of precedence would
+// surprise some.
+func (p *parser) checkOrigin(c *Config) {
 	var given []string
 	for _, name := range []string{"provider", "rules", "softwire"} {
 		if p.has("mape." + name) {
@@ -31,18 +52,19 @@ func (p *parser) checkOrigin() {
 	slices.SortStableFunc(given, func(a, b string) int { return p.key("mape."+a).line - p.key("mape."+b).line })
 	for i, name := range given {
 		if i > 0 {
-			first := p.key("mape." + given[0])
-			p.reportRival(p.key("mape."+name), first, "mape."+name,
-				"only one of provider, rules and softwire can be given; %q is on line %d", given[0], first.line)
+			p.report(p.key("mape."+name), "mape."+name,
+				"conflicts with %q on line %d; give only one of provider, rules and softwire", given[0], p.key("mape."+given[0]).line)
 		}
 	}
-	p.checkBR()
+	if len(given) > 0 && !slices.Contains(given, "provider") {
+		c.Provider = ""
+	}
 	if path := "mape.interface-id"; p.has("mape.softwire") && p.has(path) {
 		p.report(p.key(path), path, `has no effect: the ce of "softwire" is the whole address`).Warning = true
 	}
 }
 
-// checkDiscover lets nobody believe that a user is told where nobody is asked.
+// checkDiscover refuses a user that would never be sent.
 func (p *parser) checkDiscover(c *Config) {
 	const path = "mape.discover"
 	bad := c.Provider == "" && p.has("mape.provider") // it was reported
@@ -51,50 +73,16 @@ func (p *parser) checkDiscover(c *Config) {
 	}
 	for _, origin := range []string{"provider", "rules", "softwire"} {
 		if p.has("mape." + origin) {
-			rival := p.key("mape." + origin)
-			p.reportRival(p.key(path), rival, path, `is for "provider: discover", and %q on line %d says where the rules come from`, origin, rival.line)
+			p.report(p.key(path), path, `conflicts with %q on line %d; it needs "provider: discover"`, origin, p.key("mape."+origin).line)
 			return
 		}
-	}
-}
-
-func (p *parser) checkBR() {
-	const path = "mape.br"
-	switch {
-	case !p.has(path) || p.has("mape.rules"):
-	case p.has("mape.softwire"):
-		rival := p.key("mape.softwire")
-		p.reportRival(p.key(path), rival, path, `is for "rules"; the softwire on line %d has a br of its own`, rival.line)
-	default:
-		p.report(p.key(path), path, `is for "rules", and there are none; that of a provider is known`)
-	}
-}
-
-func (p *parser) checkRule(path string, r Rule) {
-	if !p.has(path+".br") && !p.has("mape.br") {
-		p.report(p.value(path), path, `"br" is missing; give it here, or beside "rules" for all of them`)
-	}
-	p.together(path, "psid", "psid-len", "the number of bits that the PSID has")
-	if r.PSIDLen > 0 {
-		p.together(path, "psid-len", "psid", "without one, ea-bits decide how long it is")
-	}
-}
-
-// checkSoftwire demands the offset of a shared address: it is 6 or 4 or 0,
-// depending on where the values come from, and a wrong one takes the ports of
-// others.
-func (p *parser) checkSoftwire(path string, s Softwire) {
-	p.together(path, "psid", "psid-len", "the number of bits that the PSID has")
-	if s.PSIDLen > 0 {
-		p.together(path, "psid-len", "psid", "the number that the calculator or the ISP gives for it")
-		p.together(path, "psid-len", "psid-offset", "the number of bits before the PSID in a port, 6 for OCN and 4 for v6plus")
 	}
 }
 
 // together reports a key that is there without one that it needs.
 func (p *parser) together(path, name, needs, why string) {
 	if inner := path + "." + name; p.has(inner) && !p.has(path+"."+needs) {
-		p.report(p.key(inner), inner, "needs %q: %s", needs, why).about = path + "." + needs
+		p.report(p.key(inner), inner, "needs %q: %s", needs, why)
 	}
 }
 
@@ -104,23 +92,21 @@ func (p *parser) checkInterfaces(c *Config) {
 	paths := map[string]string{c.Tunnel: "mape.tunnel"}
 	add := func(name, path string) {
 		other, taken := paths[name]
-		if name == "" || !taken {
+		switch {
+		case name == "" || !taken:
 			paths[name] = path
-			return
+		case p.has(other):
+			p.report(p.value(path), path, "%q conflicts with %s on line %d", name, other, p.value(other).line)
+		default:
+			p.report(p.value(path), path, `%q conflicts with the default name of the tunnel; give the tunnel another one with "tunnel"`, name)
 		}
-		if !p.has(other) {
-			p.report(p.value(path), path, `%q is what the tunnel is called unless "tunnel" gives it another name`, name)
-			return
-		}
-		rival := p.value(other)
-		p.reportRival(p.value(path), rival, path, "%q is also %s, on line %d", name, other, rival.line)
 	}
 	add(c.WAN, "mape.wan")
 	for i, name := range c.LAN {
-		path := fmt.Sprintf("mape.lan[%d]", i)
-		if !p.has(path) {
-			path = "mape.lan"
+		if path := fmt.Sprintf("mape.lan[%d]", i); p.has(path) {
+			add(name, path)
+		} else {
+			add(name, "mape.lan")
 		}
-		add(name, path)
 	}
 }

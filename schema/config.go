@@ -14,16 +14,16 @@ import (
 
 // A Config is the mape: section with its defaults filled in.
 type Config struct {
-	// Where the softwire comes from: built-in rules, own rules or values
-	// that someone else calculated. Exactly one is set.
+	// Where the softwire comes from: built-in rules, own rules or calculated
+	// values. Exactly one is set.
 	Provider string     // "auto", "ocn", "v6plus", "biglobe", "nuro" or "discover"; "" with Rules or Softwire
-	Discover *Discover  // with the providers "discover" and "auto" only; nil is without a user
-	BR       netip.Addr // with Rules: the border relay of those that name none
+	Discover *Discover  // with the providers "discover" and "auto" only; nil is no user
+	BR       netip.Addr // with Rules: the border relay of those without one
 	Rules    []Rule
 	Softwire *Softwire
 
 	WAN         string       // "" is the interface with the IPv6 default route
-	LAN         []string     // nil is every one that serves a private network; empty is none
+	LAN         []string     // nil is every one that serves a private network; empty is no LAN
 	Prefix      netip.Prefix // invalid is what the WAN has; an address is a /128
 	WANPrefix   string       // how the WAN comes to one: "auto", "ra" or "pd"
 	Tunnel      string
@@ -32,18 +32,17 @@ type Config struct {
 	Backend     string // "auto", "netplan" or "networkd"
 
 	Forwards  []Forward
-	Inbound   string // what happens to new connections from the internet that no forward is for: "drop" or "accept"
+	Inbound   string // what happens to new connections from the internet that match no forward: "drop" or "accept"
 	Conntrack Conntrack
 
 	// Probe is where doctor's live probe goes when it is asked for: IPv4, port 0
-	// is none given. nil is the program's own choice.
+	// is the default one. nil is the program's own choice.
 	Probe []netip.AddrPort
 
-	// Warnings are what the section says that is legal but hardly meant.
+	// Warnings are about what is legal but hardly meant.
 	Warnings Problems
 
-	source   *source
-	problems Problems // of a section that was salvaged
+	source *source
 }
 
 // A Rule is a basic mapping rule (RFC 7597, section 5.2).
@@ -93,12 +92,4 @@ type Conntrack struct {
 	UDP            time.Duration // RFC 4787, REQ-5: 2 min at least, 5 min recommended
 	DNS            time.Duration // UDP to port 53, which RFC 4787, REQ-5a, lets be shorter
 	Max            int           // net.netfilter.nf_conntrack_max; 0 leaves it alone
-}
-
-// DefaultConntrack has the RFCs' minimums. Closed connections are forgotten
-// sooner than the kernel does, whose 2 min cost a small port set dearly; a host
-// that keeps its side in TIME-WAIT does so for 60 s on Linux.
-var DefaultConntrack = Conntrack{
-	TCPEstablished: 2*time.Hour + 4*time.Minute, TCPTransitory: 4 * time.Minute, TCPTimeWait: time.Minute,
-	UDP: 5 * time.Minute, DNS: 10 * time.Second,
 }

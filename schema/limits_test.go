@@ -18,29 +18,29 @@ func TestLimits(t *testing.T) {
 		chain += fmt.Sprintf("a%d: &a%d {<<: [%s]}\n", i+1, i+1, strings.Repeat(fmt.Sprintf("*a%d, ", i), 30))
 	}
 	tests := map[string]struct{ text, want string }{
-		"ten megabytes":       {strings.Repeat("#\n", 5*mib), "has 10485760 bytes; a configuration has at most 1048576"},
+		"ten megabytes":       {strings.Repeat("#\n", 5*mib), "must have at most 1048576 bytes, not 10485760"},
 		"comments":            {strings.Repeat("#\n", mib/2), "there is no \"mape:\" section"},
 		"tabs":                {strings.Repeat("\t", mib), ""},
-		"bracket after other": {strings.Repeat("[", mib), "nested too deeply"},
-		"braces":              {"mape: " + strings.Repeat("{a: ", mib/8), "nested too deeply"},
-		"dashes":              {"mape:\n" + strings.Repeat("- ", mib/4), "nested too deeply"},
-		"questions":           {strings.Repeat("? ", mib/4), "nested too deeply"},
-		"almost too deep":     {"mape: " + strings.Repeat("[", 9990) + strings.Repeat("]", 9990), "is a list"},
+		"bracket after other": {strings.Repeat("[", mib), "exceeded max depth"},
+		"braces":              {"mape: " + strings.Repeat("{a: ", mib/8), "exceeded max depth"},
+		"dashes":              {"mape:\n" + strings.Repeat("- ", mib/4), "exceeded max depth"},
+		"questions":           {strings.Repeat("? ", mib/4), "exceeded max depth"},
+		"almost too deep":     {"mape: " + strings.Repeat("[", 9990) + strings.Repeat("]", 9990), ", not a list"},
 		"merges of merges":    {chain + "mape:\n  <<: *a30\n", ""},
 		"merge of itself":     {"mape: &m\n  wan: eth1\n  <<: *m\n", ""},
-		"alias of itself":     {"mape:\n  rules: &r [*r]\n", "is a list"},
+		"alias of itself":     {"mape:\n  rules: &r [*r]\n", ", not a list"},
 		"long key":            {"mape:\n  ? " + strings.Repeat("k", mib/2) + "\n  : 1\n", "unknown key"},
-		"long value":          {"mape:\n  wan: " + strings.Repeat("v", mib/2) + "\n", "has 524288 bytes; the name"},
+		"long value":          {"mape:\n  wan: " + strings.Repeat("v", mib/2) + "\n", "524288 bytes; at most 15"},
 		"long line":           {"mape: {" + strings.Repeat("wan: eth1, ", mib/16) + "}\n", "only the first hundred"},
 		"many keys":           {"mape:\n" + strings.Repeat("  nonsense: 1\n", mib/16), "only the first hundred"},
-		"many ports":          {"mape:\n  forwards: [{to: 10.0.0.1, port: [" + strings.Repeat("1,", mib/4) + "]}]\n", "is a list of 262144; write ranges"},
+		"many ports":          {"mape:\n  forwards: [{to: 10.0.0.1, port: [" + strings.Repeat("1,", mib/4) + "]}]\n", "must have at most 1024 entries, not 262144"},
 		"many forwards":       {"mape:\n  forwards: [" + strings.Repeat("{to: 10.0.0.1, port: 1-65535},", mib/32) + "]\n", "only the first hundred"},
 		"forwards of forwards": {"mape:\n  forwards:\n  - {to: 10.0.0.1, port: &p [" + strings.Repeat("1,", maxRanges) + "]}\n" +
 			strings.Repeat("  - &f {to: 10.0.0.1, port: *p}\n", mib/64) + "  - *f\n", "only the first hundred"},
-		"forwards of itself": {"mape:\n  forwards: &f [*f, {to: 10.0.0.1, port: &p [*p]}]\n", "forwards[1].port[0]: is a list"},
-		"long port":          {"mape:\n  forwards: [{to: 10.0.0.1, port: \"" + strings.Repeat("1,", mib/4) + "1\"}]\n", "is several"},
-		"long time":          {"mape:\n  conntrack: {udp: " + strings.Repeat("1m", mib/4) + "}\n", "is too long"},
-		"open quote":         {"mape: \"" + strings.Repeat("x\n", mib/4), "this quote is not closed"},
+		"forwards of itself": {"mape:\n  forwards: &f [*f, {to: 10.0.0.1, port: &p [*p]}]\n", "forwards[1].port[0]: must be a port or a range such as 5184-5187, not a list"},
+		"long port":          {"mape:\n  forwards: [{to: 10.0.0.1, port: \"" + strings.Repeat("1,", mib/4) + "1\"}]\n", "must be a port, a range, or a list"},
+		"long time":          {"mape:\n  conntrack: {udp: " + strings.Repeat("1m", mib/4) + "}\n", "must be a time from 2m"},
+		"open quote":         {"mape: \"" + strings.Repeat("x\n", mib/4), "found unexpected end of stream"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -105,7 +105,7 @@ func TestNoSection(t *testing.T) {
 func TestProblemJSON(t *testing.T) {
 	_, err := Parse("gw.yaml", []byte("mape: {mtu: 1}"))
 	got, _ := json.Marshal(err)
-	const want = `[{"file":"gw.yaml","line":1,"col":13,"path":"mape.mtu","message":"1 is too small; it is from 1240 to 9000","source":"mape: {mtu: 1}","warning":false}]`
+	const want = `[{"file":"gw.yaml","line":1,"col":13,"path":"mape.mtu","message":"must be a whole number from 1240 to 9000 such as 1460, not 1","source":"mape: {mtu: 1}","warning":false}]`
 	if string(got) != want {
 		t.Errorf("got %s, want %s", got, want)
 	}

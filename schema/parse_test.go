@@ -63,6 +63,9 @@ func TestBad(t *testing.T) {
 		if c != nil || !errors.As(err, &problems) {
 			t.Fatalf("%+v, %v: want problems", c, err)
 		}
+		if strings.Contains(t.Name(), "secret") && strings.Contains(err.Error(), "hush") {
+			t.Errorf("shows the password: %v", err)
+		}
 		return err.Error() + "\n"
 	})
 }

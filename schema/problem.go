@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
+
+	"golang.org/x/text/width"
 )
 
 // ErrNoSection is wrapped by the problem of a file that has no mape: key.
@@ -21,8 +24,6 @@ type Problem struct {
 	Source  string `json:"source"` // the line
 	Warning bool   `json:"warning"`
 
-	about string   // the path of what is missing or misspelt; "" is Path
-	rival *Problem // the earlier place that this one contradicts
 	cause error
 }
 
@@ -48,27 +49,13 @@ func (p Problem) Error() string {
 	}
 	b.WriteString(p.Message)
 	if p.Line > 0 && p.Source != "" {
-		b.WriteString(p.excerpt())
+		shown, caret := excerpt(p.Source, p.Col)
+		fmt.Fprintf(&b, "\n%4d | %s", p.Line, shown)
+		if p.Col > 0 {
+			fmt.Fprintf(&b, "\n%*s | %s^", max(4, len(fmt.Sprint(p.Line))), "", caret)
+		}
 	}
 	return b.String()
-}
-
-// excerpt shows the lines of the problem as they follow in the file.
-func (p Problem) excerpt() string {
-	shown, caret := excerpt(p.Source, p.Col)
-	lines := fmt.Sprintf("\n%4d | %s", p.Line, shown)
-	if p.Col > 0 {
-		lines += fmt.Sprintf("\n%*s | %s^", max(4, len(fmt.Sprint(p.Line))), "", caret)
-	}
-	if p.rival == nil || p.rival.Line == p.Line {
-		return lines
-	}
-	shown, _ = excerpt(p.rival.Source, p.rival.Col)
-	if rival := fmt.Sprintf("\n%4d | %s", p.rival.Line, shown); p.rival.Line < p.Line {
-		return rival + lines
-	} else {
-		return lines + rival
-	}
 }
 
 // Unwrap returns the reason that a caller may want to tell from others:
@@ -103,4 +90,58 @@ func (ps Problems) sort() {
 	slices.SortStableFunc(ps, func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Col, b.Col))
 	})
+}
+
+// Longer lines, such as JSON on one line, are shown only around the caret.
+const (
+	excerptWidth  = 100
+	excerptBefore = 60
+)
+
+// excerpt returns what to print of a line, and what puts a caret under its
+// col-th character when printed below.
+func excerpt(line string, col int) (shown, caret string) {
+	runes := []rune(line)
+	at := max(col-1, 0)
+	if len(runes) > excerptWidth {
+		start := min(max(at-excerptBefore, 0), len(runes))
+		end := min(start+excerptWidth, len(runes))
+		cut := slices.Clone(runes[start:end])
+		if at -= start; start > 0 {
+			cut[0] = '…'
+		}
+		if end < len(runes) {
+			cut[len(cut)-1] = '…'
+		}
+		runes = cut
+	}
+	var text, pad strings.Builder
+	for i, r := range runes {
+		if unicode.IsControl(r) && r != '\t' {
+			r = unicode.ReplacementChar // the file must not steer the terminal
+		}
+		text.WriteRune(r)
+		if i < at {
+			pad.WriteString(blank(r))
+		}
+	}
+	pad.WriteString(strings.Repeat(" ", max(at-len(runes), 0)))
+	return text.String(), pad.String()
+}
+
+// blank is as wide as r on a terminal. A tab stays one, because only the
+// terminal knows its width. Combining marks, such as the voiced mark that macOS
+// writes apart, take no cell.
+func blank(r rune) string {
+	switch {
+	case r == '\t':
+		return "\t"
+	case unicode.In(r, unicode.Mn, unicode.Me, unicode.Cf):
+		return ""
+	}
+	switch width.LookupRune(r).Kind() {
+	case width.EastAsianWide, width.EastAsianFullwidth:
+		return "  "
+	}
+	return " "
 }

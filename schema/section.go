@@ -1,14 +1,14 @@
 package schema
 
 import (
-	"regexp"
-	"strings"
+	"fmt"
+	"slices"
 
 	"gopkg.in/yaml.v3"
 )
 
 // section finds the value of the mape: key. Every other key at the top belongs
-// to someone else: cloud-init, netplan, or whoever holds anchors there.
+// to another program, such as cloud-init or netplan, or holds anchors.
 func (p *parser) section(docs []*yaml.Node) *yaml.Node {
 	var others []*yaml.Node
 	var first, value *yaml.Node
@@ -25,7 +25,7 @@ func (p *parser) section(docs []*yaml.Node) *yaml.Node {
 			case first == nil:
 				first, value = key, resolve(doc.Content[i+1])
 			default:
-				p.reportRival(at(key), at(first), "", `a second "mape:"; the first is on line %d`, first.Line)
+				p.report(at(key), "", `duplicate key "mape", first on line %d`, first.Line)
 			}
 		}
 	}
@@ -45,79 +45,30 @@ func (p *parser) section(docs []*yaml.Node) *yaml.Node {
 // indented, or by something that only looks like a space.
 func (p *parser) empty(key *yaml.Node, others []*yaml.Node) {
 	for _, other := range others {
-		if inner := lookup(new(Config).keys(), narrow(other.Value)); inner != nil && other.Line > key.Line {
-			message := `%q is not inside "mape:"; indent it with two spaces`
-			if inner.name != other.Value {
-				message = `%q is not inside "mape:": what stands before it is no ASCII space; indent it with two of those`
-			}
-			p.report(at(other), "", message, inner.name)
+		if inner := lookup(new(Config).keys(), fold(other.Value)); inner != nil && other.Line > key.Line {
+			p.report(at(other), "", `%q is not inside "mape:"; indent it with two ASCII spaces`, inner.Name)
 			return
 		}
 	}
-	p.report(at(key), "mape", `has no value; to use the defaults for everything write "mape: {}"`)
+	p.report(at(key), "mape", `is empty; for a section of defaults write "mape: {}"`)
 }
 
-// noSection reports that there is no mape: key, at the place that is most
-// likely meant to be one.
+// noSection reports that there is no mape: key, at the key that is most likely
+// meant to be it, or to be in it.
 func (p *parser) noSection(docs, others []*yaml.Node) {
 	where, message := spot{1, 1}, `there is no "mape:" section; the smallest is "mape: {}"`
 	for _, doc := range docs {
 		if doc.Kind != yaml.MappingNode && !isNull(doc) {
-			where, message = at(doc), `there is no "mape:" section: the file `+describe(doc)
+			where, message = at(doc), `there is no "mape:" section: the file is `+describe(doc, false)
 			break
 		}
 	}
-	if content := written(docs); content != nil {
-		where, message = at(content), `there is no "mape:" section but in the file that this writes; validate that one`
+	hint := func(question string, means func(name string) bool) {
+		if i := slices.IndexFunc(others, func(key *yaml.Node) bool { return means(fold(key.Value)) }); i >= 0 {
+			where, message = at(others[i]), fmt.Sprintf(`there is no "mape:" section; `+question, quote(others[i].Value))
+		}
 	}
-	if near := firstOf(others, func(name string) bool { return lookup(new(Config).keys(), name) != nil }); near != nil {
-		where, message = at(near), `there is no "mape:" section; does `+quote(near.Value)+` belong inside one?`
-	}
-	if near := firstOf(others, func(name string) bool { return distance(squeeze(name), "mape") <= 1 }); near != nil {
-		where, message = at(near), `there is no "mape:" section; did you mean that with `+quote(near.Value)+`?`
-	}
+	hint("does %s belong inside one?", func(name string) bool { return lookup(new(Config).keys(), name) != nil })
+	hint("did you mean that with %s?", func(name string) bool { return Nearest(name, []string{"mape"}) != "" })
 	p.report(where, "", "%s", message).cause = ErrNoSection
-}
-
-// written finds a section in what cloud-init's write_files puts into files.
-func written(docs []*yaml.Node) *yaml.Node {
-	var found *yaml.Node
-	for _, doc := range docs {
-		eachValue(doc, "write_files", func(files *yaml.Node) {
-			for _, file := range files.Content {
-				eachValue(file, "content", func(content *yaml.Node) {
-					if found == nil && sectionLine.MatchString(content.Value) {
-						found = content
-					}
-				})
-			}
-		})
-	}
-	return found
-}
-
-var sectionLine = regexp.MustCompile(`(?m)^mape:(\s|$)`)
-
-// eachValue goes through the values of a key of a mapping.
-func eachValue(n *yaml.Node, key string, do func(*yaml.Node)) {
-	n = resolve(n)
-	for i := 0; n.Kind == yaml.MappingNode && i+1 < len(n.Content); i += 2 {
-		if n.Content[i].Value == key {
-			do(resolve(n.Content[i+1]))
-		}
-	}
-}
-
-func firstOf(keys []*yaml.Node, is func(string) bool) *yaml.Node {
-	for _, key := range keys {
-		if is(narrow(key.Value)) {
-			return key
-		}
-	}
-	return nil
-}
-
-// squeeze leaves out how a name is written: MAP-E and map_e are mape.
-func squeeze(name string) string {
-	return strings.NewReplacer("-", "", "_", "", " ", "").Replace(strings.ToLower(name))
 }

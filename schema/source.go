@@ -9,7 +9,8 @@ import (
 type source struct {
 	name   string
 	lines  []string
-	shown  []string         // the lines without passwords
+	secret bool             // no line is shown
+	hidden map[int]bool     // lines that are not shown, from 1
 	places map[string]place // by path: "mape.rules[0].ipv4"
 }
 
@@ -21,8 +22,7 @@ type spot struct{ line, col int }
 type place struct{ key, value spot }
 
 func newSource(name, text string) *source {
-	lines := splitLines(text)
-	return &source{name: name, lines: lines, shown: masked(lines), places: map[string]place{}}
+	return &source{name: name, lines: splitLines(text), hidden: map[int]bool{}, places: map[string]place{}}
 }
 
 // splitLines splits a text where YAML does: besides \n and \r\n at a lone \r
@@ -41,15 +41,15 @@ func splitLines(text string) []string {
 // was when it missed something, becomes the last line.
 func (s *source) problem(at spot, path, message string) Problem {
 	line := min(max(at.line, 1), len(s.lines))
-	shown := s.shown[line-1]
-	if ofDiscover(path) {
-		shown = hideValue(shown) // Which may stand elsewhere, by an alias.
+	p := Problem{File: s.name, Line: line, Col: at.col, Path: path, Message: message}
+	if !s.secret && !s.hidden[line] && !inDiscover(path) { // a value of discover may stand elsewhere, by an alias
+		p.Source = s.lines[line-1]
 	}
-	return Problem{File: s.name, Line: line, Col: at.col, Path: path, Message: message, Source: shown}
+	return p
 }
 
-// find returns the spot of a path, or of the nearest thing around it that the
-// file does say: a default stands nowhere.
+// find returns the spot of a path, or of the nearest thing around it that is in
+// the file: a default is not.
 func (s *source) find(path string) (spot, bool) {
 	for path != "" {
 		if at, ok := s.places[path]; ok {
@@ -60,11 +60,10 @@ func (s *source) find(path string) (spot, bool) {
 	return spot{}, false
 }
 
-// Problem reports that a value which is well-formed does not fit something
-// that only later stages know: the machine or the arithmetic. The path leaves
-// out the leading mape: "wan", "rules[0].ipv6", or "" for the whole section.
-// Where the file has one value and no list, the path of the only entry is that
-// of the value.
+// Problem reports a well-formed value that does not fit what only later stages
+// know: the machine or the arithmetic. The path leaves out the leading mape:
+// "wan", "rules[0].ipv6", or "" for the whole section. Where the file has one
+// value instead of a list, the path of the only entry is that of the value.
 func (c *Config) Problem(path, format string, args ...any) Problem {
 	path = strings.TrimSuffix("mape."+path, ".")
 	message := fmt.Sprintf(format, args...)

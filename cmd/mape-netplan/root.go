@@ -129,20 +129,17 @@ func (o *options) read() (*schema.Config, error) {
 	if err != nil {
 		return nil, exit{exitBad, err}
 	}
-	c, problems := schema.Salvage(name, data)
+	c, err := schema.Parse(name, data)
+	if err != nil {
+		return nil, err
+	}
 	if o.prefix != "" {
-		if c.Prefix, err = schema.ParsePrefix(o.prefix); err != nil && problems == nil {
+		if c.Prefix, err = schema.ParsePrefix(o.prefix); err != nil {
 			return c, exit{exitBad, fmt.Errorf("--prefix: %w", err)}
 		}
 	}
-	err = o.blame(reconcile.Check(c))
-	if problems == nil {
-		c.Warnings = append(c.Warnings, exposed(c, name)...)
-		return c, err
-	}
-	var more schema.Problems
-	errors.As(err, &more)
-	return nil, append(problems, more...)
+	c.Warnings = append(c.Warnings, exposed(c, name)...)
+	return c, o.blame(reconcile.Check(c))
 }
 
 // exposed warns of a password in a file that others may read.

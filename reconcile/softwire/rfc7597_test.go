@@ -93,6 +93,28 @@ func TestRFC7597Example5ExplicitPSID(t *testing.T) {
 	want(t, s, "2001:db8:12:3400:0:c000:212:34", "192.0.2.18/32", 0x34, 8, 252)
 }
 
+// The EA bits have the whole IPv4 address when the rule's IPv4 prefix has length 0 (RFC 7597 section 5.2).
+func TestRFC7597Section5WholeAddress(t *testing.T) {
+	r := exampleRule()
+	r.IPv6, r.IPv4, r.EABits = netip.MustParsePrefix("2001::/16"), netip.MustParsePrefix("0.0.0.0/0"), 40
+	s := compute(t, r, "2001:c000:212:3400::/56", softwire.RFC7597)
+	if s.CE != netip.MustParseAddr("2001:c000:212:3400:0:c000:212:34") || s.IPv4 != netip.MustParsePrefix("192.0.2.18/32") || s.PSID != 0x34 || s.PSIDLen != 8 || len(s.Warnings) > 0 {
+		t.Errorf("%+v", s)
+	}
+	if prefix := embed(r, netip.MustParseAddr("192.0.2.18"), 0x34); prefix != s.EndUserPrefix {
+		t.Errorf("the border relay finds %v", prefix)
+	}
+	r.EABits, r.IPv6 = 32, netip.MustParsePrefix("2001:db8::/32")
+	if s = compute(t, r, "2001:db8:c000:212::/64", softwire.RFC7597); s.IPv4 != netip.MustParsePrefix("192.0.2.18/32") || s.PSIDLen != 0 || s.PortCount() != 65535 {
+		t.Errorf("%+v", s)
+	}
+	for _, prefix := range []string{"2001:db8:7f00:1::/64", "2001:db8::/64"} {
+		if s, err := softwire.Compute([]softwire.Rule{r}, netip.MustParsePrefix(prefix), softwire.RFC7597); err == nil {
+			t.Errorf("%s has %v", prefix, s.IPv4)
+		}
+	}
+}
+
 // An IPv4 prefix is right-padded with zeros in the interface identifier and the PSID is 0 (RFC 7597 section 6).
 func TestRFC7597Section6IPv4Prefix(t *testing.T) {
 	r := exampleRule()

@@ -44,7 +44,7 @@ func (r Rule) Check() error { return errors.Join(r.problems()...) }
 func (r Rule) problems() []error {
 	checks := []func() error{
 		r.checkIPv6,
-		func() error { return checkIPv4(r.IPv4) },
+		r.checkIPv4,
 		func() error { return checkEndpoint("br", r.BR) },
 	}
 	// The numbers mean nothing without prefixes of the right families, and the PSID nothing without its place.
@@ -70,6 +70,19 @@ func (r Rule) checkIPv6() error {
 	if r.IPv6 != r.IPv6.Masked() {
 		return fmt.Errorf("ipv6 %v has bits set after its first %d: write %v, or correct the length",
 			r.IPv6, r.IPv6.Bits(), r.IPv6.Masked())
+	}
+	return nil
+}
+
+// checkIPv4 lets the EA bits have the whole address (RFC 7597 section 5.2: p is 32 when the rule's IPv4 prefix has
+// length 0).
+func (r Rule) checkIPv4() error {
+	if !r.IPv4.IsValid() || !r.IPv4.Addr().Is4() || r.IPv4.Bits() > 0 {
+		return checkIPv4(r.IPv4)
+	}
+	if r.EABits < 32 {
+		return fmt.Errorf("ea-bits %d must be at least 32, because ipv4 %v has no part of the address: "+
+			"32, and the length of the PSID", r.EABits, r.IPv4)
 	}
 	return nil
 }

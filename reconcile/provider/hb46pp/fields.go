@@ -116,7 +116,7 @@ func (f *fields) list(key string, most int, what string) []json.RawMessage {
 		f.fail(key, "%s is no list: it is %s", quote(string(raw)), what)
 	}
 	if len(all) > most {
-		f.fail(key, "has %d entries: more than %d are nobody's", len(all), most)
+		f.fail(key, "must have at most %d entries, not %d", most, len(all))
 		return nil
 	}
 	return all

@@ -110,7 +110,7 @@ func TestParseReplyRefuses(t *testing.T) {
 		{`["464xlat", "map_e", "dslite"]`, `"map_e"`, `order: "\"map_e\"" is no list: it is a list such as ["map_e"]`},
 		{`"464xlat", `, `464, `, `order[0]: "464" is no name of a method such as map_e`},
 		{`"464xlat", `, `"a b", `, `order[0]: "\"a b\"" is no name of a method such as map_e`},
-		{`"464xlat", `, strings.Repeat(`"dslite",`, 31), `order: has 33 entries: more than 32 are nobody's`},
+		{`"464xlat", `, strings.Repeat(`"dslite",`, 31), `order: must have at most 32 entries, not 33`},
 		{`"map_e": {`, `"mape": {`, `map_e: is missing: it is what order names`},
 		{`"map_e": {`, `"map_e": 1, "x": {`, `map_e: is no JSON object`},
 		{`"version": 0`, `"version": 2`, `map_e.version: 2 is outside 0 to 1`},
@@ -191,7 +191,7 @@ func TestManyRules(t *testing.T) {
 		}
 	}
 	_, err := ParseReply([]byte(manyRules(MostRules + 1)))
-	wantError(t, err, "map_e.rules: has 1025 entries: more than 1024 are nobody's")
+	wantError(t, err, "map_e.rules: must have at most 1024 entries, not 1025")
 	if size := int64(len(manyRules(MostRules))); size*5 > DefaultLimits.Body {
 		t.Errorf("%d rules have %d bytes: the limit leaves no room", MostRules, size)
 	}

@@ -1,0 +1,69 @@
+package schema
+
+import (
+	"regexp"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+)
+
+// A line that may hold a password is not shown.
+var (
+	secretKey  = regexp.MustCompile(`(?i)^(disco|hb46|cred)|pas|psw|pwd?|secret`)
+	secretText = regexp.MustCompile(`(?i)\b(pas|psw|pw|secret)|(disco\w*|hb46pp|credentials)["']?\s*[:=：]`)
+	firstWord  = regexp.MustCompile(`^[\pL\p{Nd}_-]*`)
+)
+
+// hideSecrets hides the lines of every key that may have a password, up to the
+// next key.
+func (s *source) hideSecrets(docs []*yaml.Node) {
+	for i, doc := range docs {
+		end := len(s.lines)
+		if i+1 < len(docs) {
+			end = docs[i+1].Line
+		}
+		s.hideIn(doc, false, end)
+	}
+}
+
+// hideIn goes through the keys of a node, which ends at a line at the latest.
+func (s *source) hideIn(n *yaml.Node, secret bool, end int) {
+	step := 1
+	switch n.Kind {
+	case yaml.AliasNode:
+		s.hidden[n.Alias.Line] = secret || s.hidden[n.Alias.Line]
+	case yaml.MappingNode:
+		step = 2
+	}
+	for i := 0; i < len(n.Content); i += step {
+		key, value, last := n.Content[i], n.Content[i+step-1], end
+		if i+step < len(n.Content) {
+			last = n.Content[i+step].Line
+			if n.Style&yaml.FlowStyle == 0 {
+				last = max(last-1, key.Line)
+			}
+		}
+		inner := secret || step == 2 && secretKey.MatchString(key.Value)
+		for line := key.Line; inner && !secret && line <= last; line++ {
+			s.hidden[line] = true
+		}
+		s.hideIn(value, inner, last)
+	}
+}
+
+// inDiscover tells whether a path is that of the discover mapping or in it.
+func inDiscover(path string) bool {
+	return path == "mape.discover" || strings.HasPrefix(path, "mape.discover.")
+}
+
+// keyName cuts off what its author takes for a value, and YAML, which wants a
+// blank after the colon, for part of the key.
+func keyName(path, name string) string {
+	if !inDiscover(path) && !secretKey.MatchString(name) {
+		return name
+	}
+	if word := firstWord.FindString(name); word != name {
+		return word + "…"
+	}
+	return name
+}
