@@ -73,7 +73,7 @@ func Diagnose(c *schema.Config, f reconcile.Facts, s symptom.Symptoms) []Finding
 	var all []Finding
 	cause := ""
 	for _, c := range checks {
-		finding := Finding{State: Skipped, Seen: "not looked at: " + cause + " comes first"}
+		finding := Finding{State: Skipped, Seen: "skipped: " + cause + " must pass first"}
 		if cause == "" {
 			finding = c.judge(d)
 		}
