@@ -72,7 +72,7 @@ func Installed(all []State) bool {
 
 // FaultOf is the first fault of units that are installed, for which install is the command; nil is none.
 func FaultOf(all []State, install string) *Fault {
-	again := fmt.Sprintf(`Type "sudo %s".`, install)
+	again := fmt.Sprintf(`Run "sudo %s".`, install)
 	for _, s := range all {
 		switch {
 		case !s.File:
@@ -84,13 +84,13 @@ func FaultOf(all []State, install string) *Fault {
 	if s, dead := Dead(all); dead {
 		return &Fault{fmt.Sprintf("%s is installed and %s", s.Name, s.Active),
 			fmt.Sprintf("The unit %s does not run (%s), so that what it keeps is not kept.", s.Name, s.Active),
-			fmt.Sprintf(`Type "sudo systemctl restart %s", and if it ends again, look at "journalctl -u %[1]s".`, s.Name)}
+			fmt.Sprintf(`Run "sudo systemctl restart %s", and if it ends again, look at "journalctl -u %[1]s".`, s.Name)}
 	}
 	for _, s := range all {
 		if s.Changed {
 			return &Fault{s.Name + " is not as install writes it",
 				fmt.Sprintf("The file of the unit %s was changed, or another version of the program wrote it.", s.Name),
-				fmt.Sprintf(`Type "sudo %s"; settings of your own go into "systemctl edit %s".`, install, s.Name)}
+				fmt.Sprintf(`Run "sudo %s"; settings of your own go into "systemctl edit %s".`, install, s.Name)}
 		}
 	}
 	return nil

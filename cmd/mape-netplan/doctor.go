@@ -24,7 +24,7 @@ func (o *options) doctor() *cobra.Command {
 		Long: `Say why it does not work, and what to do: one line for each check, netplan's
 files first and then in the order in which a signal travels from the line to the
 LAN, then one sentence of diagnosis and one of advice. The first thing that is
-bad is the cause; what comes after it is not looked at. Nothing is changed.
+bad is the cause; the checks after it are skipped. Nothing is changed.
 
 Without --probe nothing is sent, but for one question to the home gateway, over
 the line and to nobody else: whether it is the line's IPv4 router already

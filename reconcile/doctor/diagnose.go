@@ -70,7 +70,7 @@ func Diagnose(c *schema.Config, f reconcile.Facts, aim reconcile.Aim, s symptom.
 	var all []Finding
 	cause := ""
 	for _, c := range checks {
-		finding := Finding{State: Skipped, Seen: "not looked at: " + cause + " comes first"}
+		finding := Finding{State: Skipped, Seen: "skipped: " + cause + " must pass first"}
 		if cause == "" {
 			finding = c.judge(d)
 		}

@@ -237,7 +237,7 @@ func TestDiagnose(t *testing.T) {
 		{"not installed, run from /tmp", func(p *patient) {
 			p.s.Units = []cloudinit.State{{Name: cloudinit.GuardUnit}, {Name: cloudinit.WatchUnit}}
 			p.s.Refusal = "the units could not run /tmp/mape-netplan: they see nothing below /tmp; install it first"
-		}, "service", doctor.Warn, "not installed", "Install would refuse now: the units could not run /tmp/mape-netplan … After that type \"sudo mape-netplan install\"."},
+		}, "service", doctor.Warn, "not installed", "Install would refuse now: the units could not run /tmp/mape-netplan … After that run \"sudo mape-netplan install\"."},
 		{"not enabled", func(p *patient) { p.s.Units[0].Enabled = false }, "service", doctor.Warn, "mape-netplan-guard.service does not start at the next boot", "mape-netplan install"},
 		{"half installed", func(p *patient) { p.s.Units[1].File = false }, "service", doctor.Warn, "mape-netplan.service is missing", "mape-netplan install"},
 		{"dead", func(p *patient) { p.s.Units[1].Active = "failed" }, "service", doctor.Warn, "mape-netplan.service does not run (failed)", "restart mape-netplan.service"},

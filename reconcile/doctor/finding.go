@@ -77,7 +77,7 @@ func (r Report) Text() string {
 			continue
 		}
 		if left := len(r.Findings) - i - 1; left > 0 {
-			fmt.Fprintf(&b, "-    %d more, from %s on: not looked at, for this comes first\n", left, r.Findings[i+1].Check)
+			fmt.Fprintf(&b, "-    %d more, from %s on: skipped: %s must pass first\n", left, r.Findings[i+1].Check, f.Check)
 		}
 		break
 	}

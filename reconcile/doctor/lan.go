@@ -12,14 +12,14 @@ func (d *consult) lan() Finding {
 		if r.RA && r.Link != d.wan && slices.Contains(d.g.LAN, r.Link) {
 			return bad(fmt.Sprintf("%s announces itself on %s", r.Via, r.Link),
 				fmt.Sprintf("A router advertisement on the LAN (%s) has given this machine an IPv6 default route through %s, beside the line's.", r.Link, r.Via),
-				fmt.Sprintf(`Type "`+d.command()+`", which refuses advertisements on %s, and find out what sends them there.`, r.Link))
+				fmt.Sprintf(`Run "`+d.command()+`", which refuses advertisements on %s, and find out what sends them there.`, r.Link))
 		}
 	}
 	for _, name := range d.g.LAN {
 		if l := d.linkOf(name); d.kernelRA(l) && (l.AcceptRA == "2" || l.AcceptRA == "1" && l.Forward != "1") {
 			return warning(name+" accepts router advertisements",
 				fmt.Sprintf("Router advertisements are accepted on the LAN (%s): whoever sends one there becomes this machine's router.", name),
-				fmt.Sprintf(`Type "sudo sysctl -w net.ipv6.conf.%s.accept_ra=0" and put that into /etc/sysctl.d.`, name))
+				fmt.Sprintf(`Run "sudo sysctl -w net.ipv6.conf.%s.accept_ra=0" and put that into /etc/sysctl.d.`, name))
 		}
 	}
 	for _, name := range d.g.LAN {

@@ -24,7 +24,7 @@ func (d *consult) link() Finding {
 	switch {
 	case !l.Up:
 		return bad(d.wan+" is switched off", fmt.Sprintf("The WAN interface %s is switched off.", d.wan),
-			fmt.Sprintf(`Type "sudo ip link set %s up"; if it is off again after a reboot, nothing configures it: add it to netplan.`, d.wan))
+			fmt.Sprintf(`Run "sudo ip link set %s up"; if it is off again after a reboot, nothing configures it: add it to netplan.`, d.wan))
 	case !l.Carrier:
 		return noLink(d.wan)
 	case l.Speed > 0:
@@ -95,7 +95,7 @@ func (d *consult) router() Finding {
 		return good("%s has a route to the border relay", d.wan)
 	case l.Disabled:
 		return bad("IPv6 is switched off on "+d.wan, fmt.Sprintf("IPv6 is switched off on %s, and the whole line is IPv6.", d.wan),
-			fmt.Sprintf(`Type "sudo sysctl -w net.ipv6.conf.%s.disable_ipv6=0", and remove what sets it at boot (/etc/sysctl.d, ipv6.disable=1 on the kernel's command line).`, d.wan))
+			fmt.Sprintf(`Run "sudo sysctl -w net.ipv6.conf.%s.disable_ipv6=0", and remove what sets it at boot (/etc/sysctl.d, ipv6.disable=1 on the kernel's command line).`, d.wan))
 	case d.deaf(l):
 		return bad(fmt.Sprintf("no router is known on %s, and it forwards IPv6", d.wan), d.deafText(l), d.deafAdvice(l))
 	case d.c.WAN != "" && len(d.s.Routers) > 0: // The section has most likely taken the one for the other.
@@ -181,17 +181,17 @@ func (d *consult) deafText(l symptom.Link) string {
 
 func (d *consult) deafAdvice(l symptom.Link) string {
 	if d.kernelRA(l) {
-		return fmt.Sprintf(`Type "sudo sysctl -w net.ipv6.conf.%s.accept_ra=2" and put that into /etc/sysctl.d, or turn IPv6 forwarding off (net.ipv6.conf.all.forwarding=0).`, l.Name)
+		return fmt.Sprintf(`Run "sudo sysctl -w net.ipv6.conf.%s.accept_ra=2" and put that into /etc/sysctl.d, or turn IPv6 forwarding off (net.ipv6.conf.all.forwarding=0).`, l.Name)
 	}
 	return d.acceptAdvice()
 }
 
 func (d *consult) acceptAdvice() string {
 	if d.kernelRA(d.linkOf(d.wan)) {
-		return fmt.Sprintf(`Type "sudo sysctl -w net.ipv6.conf.%s.accept_ra=2" and put that into /etc/sysctl.d.`, d.wan)
+		return fmt.Sprintf(`Run "sudo sysctl -w net.ipv6.conf.%s.accept_ra=2" and put that into /etc/sysctl.d.`, d.wan)
 	}
 	if d.f.Netplan {
-		return fmt.Sprintf(`Write "accept-ra: true" for %s into the netplan file that defines it and type "sudo netplan apply".`, d.wan)
+		return fmt.Sprintf(`Write "accept-ra: true" for %s into the netplan file that defines it and run "sudo netplan apply".`, d.wan)
 	}
-	return fmt.Sprintf(`Write "IPv6AcceptRA=yes" into the [Network] section of %s's .network file and type "sudo networkctl reload".`, d.wan)
+	return fmt.Sprintf(`Write "IPv6AcceptRA=yes" into the [Network] section of %s's .network file and run "sudo networkctl reload".`, d.wan)
 }

@@ -21,7 +21,7 @@ func (d *consult) netplan() Finding {
 	if wrong := (reconcile.WrongRenderer{}); errors.As(d.err, &wrong) {
 		a := wrong.Advice()
 		return bad("renderer: NetworkManager", d.sentence(a.What),
-			d.sentence(a.Do)+fmt.Sprintf(` Then type "sudo systemctl enable --now systemd-networkd", "sudo netplan apply" and "%s".`, d.command()))
+			d.sentence(a.Do)+fmt.Sprintf(` Then run "sudo systemctl enable --now systemd-networkd", "sudo netplan apply" and "%s".`, d.command()))
 	}
 	if !d.f.Netplan {
 		return skipped("it is not on this machine")

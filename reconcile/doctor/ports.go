@@ -19,7 +19,7 @@ const (
 func (d *consult) ports() Finding {
 	if t := d.s.Tracked; t.Max > 0 && t.Count*100 >= t.Max*tracked {
 		return bad(fmt.Sprintf("%d of %d connections", t.Count, t.Max), fmt.Sprintf("The kernel's table of connections is full (%d of %d), and new ones are dropped.", t.Count, t.Max),
-			`Write "conntrack: {max: `+fmt.Sprint(2*t.Max)+`}" into the section and type "`+d.command()+`"; "mape-netplan ports" shows which host has how many.`)
+			`Write "conntrack: {max: `+fmt.Sprint(2*t.Max)+`}" into the section and run "`+d.command()+`"; "mape-netplan ports" shows which host has how many.`)
 	}
 	u := d.s.Ports
 	if u == nil || u.Ports == 0 {

@@ -39,7 +39,7 @@ func (d *consult) address() Finding {
 	has := d.addresses(d.wan)
 	return bad(fmt.Sprintf("%s has %s", d.wan, has),
 		fmt.Sprintf("%s: %s has %s.", d.noPrefix(), d.wan, has),
-		`If the line gives its prefix by DHCPv6 (ひかり電話 without a home gateway, フレッツ光クロス), write "wan-prefix: pd" into the section and type "`+d.command()+`"; if the provider told you the prefix, write it as "prefix:".`)
+		`If the line gives its prefix by DHCPv6 (ひかり電話 without a home gateway, フレッツ光クロス), write "wan-prefix: pd" into the section and run "`+d.command()+`"; if the provider told you the prefix, write it as "prefix:".`)
 }
 
 // elsewhere is address where another interface than what is taken for the WAN has a prefix that a rule covers.
@@ -157,13 +157,13 @@ func prefixes(l reconcile.Line, every bool) []netip.Prefix {
 // rule: what does the prefix mean, and with which provider?
 func (d *consult) rule() Finding {
 	if problems := (schema.Problems)(nil); !d.known() && errors.As(d.err, &problems) {
-		return bad("the section does not fit", d.sentence(words(problems)), "Correct the section and type \"mape-netplan validate\".")
+		return bad("the section does not fit", d.sentence(words(problems)), "Correct the section and run \"mape-netplan validate\".")
 	}
 	if !d.known() {
 		return d.noRule()
 	}
 	if d.g == nil && d.rivals() == "" {
-		return bad("the section does not fit this machine", d.sentence("The section does not fit this machine: "+words(d.err)), "Correct that, and type \"mape-netplan plan\" to see whether it fits.")
+		return bad("the section does not fit this machine", d.sentence("The section does not fit this machine: "+words(d.err)), "Correct that, and run \"mape-netplan plan\" to see whether it fits.")
 	}
 	sw := d.line.Softwire
 	who := d.line.Provider
@@ -184,7 +184,7 @@ func (d *consult) noRule() Finding {
 	all := d.prefixes()
 	var none provider.NoRule
 	if len(all) == 0 || !errors.As(d.err, &none) {
-		return bad("no rule", d.sentence("the line's prefix is in no rule that the section means: "+words(d.err)), "Correct the section, and type \"mape-netplan compute\" to see what it comes to.")
+		return bad("no rule", d.sentence("the line's prefix is in no rule that the section means: "+words(d.err)), "Correct the section, and run \"mape-netplan compute\" to see what it comes to.")
 	}
 	text := fmt.Sprintf("the line's prefix %s is in no rule that is known", all[0])
 	advice := "Ask the provider for its MAP-E rule and write it into the section (keys rules and br), or what its router's status page says (key softwire)."

@@ -53,8 +53,8 @@ func (d *consult) nowhere() string {
 func (d *consult) rival(link, what string) Finding {
 	if link == d.nowhere() {
 		return bad("there is "+link+" of metric 0", fmt.Sprintf(`Another IPv4 default route is as good as the tunnel's and leads nowhere: "%s".`, link),
-			fmt.Sprintf(`Look at "ip -4 route": remove "%s" where it is configured, or give it a metric of 100 or more; then type "`+d.command()+`".`, link))
+			fmt.Sprintf(`Look at "ip -4 route": remove "%s" where it is configured, or give it a metric of 100 or more; then run "`+d.command()+`".`, link))
 	}
 	return bad(link+" "+what, fmt.Sprintf("Another IPv4 default route wins over the tunnel's: %s %s.", link, what),
-		fmt.Sprintf(`Look at "ip -4 route": remove the gateway of %s where it is configured (netplan; on Proxmox, gw= in ipconfig), or give its route a metric of 100 or more; then type "`+d.command()+`".`, link))
+		fmt.Sprintf(`Look at "ip -4 route": remove the gateway of %s where it is configured (netplan; on Proxmox, gw= in ipconfig), or give its route a metric of 100 or more; then run "`+d.command()+`".`, link))
 }

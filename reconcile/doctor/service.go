@@ -26,11 +26,11 @@ func (d *consult) command() string {
 	return "sudo mape-netplan apply"
 }
 
-func (d *consult) mend() string { return `Type "` + d.command() + `".` }
+func (d *consult) mend() string { return `Run "` + d.command() + `".` }
 
 // last is mend for what something else may undo.
 func (d *consult) last() string {
-	return `Type "` + d.command() + `", and if that does not last, look at "mape-netplan status" again.`
+	return `Run "` + d.command() + `", and if that does not last, look at "mape-netplan status" again.`
 }
 
 // service: does anything keep the gateway, and bring it back at boot?
@@ -39,7 +39,7 @@ func (d *consult) service() Finding {
 		return skipped("not known%s", d.why("units"))
 	}
 	if !cloudinit.Installed(d.s.Units) {
-		advice := `Type "sudo mape-netplan install".`
+		advice := `Run "sudo mape-netplan install".`
 		if d.s.Refusal != "" {
 			advice = d.sentence("install would refuse now: "+d.s.Refusal) + " After that " + strings.ToLower(advice[:1]) + advice[1:]
 		}

@@ -17,7 +17,7 @@ func (d *consult) refused() (Finding, bool) {
 	for _, x := range d.s.Differences {
 		if x.Error != "" {
 			return bad(x.Name+" "+x.Refusal(), "What sets up the gateway refuses: "+x.Name+" "+oneLine(x.Refusal())+".",
-				"Mend that first; then type \""+d.command()+"\"."), true
+				"Mend that first; then run \""+d.command()+"\"."), true
 		}
 	}
 	return Finding{}, false
@@ -29,7 +29,7 @@ func (d *consult) setup() Finding {
 	switch {
 	case differs && other.Error != "": // Another's interface, as a rule.
 		return bad(d.c.Tunnel+": "+other.Error, fmt.Sprintf("The tunnel %s cannot be made or mended: %s.", d.c.Tunnel, other.Error),
-			`Give it another name with "tunnel:" in the section, or remove what has that name; then type "`+d.command()+`".`)
+			`Give it another name with "tunnel:" in the section, or remove what has that name; then run "`+d.command()+`".`)
 	case d.s.Tunnel != nil || len(d.f.Owned.Files) > 0:
 		return good("this machine has been made the line's gateway")
 	case d.duplicate(): // The next check says more.
@@ -51,19 +51,19 @@ func (d *consult) ready() Finding {
 	}
 	if d.s.NoSystemd != "" {
 		return bad(d.s.NoSystemd, "Nothing has been set up yet, and the service cannot be: "+d.s.NoSystemd+".",
-			"Boot this machine, or the container, with systemd as its init, and have systemd-networkd configure "+d.wan+`; then type "sudo mape-netplan install".`)
+			"Boot this machine, or the container, with systemd as its init, and have systemd-networkd configure "+d.wan+`; then run "sudo mape-netplan install".`)
 	}
 	if !d.f.Networkd {
 		return bad("systemd-networkd does not run", "Nothing has been set up yet, and systemd-networkd, which keeps the addresses and the tunnel, does not run.",
-			`Type "sudo systemctl enable --now systemd-networkd", and have it configure `+d.wan+` (in netplan, renderer: networkd); then type "`+d.command()+`".`)
+			`Run "sudo systemctl enable --now systemd-networkd", and have it configure `+d.wan+` (in netplan, renderer: networkd); then run "`+d.command()+`".`)
 	}
 	if f := d.firewalls(); f.State == Bad {
-		f.Advice += ` Then type "` + d.command() + `".`
+		f.Advice += ` Then run "` + d.command() + `".`
 		return f
 	}
 	if d.s.Refusal != "" && !d.installed() {
 		return bad("install would refuse", d.sentence("The line is there, and install would refuse: "+d.s.Refusal),
-			`Do what it says there; then type "`+d.command()+`".`)
+			`Do what it says there; then run "`+d.command()+`".`)
 	}
 	return bad("nothing has been set up yet"+d.maybeNoModule(), "The line is there, and this machine has not been made its gateway yet.", d.mend()+d.maybeLoad())
 }
@@ -80,5 +80,5 @@ func (d *consult) maybeLoad() string {
 	if d.s.Module != "" {
 		return ""
 	}
-	return ` If that says that the kernel has no ` + symptom.TunnelModule + `, as in a container, type "sudo modprobe ` + symptom.TunnelModule + `", in a container on its host.`
+	return ` If that says that the kernel has no ` + symptom.TunnelModule + `, as in a container, run "sudo modprobe ` + symptom.TunnelModule + `", in a container on its host.`
 }

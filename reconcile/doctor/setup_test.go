@@ -35,7 +35,7 @@ func TestDiagnoseSetup(t *testing.T) {
 		{"nothing yet, run from /tmp", func(p *patient) {
 			p.bare()
 			p.s.Refusal = "the units could not run /tmp/mape-netplan: they see nothing below /tmp, or not at every boot; install it first: sudo install -m 755 /tmp/mape-netplan /usr/local/bin/mape-netplan, and run that"
-		}, "setup", doctor.Bad, "install would refuse: the units could not run /tmp/mape-netplan … sudo install -m 755", "Do what it says there; then type \"sudo mape-netplan install\"."},
+		}, "setup", doctor.Bad, "install would refuse: the units could not run /tmp/mape-netplan … sudo install -m 755", "Do what it says there; then run \"sudo mape-netplan install\"."},
 		{"nothing yet, no systemd", func(p *patient) {
 			p.bare()
 			p.f.Networkd, p.s.NoSystemd = false, "systemd does not run this machine"
@@ -48,6 +48,6 @@ func TestDiagnoseSetup(t *testing.T) {
 		{"nothing yet, a firewall", func(p *patient) {
 			p.bare()
 			p.f.Foreign.Chains = []ruleset.Chain{{Family: "inet", Table: "filter", Name: "forward", Type: "filter", Hook: "forward", Drop: true}}
-		}, "setup", doctor.Bad, "Another firewall … table inet filter, chain forward", "Then type \"sudo mape-netplan install\""},
+		}, "setup", doctor.Bad, "Another firewall … table inet filter, chain forward", "Then run \"sudo mape-netplan install\""},
 	})
 }

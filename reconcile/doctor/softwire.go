@@ -18,10 +18,10 @@ func (d *consult) ce() Finding {
 	case d.duplicate():
 		return bad(fmt.Sprintf("%s is a duplicate", ce),
 			fmt.Sprintf("Another router on the line already has the CE address %s: the kernel has asked and somebody answered.", ce),
-			fmt.Sprintf(`Switch off the other MAP-E router (the home gateway's own, or an old one), then type "sudo ip -6 address del %s/128 dev %s" and "`+d.command()+`".`, ce, d.wan))
+			fmt.Sprintf(`Switch off the other MAP-E router (the home gateway's own, or an old one), then run "sudo ip -6 address del %s/128 dev %s" and "`+d.command()+`".`, ce, d.wan))
 	case differs && x.Before == "", d.g == nil && !d.has(ce):
 		return bad(fmt.Sprintf("%s is not on %s", ce, d.wan), fmt.Sprintf("The CE address %s is missing on %s, so nothing can come back to it.", ce, d.wan),
-			`Type "`+d.command()+`". If that says that another host on the link has the address, switch off the other MAP-E router of the line.`)
+			`Run "`+d.command()+`". If that says that another host on the link has the address, switch off the other MAP-E router of the line.`)
 	case differs && x.Detection == reconcile.Tentative:
 		return warning(fmt.Sprintf("%s is still being checked", ce), fmt.Sprintf("The kernel is still asking whether somebody else has the CE address %s.", ce), "Try again in a few seconds.")
 	case differs:
@@ -62,7 +62,7 @@ func (d *consult) relay() Finding {
 		return bad(fmt.Sprintf("no route to %s: %s", br, p.Error), fmt.Sprintf("The border relay %s is unreachable: this machine has no IPv6 route to it.", br),
 			`Look at "ip -6 route get `+br.String()+`": an unreachable or blackhole route, or a missing default route, is in the way.`)
 	case p.Link != d.wan:
-		return bad(fmt.Sprintf("%s would be reached through %s", br, p.Link),
+		return bad(fmt.Sprintf("the route to %s leads through %s", br, p.Link),
 			fmt.Sprintf("Packets to the border relay %s leave through %s and not through the line at %s.", br, p.Link, d.wan),
 			`Look at "ip -6 route get `+br.String()+`" and remove the route, VPN or router advertisement that leads there.`)
 	}
@@ -115,17 +115,17 @@ func (d *consult) mtu() Finding {
 	if p := d.s.Probe; p != nil && p.Largest > 0 && p.Largest < t.MTU-symptom.Precision && !p.Refused {
 		return bad(fmt.Sprintf("packets of more than %d bytes are lost", p.Largest),
 			fmt.Sprintf("Packets of more than about %d bytes get lost on the way and nobody says so (an MTU black hole): small pages work, large ones hang.", p.Largest),
-			fmt.Sprintf(`Write "mtu: %d" into the section and type "`+d.command()+`".`, max(1240, p.Largest)))
+			fmt.Sprintf(`Write "mtu: %d" into the section and run "`+d.command()+`".`, max(1240, p.Largest)))
 	}
 	if wan, ok := d.f.Link(d.wan); ok && wan.MTU > 0 && t.MTU > wan.MTU-tunnelHeader {
 		return warning(fmt.Sprintf("%s has MTU %d, and %s carries %d", d.c.Tunnel, t.MTU, d.wan, wan.MTU-tunnelHeader),
 			fmt.Sprintf("The tunnel's MTU %d is more than fits through %s (%d), and large packets are cut into two, which many border relays do not put together.", t.MTU, d.wan, wan.MTU-tunnelHeader),
-			fmt.Sprintf(`Write "mtu: %d" into the section, or leave the key out, and type "`+d.command()+`".`, wan.MTU-tunnelHeader))
+			fmt.Sprintf(`Write "mtu: %d" into the section, or leave the key out, and run "`+d.command()+`".`, wan.MTU-tunnelHeader))
 	}
 	if p := d.s.Relay; p != nil && p.MTU > 0 && p.MTU-tunnelHeader < t.MTU {
 		return warning(fmt.Sprintf("the path to the border relay carries %d bytes", p.MTU),
 			fmt.Sprintf("The IPv6 path to the border relay carries only %d bytes, so that the tunnel's MTU of %d is too large.", p.MTU, t.MTU),
-			fmt.Sprintf(`Write "mtu: %d" into the section and type "`+d.command()+`".`, max(1240, p.MTU-tunnelHeader)))
+			fmt.Sprintf(`Write "mtu: %d" into the section and run "`+d.command()+`".`, max(1240, p.MTU-tunnelHeader)))
 	}
 	if p := d.s.Probe; p != nil && p.Largest > 0 {
 		return good("packets of %d bytes get through", p.Largest)
