@@ -161,6 +161,9 @@ func live(g *Gateway, f Facts) []Resource {
 		Address{Link: g.WAN, Prefix: netip.PrefixFrom(ce, 128), Foreign: g.Foreign, Present: true},
 		Tunnel{Link: g.Tunnel, Local: ce, Remote: br, HopLimit: hopLimit, EncapLimit: -1, MTU: g.MTU, Up: true},
 	)
+	if f.Unfiltered == "" {
+		all = append(all, egressOf(g.Tunnel, g.Softwire))
+	}
 	if f.Networkd {
 		all = append(all, managed(g, f)...)
 	}

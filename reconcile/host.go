@@ -43,6 +43,9 @@ type Host struct {
 	learnt  atomic.Pointer[Discovery] // from the line, by this process
 	guard   *Change                   // that this run has made, from a Table to what is standing
 	connect func() Bus                // asks again for a networkd that did not answer
+
+	filters    bool // the kernel can filter what leaves by a link
+	unfiltered bool // it has turned out that it cannot
 }
 
 // A Bus is what the program asks of the daemons.

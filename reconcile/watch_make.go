@@ -103,7 +103,7 @@ func (w *Watch) make(ctx context.Context, t aim) (done bool, again time.Duration
 func liveFirst(want []Resource) []Resource {
 	rank := func(r Resource) int {
 		switch r.(type) {
-		case Table, Address, Tunnel, Route, Sysctl:
+		case Table, Address, Tunnel, Egress, Route, Sysctl:
 			return 0
 		case Flows:
 			return 1

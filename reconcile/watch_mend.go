@@ -115,6 +115,8 @@ func linkOf(r Resource) string {
 	switch r := r.(type) {
 	case Route:
 		return r.Link
+	case Egress:
+		return r.Link
 	case Address:
 		return r.Link
 	case Managed:

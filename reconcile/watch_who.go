@@ -58,6 +58,8 @@ func (e *events) who(r Resource) culprit {
 		kind = "address"
 	case Route:
 		kind = "route"
+	case Egress:
+		kind = "filter"
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
