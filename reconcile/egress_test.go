@@ -6,9 +6,16 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
 	"golang.org/x/net/bpf"
+	"golang.org/x/sys/unix"
 
 	"mape-netplan/reconcile/softwire"
 )
@@ -210,5 +217,161 @@ func TestEgressText(t *testing.T) {
 	}
 	if (Egress{Link: e.Link, Program: e.Program}).Text() == e.Text() {
 		t.Error("without direct action: no difference")
+	}
+}
+
+// writeFilter makes the filter of a namespace's tunnel this one.
+func writeFilter(t testing.TB, n *ns, e Egress) {
+	t.Helper()
+	handle, err := netlink.NewHandleAt(netns.NsHandle(n.fd()), unix.NETLINK_ROUTE)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer handle.Close()
+	h := &Host{Net: handle, NS: n.fd()}
+	if err := e.Write(t.Context(), h); lacking(err) || h.unfiltered {
+		unable(t, "needs a kernel with sch_ingress and cls_bpf")
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	if live, err := e.Read(t.Context(), h); err != nil || live.Text() != e.Text() {
+		t.Fatalf("the filter is %v, %v", live, err)
+	}
+}
+
+// attempts sends by every protocol to the internet, from the LAN and from the gateway itself, and returns how many packets
+// have left.
+func (l *line) attempts(t *testing.T) int {
+	t.Helper()
+	before := l.quiet()
+	for _, from := range []*ns{l.lan, l.gw} {
+		for _, c := range sockets(t, from, 5) {
+			c.WriteToUDPAddrPort(make([]byte, 3000), netip.MustParseAddrPort(server+":3478")) // in fragments
+		}
+		if c, err := dial(from, server+":80", 50*time.Millisecond); err == nil {
+			c.Close()
+		}
+		from.try("ping", "-c1", "-W0.1", server)
+	}
+	return l.quiet() - before
+}
+
+// TestFlush: while the table is away nothing leaves, and without the filter it would.
+func TestFlush(t *testing.T) {
+	for _, name := range []string{"ocn", "offset0", "address", "prefix"} {
+		t.Run(name, func(t *testing.T) {
+			l := newLine(t, natKinds[name])
+			l.serveUDP(t)
+			l.serveTCP(t)
+			if l.attempts(t) == 0 {
+				t.Error("with the table nothing leaves")
+			}
+			l.gw.run(t, "nft", "flush", "ruleset")
+			if n := l.attempts(t); n != 0 {
+				t.Errorf("%d packets left while the table was away", n)
+			}
+			writeFilter(t, l.gw, Egress{Link: "mape0"})
+			if l.attempts(t) == 0 {
+				t.Error("without the filter nothing leaves: this test proves nothing")
+			}
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			if len(l.wrong) == 0 {
+				t.Error("the judge sees nothing wrong in what leaves untranslated")
+			}
+			l.wrong = nil
+		})
+	}
+}
+
+// TestFlushUnderTraffic takes the table away and puts it back 20 times while hosts go on sending. What is wrong the judge
+// says.
+func TestFlushUnderTraffic(t *testing.T) {
+	l := newLine(t, natKinds["ocn"])
+	l.serveUDP(t)
+	l.serveTCP(t)
+	var sent atomic.Int64
+	var traffic sync.WaitGroup
+	end := make(chan bool)
+	for _, from := range []*ns{l.lan, l.gw} {
+		list := sockets(t, from, 40)
+		traffic.Go(func() {
+			for i := 0; ; i++ {
+				select {
+				case <-end:
+					return
+				default:
+				}
+				list[i%len(list)].WriteToUDPAddrPort([]byte("x"), netip.MustParseAddrPort(fmt.Sprintf("198.51.100.%d:3478", 1+i%9)))
+				sent.Add(1)
+			}
+		})
+	}
+	// more waits until as much has been sent again as shows what is so.
+	more := func() {
+		for now := sent.Load(); sent.Load() < now+200; {
+			time.Sleep(time.Millisecond)
+		}
+	}
+	for range 20 {
+		more()
+		l.gw.run(t, "nft", "flush", "ruleset")
+		more()
+		if err := l.table().Write(l.conn); err != nil {
+			t.Fatal(err)
+		}
+	}
+	close(end)
+	traffic.Wait()
+	if l.quiet() == 0 {
+		t.Error("nothing has left at all")
+	}
+}
+
+// TestEgressBarred: to ask what the kernel can changes nothing, and somebody's ingress qdisc is left alone, with a warning
+// and without a filter.
+func TestEgressBarred(t *testing.T) {
+	g := newGateway(t)
+	g.converge(t, g.standIn(t))
+	look := func() string {
+		return g.run(t, "sh", "-c", "tc qdisc; for l in lo eth0 mape0; do tc filter show dev $l egress; tc filter show dev $l ingress; done")
+	}
+	warned := func() (warning string) {
+		g.h.filters = false
+		g.do(func() {
+			f, err := Gather(g.h)
+			if err != nil {
+				t.Fatal(err)
+			}
+			gw := mustResolve(t, lineSection, f)
+			filtered := slices.ContainsFunc(Compile(gw, f), func(r Resource) bool { _, ok := r.(Egress); return ok })
+			for _, w := range gw.Warnings {
+				if strings.Contains(w, "cannot have a filter") {
+					warning = w
+				}
+			}
+			if filtered != (warning == "") {
+				t.Errorf("with a filter %v, warning %q", filtered, warning)
+			}
+		})
+		return warning
+	}
+	for _, make := range []string{"true", "tc filter del dev mape0 egress", "tc qdisc del dev mape0 clsact"} {
+		g.run(t, "sh", "-c", make)
+		before := look()
+		if w := warned(); w != "" {
+			t.Errorf("after %s it says %s", make, w)
+		}
+		if after := look(); after != before {
+			t.Errorf("after %s there was\n%sand is\n%s", make, before, after)
+		}
+	}
+	g.run(t, "tc", "qdisc", "add", "dev", "mape0", "ingress")
+	before := look()
+	if w := warned(); !strings.Contains(w, "mape0: somebody has an ingress qdisc on the link") {
+		t.Errorf("it says %q", w)
+	}
+	if after := look(); after != before {
+		t.Errorf("there was\n%sand is\n%s", before, after)
 	}
 }
