@@ -77,6 +77,9 @@ func obsolete(g *Gateway, f Facts) []Resource {
 		}
 		if link, ok := f.Link(tunnel); ok && link.Kind == "ip6tnl" {
 			all = append(all, Sysctl{Key: filterKey(tunnel)}, Route{Link: tunnel})
+			if f.Unfiltered == "" {
+				all = append(all, Egress{Link: tunnel})
+			}
 		}
 		all = append(all, Tunnel{Link: tunnel})
 	}

@@ -46,7 +46,7 @@ func kernels(all []Resource) []Resource {
 
 func isKernels(r Resource) bool {
 	switch r.(type) {
-	case Table, standing, Address, bygone, Tunnel, Route, Sysctl, Flows:
+	case Table, standing, Address, bygone, Tunnel, Egress, Route, Sysctl, Flows:
 		return true
 	}
 	return false
