@@ -22,7 +22,10 @@ import (
 //	lan eth0 ── eth0 gw mape0 ═ line0 ── line0 ═ net0 inet
 //
 // Its two ends wait in the kernel: Go's own waiting for sockets costs another number of instructions each time.
-type bulk struct{ client, server *os.File }
+type bulk struct {
+	client, server *os.File
+	gw             *ns
+}
 
 // newBulk connects through a gateway with the table. Without offload every packet passes the gateway by itself and has
 // at most mss bytes; otherwise the kernel hands them on in pieces of 64 kB.
@@ -49,7 +52,9 @@ func newBulk(t testing.TB, table nft.Table, mss int, offload bool) bulk {
 	if err := table.Write(nft.OpenNS(gw.fd())); err != nil {
 		t.Fatal(err)
 	}
-	return connect(t, lan, inet)
+	b := connect(t, lan, inet)
+	b.gw = gw
+	return b
 }
 
 // joinTunnel makes both ends of the tunnel, the server's with its address.

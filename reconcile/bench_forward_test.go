@@ -81,6 +81,16 @@ func plainTable() nft.Table {
 	}}}
 }
 
+// filterTunnel puts the filter on the tunnel, or takes it away.
+func filterTunnel(t testing.TB, n *ns, on bool) {
+	t.Helper()
+	e := Egress{Link: "mape0"}
+	if on {
+		e = egressOf("mape0", natKinds["ocn"])
+	}
+	writeFilter(t, n, e)
+}
+
 // comparePackets sends the same packets of the same flows through one gateway and changes its table between: what lies
 // where in memory is then the same for both, or drawn anew in each round.
 func comparePackets(t testing.TB) []comparison {
@@ -91,10 +101,12 @@ func comparePackets(t testing.TB) []comparison {
 	plain, ours := []sender{tcp.out, tcp.pooled, udp.out, udp.pooled}, []sender{tcp.out, tcp.in, udp.out, udp.in}
 	defer pin(t)()
 	for range *rounds {
+		filterTunnel(t, r.gw, false)
 		r.load(t, plainTable())
 		for i := range list {
 			list[i].plain = append(list[i].plain, perPacket(t, plain[i]))
 		}
+		filterTunnel(t, r.gw, true)
 		r.load(t, oursTable())
 		for i := range list {
 			list[i].ours = append(list[i].ours, perPacket(t, ours[i]))
@@ -136,7 +148,10 @@ func compareBulk(t testing.TB) []comparison {
 				down := c == &in
 				for range max(*rounds/connections, 1) {
 					c.plain = append(c.plain, float64(plain.transfer(t, down, m.bytes)/packets))
+					// Wherever there is a clsact, packets of all links pay for it a little.
+					filterTunnel(t, ours.gw, true)
 					c.ours = append(c.ours, float64(ours.transfer(t, down, m.bytes)/packets))
+					filterTunnel(t, ours.gw, false)
 				}
 			}
 		}

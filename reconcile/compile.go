@@ -66,6 +66,9 @@ func obsolete(g *Gateway, f Facts) []Resource {
 		}
 		if link, ok := f.Link(tunnel); ok && link.Kind == "ip6tnl" {
 			all = append(all, Sysctl{Key: filterKey(tunnel)}, Route{Link: tunnel})
+			if f.Unfiltered == "" {
+				all = append(all, Egress{Link: tunnel})
+			}
 		}
 		all = append(all, Tunnel{Link: tunnel})
 	}
@@ -181,6 +184,9 @@ func live(g *Gateway, f Facts, o Order) []Resource {
 		Address{Link: g.WAN.Name, Prefix: netip.PrefixFrom(ce, 128), Foreign: g.Foreign, Present: true},
 		Tunnel{Link: g.Tunnel, Local: ce, Remote: br, HopLimit: hopLimit, EncapLimit: -1, MTU: g.MTU, Up: true},
 	)
+	if f.Unfiltered == "" {
+		all = append(all, egressOf(g.Tunnel, g.Softwire))
+	}
 	if f.Networkd && !o.Quiet {
 		all = append(all, managed(g, f)...)
 	}

@@ -188,7 +188,7 @@ func TestCompileOrder(t *testing.T) {
 		g     *Gateway
 		order []string
 	}{
-		{g, []string{"table ip mape", "file " + netplanPath, "netplan generate", "tunnel mape0", "route default dev mape0"}},
+		{g, []string{"table ip mape", "file " + netplanPath, "netplan generate", "tunnel mape0", "filter mape0 egress", "route default dev mape0"}},
 		{g, []string{"file " + limitPath("mape0"), "netplan generate"}},
 		{g, []string{"file " + sysctlPath, "sysctl net/ipv4/conf/mape0/rp_filter", "sysctl net/ipv4/ip_forward"}},
 		{nil, []string{"tunnel mape0", "file " + netplanPath, "netplan generate", "table ip mape"}},

@@ -47,6 +47,9 @@ var (
 		{"route with a metric", "ip route del default dev mape0; ip route add default dev mape0 scope link proto static metric 100", "route default dev mape0"},
 		{"route added beside", "ip route add default dev mape0 scope link metric 100", "route default dev mape0"},
 		{"route of another scope", "ip route del default dev mape0; ip route add default via 192.168.1.9 dev mape0 onlink proto static", "route default dev mape0"},
+		{"filter deleted", "tc filter del dev mape0 egress pref 7597", "filter mape0 egress"},
+		{"filter deleted with its qdisc", "tc qdisc del dev mape0 clsact", "filter mape0 egress"},
+		{"filter of another program", "tc filter replace dev mape0 egress pref 7597 handle 7597 bpf da bytecode '1,6 0 0 4294967295'", "filter mape0 egress"},
 		{"two at once", "echo 0 >/proc/sys/net/ipv4/ip_forward; rm $root/etc/netplan/99-ipoe-gw.yaml", "file /etc/netplan/99-ipoe-gw.yaml; sysctl net/ipv4/ip_forward"},
 	}
 )
@@ -80,6 +83,7 @@ func (g *gatewayNS) snapshot(t testing.TB) string {
 		ip -o address show scope global; ip route; ip -6 route show table all | grep -v fe80 | sort
 		nft list tables; nft list chains; ! nft list table ip others 2>&1
 		cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/conf/all/rp_filter
+		tc qdisc; ! tc filter show dev mape0 egress 2>&1 | sed 's/ id [0-9]*//'
 		cd $root; find . -type f | sort | xargs tail -n +1; find . | sort | xargs stat -c '%n %a'`)
 }
 

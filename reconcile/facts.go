@@ -43,6 +43,9 @@ type Facts struct {
 	// IPForward is net.ipv4.ip_forward as it was before the first run; "" is
 	// not known.
 	IPForward string `json:"ip_forward,omitempty"`
+	// Unfiltered is why nothing can filter what leaves by the tunnel; "" is that
+	// something can.
+	Unfiltered string `json:"unfiltered,omitempty"`
 	// Foreign is what other programs have in nf_tables.
 	Foreign Foreign `json:"foreign,omitzero"`
 	// Discovered is what the line said when it was asked for its rules; nil is
@@ -114,6 +117,11 @@ func look(h *Host) (Facts, error) {
 	f.Delegations = h.delegations(f.Links, kept)
 	f.Owned, err = h.owned(f)
 	closed = errors.Join(closed, err)
+	if h.Live() {
+		if why := h.barred(f); why != nil {
+			f.Unfiltered = why.Error()
+		}
+	}
 	f.IPForward, err = h.ipForward(f.Owned)
 	if closed = errors.Join(closed, err); closed != nil {
 		return f, unread{closed}

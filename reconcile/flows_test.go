@@ -218,6 +218,7 @@ func TestFlowsAfterChange(t *testing.T) {
 			if err := l.table().Write(l.conn); err != nil {
 				t.Fatal(err)
 			}
+			writeFilter(t, l.gw, egressOf("mape0", next))
 			before := l.quiet()
 			for range 10 {
 				c.WriteToUDPAddrPort([]byte("x"), netip.MustParseAddrPort(server+":3478"))

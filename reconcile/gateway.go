@@ -228,5 +228,8 @@ func (g *Gateway) warn(c *schema.Config, f Facts) {
 	if g.pool.first == 0 {
 		g.Warnings = append(g.Warnings, "the port set has no port above 1023 that is not forwarded, and the NAT draws from none below: nothing will get out")
 	}
+	if f.Unfiltered != "" {
+		g.Warnings = append(g.Warnings, fmt.Sprintf("%s cannot have a filter of its own (%s): whenever something flushes the ruleset of nftables, packets leave untranslated until the table is back", g.Tunnel, f.Unfiltered))
+	}
 	g.unreachable(f)
 }

@@ -34,6 +34,9 @@ type Host struct {
 
 	madeRun bool       // the lock's directory was made for it
 	connect func() Bus // asks again for a networkd that did not answer
+
+	filters    bool // the kernel can filter what leaves by a link
+	unfiltered bool // it has turned out that it cannot
 }
 
 // A Bus is what the program asks of the daemons.

@@ -191,6 +191,8 @@ func TestLawsOfAbsence(t *testing.T) {
 				g.laws(t, Address{Link: r.Link, Prefix: r.Prefix})
 			case Route:
 				g.laws(t, Route{Link: r.Link})
+			case Egress:
+				g.laws(t, Egress{Link: r.Link})
 			}
 		}
 	})
@@ -213,6 +215,11 @@ func TestLawsOfBefore(t *testing.T) {
 		{"address", "ip address add " + ce.String() + "/128 dev eth1 nodad"},
 		{"route", "ip route add default dev mape0 metric 50"},
 		{"route", "ip route add default via 192.168.7.1 dev mape0 onlink mtu 1200"},
+		{"filter", "tc qdisc add dev mape0 clsact"},
+		{"filter", "tc qdisc add dev mape0 clsact; tc filter add dev mape0 egress pref 1 bpf da bytecode '1,6 0 0 4294967295'"},
+		{"filter", "tc filter add dev mape0 egress pref 7597 handle 7597 bpf da bytecode '2,48 0 0 0,6 0 0 2'"},
+		{"filter", "tc filter add dev mape0 egress pref 7597 handle 7597 bpf classid 1:1 bytecode '1,6 0 0 0'"},
+		{"filter", "tc filter add dev mape0 egress pref 7597 handle 8 bpf da bytecode '1,6 0 0 4294967295'"},
 		{"file /etc/sysctl.d", "printf '# Written by mape-netplan, edited\n' >" + g.dir + sysctlPath},
 		{"sysctl net/ipv4/ip_forward", "echo 0 >/proc/sys/net/ipv4/ip_forward"},
 		{"sysctl net/ipv4/conf", "echo 1 >/proc/sys/net/ipv4/conf/mape0/rp_filter"},
@@ -227,6 +234,8 @@ func TestLawsOfBefore(t *testing.T) {
 			gone = Route{Link: r.Link}
 		case Table:
 			gone = Table{nft.Table{Name: tableName}}
+		case Egress:
+			gone = Egress{Link: r.Link}
 		}
 		g.do(func() {
 			if err := gone.Write(t.Context(), g.h); err != nil {

@@ -36,12 +36,14 @@ type line struct {
 	hold    func(outward bool, p []byte) bool
 }
 
+// newLine is one whose gateway has its table and its filter: what the table lets out the filter must.
 func newLine(t testing.TB, sw softwire.Softwire) *line {
 	t.Helper()
 	l := bareLine(t, sw)
 	if err := l.table().Write(l.conn); err != nil {
 		t.Fatal(err)
 	}
+	writeFilter(t, l.gw, egressOf("mape0", sw))
 	return l
 }
 

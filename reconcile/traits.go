@@ -40,6 +40,7 @@ const (
 	AddressEvent Event = "address"
 	RouteEvent   Event = "route"
 	TableEvent   Event = "table"
+	FilterEvent  Event = "filter"
 )
 
 // A Restorer says what writing a resource back takes in a rollback from after, where that is not the resource itself.

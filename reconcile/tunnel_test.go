@@ -40,7 +40,7 @@ var tunnelDrifts = []drift{
 	{"traffic class inherited", "ip link change dev mape0 type ip6tnl tclass inherit", "tunnel mape0"},
 	{"MTU changed", "ip link set mape0 mtu 1400", "tunnel mape0"},
 	{"down, which takes the route", "ip link set mape0 down", "tunnel mape0; route default dev mape0"},
-	{"deleted, which takes all that is on it", "ip link del mape0", "tunnel mape0; sysctl net/ipv4/conf/mape0/rp_filter; route default dev mape0"},
+	{"deleted, which takes all that is on it", "ip link del mape0", "tunnel mape0; filter mape0 egress; sysctl net/ipv4/conf/mape0/rp_filter; route default dev mape0"},
 }
 
 // TestTunnelLaws holds the tunnel and what is on it to the laws.

@@ -47,7 +47,7 @@ func (h *Host) listen() (e *events, err error) {
 	}
 	routes := newRouteEvents(e)
 	if err = e.join(h.NS, unix.NETLINK_ROUTE, routes.hear, routes.forget, unix.RTNLGRP_LINK, unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR,
-		unix.RTNLGRP_IPV4_ROUTE, unix.RTNLGRP_IPV6_ROUTE, unix.RTNLGRP_IPV4_NETCONF); err != nil {
+		unix.RTNLGRP_IPV4_ROUTE, unix.RTNLGRP_IPV6_ROUTE, unix.RTNLGRP_IPV4_NETCONF, unix.RTNLGRP_TC); err != nil {
 		return e, err
 	}
 	rules := ruleEvents{events: e}

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/mdlayher/netlink"
+	vishvananda "github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 
 	"mape-netplan/reconcile/nlmsg"
@@ -49,6 +51,9 @@ func (r routeEvents) hear(m netlink.Message) {
 	case unix.RTM_NEWNETCONF:
 		r.awake()
 		return
+	case unix.RTM_NEWTFILTER, unix.RTM_DELTFILTER, unix.RTM_DELQDISC:
+		r.hearFilter(m)
+		return
 	}
 	if object == "" {
 		return
@@ -70,6 +75,21 @@ func (r routeEvents) hear(m netlink.Message) {
 	}
 	if pid := int(m.Header.PID); !own(pid) {
 		r.blame(kind, pid, "")
+	}
+	r.awake()
+}
+
+// hearFilter wakes for the tunnel's filter, and for a clsact, with which all of
+// its filters go without a message of their own. A filter is not told of again
+// unless somebody writes it.
+func (r routeEvents) hearFilter(m netlink.Message) {
+	clsact := m.Header.Type == unix.RTM_DELQDISC && len(m.Data) >= nl.SizeofTcMsg &&
+		binary.NativeEndian.Uint32(m.Data[12:]) == vishvananda.HANDLE_CLSACT
+	if !clsact && !isEgress(m.Data) {
+		return
+	}
+	if pid := int(m.Header.PID); !own(pid) {
+		r.blame(FilterEvent, pid, "")
 	}
 	r.awake()
 }

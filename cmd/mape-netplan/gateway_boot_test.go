@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"mape-netplan/cmd/mape-netplan/internal/lab"
@@ -93,6 +94,38 @@ echo $((b - a)) $((d - c))`
 	}
 }
 
+// flushes: the table goes 20 times under traffic, and not one packet leaves as
+// it should not. A command brings it back where no service does.
+func (g *gateway) flushes(back string) {
+	ctx, cancel := context.WithCancel(g.ctx)
+	defer cancel()
+	var traffic sync.WaitGroup
+	for _, script := range []string{
+		"ping -n -i 0.02 " + lab.Servers[4],
+		"while sleep 0.01; do echo hello >/dev/udp/" + lab.Servers[5] + "/7; done",
+		"while sleep 0.05; do timeout 0.2 bash -c 'echo hello >/dev/tcp/" + lab.Servers[3] + "/7'; done",
+	} {
+		traffic.Go(func() { g.network.LAN.Output(ctx, "bash", "-c", script) })
+	}
+	before := g.network.Relay.Report().Packets
+	g.sh(`for i in $(seq 20); do
+nft flush ruleset
+sleep 0.3
+` + back + `
+until nft -t list table ip mape >/dev/null 2>&1; do sleep 0.1; done
+sleep 0.3
+done`)
+	cancel()
+	traffic.Wait()
+	g.reached()
+	r := g.network.Relay.Report()
+	g.Logf("%d packets left, %d of them wrong", r.Packets-before, r.Wrong)
+	if r.Packets < before+100 {
+		g.Errorf("only %d packets left", r.Packets-before)
+	}
+	g.judged()
+}
+
 // sandboxed: in its sandbox the service has netplan's generator make files that
 // networkd may read. Since netplan 1.1 they are for its group alone.
 func (g *gateway) sandboxed() {
@@ -150,6 +183,7 @@ for i in 1 2 3 4 5; do for m in $(loaded); do rmmod $m 2>/dev/null; done; done
 loaded | grep -x nf_tables
 set -e
 sh /root/preload || true # There are kernels that have some of it built in.
+for m in sch_ingress cls_bpf; do lsmod | grep -q "^$m " || echo $m is not loaded; done
 before=$(loaded)
 mape-netplan guard >/dev/null
 loaded | grep -vxF "$before" || true

@@ -26,8 +26,10 @@ func TestGateway(t *testing.T) {
 			g.step("late line", (*gateway).late)
 			g.step("apply", (*gateway).applied)
 			g.step("service", (*gateway).service)
+			g.step("flushes", func(g *gateway) { g.flushes("") })
 			// What follows is done by hand.
 			g.step("uninstall", (*gateway).uninstalled)
+			g.step("flushes by hand", func(g *gateway) { g.flushes("mape-netplan apply >/dev/null 2>&1") })
 			g.step("traffic", (*gateway).traffic)
 			g.step("again", (*gateway).again)
 			g.step("icmp", (*gateway).icmp)
@@ -111,7 +113,7 @@ func (g *gateway) unsolicited() {
 
 // resources: the laws of the resources that need a real tunnel or systemd, in here.
 func (g *gateway) resources() {
-	out, exit := g.exits("cd /root && MAPE_CI=1 MAPE_VM=1 ./reconcile.test -test.v -test.run '^Test(Tunnel|Unit)' 2>&1")
+	out, exit := g.exits("cd /root && MAPE_CI=1 MAPE_VM=1 ./reconcile.test -test.v -test.run '^Test(Tunnel|Unit|EgressBarred)' 2>&1")
 	if exit != 0 || !strings.Contains(out, "--- PASS: TestTunnel") || !strings.Contains(out, "--- PASS: TestUnit") || strings.Contains(out, "--- SKIP") {
 		g.Errorf("exit %d\n%s", exit, out)
 	}
@@ -132,7 +134,9 @@ func (g *gateway) drift() {
 		{"ip link set mape0 type ip6tnl local 2400:4050:5c71:af00::5 remote 2001:380:a120::9", []string{"tunnel mape0"}},
 		{"ip link set mape0 mtu 1280", []string{"tunnel mape0"}},
 		{"ip route del default dev mape0", []string{"route default dev mape0"}},
-		{"ip link del mape0", []string{"route default dev mape0", "sysctl net/ipv4/conf/mape0/rp_filter", "tunnel mape0"}},
+		{"ip link del mape0", []string{"filter mape0 egress", "route default dev mape0", "sysctl net/ipv4/conf/mape0/rp_filter", "tunnel mape0"}},
+		{"tc filter del dev mape0 egress", []string{"filter mape0 egress"}},
+		{"tc qdisc del dev mape0 clsact", []string{"filter mape0 egress"}},
 		{"ip -6 address del 2400:4050:5c71:af00:99:f171:c600:2f00/128 dev eth1", []string{ce}},
 		{"ip -6 address change 2400:4050:5c71:af00:99:f171:c600:2f00/128 dev eth1 preferred_lft forever", []string{ce}},
 		{"echo '# mine' >>/etc/netplan/99-ipoe-gw.yaml", []string{"file /etc/netplan/99-ipoe-gw.yaml"}},

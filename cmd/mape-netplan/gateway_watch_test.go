@@ -56,12 +56,10 @@ func (g *gateway) watch() {
 		"ip link del mape0", "ip link set mape0 down", "ip link set mape0 type ip6tnl local 2400:4050:5c71:af00::77 remote 2001:380:a120::9",
 		"ip route del default dev mape0", "sysctl -q net.ipv4.ip_forward=0", "ip -6 address del "+line.CE.String()+"/128 dev eth1",
 		"rm /etc/netplan/99-ipoe-gw.yaml",
+		"tc qdisc del dev mape0 clsact",
+		"nft delete table ip mape", "nft flush table ip mape", "nft flush ruleset", "systemctl restart nftables",
 	)
 	g.judged()
-	// Whoever takes the table away takes the guard away: until it is back,
-	// packets leave as they are.
-	g.mends("nft delete table ip mape", "nft flush table ip mape", "nft flush ruleset", "systemctl restart nftables")
-	g.network.Relay.Reset()
 	g.sh("systemctl stop watched")
 	if took, ok := g.reaches(lab.Servers[0], harmTime); !ok {
 		g.Errorf("stopped, the gateway does not work for %v", took)
