@@ -16,12 +16,14 @@ func (o *options) apply() *cobra.Command {
 	var timeout time.Duration
 	cmd := &cobra.Command{
 		Use:   "apply",
-		Short: "Make the machine what the section says",
-		Long: `Make the machine what the section says: change what differs, in an order that
-leaks nothing, look again until nothing differs, and take everything back if it
-does not come to that in time. While the line is not there yet, the guard is, as
-with "mape-netplan guard". One run at a time changes a machine; a second one
-waits.`,
+		Short: "Make the machine the gateway that the section describes",
+		Long: `Make the machine the gateway that the section describes: change what differs, in
+an order that lets no untranslated packet out, wait until everything is as
+wanted, and roll back if that takes longer than --timeout. Until the line is
+there, the guard is, as with "mape-netplan guard". One run at a time changes a
+machine; another one waits for it.
+
+Without the service of install this lasts until the next boot.`,
 		Example: "  sudo mape-netplan apply\n  sudo mape-netplan apply -c /etc/mape-netplan.yaml --timeout 1m --json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			changes, err := o.converge(cmd, timeout, func(ctx context.Context, r *reconcile.Run) ([]reconcile.Resource, error) {

@@ -20,7 +20,7 @@ func (o *options) doctor() *cobra.Command {
 	var probe bool
 	cmd := &cobra.Command{
 		Use:   "doctor",
-		Short: "Say why it does not work, and what to do",
+		Short: "Find out why it does not work, and what to do",
 		Long: `Say why it does not work, and what to do: one line for each check, netplan's
 files first and then in the order in which a signal travels from the line to the
 LAN, then one sentence of diagnosis and one of advice. The first thing that is

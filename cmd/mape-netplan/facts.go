@@ -15,13 +15,13 @@ import (
 func (o *options) facts() *cobra.Command {
 	return &cobra.Command{
 		Use:   "facts",
-		Short: "Print what the program knows of the machine",
-		Long: `Print what the program knows of the machine, as JSON: interfaces and their
+		Short: "Print what the program knows about the machine",
+		Long: `Print what the program knows about the machine, as JSON: interfaces and their
 addresses, default routes, delegated prefixes, what netplan and networkd
-configure, what earlier runs made, and what other programs have in nf_tables.
-All that is made of a section is made of this: "plan --facts FILE" plans for the
-machine on another one. Nothing is touched; without root, what may not be read
-is left out with a warning.`,
+configure, what earlier runs made, and what other programs have in nf_tables. It
+contains MAC and IP addresses, but no credentials. "plan --facts FILE" plans for
+that machine on another one. Nothing is touched; without root, what cannot be
+read is left out with a warning.`,
 		Example: "  sudo mape-netplan facts >gateway.json\n  mape-netplan plan -c gateway.yaml --facts gateway.json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			h, err := o.open()

@@ -22,15 +22,15 @@ func (o *options) guard() *cobra.Command {
 	var stop bool
 	cmd := &cobra.Command{
 		Use:   "guard",
-		Short: "Let nothing out untranslated before the network is up",
-		Long: `Install the nftables table alone, before any network is up: nothing may leave by
-the tunnel untranslated while the rest is not there yet. When an earlier run is
-remembered by its files, it is the whole NAT of that line and the gateway works
-as soon as the tunnel does; otherwise it drops all that would pass the tunnel. A
-section that cannot be read does not keep it from that.
+		Short: "Block untranslated packets before the network is up",
+		Long: `Load the nftables table alone, before any network is up, so that nothing leaves
+by the tunnel untranslated while the rest is not there yet. If the files of an
+earlier run are there, it is the whole NAT of that line, and the gateway works as
+soon as the tunnel does; otherwise the table blocks the tunnel. A section that
+cannot be read does not prevent that.
 
-With --stop, for the end of a unit: while the machine shuts down, and only then,
-the tunnel is set down, because nftables.service takes the table away.`,
+With --stop, at the end of a unit: if, and only if, the machine is shutting down,
+take the tunnel down, because nftables.service is about to flush the table.`,
 		Example: "  sudo mape-netplan guard",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if o.rootDir != "" {
@@ -49,7 +49,7 @@ the tunnel is set down, because nftables.service takes the table away.`,
 			return o.putGuard(cmd, h)
 		},
 	}
-	cmd.Flags().BoolVar(&stop, "stop", false, "if the machine is shutting down, set the tunnel down")
+	cmd.Flags().BoolVar(&stop, "stop", false, "if the machine is shutting down, take the tunnel down")
 	return cmd
 }
 

@@ -18,17 +18,18 @@ func (o *options) install() *cobra.Command {
 	var dry bool
 	cmd := &cobra.Command{
 		Use:   "install",
-		Short: "Make and keep the machine what the section says, from now on and at every boot",
-		Long: `Make the machine what the section says, as apply does, and keep it so, from now
-on and at every boot: write and start two units. mape-netplan-guard.service is
-up before any network is, so that nothing leaves the tunnel untranslated;
-mape-netplan.service watches the line and the machine and mends what changes.
-If the line does not come in time, the service goes on waiting for it.
+		Short: "Install the service: apply, and keep it so from now on and at every boot",
+		Long: `Make the machine the gateway that the section describes, as apply does, and keep
+it so, from now on and at every boot. Two units are written, enabled and started:
+mape-netplan-guard.service protects the tunnel before any network is up, and
+mape-netplan.service follows the line and repairs drift. If the line does not
+come in time, the service goes on waiting for it. With -c FILE the units read
+that file.
 
-Run it again after the program or the section has changed. With --root-dir only
-the units are put in place, and the gateway comes at that machine's first boot.
+Run it again after you replace the program. With --root-dir only the units are
+put in place, and the gateway is made at that machine's first boot.
 
-Exit code of --dry-run: 0 nothing would change, 3 something would.`,
+Exit codes of --dry-run: 0 in sync, 3 there are differences.`,
 		Example: "  sudo mape-netplan install\n  sudo mape-netplan install --dry-run",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			units, err := o.units()

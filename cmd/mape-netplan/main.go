@@ -15,7 +15,7 @@ import (
 	"mape-netplan/schema"
 )
 
-// The exit codes, as the README and --help list them.
+// The exit codes, as mape-netplan(8) and --help list them.
 const (
 	exitFailed  = 1
 	exitBad     = 2 // the section or the command line

@@ -18,16 +18,16 @@ func (o *options) plan() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "plan",
 		Short: "Show what apply would do",
-		Long: `Show what apply would do, as one unified diff for each resource and a last line
-that counts them, and change nothing. Without root, what may not be read counts as absent. A file that is
-given with -c, names no WAN and is for a line that this machine is not on is
-planned for an example gateway on which nothing has been done yet. With --facts
-it is planned for the machine whose facts are given, and everything is shown as
-if nothing had been done there yet: what is in its files and in its kernel is
-not in the facts.
+		Long: `Show what apply would do, as a unified diff for each resource and a last line
+that counts them, and change nothing. Without root, what cannot be read counts
+as absent.
 
-While the prefix that the section wants delegated is not there, what asks the
-line for it is shown.
+A file that is given with -c, names no WAN and is for another line than this
+machine's is planned for an example gateway that has nothing yet (WAN eth1, LAN
+eth0). With --facts the plan is for the machine that the facts describe. Its
+files are not among the facts, so everything is shown as new.
+
+Until a prefix has been delegated, the plan is the request for one.
 
 Exit codes: 0 in sync, 3 there are differences.`,
 		Example: "  mape-netplan plan -c examples/ocn.yaml\n  mape-netplan plan -c gateway.yaml --facts gateway.json",

@@ -22,17 +22,15 @@ func (o *options) ports() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "ports",
 		Short: "Show how much of the port set is in use",
-		Long: `Show how much of the port set is in use, for each protocol, towards which
-destination and by which hosts, from the connections that the kernel tracks now.
-A port can serve any number of connections as long as each goes to another
-destination, so what runs out first is the ports towards one of them.
+		Long: `Show how much of the port set is in use, by protocol, by destination and by host,
+from the connections that the kernel tracks now. A port can serve any number of
+connections as long as each goes to another destination, so what runs out is the
+ports towards one of them.
 
---suggest N names N ports that are good for mape.forwards: of the set, not below
-1024, not forwarded yet and, where the kernel may be asked, not in use. They
-follow each other if they can, so that a section writes them as one range and a
-service that needs a pair gets one; the first is even, as some of those want it.
-They are the lowest there are: short to type, and what is left for NAT stays in
-one piece. Without root it is not known which ports are in use now.`,
+--suggest N names N ports that suit mape.forwards: of the set, 1024 or higher, not
+forwarded yet and not in use. They are the lowest there are, in a row if possible,
+and the first is even, which some services want. Without root it is not known
+which ports are in use.`,
 		Example: "  sudo mape-netplan ports\n  mape-netplan ports --suggest 4",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if cmd.Flags().Changed("suggest") {

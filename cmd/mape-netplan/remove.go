@@ -16,10 +16,14 @@ func (o *options) remove() *cobra.Command {
 	var timeout time.Duration
 	cmd := &cobra.Command{
 		Use:   "remove",
-		Short: "Take back everything that apply made",
-		Long: `Take back everything that apply made and leave the machine as it was: the
-tunnel first, the guard last. The section's own file stays. While the units of
-install are there, which would bring everything back, it refuses.`,
+		Short: "Undo everything that apply did",
+		Long: `Undo everything that apply did and restore the machine: the tunnel first, the
+guard last. The section's own file stays. While the units of install are there,
+which would bring everything back, it refuses.
+
+The old value of ip_forward is recorded in /etc/sysctl.d/99-mape-gw.conf; if that
+file is missing, ip_forward is left alone. nf_conntrack_max stays until the next
+boot.`,
 		Example: "  sudo mape-netplan remove",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			changes, err := o.converge(cmd, timeout, func(ctx context.Context, r *reconcile.Run) ([]reconcile.Resource, error) {

@@ -24,10 +24,10 @@ type options struct {
 	in                      io.Reader
 }
 
-const about = `mape-netplan makes a Linux machine the IPv4 gateway of an IPv6-only line (MAP-E,
-RFC 7597). It reads a mape: section of a few lines, says what it would change,
-changes it, looks again, and undoes what did not take. A run that finds nothing
-to do does nothing.
+const about = `mape-netplan turns a Linux machine into the IPv4 gateway of an IPv6-only line
+(MAP-E, RFC 7597). It reads a mape: section of a few lines, shows what it would
+change, changes it, checks the result, and rolls back if something failed. A run
+that finds nothing to do does nothing.
 
 Exit codes: 0 done or in sync, 1 failed, 2 bad section or command line,
 3 plan or install --dry-run found differences.`

@@ -15,11 +15,11 @@ import (
 func (o *options) status() *cobra.Command {
 	return &cobra.Command{
 		Use:   "status",
-		Short: "Say whether everything that should be there is there",
-		Long: `Say whether everything that should be there is there, in one screen. Where the
-units of install are there too, a warning says what is wrong with them.
+		Short: "Show whether everything is as it should be",
+		Long: `Show the softwire, and for each resource whether it is as it should be. A warning
+says if the units of install are there and do not run or have been changed.
 
-Exit codes: 0 it is, 1 it is not.`,
+Exit codes: 0 everything is as it should be, 1 something is not.`,
 		Example: "  sudo mape-netplan status",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s, err := o.look(cmd)

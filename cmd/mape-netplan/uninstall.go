@@ -16,8 +16,8 @@ func (o *options) uninstall() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "uninstall",
 		Short: "Stop and remove the units of install; the gateway stays",
-		Long: `Stop and remove the units of install. The gateway goes on working until the
-next boot or the next change of the line; "remove" takes it away.`,
+		Long: `Stop and remove the units of install. The gateway keeps working until the next
+boot or the next change of the line; "remove" removes it.`,
 		Example: "  sudo mape-netplan uninstall && sudo mape-netplan remove",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var left bool

@@ -21,14 +21,15 @@ import (
 func (o *options) watch() *cobra.Command {
 	return &cobra.Command{
 		Use:   "watch",
-		Short: "Keep the machine what the section says, as a service",
-		Long: `Keep the machine what the section says for as long as this runs: follow the line
-when its prefix changes, and mend what somebody else changes. It sleeps until the
-kernel tells of something. When mending does not hold it is tried less and less
-often. A changed section is taken up at once; a bad one is reported, and the last
-good one stays in force. While a file of others cannot be read, what was made is
-kept, and only what hangs on that file waits. SIGHUP has everything looked at,
-tried and reported again at once. Stopping it leaves the gateway working.`,
+		Short: "Run the service: follow the line and repair drift",
+		Long: `Keep the gateway as the section describes it for as long as this runs: follow the
+line when its prefix changes, and repair what something else changes. It sleeps
+until the kernel reports an event. What keeps being changed is repaired less and
+less often. A changed section takes effect at once; a bad one is reported, and
+the last good one stays in force. If a file of netplan or networkd cannot be
+read, the gateway stays, and only what depends on that file waits. On SIGHUP
+everything is checked, retried and reported again at once. Stopping it leaves the
+gateway working.`,
 		Example: "  sudo mape-netplan watch",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if o.rootDir != "" || o.config == "-" {

@@ -1,5 +1,5 @@
 // Gen writes the documentation of the keys in schema/keys.go: the JSON Schema,
-// the tables of both READMEs and the manual page. "go generate ./schema" runs
+// the table of both READMEs and the manual page. "go generate ./schema" runs
 // it.
 package main
 
@@ -24,7 +24,7 @@ func main() {
 }
 
 // generate returns the files that are made from the keys, by their paths below
-// root. Of the READMEs it replaces the tables.
+// root. Of the READMEs it replaces the table.
 func generate(root string) (map[string][]byte, error) {
 	schema, err := jsonSchema()
 	if err != nil {
@@ -39,7 +39,7 @@ func generate(root string) (map[string][]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		if files[name], err = words.replaceTables(text); err != nil {
+		if files[name], err = words.replaceTable(text); err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 	}

@@ -89,6 +89,40 @@ mape:
   rules:
     \- {ipv6: "2001:db8::/40", ipv4: 192.0.2.0/24, ea\-bits: 16}
 .EE
+.SH NOTES
+.SS Forwards
+Only ports of the line's own set can be forwarded.
+.B mape\-netplan ports \-\-suggest 4
+names four that are free.
+The service sees the client's address.
+From the LAN and from the gateway the same address and port work (hairpin); a service on the LAN then sees the gateway's address.
+.PP
+Removing a forward closes its connections.
+Adding one may close connections that use its port; all others continue.
+Connections that the service opens itself do not use the forwarded port.
+.PP
+A Docker container on the gateway is reached by its published port on an address of the gateway, such as
+.BR "to: \(dq192.168.1.5:8080\(dq" .
+Docker's own rules match only addresses that the machine has, and the shared one is not among them.
+.SS Times
+How long a connection is tracked decides how soon its port can be used again.
+The minimums are those of RFC 5382 and RFC 4787 where these have one.
+The times apply to new connections through the tunnel and to forwarded ports.
+Other connections of the machine keep theirs.
+.SS Delegated prefixes
+DHCPv6 delegates a prefix to one router of a line.
+Until it has been delegated,
+.B mape\-netplan plan
+shows the request for one and exits 3.
+With
+.BR "provider: discover" ,
+run
+.B mape\-netplan apply
+or
+.B install
+first;
+.B plan
+never queries the line.
 .SH FILES
 .TP
 .I /etc/mape\-netplan.yaml

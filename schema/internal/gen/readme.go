@@ -11,60 +11,65 @@ import (
 
 // words are those of a README's language.
 type words struct {
-	header, required string
-	table            func(schema.Table) string // what its keys are called
-	kind             func(schema.Kind) string
-	meaning          func(schema.Key) string
+	header, fallback, of string
+	comma, end           string // between the keys of a mapping, and where the first sentence ends
+	kind                 func(schema.Kind) string
+	meaning              func(schema.Key) string
 }
 
 var (
-	english = words{"type | default | meaning", "required",
-		func(t schema.Table) string { return t.English },
+	english = words{"| key | value | meaning |", "; default ", "%s of %s", ", ", `[.:;] `,
 		func(k schema.Kind) string { return k.English },
 		func(k schema.Key) string { return k.English }}
-	japanese = words{"型 | 既定値 | 意味", "必須",
-		func(t schema.Table) string { return t.Japanese },
+	japanese = words{"| キー | 値 | 意味 |", "。既定値は ", "%[2]s の%[1]s", "、", `。`,
 		func(k schema.Kind) string { return k.Japanese },
 		func(k schema.Key) string { return k.Japanese }}
 )
 
-// A table stands between markers. That of the section itself has no name.
-var marked = regexp.MustCompile(`(?s)(<!-- keys(?: of (\w+))?: generated from schema/keys\.go -->\n).*?(<!-- /keys -->)`)
+// The table stands between markers.
+var marked = regexp.MustCompile(`(?s)(<!-- keys: generated from schema/keys\.go -->\n).*?(<!-- /keys -->)`)
 
-// replaceTables makes the tables of a README anew. That of the section must be
-// in it.
-func (w words) replaceTables(text []byte) ([]byte, error) {
+// replaceTable makes the table of a README anew.
+func (w words) replaceTable(text []byte) ([]byte, error) {
+	if !marked.Match(text) {
+		return nil, errors.New(`there is no "<!-- keys: generated from schema/keys.go -->" with a "<!-- /keys -->" after it`)
+	}
+	return marked.ReplaceAllFunc(text, func(old []byte) []byte {
+		m := marked.FindSubmatch(old)
+		return []byte(string(m[1]) + w.markdown() + string(m[2]))
+	}), nil
+}
+
+// markdown has a row for each key of the section, with the keys that its value
+// has and the first words of its meaning. The manual page has the rest.
+func (w words) markdown() string {
 	tables := map[string]schema.Table{}
 	for _, t := range schema.Tables() {
 		tables[t.Name] = t
 	}
-	found := false
-	text = marked.ReplaceAllFunc(text, func(old []byte) []byte {
-		m := marked.FindSubmatch(old)
-		name := string(m[2])
-		if name == "" {
-			name, found = "section", true
-		}
-		return []byte(string(m[1]) + w.markdown(tables[name]) + string(m[3]))
-	})
-	if !found {
-		return nil, errors.New(`there is no "<!-- keys: generated from schema/keys.go -->" with a "<!-- /keys -->" after it`)
-	}
-	return text, nil
-}
-
-func (w words) markdown(t schema.Table) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "| %s | %s |\n|---|---|---|---|\n", w.table(t), w.header)
-	for _, k := range t.Keys {
-		fallback := ""
-		switch {
-		case k.Required:
-			fallback = w.required
-		case k.Default != "":
-			fallback = "`" + k.Default + "`"
+	fmt.Fprintf(&b, "%s\n|---|---|---|\n", w.header)
+	for _, k := range tables["section"].Keys {
+		value := w.kind(k.Kind())
+		if t, ok := tables[within(k.Kind().Schema)]; ok {
+			var names []string
+			for _, k := range t.Keys {
+				names = append(names, "`"+k.Name+"`")
+			}
+			value = fmt.Sprintf(w.of, value, strings.Join(names, w.comma))
+		} else if k.Default != "" {
+			value += w.fallback + "`" + k.Default + "`"
 		}
-		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", k.Name, w.kind(k.Kind()), fallback, w.meaning(k))
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", k.Name, value, regexp.MustCompile(w.end).Split(w.meaning(k), 2)[0])
 	}
 	return b.String()
+}
+
+// within is the definition that a value or its entries have in the JSON Schema.
+func within(value object) string {
+	if items, ok := value["items"].(object); ok {
+		value = items
+	}
+	ref, _ := value["$ref"].(string)
+	return strings.TrimPrefix(ref, "#/$defs/")
 }
