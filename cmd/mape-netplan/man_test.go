@@ -76,7 +76,6 @@ func commands() []byte {
 	b.WriteString(".SH OPTIONS\n")
 	root.InitDefaultHelpFlag()
 	root.Flags().VisitAll(func(f *pflag.Flag) { b.WriteString(flagText(f)) })
-	root.PersistentFlags().VisitAll(func(f *pflag.Flag) { b.WriteString(flagText(f)) })
 	return b.Bytes()
 }
 
