@@ -144,7 +144,7 @@ func (e Egress) Write(ctx context.Context, h *Host) error {
 	if kind, err := h.ingressKind(index); err != nil || kind != "clsact" {
 		return errors.Join(err, errIngress)
 	}
-	err = h.tc(unix.RTM_NEWTFILTER, netlink.Create, e.message(index), kindOf("bpf"), netlink.Attribute{Type: nl.TCA_OPTIONS | unix.NLA_F_NESTED, Data: e.options()})
+	err = h.tc(unix.RTM_NEWTFILTER, netlink.Create, egressMessage(index), kindOf("bpf"), netlink.Attribute{Type: nl.TCA_OPTIONS | unix.NLA_F_NESTED, Data: e.options()})
 	// There is clsact, which is known before, and no cls_bpf.
 	if lacking(err) {
 		h.unfiltered = true
@@ -155,7 +155,7 @@ func (e Egress) Write(ctx context.Context, h *Host) error {
 
 // unfilter deletes the filter, and the clsact that is left empty.
 func (h *Host) unfilter(index int) error {
-	if err := h.tc(unix.RTM_DELTFILTER, 0, Egress{}.message(index), kindOf("bpf")); err != nil {
+	if err := h.tc(unix.RTM_DELTFILTER, 0, egressMessage(index), kindOf("bpf")); err != nil {
 		return err
 	}
 	others := false
@@ -168,7 +168,8 @@ func (h *Host) unfilter(index int) error {
 	return h.tc(unix.RTM_DELQDISC, 0, clsactMessage(index))
 }
 
-func (Egress) message(index int) []byte {
+// egressMessage is about our filter.
+func egressMessage(index int) []byte {
 	protocol := binary.NativeEndian.Uint16([]byte{0, unix.ETH_P_ALL})
 	return tcMessage(index, egressHandle, vishvananda.HANDLE_MIN_EGRESS, egressPreference<<16|uint32(protocol))
 }
@@ -218,7 +219,7 @@ func (h *Host) barredOn(l Link) error {
 		return fmt.Errorf("%s: %w", l.Name, errIngress)
 	case kind == "clsact":
 		// Without a program.
-		if lacking(h.tc(unix.RTM_NEWTFILTER, netlink.Create|netlink.Excl, Egress{}.message(l.Index), kindOf("bpf"))) {
+		if lacking(h.tc(unix.RTM_NEWTFILTER, netlink.Create|netlink.Excl, egressMessage(l.Index), kindOf("bpf"))) {
 			return errors.New("the kernel has no cls_bpf")
 		}
 	case kind == "":

@@ -254,7 +254,7 @@ func unlike(ctx context.Context, h *Host, all []Resource) (left []Change, err er
 			continue
 		}
 		for _, c := range differing(found) {
-			if _, comes := c.Before.(awaiting); !comes {
+			if !settles(c.After, c.Before) {
 				left = append(left, c)
 			}
 		}
