@@ -15,11 +15,13 @@ import (
 var ErrNotYet = errors.New("not there yet")
 
 // notYet is an error whose text is its own and that is ErrNotYet.
-type notYet struct{ error }
+type notYet struct{ Why error }
+
+func (n notYet) Error() string { return n.Why.Error() }
 
 func (notYet) Is(target error) bool { return target == ErrNotYet }
 
-func (n notYet) Unwrap() error { return n.error }
+func (n notYet) Unwrap() error { return n.Why }
 
 func given(c *schema.Config) (mapping, error) {
 	s := c.Softwire

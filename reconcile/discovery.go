@@ -20,7 +20,9 @@ const discover = "discover"
 var ErrWithdrawn = errors.New("withdrawn by the line")
 
 // withdrawn is an error whose text is its own and that is ErrWithdrawn.
-type withdrawn struct{ error }
+type withdrawn struct{ Why error }
+
+func (w withdrawn) Error() string { return w.Why.Error() }
 
 func (withdrawn) Is(target error) bool { return target == ErrWithdrawn }
 
