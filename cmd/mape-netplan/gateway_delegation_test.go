@@ -12,8 +12,8 @@ import (
 var (
 	delegatedLine = lab.Judge{
 		CE:    netip.MustParseAddr("2400:4050:5c71:b000:99:f171:c600:3000"),
-		BR:    line.BR,
-		IPv4:  line.IPv4,
+		BR:    ocnLine.BR,
+		IPv4:  ocnLine.IPv4,
 		InSet: func(port uint16) bool { return port >= 1024 && port>>4&63 == 48 },
 	}
 	delegatedPrefix = netip.MustParsePrefix("2400:4050:5c71:b000::/56")
@@ -87,7 +87,7 @@ func (g *guest) delegation() {
 	g.undelegate()
 
 	g.sh("mv /root/section /etc/mape-netplan.yaml")
-	if err := g.network.Relay.SetJudge(line); err != nil {
+	if err := g.network.Relay.SetJudge(ocnLine); err != nil {
 		g.Fatal(err)
 	}
 	g.announce(usualLine)

@@ -17,7 +17,7 @@ var (
 	renumberedPrefix = netip.MustParsePrefix("2400:4050:5d71:b000::/56")
 	renumbered       = lab.Judge{
 		CE:    netip.MustParseAddr("2400:4050:5d71:b000:99:f175:c600:3000"),
-		BR:    line.BR,
+		BR:    ocnLine.BR,
 		IPv4:  netip.MustParsePrefix("153.241.117.198/32"),
 		InSet: func(port uint16) bool { return port >= 1024 && port>>4&63 == 48 },
 	}
@@ -49,12 +49,12 @@ func (g *guest) watch() {
 		}
 	}()
 	g.follow(renumbered, renumberedPrefix)
-	g.carrier(line.CE, renumbered.CE)
-	g.follow(line, linePrefix)
+	g.carrier(ocnLine.CE, renumbered.CE)
+	g.follow(ocnLine, linePrefix)
 	g.mends(
 		// From an address that the machine does not have nothing leaves.
 		"ip link del mape0", "ip link set mape0 down", "ip link set mape0 type ip6tnl local 2400:4050:5c71:af00::77 remote 2001:380:a120::9",
-		"ip route del default dev mape0", "sysctl -q net.ipv4.ip_forward=0", "ip -6 address del "+line.CE.String()+"/128 dev eth1",
+		"ip route del default dev mape0", "sysctl -q net.ipv4.ip_forward=0", "ip -6 address del "+ocnLine.CE.String()+"/128 dev eth1",
 		"rm /etc/netplan/99-ipoe-gw.yaml",
 		"tc qdisc del dev mape0 clsact",
 		"nft delete table ip mape", "nft flush table ip mape", "nft flush ruleset", "systemctl restart nftables",

@@ -24,7 +24,7 @@ var releases = []string{"bookworm", "trixie"}
 var (
 	linePrefix = netip.MustParsePrefix("2400:4050:5c71:af00::/56")
 	shared     = netip.MustParseAddr("153.241.113.198")
-	line       = lab.Judge{
+	ocnLine    = lab.Judge{
 		CE:    netip.MustParseAddr("2400:4050:5c71:af00:99:f171:c600:2f00"),
 		BR:    netip.MustParseAddr("2001:380:a120::9"),
 		IPv4:  netip.PrefixFrom(shared, 32),
@@ -104,7 +104,7 @@ func boot(t *testing.T, release string, files map[string]string) *guest {
 	if err != nil {
 		t.Fatal(err)
 	}
-	network, err := lab.NewNetwork(lab.Announce{None: true}, line)
+	network, err := lab.NewNetwork(lab.Announce{None: true}, ocnLine)
 	if err != nil {
 		t.Fatal(err)
 	}
