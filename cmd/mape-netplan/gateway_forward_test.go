@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"mape-netplan/cmd/mape-netplan/internal/lab"
-	"mape-netplan/reconcile"
+	"mape-netplan/reconcile/ports"
 )
 
 const (
@@ -143,7 +143,7 @@ func (g *guest) closed() {
 	if err != nil {
 		g.Errorf("a forwarded connection: %v", err)
 	}
-	var u reconcile.Usage
+	var u ports.Usage
 	if g.json("mape-netplan ports --json", 0, &u); len(u.Forwards) != 4 || u.Forwards[0].Connections == 0 {
 		g.Errorf("ports does not know the forwarded connection: %+v", u.Forwards)
 	}

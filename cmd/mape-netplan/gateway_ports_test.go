@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"mape-netplan/cmd/mape-netplan/internal/lab"
-	"mape-netplan/reconcile"
+	"mape-netplan/reconcile/ports"
 )
 
 // setSize is how many ports the line of the test has.
@@ -96,12 +96,12 @@ func (g *guest) ask(c *net.UDPConn) (seen []netip.AddrPort) {
 
 // agrees says that ports has as much as the relay saw towards a destination,
 // and that the connections there have the time of the section.
-func (g *guest) agrees(network string, to netip.AddrPort, seconds int) reconcile.Usage {
+func (g *guest) agrees(network string, to netip.AddrPort, seconds int) ports.Usage {
 	g.Helper()
-	var u reconcile.Usage
+	var u ports.Usage
 	g.json("mape-netplan ports --json", 0, &u)
 	judged := g.network.Relay.Ports(network, to)
-	i := slices.IndexFunc(u.Protocols, func(p reconcile.ProtocolUsage) bool { return p.Protocol == network })
+	i := slices.IndexFunc(u.Protocols, func(p ports.ProtocolUsage) bool { return p.Protocol == network })
 	if b := u.Protocols[i].Busiest; b == nil || b.Port != to.Port() || b.Ports != len(judged) {
 		g.Errorf("towards %s, ports says %+v, and the relay saw %d ports", to, b, len(judged))
 	}

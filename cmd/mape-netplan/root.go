@@ -12,7 +12,8 @@ import (
 	"github.com/spf13/pflag"
 
 	"mape-netplan/cloudinit"
-	"mape-netplan/reconcile"
+	"mape-netplan/reconcile/host"
+	"mape-netplan/reconcile/line"
 	"mape-netplan/schema"
 )
 
@@ -139,7 +140,7 @@ func (o *options) read() (*schema.Config, error) {
 		}
 	}
 	c.Warnings = append(c.Warnings, exposed(c, name)...)
-	return c, o.blame(reconcile.Check(c))
+	return c, o.blame(line.Check(c))
 }
 
 // exposed warns of a password in a file that others may read.
@@ -163,8 +164,8 @@ func (o *options) blame(err error) error {
 }
 
 // open opens the machine, or the directory that stands for it.
-func (o *options) open() (*reconcile.Host, error) {
-	return reconcile.Open(o.rootDir)
+func (o *options) open() (*host.Host, error) {
+	return host.Open(o.rootDir)
 }
 
 func warn(cmd *cobra.Command, warnings []string) {

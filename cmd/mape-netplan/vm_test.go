@@ -76,7 +76,7 @@ func build(t *testing.T) map[string]string {
 	}
 	for _, args := range [][]string{
 		{"build", "-trimpath", "-ldflags", "-s -w", "-o", program, "."},
-		{"test", "-c", "-trimpath", "-ldflags", "-s -w", "-o", tests, "../../reconcile"},
+		{"test", "-c", "-trimpath", "-ldflags", "-s -w", "-o", tests, "../../reconcile/resource"},
 	} {
 		cmd := exec.Command("go", args...)
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")

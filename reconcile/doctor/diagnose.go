@@ -13,21 +13,24 @@ import (
 	"slices"
 	"strings"
 
-	"mape-netplan/reconcile"
 	"mape-netplan/reconcile/doctor/symptom"
+	"mape-netplan/reconcile/engine"
+	"mape-netplan/reconcile/facts"
+	"mape-netplan/reconcile/gateway"
+	"mape-netplan/reconcile/line"
 	"mape-netplan/schema"
 )
 
 // A consult is everything that a diagnosis is made from.
 type consult struct {
 	c *schema.Config
-	f reconcile.Facts
+	f facts.Facts
 	s symptom.Symptoms
 
 	wan  string // "" is not known
-	line reconcile.Line
-	g    *reconcile.Gateway // nil when the section does not fit the machine
-	err  error              // why the section makes no gateway of the line
+	line line.Line
+	g    *gateway.Gateway // nil when the section does not fit the machine
+	err  error            // why the section makes no gateway of the line
 }
 
 // A check is one question, and the judge that answers it.
@@ -65,7 +68,7 @@ var checks = []check{
 
 // Diagnose makes a finding of each check. It is pure: facts and symptoms from another machine are as good. After a bad
 // finding the others are skipped: they would only repeat it in other words.
-func Diagnose(c *schema.Config, f reconcile.Facts, aim reconcile.Aim, s symptom.Symptoms) []Finding {
+func Diagnose(c *schema.Config, f facts.Facts, aim gateway.Aim, s symptom.Symptoms) []Finding {
 	d := &consult{c: c, f: f, s: s, wan: symptom.WAN(c, f, aim.Line), line: aim.Line, g: aim.Gateway, err: aim.Err}
 	var all []Finding
 	cause := ""
@@ -111,7 +114,7 @@ func (d *consult) linkOf(name string) symptom.Link {
 func (d *consult) known() bool { return d.line.Softwire.CE.IsValid() }
 
 // difference is what apply would change of a resource, which is known by its name.
-func (d *consult) difference(of reconcile.Resource) (symptom.Difference, bool) {
+func (d *consult) difference(of engine.Resource) (symptom.Difference, bool) {
 	i := slices.IndexFunc(d.s.Differences, func(x symptom.Difference) bool { return x.Name == of.Name() })
 	if i < 0 {
 		return symptom.Difference{}, false

@@ -7,8 +7,8 @@ import (
 	"slices"
 	"strings"
 
-	"mape-netplan/reconcile"
 	"mape-netplan/reconcile/doctor/symptom"
+	"mape-netplan/reconcile/line"
 )
 
 // link: is there anything at the other end?
@@ -70,7 +70,7 @@ func (d *consult) names() []string {
 // router: does anybody say "I am the way to the internet" on the line?
 func (d *consult) router() Finding {
 	i := slices.IndexFunc(d.s.Routers, func(r symptom.Router) bool { return r.Link == d.wan })
-	if err := d.line.NoWAN; err != nil && !errors.Is(err, reconcile.ErrNotYet) && len(d.s.Routers) > 1 {
+	if err := d.line.NoWAN; err != nil && !errors.Is(err, line.ErrNotYet) && len(d.s.Routers) > 1 {
 		return bad("several interfaces have an IPv6 default route", d.sentence(words(err)),
 			"Write wan: with the name of the line's interface into the section, and see that nothing sends router advertisements on the others.")
 	}

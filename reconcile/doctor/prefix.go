@@ -7,8 +7,9 @@ import (
 	"slices"
 	"strings"
 
-	"mape-netplan/reconcile"
 	"mape-netplan/reconcile/doctor/symptom"
+	"mape-netplan/reconcile/kernel"
+	"mape-netplan/reconcile/line"
 	"mape-netplan/reconcile/provider"
 	"mape-netplan/reconcile/softwire"
 	"mape-netplan/schema"
@@ -54,7 +55,7 @@ func (d *consult) elsewhere() (Finding, bool) {
 		}
 		there := *d.c
 		there.WAN = l.Name
-		line, err := reconcile.Find(&there, d.f)
+		line, err := line.Find(&there, d.f)
 		all := prefixes(line, false)
 		if err != nil || len(all) == 0 {
 			continue
@@ -92,7 +93,7 @@ func (d *consult) noPrefix() string {
 func (d *consult) addresses(wan string) string {
 	var all []string
 	for _, c := range d.line.Candidates {
-		if c.Origin != reconcile.OriginPD && !c.Prefix.Addr().IsLinkLocalUnicast() {
+		if c.Origin != kernel.OriginPD && !c.Prefix.Addr().IsLinkLocalUnicast() {
 			all = append(all, fmt.Sprintf("%s, which %s", c.Prefix, c.Reason))
 		}
 	}
@@ -109,7 +110,7 @@ func (d *consult) addresses(wan string) string {
 func (d *consult) told() Finding {
 	says, untold := d.c.Prefix, *d.c
 	untold.Prefix, untold.WANPrefix = netip.Prefix{}, "" // Delegations and addresses alike.
-	there, _ := reconcile.Find(&untold, d.f)
+	there, _ := line.Find(&untold, d.f)
 	has := prefixes(there, true)
 	fits := func(p netip.Prefix) bool {
 		whole := d.line.Softwire.EndUserPrefix
@@ -138,7 +139,7 @@ func (d *consult) prefixes() []netip.Prefix {
 
 // prefixes are what the WAN has: the one that the line is taken for and those before it, or all. An address counts for
 // its /64.
-func prefixes(l reconcile.Line, every bool) []netip.Prefix {
+func prefixes(l line.Line, every bool) []netip.Prefix {
 	var all []netip.Prefix
 	for _, c := range l.Candidates {
 		if c.Reason != "" && c.Err == nil {
@@ -178,7 +179,7 @@ func (d *consult) rule() Finding {
 }
 
 func (d *consult) noRule() Finding {
-	if d.c.Provider == discover && len(d.c.Rules) == 0 && errors.Is(d.err, reconcile.ErrNotYet) {
+	if d.c.Provider == discover && len(d.c.Rules) == 0 && errors.Is(d.err, line.ErrNotYet) {
 		return d.undiscovered()
 	}
 	all := d.prefixes()

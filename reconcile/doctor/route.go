@@ -5,12 +5,13 @@ import (
 	"slices"
 	"strings"
 
-	"mape-netplan/reconcile"
+	"mape-netplan/reconcile/ports"
+	"mape-netplan/reconcile/resource"
 )
 
 // route: does IPv4 go into the tunnel?
 func (d *consult) route() Finding {
-	if x, ok := d.difference(reconcile.Sysctl{Key: reconcile.ForwardKey}); ok && x.Before != "" {
+	if x, ok := d.difference(resource.Sysctl{Key: ports.ForwardKey}); ok && x.Before != "" {
 		return bad("net.ipv4.ip_forward is 0", "This machine does not forward IPv4 packets of the LAN: net.ipv4.ip_forward is 0.", d.last())
 	}
 	if link := d.rivals(); link != "" {
@@ -21,7 +22,7 @@ func (d *consult) route() Finding {
 			continue
 		}
 		seen := fmt.Sprintf("packets to %s %s", p.To, p.Where(d.c.Tunnel))
-		if _, ok := d.difference(reconcile.Route{Link: d.c.Tunnel}); ok {
+		if _, ok := d.difference(resource.Route{Link: d.c.Tunnel}); ok {
 			return bad(seen, fmt.Sprintf("This machine has no IPv4 default route into %s.", d.c.Tunnel), d.last())
 		}
 		advice := p.Advice()

@@ -3,8 +3,8 @@ package doctor
 import (
 	"fmt"
 
-	"mape-netplan/reconcile"
 	"mape-netplan/reconcile/doctor/symptom"
+	"mape-netplan/reconcile/resource"
 )
 
 func noModule() Finding {
@@ -25,7 +25,7 @@ func (d *consult) refused() (Finding, bool) {
 
 // setup: has the machine been made a gateway, and if not, could it be?
 func (d *consult) setup() Finding {
-	other, differs := d.difference(reconcile.Tunnel{Link: d.c.Tunnel})
+	other, differs := d.difference(resource.Tunnel{Link: d.c.Tunnel})
 	switch {
 	case differs && other.Error != "": // Another's interface, as a rule.
 		return bad(d.c.Tunnel+": "+other.Error, fmt.Sprintf("The tunnel %s cannot be made or mended: %s.", d.c.Tunnel, other.Error),

@@ -6,8 +6,10 @@ import (
 	"slices"
 	"strings"
 
-	"mape-netplan/reconcile"
 	"mape-netplan/reconcile/doctor/symptom"
+	"mape-netplan/reconcile/kernel"
+	"mape-netplan/reconcile/line"
+	"mape-netplan/reconcile/resource"
 )
 
 // ce: can packets leave and arrive with the CE address?
@@ -22,7 +24,7 @@ func (d *consult) ce() Finding {
 	case differs && x.Before == "", d.g == nil && !d.has(ce):
 		return bad(fmt.Sprintf("%s is not on %s", ce, d.wan), fmt.Sprintf("The CE address %s is missing on %s, so nothing can come back to it.", ce, d.wan),
 			`Run "`+d.command()+`". If that says that another host on the link has the address, switch off the other MAP-E router of the line.`)
-	case differs && x.Detection == reconcile.Tentative:
+	case differs && x.Detection == resource.Tentative:
 		return warning(fmt.Sprintf("%s is still being checked", ce), fmt.Sprintf("The kernel is still asking whether somebody else has the CE address %s.", ce), "Try again in a few seconds.")
 	case differs:
 		return warning(fmt.Sprintf("%s is on %s, but not as it should be", ce, d.wan),
@@ -34,22 +36,22 @@ func (d *consult) ce() Finding {
 // duplicate says whether somebody else on the line has the CE address.
 func (d *consult) duplicate() bool {
 	x, _ := d.difference(d.ceAddress())
-	return x.Detection == reconcile.Duplicate
+	return x.Detection == resource.Duplicate
 }
 
 // ceAddress is the CE address where the gateway has it.
-func (d *consult) ceAddress() reconcile.Address {
+func (d *consult) ceAddress() resource.Address {
 	link := d.wan
 	if d.g != nil {
 		link = d.g.WAN.Name
 	}
-	return reconcile.Address{Link: link, Prefix: netip.PrefixFrom(d.line.Softwire.CE, 128)}
+	return resource.Address{Link: link, Prefix: netip.PrefixFrom(d.line.Softwire.CE, 128)}
 }
 
 // has says whether the WAN has an address.
 func (d *consult) has(a netip.Addr) bool {
 	wan, _ := d.f.Link(d.wan)
-	return slices.ContainsFunc(wan.Addresses, func(i reconcile.Inet) bool { return i.Prefix.Addr() == a })
+	return slices.ContainsFunc(wan.Addresses, func(i kernel.Inet) bool { return i.Prefix.Addr() == a })
 }
 
 // relay: is there a way to the border relay?
@@ -75,7 +77,7 @@ func (d *consult) relay() Finding {
 // tunnel: is it there, and does it send what the provider takes?
 func (d *consult) tunnel() Finding {
 	t, name := d.s.Tunnel, d.c.Tunnel
-	x, differs := d.difference(reconcile.Tunnel{Link: name})
+	x, differs := d.difference(resource.Tunnel{Link: name})
 	switch {
 	case t == nil && d.s.Module == "no":
 		return noModule()
@@ -107,7 +109,7 @@ func (d *consult) silence() string {
 	return ""
 }
 
-const tunnelHeader = reconcile.TunnelHeader
+const tunnelHeader = line.TunnelHeader
 
 // mtu: do packets of the full size get through?
 func (d *consult) mtu() Finding {

@@ -6,7 +6,7 @@ package symptom
 
 import (
 	"mape-netplan/cloudinit"
-	"mape-netplan/reconcile"
+	"mape-netplan/reconcile/kernel"
 )
 
 // Symptoms are what the machine shows beyond its facts. They are plain data and marshal to JSON.
@@ -20,8 +20,8 @@ type Symptoms struct {
 	Routers []Router `json:"routers,omitempty"` // the IPv6 default routes
 	Forward bool     `json:"ipv6_forwarding"`   // net.ipv6.conf.all.forwarding
 	// Relay is how packets leave for the border relay, Internet for a few addresses on the IPv4 internet.
-	Relay    *reconcile.Path  `json:"relay,omitempty"`
-	Internet []reconcile.Path `json:"internet,omitempty"`
+	Relay    *kernel.Path  `json:"relay,omitempty"`
+	Internet []kernel.Path `json:"internet,omitempty"`
 	// Home is what the home gateway says of itself.
 	Home Home `json:"home"`
 	// Tunnel is nil where there is none.
