@@ -99,7 +99,7 @@ func (e *Egress) parse(m []byte) {
 	}
 }
 
-// isEgress says whether a message is of our preference on the way out.
+// isEgress is true of a message about a filter of our preference on the way out.
 func isEgress(m []byte) bool {
 	return len(m) >= nl.SizeofTcMsg && binary.NativeEndian.Uint32(m[12:]) == vishvananda.HANDLE_MIN_EGRESS &&
 		binary.NativeEndian.Uint32(m[16:])>>16 == egressPreference
@@ -142,7 +142,7 @@ func (e Egress) Write(ctx context.Context, h *Host) error {
 		return errors.Join(err, errIngress)
 	}
 	err = h.tc(unix.RTM_NEWTFILTER, netlink.Create, e.message(index), kindOf("bpf"), netlink.Attribute{Type: nl.TCA_OPTIONS | unix.NLA_F_NESTED, Data: e.options()})
-	// There is clsact, which is known before, and no cls_bpf.
+	// The kernel has clsact and no cls_bpf. The gateway works without.
 	if lacking(err) {
 		h.unfiltered = true
 		return nil
@@ -185,17 +185,17 @@ func (e Egress) options() []byte {
 	return b
 }
 
-var errIngress = errors.New("somebody has an ingress qdisc on the link, which leaves no place for clsact")
+var errIngress = errors.New("an ingress qdisc is on the link and leaves no place for clsact")
 
-// barred is why nothing can filter what leaves by the tunnel: the kernel cannot, or somebody is in the way. It is asked for
-// what it refuses in any case, with another error if it could, until it can. Where nobody may ask, it is thought that it
-// can.
+// barred is why nothing can filter what leaves by the tunnel: the kernel lacks it, or an ingress qdisc is in the way. The
+// kernel is asked for what it refuses in any case, but with another error where it could, until once it can. A caller
+// without the right to ask takes it that it can.
 func (h *Host) barred(f Facts) error {
 	if h.filters {
 		return nil
 	}
 	links := slices.DeleteFunc(slices.Clone(f.Links), func(l Link) bool { return !slices.Contains(f.Owned.Tunnels, l.Name) })
-	if len(links) == 0 { // Any will do that everybody has.
+	if len(links) == 0 { // Any link tells, and every machine has this one.
 		links = slices.DeleteFunc(slices.Clone(f.Links), func(l Link) bool { return !l.Loopback })
 	}
 	for _, l := range links {
@@ -219,7 +219,7 @@ func (h *Host) barredOn(l Link) error {
 			return errors.New("the kernel has no cls_bpf")
 		}
 	case kind == "":
-		// With a block that nobody can have, number 0.
+		// With a block of number 0, which is not allowed.
 		block := netlink.Attribute{Type: nl.TCA_EGRESS_BLOCK, Data: make([]byte, 4)}
 		if lacking(h.tc(unix.RTM_NEWQDISC, netlink.Create|netlink.Excl, clsactMessage(l.Index), kindOf("clsact"), block)) {
 			return errors.New("the kernel has no sch_ingress")
@@ -235,7 +235,7 @@ func lacking(err error) bool {
 
 // ingressKind is the qdisc in the one place for clsact and ingress; "" is none.
 func (h *Host) ingressKind(index int) (kind string, err error) {
-	// The kernel answers a question about a single one to everybody who listens, and to none who asks.
+	// Asked for a single one, the kernel tells those who listen for changes, not the one that asks (measured on 6.18).
 	err = h.dump(unix.RTM_GETQDISC, tcMessage(index, 0, 0, 0), func(m []byte) (more bool) {
 		if len(m) < nl.SizeofTcMsg || int(binary.NativeEndian.Uint32(m[4:])) != index || binary.NativeEndian.Uint32(m[12:]) != vishvananda.HANDLE_CLSACT {
 			return true

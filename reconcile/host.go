@@ -45,7 +45,7 @@ type Host struct {
 	connect func() Bus                // asks again for a networkd that did not answer
 
 	filters    bool // the kernel can filter what leaves by a link
-	unfiltered bool // it has turned out that it cannot
+	unfiltered bool // it has clsact and no cls_bpf
 }
 
 // A Bus is what the program asks of the daemons.
