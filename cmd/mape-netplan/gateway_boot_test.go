@@ -174,16 +174,16 @@ echo '# mine' >>/etc/systemd/system/mape-netplan-guard.service`)
 	}
 }
 
-// modules: the guard's unit has the kernel load all that the table needs, and
-// the table then makes it load no more.
+// modules: the guard's unit has the kernel load all that the table and the
+// filter need, and the table then makes it load no more.
 func (g *guest) modules() {
 	out := g.sh(`ip link del mape0; nft flush ruleset
-loaded() { lsmod | awk '/^nf/ { print $1 }' | sort; }
+loaded() { lsmod | awk '/^(nf|sch_ingress|cls_bpf)/ { print $1 }' | sort; }
 for i in 1 2 3 4 5; do for m in $(loaded); do rmmod $m 2>/dev/null; done; done
-loaded | grep -x nf_tables
+loaded | grep -xE 'nf_tables|sch_ingress|cls_bpf'
 set -e
 sh /root/preload || true # There are kernels that have some of it built in.
-for m in sch_ingress cls_bpf; do lsmod | grep -q "^$m " || echo $m is not loaded; done
+for m in sch_ingress cls_bpf; do loaded | grep -qx $m || echo $m is not loaded; done
 before=$(loaded)
 mape-netplan guard >/dev/null
 loaded | grep -vxF "$before" || true

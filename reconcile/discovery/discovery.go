@@ -43,8 +43,9 @@ type Discovery struct {
 
 	// user and server are those of the section then. Like the token, they stay
 	// out of the facts, which people show to others.
-	User, Server string
-	Token        hb46pp.Token
+	User   string       `json:"-"`
+	Server string       `json:"-"`
+	Token  hb46pp.Token `json:"-"`
 }
 
 // Offers says whether there are rules.

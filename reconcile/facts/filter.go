@@ -13,15 +13,15 @@ import (
 	"mape-netplan/reconcile/kernel"
 )
 
-// barred is why nothing can filter what leaves by the tunnel: the kernel cannot, or somebody is in the way. It is asked for
-// what it refuses in any case, with another error if it could, until it can. Where nobody may ask, it is thought that it
-// can.
+// barred is why nothing can filter what leaves by the tunnel: the kernel lacks it, or an ingress qdisc is in the way. The
+// kernel is asked for what it refuses in any case, but with another error where it could, until once it can. A caller
+// without the right to ask takes it that it can.
 func barred(h *host.Host, f Facts) error {
 	if h.Filters {
 		return nil
 	}
 	links := slices.DeleteFunc(slices.Clone(f.Links), func(l kernel.Link) bool { return !slices.Contains(f.Owned.Tunnels, l.Name) })
-	if len(links) == 0 { // Any will do that everybody has.
+	if len(links) == 0 { // Any link tells, and every machine has this one.
 		links = slices.DeleteFunc(slices.Clone(f.Links), func(l kernel.Link) bool { return !l.Loopback })
 	}
 	for _, l := range links {
@@ -45,7 +45,7 @@ func barredOn(h *host.Host, l kernel.Link) error {
 			return errors.New("the kernel has no cls_bpf")
 		}
 	case kind == "":
-		// With a block that nobody can have, number 0.
+		// With a block of number 0, which is not allowed.
 		block := netlink.Attribute{Type: nl.TCA_EGRESS_BLOCK, Data: make([]byte, 4)}
 		if kernel.Lacking(kernel.Tc(h, unix.RTM_NEWQDISC, netlink.Create|netlink.Excl, kernel.ClsactMessage(l.Index), kernel.KindOf("clsact"), block)) {
 			return errors.New("the kernel has no sch_ingress")

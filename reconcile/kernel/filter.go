@@ -21,7 +21,7 @@ const (
 	EgressHandle     = 7597
 )
 
-// IsEgress says whether a message is of our preference on the way out.
+// IsEgress is true of a message about a filter of our preference on the way out.
 func IsEgress(m []byte) bool {
 	return len(m) >= nl.SizeofTcMsg && binary.NativeEndian.Uint32(m[12:]) == vishvananda.HANDLE_MIN_EGRESS &&
 		binary.NativeEndian.Uint32(m[16:])>>16 == egressPreference
@@ -56,7 +56,7 @@ func EgressMessage(index int) []byte {
 	return TcMessage(index, EgressHandle, vishvananda.HANDLE_MIN_EGRESS, egressPreference<<16|uint32(protocol))
 }
 
-var ErrIngress = errors.New("somebody has an ingress qdisc on the link, which leaves no place for clsact")
+var ErrIngress = errors.New("an ingress qdisc is on the link and leaves no place for clsact")
 
 // Lacking is the kernel's error for a kind that it has not, or for traffic control that it has not at all.
 func Lacking(err error) bool {
@@ -65,7 +65,7 @@ func Lacking(err error) bool {
 
 // IngressKind is the qdisc in the one place for clsact and ingress; "" is none.
 func IngressKind(h *host.Host, index int) (kind string, err error) {
-	// The kernel answers a question about a single one to everybody who listens, and to none who asks.
+	// Asked for a single one, the kernel tells those who listen for changes, not the one that asks (measured on 6.18).
 	err = Dump(h, unix.RTM_GETQDISC, TcMessage(index, 0, 0, 0), func(m nlmsg.Value) (more bool) {
 		if len(m) < nl.SizeofTcMsg || int(binary.NativeEndian.Uint32(m[4:])) != index || binary.NativeEndian.Uint32(m[12:]) != vishvananda.HANDLE_CLSACT {
 			return true

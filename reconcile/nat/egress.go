@@ -21,11 +21,11 @@ const (
 // EgressProgram lets out what the table of a softwire lets out, as far as a packet alone tells: the source, and where the
 // address is shared, a port or identifier of the set. ICMP errors and later fragments have none.
 //
-// It counts from where the packet's data begins, which on a tunnel is its IPv4 header. The kernel inlines such loads, and
-// calls a function for those that count from the network header: three times the instructions. A load beyond the end of a
-// packet would end the program with 0, which lets it out, so each length is asked first.
+// It counts from where the packet's data begins, which on a tunnel is its IPv4 header: the kernel inlines such loads, and
+// calls a function for those that count from the network header. A load beyond the end of a packet would end the program
+// with 0, which lets it out, so each length is asked first.
 func EgressProgram(s softwire.Softwire) []bpf.RawInstruction {
-	source := s.IPv4.Addr().As4()
+	source := s.IPv4.Masked().Addr().As4()
 	mask := ^uint32(0) << (32 - s.IPv4.Bits())
 	p := assembly{at: map[string]int{}, to: map[int]string{}}
 	p.add(bpf.LoadExtension{Num: bpf.ExtLen})
@@ -38,7 +38,7 @@ func EgressProgram(s softwire.Softwire) []bpf.RawInstruction {
 		p.add(bpf.LoadAbsolute{Off: 20, Size: 2})
 		p.label("compare")
 		width := 16 - s.PSIDOffset - s.PSIDLen
-		lowest := uint32(1) // Nobody has port 0.
+		lowest := uint32(1) // Port 0 is reserved (RFC 6335 section 6).
 		if s.PSIDOffset > 0 {
 			lowest = 1 << (16 - s.PSIDOffset)
 		}
@@ -113,7 +113,7 @@ func (p *assembly) ports() {
 	p.jump(bpf.JumpLessThan, 28, "drop")
 }
 
-// SoftwireOf is what a program of ours lets out; false is one of somebody else's.
+// SoftwireOf is what a program of ours lets out; false is any other program.
 func SoftwireOf(program []bpf.RawInstruction) (s softwire.Softwire, ok bool) {
 	n := len(program)
 	if n < maskAt+2 || n < portBack {

@@ -128,7 +128,7 @@ func (e Egress) Write(ctx context.Context, h *host.Host) error {
 		return errors.Join(err, kernel.ErrIngress)
 	}
 	err = kernel.Tc(h, unix.RTM_NEWTFILTER, netlink.Create, kernel.EgressMessage(index), kernel.KindOf("bpf"), netlink.Attribute{Type: nl.TCA_OPTIONS | unix.NLA_F_NESTED, Data: e.options()})
-	// There is clsact, which is known before, and no cls_bpf.
+	// The kernel has clsact and no cls_bpf. The gateway works without.
 	if kernel.Lacking(err) {
 		h.Unfiltered = true
 		return nil

@@ -131,7 +131,7 @@ func TestEgressProgram(t *testing.T) {
 // TestEgressPorts compares ports with the softwire's own arithmetic, those at the edges of the set among them, and finds the softwire in the program again.
 func TestEgressPorts(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
-	kinds := []softwire.Softwire{}
+	kinds := []softwire.Softwire{{IPv4: netip.MustParsePrefix("192.0.2.18/28")}}
 	for _, sw := range gatewaytest.NatKinds {
 		kinds = append(kinds, sw)
 	}
@@ -313,8 +313,8 @@ func TestFlushUnderTraffic(t *testing.T) {
 	}
 }
 
-// TestEgressBarred: to ask what the kernel can changes nothing, and somebody's ingress qdisc is left alone, with a warning
-// and without a filter.
+// TestEgressBarred: to ask what the kernel can changes nothing, and an ingress qdisc of others is left alone, with a
+// warning and without a filter.
 func TestEgressBarred(t *testing.T) {
 	g := gatewaytest.NewMachine(t)
 	g.Converge(t, g.StandIn(t))
@@ -353,7 +353,7 @@ func TestEgressBarred(t *testing.T) {
 	}
 	g.Exec(t, "tc", "qdisc", "add", "dev", "mape0", "ingress")
 	before := look()
-	if w := warned(); !strings.Contains(w, "mape0: somebody has an ingress qdisc on the link") {
+	if w := warned(); !strings.Contains(w, "mape0: an ingress qdisc is on the link") {
 		t.Errorf("it says %q", w)
 	}
 	if after := look(); after != before {
