@@ -1,5 +1,7 @@
-// Package symptom gathers what a machine shows of its gateway. It judges nothing and changes nothing, and unless it is
-// asked to probe it sends nothing but one question to the home gateway, over the line.
+// Package symptom gathers what a machine shows of its gateway.
+//
+// It judges nothing and changes nothing. Unless it is told to probe, it sends one HTTP request to the home gateway, over
+// the line, and nothing else.
 //
 // A look is a file with what it finds, a row in looks and a field of [Symptoms].
 package symptom
