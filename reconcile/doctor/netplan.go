@@ -8,7 +8,7 @@ import (
 )
 
 // netplan: can what configures the interfaces be read, and does it leave them to networkd?
-func (d *consult) netplan() Finding {
+func (d *dossier) netplan() Finding {
 	const advice = `"sudo netplan generate" says what is wrong with it. Correct it until that says nothing.`
 	switch {
 	case len(d.s.Broken) > 0:

@@ -13,7 +13,7 @@ import (
 )
 
 // ce: can packets leave and arrive with the CE address?
-func (d *consult) ce() Finding {
+func (d *dossier) ce() Finding {
 	ce := d.line.Softwire.CE
 	x, differs := d.difference(d.ceAddress())
 	switch {
@@ -34,13 +34,13 @@ func (d *consult) ce() Finding {
 }
 
 // duplicate says whether somebody else on the line has the CE address.
-func (d *consult) duplicate() bool {
+func (d *dossier) duplicate() bool {
 	x, _ := d.difference(d.ceAddress())
 	return x.Detection == resource.Duplicate
 }
 
 // ceAddress is the CE address where the gateway has it.
-func (d *consult) ceAddress() resource.Address {
+func (d *dossier) ceAddress() resource.Address {
 	link := d.wan
 	if d.g != nil {
 		link = d.g.WAN.Name
@@ -49,13 +49,13 @@ func (d *consult) ceAddress() resource.Address {
 }
 
 // has says whether the WAN has an address.
-func (d *consult) has(a netip.Addr) bool {
+func (d *dossier) has(a netip.Addr) bool {
 	wan, _ := d.f.Link(d.wan)
 	return slices.ContainsFunc(wan.Addresses, func(i kernel.Inet) bool { return i.Prefix.Addr() == a })
 }
 
 // relay: is there a way to the border relay?
-func (d *consult) relay() Finding {
+func (d *dossier) relay() Finding {
 	br, p := d.line.Softwire.BR, d.s.Relay
 	switch {
 	case p == nil:
@@ -75,7 +75,7 @@ func (d *consult) relay() Finding {
 }
 
 // tunnel: is it there, and does it send what the provider takes?
-func (d *consult) tunnel() Finding {
+func (d *dossier) tunnel() Finding {
 	t, name := d.s.Tunnel, d.c.Tunnel
 	x, differs := d.difference(resource.Tunnel{Link: name})
 	switch {
@@ -102,17 +102,37 @@ func (d *consult) tunnel() Finding {
 }
 
 // silence is what the counters add to a sentence.
-func (d *consult) silence() string {
+func (d *dossier) silence() string {
 	if t := d.s.Tunnel; t.Lately.TX >= symptom.EnoughSent && t.Lately.RX == 0 {
 		return fmt.Sprintf(" (%d packets have left while this was watched, and none came back)", t.Lately.TX)
 	}
 	return ""
 }
 
+func noModule() Finding {
+	return bad("the kernel has no "+symptom.TunnelModule, "This machine's kernel cannot make the tunnel: it has no module "+symptom.TunnelModule+".",
+		`Install and boot a distribution's full kernel, and see with "modprobe `+symptom.TunnelModule+`" that it has the module; in a container, load it on the host.`)
+}
+
+// maybeNoModule and maybeLoad are what is seen, and to be done, where nothing tells whether the kernel can make a tunnel.
+func (d *dossier) maybeNoModule() string {
+	if d.s.Module != "" {
+		return ""
+	}
+	return ", and it is not known whether the kernel has " + symptom.TunnelModule
+}
+
+func (d *dossier) maybeLoad() string {
+	if d.s.Module != "" {
+		return ""
+	}
+	return ` If that says that the kernel has no ` + symptom.TunnelModule + `, as in a container, run "sudo modprobe ` + symptom.TunnelModule + `", in a container on its host.`
+}
+
 const tunnelHeader = line.TunnelHeader
 
 // mtu: do packets of the full size get through?
-func (d *consult) mtu() Finding {
+func (d *dossier) mtu() Finding {
 	t := d.s.Tunnel
 	if p := d.s.Probe; p != nil && p.Largest > 0 && p.Largest < t.MTU-symptom.Precision && !p.Refused {
 		return bad(fmt.Sprintf("packets of more than %d bytes are lost", p.Largest),

@@ -5,14 +5,7 @@ import (
 	"slices"
 
 	"mape-netplan/reconcile/kernel"
-	"mape-netplan/reconcile/sysctld"
 )
-
-// ForwardKey is the parameter that makes the machine a router of IPv4.
-const ForwardKey = sysctld.ForwardKey
-
-// FilterKey is the parameter by which the kernel may drop what comes back through a link.
-func FilterKey(link string) string { return sysctld.FilterKey(link) }
 
 // A BusyDestination is where connections of a protocol go.
 type BusyDestination struct {

@@ -9,8 +9,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 
-	"mape-netplan/reconcile/ports"
 	"mape-netplan/reconcile/resource"
+	"mape-netplan/reconcile/sysctld"
 )
 
 // A Tunnel is the live one and what has passed it.
@@ -60,7 +60,7 @@ func (e *examination) counters() (Count, error) {
 			e.s.Tunnel.Local, e.s.Tunnel.Remote = live.Local, live.Remote
 			e.s.Tunnel.EncapLimit, e.s.Tunnel.Up = live.EncapLimit, live.Up
 		}
-		filter := resource.Sysctl{Key: ports.FilterKey(e.c.Tunnel)}
+		filter := resource.Sysctl{Key: sysctld.FilterKey(e.c.Tunnel)}
 		if live, err := filter.Read(context.Background(), e.h); err == nil {
 			e.s.Tunnel.Filter = strings.TrimSpace(live.Text())
 		}
