@@ -12,7 +12,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"mape-netplan/cloudinit"
-	"mape-netplan/reconcile"
+	"mape-netplan/reconcile/line"
 	"mape-netplan/schema"
 )
 
@@ -86,7 +86,7 @@ func isSection(t *testing.T, name string, data []byte) *schema.Config {
 	if len(c.Warnings) > 0 {
 		t.Error(c.Warnings)
 	}
-	if err := reconcile.Check(c); err != nil {
+	if err := line.Check(c); err != nil {
 		t.Error(err)
 	}
 	return c

@@ -5,7 +5,8 @@ import (
 	"slices"
 	"strings"
 
-	"mape-netplan/reconcile"
+	"mape-netplan/reconcile/engine"
+	"mape-netplan/reconcile/resource"
 )
 
 // The units: the guard is up before any network is, the service keeps the
@@ -35,9 +36,9 @@ var units = []struct{ name, text, wantedBy string }{
 
 // A part is what the machine has for one unit: its file, the link that enables it, and that it runs.
 type part struct {
-	file  reconcile.File
-	link  reconcile.Symlink
-	state reconcile.Unit
+	file  resource.File
+	link  resource.Symlink
+	state resource.Unit
 }
 
 // installed are the parts that Install makes.
@@ -50,9 +51,9 @@ func installed(program, config string) (all []part) {
 	for _, u := range units {
 		unit := unitDir + "/" + u.name
 		p := part{
-			file:  reconcile.File{Path: unit, Mode: 0o644, Data: fill.Replace(u.text)},
-			link:  reconcile.Symlink{Path: wants(u.wantedBy, u.name), Target: unit},
-			state: reconcile.Unit{Unit: u.name, State: "active"},
+			file:  resource.File{Path: unit, Mode: 0o644, Data: fill.Replace(u.text)},
+			link:  resource.Symlink{Path: wants(u.wantedBy, u.name), Target: unit},
+			state: resource.Unit{Unit: u.name, State: "active"},
 		}
 		if u.name == WatchUnit {
 			p.state.Program = program
@@ -65,8 +66,8 @@ func installed(program, config string) (all []part) {
 // Install compiles what makes the machine a gateway from now on and at every
 // boot: the units, the links that enable them and, on a machine that systemd
 // has booted, that they run. config is the section's file, "" for the default.
-func Install(program, config string, booted bool) []reconcile.Resource {
-	var files, links, live []reconcile.Resource
+func Install(program, config string, booted bool) []engine.Resource {
+	var files, links, live []engine.Resource
 	for _, p := range installed(program, config) {
 		files, links, live = append(files, p.file), append(links, p.link), append(live, p.state)
 	}
@@ -78,8 +79,8 @@ func Install(program, config string, booted bool) []reconcile.Resource {
 
 // Uninstall compiles a machine without all of that. Stopping the units leaves
 // the gateway as it is.
-func Uninstall(booted bool) []reconcile.Resource {
-	var files, links, live []reconcile.Resource
+func Uninstall(booted bool) []engine.Resource {
+	var files, links, live []engine.Resource
 	for _, u := range units {
 		p := absent(u.name, u.wantedBy)
 		files, links, live = append(files, p.file), append(links, p.link), append(live, p.state)
@@ -93,7 +94,7 @@ func Uninstall(booted bool) []reconcile.Resource {
 
 // absent are the parts of a unit that is not installed.
 func absent(unit, target string) part {
-	return part{reconcile.File{Path: unitDir + "/" + unit}, reconcile.Symlink{Path: wants(target, unit)}, reconcile.Unit{Unit: unit}}
+	return part{resource.File{Path: unitDir + "/" + unit}, resource.Symlink{Path: wants(target, unit)}, resource.Unit{Unit: unit}}
 }
 
 func wants(target, unit string) string {

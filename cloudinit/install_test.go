@@ -11,7 +11,7 @@ import (
 	"github.com/coreos/go-systemd/v22/unit"
 
 	"mape-netplan/cloudinit"
-	"mape-netplan/reconcile"
+	"mape-netplan/reconcile/resource"
 )
 
 // TestInstall: the units run the program by its path, and the links are those
@@ -24,15 +24,15 @@ func TestInstall(t *testing.T) {
 		for _, r := range cloudinit.Install("/usr/bin/m", config, true) {
 			names = append(names, r.Name())
 			switch r := r.(type) {
-			case reconcile.File:
+			case resource.File:
 				options, err := unit.DeserializeOptions(strings.NewReader(r.Data))
 				if err != nil || strings.Contains(r.Data, "@PROGRAM@") || strings.Contains(r.Data, "@FLAGS@") {
 					t.Errorf("%s: %v\n%s", r.Path, err, r.Data)
 				}
 				files[r.Path] = options
-			case reconcile.Symlink:
+			case resource.Symlink:
 				links[r.Path] = r.Target
-			case reconcile.Unit:
+			case resource.Unit:
 				live = append(live, r.Unit+": "+r.Text())
 			}
 		}
@@ -76,7 +76,7 @@ func TestInstall(t *testing.T) {
 func TestGuardOrder(t *testing.T) {
 	var options []*unit.UnitOption
 	for _, r := range cloudinit.Install("/usr/bin/m", "", false) {
-		if f, ok := r.(reconcile.File); ok && path.Base(f.Path) == cloudinit.GuardUnit {
+		if f, ok := r.(resource.File); ok && path.Base(f.Path) == cloudinit.GuardUnit {
 			options, _ = unit.DeserializeOptions(strings.NewReader(f.Data))
 		}
 	}

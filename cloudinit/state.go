@@ -7,7 +7,8 @@ import (
 	"regexp"
 	"slices"
 
-	"mape-netplan/reconcile"
+	"mape-netplan/reconcile/host"
+	"mape-netplan/reconcile/resource"
 )
 
 // A State is what a machine has of one of our units.
@@ -22,7 +23,7 @@ type State struct {
 
 // States looks at what Install makes: files and links below the root and, where
 // systemd runs the machine, what it has made of them.
-func States(ctx context.Context, h *reconcile.Host) ([]State, error) {
+func States(ctx context.Context, h *host.Host) ([]State, error) {
 	var all []State
 	for _, u := range units {
 		s := State{Name: u.name}
@@ -55,7 +56,7 @@ var command = regexp.MustCompile(`(?m)^ExecStart=(\S+) \S+(?: --config (\S+))?$`
 
 // asWritten reports whether the file of a unit is what Install writes for the
 // program and the section that are in it.
-func asWritten(live reconcile.File) bool {
+func asWritten(live resource.File) bool {
 	runs := command.FindStringSubmatch(live.Data)
 	return runs != nil && slices.ContainsFunc(installed(runs[1], runs[2]), func(p part) bool {
 		return p.file.Path == live.Path && p.file.Data == live.Data

@@ -6,12 +6,13 @@ import (
 	"testing"
 
 	"mape-netplan/cloudinit"
-	"mape-netplan/reconcile"
+	"mape-netplan/reconcile/engine"
+	"mape-netplan/reconcile/host"
 )
 
 // TestStates installs the units below a directory, changes one of their files and takes a link away.
 func TestStates(t *testing.T) {
-	h, err := reconcile.Open(t.TempDir())
+	h, err := host.Open(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,7 +29,7 @@ func TestStates(t *testing.T) {
 	is("mape-netplan-guard.service is missing", cloudinit.State{Name: cloudinit.GuardUnit}, cloudinit.State{Name: cloudinit.WatchUnit})
 	whole := []cloudinit.State{{Name: cloudinit.GuardUnit, File: true, Enabled: true}, {Name: cloudinit.WatchUnit, File: true, Enabled: true}}
 	for _, config := range []string{"", "/etc/gw.yaml"} {
-		if _, err := reconcile.Converge(t.Context(), h, cloudinit.Install("/opt/mape-netplan", config, false)); err != nil {
+		if _, err := engine.Converge(t.Context(), h, cloudinit.Install("/opt/mape-netplan", config, false)); err != nil {
 			t.Fatal(err)
 		}
 		is("", whole...)

@@ -1,45 +1,52 @@
-package reconcile
+package reconcile_test
 
 import (
 	"path"
 	"strings"
 	"testing"
+
+	"mape-netplan/reconcile/discovery"
+	"mape-netplan/reconcile/engine"
+	"mape-netplan/reconcile/facts"
+	"mape-netplan/reconcile/gateway"
+	"mape-netplan/reconcile/host"
+	"mape-netplan/reconcile/internal/gatewaytest"
 )
 
 // TestCache: it goes with everything else, comes back with a rollback, and is no danger when it is damaged.
 func TestCache(t *testing.T) {
 	d := newDiscovering(t)
-	d.TXT("v=v6mig-1 url=" + d.Good(offer) + "/ t=b")
+	d.TXT("v=v6mig-1 url=" + d.Good(gatewaytest.Offer) + "/ t=b")
 	d.await("{provider: discover}")
 	whole := d.file()
-	facts, err := Gather(d.h)
+	facts, err := facts.Gather(d.h)
 	if err != nil {
 		t.Fatal(err)
 	}
-	g, err := resolve(sectionOf(t, "{provider: discover}"), facts)
+	g, err := gatewaytest.Resolve(gatewaytest.SectionOf(t, "{provider: discover}"), facts)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if caches := cachesOf(Compile(g, facts)); len(caches) != 0 {
+	if caches := cachesOf(gateway.Compile(g, facts)); len(caches) != 0 {
 		t.Errorf("%v", caches)
 	}
-	ocn, err := resolve(sectionOf(t, `{provider: ocn, prefix: "2400:4050:5c71:af00::/56"}`), facts)
+	ocn, err := gatewaytest.Resolve(gatewaytest.SectionOf(t, `{provider: ocn, prefix: "2400:4050:5c71:af00::/56"}`), facts)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, want := range map[string][]Resource{"remove": cachesOf(Compile(nil, facts)), "another provider": cachesOf(Compile(ocn, facts))} {
-		changes, err := Converge(t.Context(), d.h, want)
+	for name, want := range map[string][]engine.Resource{"remove": cachesOf(gateway.Compile(nil, facts)), "another provider": cachesOf(gateway.Compile(ocn, facts))} {
+		changes, err := engine.Converge(t.Context(), d.h, want)
 		if err != nil || len(changes) != 1 || d.file() != "" {
 			t.Fatalf("%s: %v, %v, file %q", name, changes, err, d.file())
 		}
-		if _, err := d.root.Stat(local(path.Dir(cachePath))); err == nil {
+		if _, err := d.root.Stat(host.Local(path.Dir(discovery.CachePath))); err == nil {
 			t.Errorf("%s: its directory stays", name)
 		}
 		d.restart()
-		if got := d.run.latest(d.h.cached()); got != nil {
+		if got := d.run.Latest(discovery.Cached(d.h)); got != nil {
 			t.Errorf("%s: %+v is still known", name, got)
 		}
-		if _, err := rollback(d.h, nil, changes); err != nil || d.file() != whole {
+		if _, err := engine.Rollback(d.h, nil, changes); err != nil || d.file() != whole {
 			t.Errorf("%s: %v, file %q", name, err, d.file())
 		}
 	}
@@ -52,20 +59,20 @@ func TestCache(t *testing.T) {
 		strings.Replace(whole, "2400:db8::/40", "fe80::/40", 1): "map_e.rules[0]: ipv6 fe80::/40 is no prefix of a line, fe80:: being a link-local address: it is the global IPv6 prefix that the provider hands out, such as 2001:db8:12:3400::/56",
 	} {
 		d.restart()
-		if err := d.root.WriteFile(local(cachePath), []byte(text), 0o600); err != nil {
+		if err := d.root.WriteFile(host.Local(discovery.CachePath), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		got := d.run.latest(d.h.cached())
-		if got == nil || got.Problem != "what it said before cannot be read: "+cachePath+": "+want {
+		got := d.run.Latest(discovery.Cached(d.h))
+		if got == nil || got.Problem != "what it said before cannot be read: "+discovery.CachePath+": "+want {
 			t.Errorf("%q: %+v", text, got)
 		}
 		d.want("damaged", d.await("{provider: discover}"), found)
 	}
 }
 
-func cachesOf(all []Resource) (caches []Resource) {
+func cachesOf(all []engine.Resource) (caches []engine.Resource) {
 	for _, r := range all {
-		if _, ok := r.(Cache); ok {
+		if _, ok := r.(discovery.Cache); ok {
 			caches = append(caches, r)
 		}
 	}

@@ -1,213 +1,217 @@
-package reconcile
+package reconcile_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"math"
 	"net/netip"
+	"os"
+	"path"
 	"path/filepath"
-	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
+
+	"mape-netplan/reconcile"
+	"mape-netplan/reconcile/engine"
+	"mape-netplan/reconcile/facts"
+	"mape-netplan/reconcile/gateway"
+	"mape-netplan/reconcile/host"
+	"mape-netplan/reconcile/internal/gatewaytest"
+	"mape-netplan/reconcile/internal/hosttest"
+	"mape-netplan/reconcile/line"
+	"mape-netplan/reconcile/networkd"
+	"mape-netplan/reconcile/resource"
 )
 
-// A describing stands for networkd: it says of each link what is given.
-type describing map[int]string
-
-func (describing) Reload(context.Context) error { return nil }
-
-func (d describing) Describe(_ context.Context, index int) ([]byte, error) {
-	if d[index] == "" {
-		return nil, errors.New("no such method")
-	}
-	return []byte(d[index]), nil
-}
-
-// What systemd 257 says of a link with a lease, and what 252 and 257 say of one with a part of it, cut to the point.
-const (
-	leaseJSON = `{"Index":3,"Name":"eth1","Addresses":[{"Family":10,"Address":[254,128,0,0,0,0,0,0,190,36,17,255,254,0,0,2],"PrefixLength":64,"ConfigSource":"foreign"}],
-		"DHCPv6Client":{"Lease":{"Timeout1USec":1035479303},"Prefixes":[{"Prefix":[36,0,64,80,92,113,176,0,0,0,0,0,0,0,0,0],"PrefixLength":56,"ValidLifetimeUSec":1957479303},
-		{"Prefix":[36,0],"PrefixLength":56},{"Prefix":[36,0,64,80,92,113,176,0,0,0,0,0,0,0,0,0],"PrefixLength":560}],"DUID":[0,3,0,1,188,36,17,0,0,2]}}`
-	assignedJSON = `{"Index":2,"Name":"eth0","Addresses":[{"Family":10,"Address":[36,0,64,80,92,113,176,1,0,0,0,0,0,0,0,5],"PrefixLength":64,"ConfigSource":"DHCP-PD"},
-		{"Family":10,"Address":[36,0,64,80,92,113,176,2,0,0,0,0,0,0,0,5],"PrefixLength":64,"ConfigSource":"static"}]}`
-)
-
-// TestDelegations finds delegated prefixes wherever they show.
-func TestDelegations(t *testing.T) {
-	whole, part := netip.MustParsePrefix(lineB+"::/56"), netip.MustParsePrefix("2400:4050:5c71:b001::/64")
-	for _, test := range []struct {
-		name    string
-		kept    []netip.Prefix
-		clients []string // links on which a DHCPv6 client runs
-		bus     describing
-		want    []Delegation
-	}{
-		{name: "nothing"},
-		{name: "a client without a lease", clients: []string{"eth1"}, bus: describing{3: `{"Name":"eth1"}`}},
-		{name: "a route", kept: []netip.Prefix{whole}, want: []Delegation{{Prefix: whole, Source: "route"}}},
-		{name: "a route and a client", kept: []netip.Prefix{whole}, clients: []string{"eth1"}, want: []Delegation{{whole, "eth1", "route"}}},
-		{name: "a route and two clients", kept: []netip.Prefix{whole}, clients: []string{"eth0", "eth1"}, want: []Delegation{{Prefix: whole, Source: "route"}}},
-		{name: "a lease without a route", clients: []string{"eth1"}, bus: describing{3: leaseJSON}, want: []Delegation{{whole, "eth1", "lease"}}},
-		{name: "no method", clients: []string{"eth1"}, bus: describing{}},
-		{name: "not JSON", clients: []string{"eth1"}, bus: describing{3: "["}},
-		{name: "a part on another link", clients: []string{"eth1"}, bus: describing{2: assignedJSON}, want: []Delegation{{part, "eth1", "assigned"}}},
-		{name: "a part on another link, and two clients", clients: []string{"eth0", "eth1"}, bus: describing{2: assignedJSON}, want: []Delegation{{Prefix: part, Source: "assigned"}}},
-		{name: "a part on another link, but no client", bus: describing{2: assignedJSON}},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			h, dir := hostOf(t, "")
-			h.Bus = describing{}
-			if test.bus != nil {
-				h.Bus = test.bus
-			}
-			links := lines(advertised(lineA+"::5/64", 1)).Links
-			links[0].Addresses = append(links[0].Addresses, advertised("2400:4050:5c71:b001::5/64", 1))
-			for _, l := range links {
-				text := "NETWORK_FILE=" + l.NetworkFile + "\n"
-				for _, client := range test.clients {
-					if client == l.Name {
-						text += "DHCP6_CLIENT_IAID=0x405663a2\n"
+// TestAsk: networkd is made to ask before the line is known, once, and what was done for that is taken back or stays.
+func TestAsk(t *testing.T) {
+	for name, says252 := range map[string]bool{"systemd 252": true, "systemd 257": false} {
+		t.Run(name, func(t *testing.T) {
+			g, d := gatewaytest.NewAsking(t, says252)
+			d.Denies = true
+			run, c := reconcile.NewRun(g.H), gatewaytest.SectionOf(t, gatewaytest.AskingSection)
+			ask := func() {
+				g.Do(func() {
+					f := g.Gather(t)
+					if f.IPForward == "" {
+						t.Error("what ip_forward was before is not known any more")
 					}
+					if _, err := gatewaytest.Resolve(c, f); !errors.Is(err, line.ErrNotYet) || !strings.HasPrefix(err.Error(), "no prefix has been delegated to eth1 yet, and mape.wan-prefix is pd;") {
+						t.Errorf("the error is %v", err)
+					}
+					if err := run.Ask(t.Context(), c, gatewaytest.Seek(c, f), f); err != nil {
+						t.Fatal(err)
+					}
+				})
+			}
+			ask()
+			ask()
+			if d.Reloads != 1 {
+				t.Errorf("networkd was made to read its files %d times", d.Reloads)
+			}
+			g.Do(func() {
+				if _, err := run.Unask(); err != nil {
+					t.Fatal(err)
 				}
-				writeFile(t, filepath.Join(dir, "run/systemd/netif/links", fmt.Sprint(l.Index)), text)
+			})
+			if _, err := g.H.Root.Stat(host.Local(path.Dir(gatewaytest.AskingDropIn))); err == nil || d.Reloads != 2 {
+				t.Errorf("the drop-in is left behind, or networkd reads it still: %d reloads", d.Reloads)
 			}
-			if got := h.delegations(links, test.kept); !reflect.DeepEqual(got, test.want) {
-				t.Errorf("got %v, want %v", got, test.want)
+			// The delegation comes, and what makes the gateway wants what asks for it as it is.
+			ask()
+			f := g.Gather(t)
+			f.Delegations = []networkd.Delegation{gatewaytest.Delegated(gatewaytest.LineA + "::/56")}
+			fitted, err := gatewaytest.Resolve(c, f)
+			if err != nil {
+				t.Fatal(err)
 			}
-			// An address of the LAN out of the delegation is known to be that; the WAN's own is not taken for one.
-			origin := OriginRA
-			if len(test.want) > 0 {
-				origin = OriginPD
+			want := slices.DeleteFunc(gateway.Compile(fitted, f), func(r engine.Resource) bool { return !strings.HasPrefix(r.Name(), "networkd eth1") })
+			data, _ := os.ReadFile(filepath.Join(g.Dir, gatewaytest.AskingDropIn))
+			if !strings.Contains(string(data), networkd.AskText+networkd.LinkLayerText) || len(want) != 1 {
+				t.Fatalf("the drop-in is %q, for %q", data, want)
 			}
-			if lan, wan := links[0].Addresses[1], links[1].Addresses[1]; lan.Origin != origin || wan.Origin != OriginRA {
-				t.Errorf("%s is %s, want %s; %s is %s", lan.Prefix, lan.Origin, origin, wan.Prefix, wan.Origin)
+			// Its text changes, for the CE address is in it too: networkd must read it again.
+			if changes := g.Plan(t, want); len(changes) != 1 {
+				t.Errorf("plans %q", hosttest.Names(changes))
 			}
 		})
 	}
 }
 
-// TestGatherDelegation reads the kernel's route for a delegation, and no other.
-func TestGatherDelegation(t *testing.T) {
-	g := newGateway(t)
-	for _, route := range []string{
-		"unreachable 2400:4050:5c71:b000::/56 proto dhcp metric 1024",
-		"unreachable 2400:4050:5c71:c000::/56 proto static metric 1024",
-		"blackhole 2400:4050:5c71:d000::/56 proto dhcp metric 1024",
-		"2400:4050:5c71:e000::/56 dev eth1 proto dhcp metric 1024",
-		"unreachable default proto dhcp metric 4096",
-		"unreachable 2400:4050:5c71:f000::/56 proto dhcp table 100",
-	} {
-		g.run(t, "sh", "-c", "ip -6 route add "+route)
+// TestAskKeepsDUID: where a prefix has been delegated without us, the DUID stays that has it, also when the line is
+// not there at the next boot.
+func TestAskKeepsDUID(t *testing.T) {
+	g, d := gatewaytest.NewAsking(t, true)
+	c := gatewaytest.SectionOf(t, gatewaytest.AskingSection)
+	d.Managed = true
+	if err := d.Reload(t.Context()); err != nil {
+		t.Fatal(err)
 	}
-	f := g.gather(t)
-	if want := []Delegation{{Prefix: netip.MustParsePrefix(lineB + "::/56"), Source: sourceRoute}}; !reflect.DeepEqual(f.Delegations, want) {
-		t.Errorf("got %v, want %v", f.Delegations, want)
+	asks := func(f facts.Facts) []engine.Resource {
+		want := gateway.Compile(gatewaytest.MustResolve(t, gatewaytest.AskingSection, f), f)
+		return slices.DeleteFunc(want, func(r engine.Resource) bool {
+			return !strings.Contains(r.Name(), gatewaytest.AskingDropIn) && r.Name() != "networkd eth1"
+		})
 	}
-	for _, l := range f.Links {
-		if l.Default6 != nil {
-			t.Errorf("%s has an IPv6 default route", l.Name)
-		}
+	want := asks(g.Gather(t))
+	if changes := g.Converge(t, want); len(changes) != 2 {
+		t.Errorf("changed %q", hosttest.Names(changes))
+	}
+	if changes := g.Plan(t, asks(g.Gather(t))); len(changes) > 0 {
+		t.Errorf("the next run would change %q", hosttest.Names(changes))
+	}
+	// At boot the prefix is not there yet.
+	g.Exec(t, "ip", "-6", "route", "del", "unreachable", gatewaytest.LineA+"::/56")
+	d.Reloads = 0
+	before := g.Gather(t)
+	if err := reconcile.NewRun(g.H).Ask(t.Context(), c, gatewaytest.Seek(c, before), before); err != nil {
+		t.Fatal(err)
+	}
+	data, _ := os.ReadFile(filepath.Join(g.Dir, gatewaytest.AskingDropIn))
+	if !strings.Contains(string(data), networkd.AskText) || strings.Contains(string(data), networkd.LinkLayerText) || d.Reloads > 0 {
+		t.Errorf("networkd has been made to read %d times\n%s", d.Reloads, data)
 	}
 }
 
-func (g *gatewayNS) gather(t testing.TB) (f Facts) {
-	t.Helper()
-	f, err := Gather(g.h) // in another namespace: the machine is the host's, whoever asks
+// TestAskLooksAgain: what was delegated since the machine was looked at is not asked for by another DUID.
+func TestAskLooksAgain(t *testing.T) {
+	g, d := gatewaytest.NewAsking(t, true)
+	before := g.Gather(t)
+	d.Managed = true
+	if err := d.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	d.Reloads = 0
+	g.Do(func() {
+		if err := reconcile.NewRun(g.H).Ask(t.Context(), gatewaytest.SectionOf(t, gatewaytest.AskingSection), gatewaytest.Seek(gatewaytest.SectionOf(t, gatewaytest.AskingSection), before), before); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if _, err := os.Stat(filepath.Join(g.Dir, gatewaytest.AskingDropIn)); err == nil || d.Reloads > 0 {
+		t.Errorf("asked: %v, %d reloads", err, d.Reloads)
+	}
+}
+
+// TestAskRemembers leaves the drop-in of an earlier run as it is.
+func TestAskRemembers(t *testing.T) {
+	f := gatewaytest.Lines()
+	f.Links[1].NetworkFile = gatewaytest.AskingWAN
+	f.Owned.Addresses = []facts.OwnedAddress{{Link: "eth1", Prefix: netip.MustParsePrefix(gatewaytest.CeA + "/128")}}
+	f.Owned.Requests = []facts.Request{{File: gatewaytest.AskingDropIn}}
+	c := gatewaytest.SectionOf(t, gatewaytest.AskingSection)
+	asking, err := gateway.Asking(c, gatewaytest.Seek(c, f), f)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return f
-}
-
-// TestGatherAddresses reads how the machine came to its addresses and what duplicate address detection says of them.
-func TestGatherAddresses(t *testing.T) {
-	g := newGateway(t)
-	sysctl(t, g.ns, map[string]string{"ipv6/conf/eth1/accept_dad": "1", "ipv6/conf/eth1/use_tempaddr": "2"})
-	for _, address := range []string{
-		"2400:4050:5c71:af00::1/64 nodad",
-		"2400:4050:5c71:af00::2/64 nodad valid_lft 600 preferred_lft 300",
-		"2400:4050:5c71:af00::3/128 nodad valid_lft 600 preferred_lft 300",
-		"2400:4050:5c71:af00::4/64 nodad valid_lft 600 preferred_lft 0",
-		"2400:4050:5c71:af00:be24:11ff:fe00:2/64 nodad valid_lft 600 preferred_lft 300 mngtmpaddr",
-		"2400:4050:5c71:af00::6/64",
-		"198.51.100.1/24 valid_lft 600 preferred_lft 300",
-	} {
-		g.run(t, "sh", "-c", "ip address add "+address+" dev eth1")
+	f.Delegations = []networkd.Delegation{gatewaytest.Delegated(gatewaytest.LineA + "::/56")}
+	g, err := gatewaytest.Resolve(c, f)
+	if err != nil {
+		t.Fatal(err)
 	}
-	at := func() map[string]Inet {
-		all := map[string]Inet{}
-		l, _ := g.gather(t).Link("eth1")
-		for _, a := range l.Addresses {
-			all[a.Prefix.String()] = a
-		}
-		return all
-	}
-	got := at()
-	for prefix, want := range map[string]Inet{
-		lineA + "::1/64":               {Origin: OriginStatic},
-		lineA + "::2/64":               {Origin: OriginRA},
-		lineA + "::3/128":              {Origin: OriginDHCP6},
-		lineA + "::4/64":               {Origin: OriginRA, Deprecated: true},
-		lineA + ":be24:11ff:fe00:2/64": {Origin: OriginRA},
-		lineA + "::6/64":               {Origin: OriginStatic, Tentative: true},
-		"198.51.100.1/24":              {},
-	} {
-		a := got[prefix]
-		lasts := want.Origin != OriginRA && want.Origin != OriginDHCP6
-		if (a.Announced == 0) != lasts {
-			t.Errorf("%s was announced at %d", prefix, a.Announced)
-		}
-		a.Prefix, a.Announced = netip.Prefix{}, 0
-		if a != want {
-			t.Errorf("%s is %+v, want %+v", prefix, a, want)
+	for _, r := range asking {
+		same := func(w engine.Resource) bool { return w.Name() == r.Name() && w.Text() == r.Text() }
+		if !slices.ContainsFunc(gateway.Compile(g, f), same) {
+			t.Errorf("%s\n%s is not what the gateway wants", r.Name(), r.Text())
 		}
 	}
-	temporary := 0
-	for prefix, a := range got {
-		if a.Temporary {
-			temporary++
-			t.Log(prefix)
-		}
+	if len(asking) != 2 {
+		t.Errorf("%d resources ask", len(asking))
 	}
-	if temporary != 1 {
-		t.Errorf("%d addresses are temporary", temporary)
+	// Whoever does not want one asks for none, and who does not know the WAN yet waits.
+	if asking, err := gateway.Asking(gatewaytest.SectionOf(t, "{}"), gatewaytest.Seek(gatewaytest.SectionOf(t, "{}"), f), f); err != nil || asking != nil {
+		t.Errorf("%v, %v", asking, err)
 	}
-	// An announcement that comes again counts anew.
-	before := got[lineA+"::2/64"].Announced
-	time.Sleep(50 * time.Millisecond)
-	g.run(t, "ip", "address", "change", lineA+"::2/64", "dev", "eth1", "valid_lft", "600", "preferred_lft", "300")
-	if after := at()[lineA+"::2/64"].Announced; after < before+4 || after > before+1000 {
-		t.Errorf("announced at %d, before at %d", after, before)
+	f.Links[1].Default6 = nil
+	if _, err := gateway.Asking(c, gatewaytest.Seek(c, f), f); !errors.Is(err, line.ErrNotYet) {
+		t.Error(err)
 	}
 }
 
-// TestGatherFailed: somebody else on the line has the address.
-func TestGatherFailed(t *testing.T) {
-	g := newGateway(t)
-	sysctl(t, g.ns, map[string]string{"ipv6/conf/eth1/accept_dad": "1"})
-	g.others.run(t, "ip", "address", "add", lineA+"::5/64", "dev", "line", "nodad")
-	g.run(t, "ip", "address", "add", lineA+"::5/64", "dev", "eth1")
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) {
-		l, _ := g.gather(t).Link("eth1")
-		i := slices.IndexFunc(l.Addresses, func(a Inet) bool { return a.Prefix.String() == lineA+"::5/64" })
-		if i >= 0 && l.Addresses[i].Failed && l.Addresses[i].Tentative {
-			return
-		}
-		if time.Now().After(end) {
-			t.Fatalf("%+v", l.Addresses)
-		}
-	}
-}
-
-// TestLearn: what the kernel made of an advertisement says so itself, for ever or not.
-func TestLearn(t *testing.T) {
-	for _, valid := range []uint32{600, math.MaxUint32} {
-		i := inet(lineA + "::5/64")
-		i.learn(inetMessage{valid: valid, protocol: protocolRA, stamp: 7})
-		if i.Origin != OriginRA || (i.Announced == 7) != (valid == 600) {
-			t.Errorf("valid for %d s: %+v", valid, i)
-		}
+// TestManagedReloads: networkd reads a drop-in again when it came, changed or went, and when its client is not the one
+// that it says.
+func TestManagedReloads(t *testing.T) {
+	for name, says252 := range map[string]bool{"systemd 252": true, "systemd 257": false} {
+		t.Run(name, func(t *testing.T) {
+			g, d := gatewaytest.NewAsking(t, says252)
+			converge := func(want []engine.Resource, reloads int) {
+				t.Helper()
+				d.Reloads = 0
+				g.Converge(t, want)
+				if d.Reloads != reloads {
+					t.Errorf("networkd was made to read its files %d times, want %d", d.Reloads, reloads)
+				}
+				if changes := g.Plan(t, want); len(changes) > 0 {
+					t.Errorf("left over: %q", hosttest.Names(changes))
+				}
+			}
+			of := func(p gateway.Persist) []engine.Resource {
+				p.Link, p.File = "eth1", gatewaytest.AskingWAN
+				path, text := p.DropIn()
+				return []engine.Resource{resource.File{Path: path, Mode: gateway.PublicMode, Data: text}, p.Managed(path, text)}
+			}
+			ce := netip.MustParsePrefix(gatewaytest.CeA + "/128")
+			converge(of(gateway.Persist{CE: ce}), 1)
+			converge(of(gateway.Persist{CE: ce}), 0)
+			converge(of(gateway.Persist{CE: ce, Ask: true}), 1)
+			converge(of(gateway.Persist{CE: netip.MustParsePrefix(gatewaytest.CeB + "/128"), Ask: true}), 1)
+			hosttest.WriteFile(t, filepath.Join(g.Dir, "run/systemd/netif/links", fmt.Sprint(d.Index)),
+				"NETWORK_FILE="+gatewaytest.AskingWAN+"\nNETWORK_FILE_DROPINS=\""+gatewaytest.AskingDropIn+"\"\nDHCP6_CLIENT_DUID=DUID-EN/Vendor:00\n")
+			converge(of(gateway.Persist{CE: netip.MustParsePrefix(gatewaytest.CeB + "/128"), Ask: true}), 1)
+			for _, r := range of(gateway.Persist{CE: ce, Ask: true}) {
+				g.Do(func() { g.Laws(t, r) })
+			}
+			// A delegation that is lost is waited for, and nothing else is done about it.
+			g.Exec(t, "ip", "-6", "route", "del", "unreachable", gatewaytest.LineA+"::/56")
+			d.Reloads = 0
+			go func() {
+				time.Sleep(300 * time.Millisecond)
+				g.Try("ip", "-6", "route", "add", "unreachable", gatewaytest.LineA+"::/56", "proto", "dhcp", "metric", "1024")
+			}()
+			if changes := g.Converge(t, of(gateway.Persist{CE: ce, Ask: true})); len(changes) > 0 || d.Reloads > 0 {
+				t.Errorf("changed %q, %d reloads", hosttest.Names(changes), d.Reloads)
+			}
+			converge([]engine.Resource{resource.File{Path: gatewaytest.AskingDropIn}, resource.Managed{Link: "eth1", File: gatewaytest.AskingDropIn}}, 1)
+		})
 	}
 }

@@ -1,4 +1,4 @@
-package reconcile
+package reconcile_test
 
 import (
 	"context"
@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"net/netip"
 	"os"
 	"strings"
 	"testing"
@@ -15,8 +14,14 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"mape-netplan/reconcile"
+	"mape-netplan/reconcile/discovery"
+	"mape-netplan/reconcile/facts"
+	"mape-netplan/reconcile/host"
+	"mape-netplan/reconcile/internal/gatewaytest"
+	"mape-netplan/reconcile/internal/hosttest"
+	"mape-netplan/reconcile/line"
 	"mape-netplan/reconcile/nft"
-	"mape-netplan/reconcile/provider/hb46pp"
 	"mape-netplan/reconcile/provider/hb46pp/hb46pptest"
 )
 
@@ -24,10 +29,10 @@ import (
 type discovering struct {
 	*hb46pptest.Line
 	t    *testing.T
-	ns   *ns
+	ns   *hosttest.NS
 	root *os.Root
-	h    *Host
-	run  *Run
+	h    *host.Host
+	run  *reconcile.Run
 
 	patience time.Duration // of apply
 }
@@ -37,10 +42,10 @@ func newDiscovering(t *testing.T) *discovering {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &discovering{Line: hb46pptest.New(t), t: t, ns: newNS(t), root: root, patience: 20 * time.Second}
-	veth(t, d.ns, "eth1", "", newNS(t), "net0", "")
-	d.ns.run(t, "ip", "addr", "add", "2400:db8:12:3400::1/64", "dev", "eth1", "nodad")
-	d.ns.run(t, "ip", "-6", "route", "add", "default", "dev", "eth1")
+	d := &discovering{Line: hb46pptest.New(t), t: t, ns: hosttest.NewNS(t), root: root, patience: 20 * time.Second}
+	hosttest.Veth(t, d.ns, "eth1", "", hosttest.NewNS(t), "net0", "")
+	d.ns.Exec(t, "ip", "addr", "add", "2400:db8:12:3400::1/64", "dev", "eth1", "nodad")
+	d.ns.Exec(t, "ip", "-6", "route", "add", "default", "dev", "eth1")
 	d.restart()
 	return d
 }
@@ -50,22 +55,14 @@ func (d *discovering) restart() {
 	d.t.Helper()
 	var handle *netlink.Handle
 	var err error
-	d.ns.do(func() { handle, err = netlink.NewHandle(unix.NETLINK_ROUTE) })
+	d.ns.Do(func() { handle, err = netlink.NewHandle(unix.NETLINK_ROUTE) })
 	if err != nil {
 		d.t.Fatal(err)
 	}
 	d.t.Cleanup(handle.Close)
-	d.h = &Host{Root: d.root, Net: handle, NS: d.ns.fd(), NFT: nft.OpenNS(d.ns.fd())}
-	d.run = NewRun(d.h)
-	d.run.Client = clientOf(d.Line)
-}
-
-// clientOf asks the line of a test.
-func clientOf(l *hb46pptest.Line) hb46pp.Client {
-	return hb46pp.Client{
-		Servers: []netip.AddrPort{l.Resolver}, Interface: "lo", Roots: l.Roots(), Loopback: true,
-		Limits: hb46pp.Limits{DNS: time.Second, Server: time.Second, Total: 5 * time.Second, Body: 1 << 20},
-	}
+	d.h = &host.Host{Root: d.root, Net: handle, NS: d.ns.FD(), NFT: nft.OpenNS(d.ns.FD())}
+	d.run = reconcile.NewRun(d.h)
+	d.run.Client = gatewaytest.ClientOf(d.Line)
 }
 
 // await is what apply does until it knows the line, and returns its service and CE, or the error.
@@ -73,7 +70,7 @@ func (d *discovering) await(section string) string {
 	d.t.Helper()
 	ctx, cancel := context.WithTimeoutCause(d.t.Context(), d.patience, errors.New("too late"))
 	defer cancel()
-	g, _, err := d.run.Await(ctx, sectionOf(d.t, section), func(error) {})
+	g, _, err := d.run.Await(ctx, gatewaytest.SectionOf(d.t, section), func(error) {})
 	if err != nil {
 		return err.Error()
 	}
@@ -88,7 +85,7 @@ func (d *discovering) want(what, got, want string) {
 }
 
 func (d *discovering) file() string {
-	data, _ := d.root.ReadFile(local(cachePath))
+	data, _ := d.root.ReadFile(host.Local(discovery.CachePath))
 	return string(data)
 }
 
@@ -98,7 +95,7 @@ const found = "S (E) 2400:db8:12:3400:c0:2:1200:3400"
 func TestDiscoverLife(t *testing.T) {
 	d := newDiscovering(t)
 	const token = "640756965820d3b9025b6941f9590af6802830ba58663fe8f043dc92b576f17a"
-	answer := strings.Replace(offer, `"ttl"`, `"token": "`+token+`", "ttl"`, 1)
+	answer := strings.Replace(gatewaytest.Offer, `"ttl"`, `"token": "`+token+`", "ttl"`, 1)
 	d.TXT("v=v6mig-1 url=" + d.Serve(d.Certificate("vne.example.jp"), func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, answer) }) + "/c t=b")
 	const section = "{provider: discover, discover: {user: taro, password: hush-hush, server: vne.example.jp}}"
 
@@ -106,13 +103,13 @@ func TestDiscoverLife(t *testing.T) {
 	if asked := d.Asked(); len(asked) != 1 || asked[0].Query().Get("user") != "taro" || asked[0].Query().Get("pass") != "hush-hush" {
 		t.Errorf("asked %v", asked)
 	}
-	if info, err := d.root.Stat(local(cachePath)); err != nil || info.Mode() != 0o600 {
+	if info, err := d.root.Stat(host.Local(discovery.CachePath)); err != nil || info.Mode() != 0o600 {
 		t.Errorf("%v, %v", info, err)
 	}
 	if !strings.Contains(d.file(), token) || strings.Contains(d.file(), "hush-hush") {
 		t.Errorf("the file is\n%s", d.file())
 	}
-	if facts, err := json.Marshal(Facts{Discovered: d.run.latest(d.h.cached())}); err != nil || strings.Contains(string(facts), "taro") ||
+	if facts, err := json.Marshal(facts.Facts{Discovered: d.run.Latest(discovery.Cached(d.h))}); err != nil || strings.Contains(string(facts), "taro") ||
 		strings.Contains(string(facts), token) || strings.Contains(string(facts), "vne.example.jp") {
 		t.Errorf("%v: the facts are\n%s", err, facts)
 	}
@@ -123,7 +120,7 @@ func TestDiscoverLife(t *testing.T) {
 		t.Errorf("asked %d times within the ttl", n)
 	}
 	// What plan and status know.
-	if facts, err := Gather(d.h); err != nil || !facts.Discovered.offers() {
+	if facts, err := facts.Gather(d.h); err != nil || !facts.Discovered.Offers() {
 		t.Errorf("%+v, %v", facts.Discovered, err)
 	}
 
@@ -141,10 +138,10 @@ func TestDiscoverLife(t *testing.T) {
 	}
 
 	// The line moves: it is asked at once, as soon as that is not too often.
-	answer = offer
-	d.ns.run(t, "ip", "addr", "add", "2400:db8:12:3500::1/64", "dev", "eth1", "nodad")
-	d.ns.run(t, "ip", "addr", "del", "2400:db8:12:3400::1/64", "dev", "eth1")
-	d.later(discoveryPause)
+	answer = gatewaytest.Offer
+	d.ns.Exec(t, "ip", "addr", "add", "2400:db8:12:3500::1/64", "dev", "eth1", "nodad")
+	d.ns.Exec(t, "ip", "addr", "del", "2400:db8:12:3400::1/64", "dev", "eth1")
+	d.later(line.DiscoveryPause)
 	d.want("another address", d.await(section), "S (E) 2400:db8:12:3500:c0:2:1200:3500")
 	if n := len(d.Asked()); n != 3 {
 		t.Errorf("asked %d times", n)
@@ -154,8 +151,8 @@ func TestDiscoverLife(t *testing.T) {
 	d.later(time.Hour)
 	d.restart()
 	d.TXT()
-	d.want("no record any more", d.await(section), "eth1 has 2400:db8:12:3500::1/64: "+noRecord)
-	d.want("once more", d.await(section), "eth1 has 2400:db8:12:3500::1/64: "+noRecord)
+	d.want("no record any more", d.await(section), "eth1 has 2400:db8:12:3500::1/64: "+gatewaytest.NoRecord)
+	d.want("once more", d.await(section), "eth1 has 2400:db8:12:3500::1/64: "+gatewaytest.NoRecord)
 	if n := d.Questions(); n != 4 {
 		t.Errorf("%d questions of DNS, want 4", n)
 	}
@@ -167,9 +164,9 @@ func TestDiscoverLife(t *testing.T) {
 // later lets time pass for what is known.
 func (d *discovering) later(by time.Duration) {
 	d.t.Helper()
-	known := *d.run.latest(d.h.cached())
+	known := *d.run.Latest(discovery.Cached(d.h))
 	known.Asked, known.Next, known.Problem = known.Asked.Add(-by), known.Next.Add(-by), ""
-	if _, err := d.run.remember(d.h, &known); err != nil {
+	if _, err := d.run.Remember(d.h, &known); err != nil {
 		d.t.Fatal(err)
 	}
 }
@@ -182,12 +179,12 @@ func TestDiscoverFailures(t *testing.T) {
 		want string
 		asks int
 	}{
-		{"no record", func(l *hb46pptest.Line) string { return "" }, noRecord, 0},
+		{"no record", func(l *hb46pptest.Line) string { return "" }, gatewaytest.NoRecord, 0},
 		{"a record that is none", func(l *hb46pptest.Line) string { return "hello" },
 			`too late: eth1 has 2400:db8:12:3400::1/64: resolver ::1: 4over6.info. TXT record "hello": is no list of different keys and values that begins with v: it is one record "v=v6mig-1 url=https://… t=a", or t=b`, 0},
-		{"another method", func(l *hb46pptest.Line) string { return "v=v6mig-1 url=" + l.Good(onlyDSLite) + "/ t=b" },
+		{"another method", func(l *hb46pptest.Line) string { return "v=v6mig-1 url=" + l.Good(gatewaytest.OnlyDSLite) + "/ t=b" },
 			"S (E) offers this line dslite, and only map_e (MAP-E) is supported yet", 1},
-		{"nothing", func(l *hb46pptest.Line) string { return "v=v6mig-1 url=" + l.Good(nothing) + "/ t=b" },
+		{"nothing", func(l *hb46pptest.Line) string { return "v=v6mig-1 url=" + l.Good(gatewaytest.Nothing) + "/ t=b" },
 			"E offers this line nothing (order: [])", 1},
 		{"bad data", func(l *hb46pptest.Line) string {
 			return "v=v6mig-1 url=" + strings.Replace(l.Good(`{"enabler_name": "E"}`), "vne", "vne", 1) + "/ t=b"
@@ -219,10 +216,10 @@ func TestDiscoverFailures(t *testing.T) {
 // TestDiscoverAuto: where a built-in rule is for the line, nobody is asked.
 func TestDiscoverAuto(t *testing.T) {
 	d := newDiscovering(t)
-	d.TXT("v=v6mig-1 url=" + d.Good(offer) + "/ t=b")
+	d.TXT("v=v6mig-1 url=" + d.Good(gatewaytest.Offer) + "/ t=b")
 	d.want("auto, no rule", d.await("{}"), found)
-	d.ns.run(t, "ip", "addr", "add", "2400:4050:5c71:af00::1/64", "dev", "eth1", "nodad")
-	d.ns.run(t, "ip", "addr", "del", "2400:db8:12:3400::1/64", "dev", "eth1")
+	d.ns.Exec(t, "ip", "addr", "add", "2400:4050:5c71:af00::1/64", "dev", "eth1", "nodad")
+	d.ns.Exec(t, "ip", "addr", "del", "2400:db8:12:3400::1/64", "dev", "eth1")
 	d.restart()
 	d.want("auto, a rule", d.await("{}"), " 2400:4050:5c71:af00:99:f171:c600:2f00")
 	if n := len(d.Asked()); n != 1 {
@@ -235,7 +232,7 @@ func TestDiscoverNoStore(t *testing.T) {
 	d := newDiscovering(t)
 	d.TXT("v=v6mig-1 url=" + d.Serve(d.Certificate("vne.example.jp"), func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
-		io.WriteString(w, offer)
+		io.WriteString(w, gatewaytest.Offer)
 	}) + "/ t=b")
 	for i := 1; i < 3; i++ {
 		d.restart()
@@ -257,9 +254,9 @@ func TestDiscoverNoResolver(t *testing.T) {
 	d.run.Client.Servers, d.patience = nil, time.Second
 	d.want("none", d.await("{provider: discover}"), "too late: eth1 has 2400:db8:12:3400::1/64: no IPv6 resolver of eth1 is known, "+
 		"neither to networkd nor in /etc/resolv.conf: only the line's own one knows its rules")
-	d.TXT("v=v6mig-1 url=" + d.Good(offer) + "/ t=b")
+	d.TXT("v=v6mig-1 url=" + d.Good(gatewaytest.Offer) + "/ t=b")
 	d.run.Client.Servers, d.patience = servers, 20*time.Second
-	d.run.learnt.Load().Next = time.Now()
+	d.run.Learnt.Load().Next = time.Now()
 	d.want("later", d.await("{provider: discover}"), found)
 }
 
@@ -269,7 +266,7 @@ func TestDiscoverCancelled(t *testing.T) {
 	d.Fail(hb46pptest.Mute)
 	d.run.Client.Limits.DNS, d.patience = time.Minute, 300*time.Millisecond
 	d.want("cancelled", d.await("{provider: discover}"), "too late")
-	if got := d.run.latest(d.h.cached()); got != nil {
+	if got := d.run.Latest(discovery.Cached(d.h)); got != nil {
 		t.Errorf("%+v", got)
 	}
 }

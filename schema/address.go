@@ -75,28 +75,14 @@ func parseLinePrefix(s string) (netip.Prefix, error) {
 func parseAddr(s string, bits int) (netip.Addr, error) {
 	a, err := netip.ParseAddr(s)
 	switch {
-	case err != nil && fold(s) != s:
+	case err != nil || a.Unmap().BitLen() != bits:
 		return a, errMalformed
-	case err != nil:
-		return a, reason(err)
 	case a.Zone() != "":
 		return a, errors.New("without an interface")
-	case a.Unmap().BitLen() != bits:
-		return a, errMalformed
 	case !a.IsGlobalUnicast():
 		return a, errors.New(special(a))
 	}
 	return a, nil
-}
-
-// reason is what net/netip says after repeating its input.
-func reason(err error) error {
-	_, after, ok := strings.Cut(err.Error(), "): ")
-	if !ok || after == "unable to parse IP" || strings.HasPrefix(after, "unexpected character") {
-		return errMalformed
-	}
-	after, _, _ = strings.Cut(after, " (at ")
-	return errors.New(after)
 }
 
 func special(a netip.Addr) string {

@@ -10,13 +10,7 @@ import (
 func (p *parser) check(c *Config) {
 	p.checkOrigin(c)
 	p.checkDiscover(c)
-	switch path := "mape.br"; {
-	case !p.has(path) || p.has("mape.rules"):
-	case p.has("mape.softwire"):
-		p.report(p.key(path), path, `needs "rules"; the softwire on line %d has a br of its own`, p.key("mape.softwire").line)
-	default:
-		p.report(p.key(path), path, `needs "rules"; that of a provider is built in`)
-	}
+	p.together("mape", "br", "rules", "a provider's is built in, and a softwire has its own")
 	const bits = "the number of bits of the PSID"
 	for i, r := range c.Rules {
 		path := fmt.Sprintf("mape.rules[%d]", i)

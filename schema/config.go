@@ -1,10 +1,10 @@
 // Package schema reads the mape: section of a YAML file.
 //
-// It knows the section's keys, their types and the bounds of single values,
-// and says of everything that is wrong where it stands and what would be
-// right. What the values mean together, the arithmetic of RFC 7597, belongs to
-// reconcile/softwire; whether they fit the machine belongs to reconcile. Both
-// report through [Config.Problem].
+// It knows the keys of the section, their types and the bounds of single
+// values, and reports every problem at once, with its position and what must
+// be written instead. The arithmetic of RFC 7597 belongs to
+// reconcile/softwire, and whether the values fit the machine to reconcile/line
+// and reconcile/gateway; these report through [Config.Problem].
 package schema
 
 import (
@@ -17,29 +17,29 @@ type Config struct {
 	// Where the softwire comes from: built-in rules, own rules or calculated
 	// values. Exactly one is set.
 	Provider string     // "auto", "ocn", "v6plus", "biglobe", "nuro" or "discover"; "" with Rules or Softwire
-	Discover *Discover  // with the providers "discover" and "auto" only; nil is no user
+	Discover *Discover  // with the providers "discover" and "auto" only; nil if no user is given
 	BR       netip.Addr // with Rules: the border relay of those without one
 	Rules    []Rule
 	Softwire *Softwire
 
-	WAN         string       // "" is the interface with the IPv6 default route
-	LAN         []string     // nil is every one that serves a private network; empty is no LAN
-	Prefix      netip.Prefix // invalid is what the WAN has; an address is a /128
-	WANPrefix   string       // how the WAN comes to one: "auto", "ra" or "pd"
+	WAN         string       // "": the interface with the IPv6 default route
+	LAN         []string     // nil: every one that serves a private network; empty: none
+	Prefix      netip.Prefix // invalid: the one that the WAN has; an address is a /128
+	WANPrefix   string       // where the WAN gets it from: "auto", "ra" or "pd"
 	Tunnel      string
-	MTU         int    // 0 is the WAN's minus 40
-	InterfaceID string // "map-03" or "rfc7597"; "" is the provider's, rfc7597 for own rules
+	MTU         int    // in bytes; 0: the WAN's minus 40
+	InterfaceID string // "map-03" or "rfc7597"; "": the provider's, rfc7597 for own rules
 	Backend     string // "auto", "netplan" or "networkd"
 
 	Forwards  []Forward
 	Inbound   string // what happens to new connections from the internet that match no forward: "drop" or "accept"
 	Conntrack Conntrack
 
-	// Probe is where doctor's live probe goes when it is asked for: IPv4, port 0
-	// is the default one. nil is the program's own choice.
+	// Probe has the servers of doctor's live probe: IPv4, port 0 for the default
+	// port. nil: the program's own choice.
 	Probe []netip.AddrPort
 
-	// Warnings are about what is legal but hardly meant.
+	// Warnings are about what is legal but probably a mistake.
 	Warnings Problems
 
 	source *source
@@ -50,16 +50,16 @@ type Rule struct {
 	IPv6, IPv4 netip.Prefix
 	EABits     int
 	PSIDOffset int
-	PSID       *int // nil is part of the EA bits; else provisioned beside them (RFC 7597, example 5)
+	PSID       *int // nil: in the EA bits; otherwise provisioned beside them (RFC 7597, example 5)
 	PSIDLen    int  // with PSID only
 	BR         netip.Addr
 }
 
-// A Discover is what the user of a line proves to its provisioning server
-// (HB46PP) to be. It goes to that server only.
+// A Discover holds the credentials of a line's user for its provisioning server
+// (HB46PP). They are sent to that server only.
 type Discover struct {
 	User     string // up to 32 of [A-Za-z0-9_-]
-	Password string `json:"-"` // likewise; it is printed nowhere
+	Password string `json:"-"` // of the same form; it is never printed
 	Server   string // a name
 }
 
@@ -68,7 +68,7 @@ type Softwire struct {
 	CE, BR     netip.Addr
 	IPv4       netip.Prefix // an address is a /32
 	PSID       int
-	PSIDLen    int // 0 is an address that is not shared
+	PSIDLen    int // 0: the address is not shared
 	PSIDOffset int
 }
 

@@ -2,7 +2,6 @@ package schema
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -89,16 +88,6 @@ func TestConfigProblem(t *testing.T) {
 	}
 	if got := new(Config).Problem("wan", "not so").Error(); got != "mape.wan: not so" {
 		t.Errorf("without a file: %s", got)
-	}
-}
-
-func TestNoSection(t *testing.T) {
-	_, err := Parse("user-data", []byte("#cloud-config\npackages: []\n"))
-	if !errors.Is(err, ErrNoSection) {
-		t.Errorf("%v is not ErrNoSection", err)
-	}
-	if _, err = Parse("user-data", []byte("mape:\n")); err == nil || errors.Is(err, ErrNoSection) {
-		t.Errorf("%v is ErrNoSection or nil", err)
 	}
 }
 

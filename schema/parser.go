@@ -23,11 +23,11 @@ const maxProblems = 100
 // Parse reads the mape: section of a YAML file. The error is of type
 // [Problems]: everything that is wrong, warnings included.
 func Parse(name string, data []byte) (*Config, error) {
-	text, bad := decodeText(data)
+	text, at, bad := decodeText(data)
 	p := &parser{source: newSource(name, text), claims: map[flow]string{}}
 	c := &Config{source: p.source}
-	if bad != nil {
-		p.report(bad.at, "", "%s", bad.message)
+	if bad != "" {
+		p.report(at, "", "%s", bad)
 	} else if docs := p.documents(text); docs != nil {
 		p.source.hideSecrets(docs)
 		if section := p.section(docs); section != nil {
@@ -98,7 +98,7 @@ func describe(n *yaml.Node, secret bool) string {
 	return clip(n.Value)
 }
 
-// has tells whether the file has a key, with a valid value or not.
+// has reports whether the file has a key, even with an invalid value.
 func (p *parser) has(path string) bool {
 	_, ok := p.source.places[path]
 	return ok
@@ -107,7 +107,7 @@ func (p *parser) has(path string) bool {
 // key is the spot of a key that the file has.
 func (p *parser) key(path string) spot { return p.source.places[path].key }
 
-// value is the spot to point at for a value, or for what is missing in it.
+// value is the spot of a value, or of the mapping in which it is missing.
 func (p *parser) value(path string) spot {
 	where, _ := p.source.find(path)
 	return where

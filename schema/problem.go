@@ -2,7 +2,6 @@ package schema
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,9 +9,6 @@ import (
 
 	"golang.org/x/text/width"
 )
-
-// ErrNoSection is wrapped by the problem of a file that has no mape: key.
-var ErrNoSection = errors.New("no mape: section")
 
 // A Problem is one thing that is wrong with a section, and where.
 type Problem struct {
@@ -23,8 +19,6 @@ type Problem struct {
 	Message string `json:"message"`
 	Source  string `json:"source"` // the line
 	Warning bool   `json:"warning"`
-
-	cause error
 }
 
 // Error prints the problem as compilers do: the place and the sentence, then
@@ -58,10 +52,6 @@ func (p Problem) Error() string {
 	return b.String()
 }
 
-// Unwrap returns the reason that a caller may want to tell from others:
-// [ErrNoSection] or nil.
-func (p Problem) Unwrap() error { return p.cause }
-
 // Problems is everything that is wrong with a section. As an error it holds at
 // least one that is not a warning.
 type Problems []Problem
@@ -75,15 +65,6 @@ func (ps Problems) Error() string {
 		lines[i] = p.Error()
 	}
 	return strings.Join(lines, "\n")
-}
-
-// Unwrap makes errors.Is look at each.
-func (ps Problems) Unwrap() []error {
-	errs := make([]error, len(ps))
-	for i, p := range ps {
-		errs[i] = p
-	}
-	return errs
 }
 
 func (ps Problems) sort() {

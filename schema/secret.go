@@ -51,13 +51,13 @@ func (s *source) hideIn(n *yaml.Node, secret bool, end int) {
 	}
 }
 
-// inDiscover tells whether a path is that of the discover mapping or in it.
+// inDiscover reports whether a path is the discover mapping or inside it.
 func inDiscover(path string) bool {
 	return path == "mape.discover" || strings.HasPrefix(path, "mape.discover.")
 }
 
-// keyName cuts off what its author takes for a value, and YAML, which wants a
-// blank after the colon, for part of the key.
+// keyName is a key without what may be a password: in "password:abc", YAML takes
+// all of it for the key, because the colon has no blank after it.
 func keyName(path, name string) string {
 	if !inDiscover(path) && !secretKey.MatchString(name) {
 		return name

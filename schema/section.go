@@ -70,5 +70,5 @@ func (p *parser) noSection(docs, others []*yaml.Node) {
 	}
 	hint("does %s belong inside one?", func(name string) bool { return lookup(new(Config).keys(), name) != nil })
 	hint("did you mean that with %s?", func(name string) bool { return Nearest(name, []string{"mape"}) != "" })
-	p.report(where, "", "%s", message).cause = ErrNoSection
+	p.report(where, "", "%s", message)
 }

@@ -48,8 +48,8 @@ func (s *source) problem(at spot, path, message string) Problem {
 	return p
 }
 
-// find returns the spot of a path, or of the nearest thing around it that is in
-// the file: a default is not.
+// find returns the spot of a path. One that is not in the file, such as that of
+// a default, has the spot of the innermost mapping or list around it.
 func (s *source) find(path string) (spot, bool) {
 	for path != "" {
 		if at, ok := s.places[path]; ok {
@@ -60,10 +60,10 @@ func (s *source) find(path string) (spot, bool) {
 	return spot{}, false
 }
 
-// Problem reports a well-formed value that does not fit what only later stages
-// know: the machine or the arithmetic. The path leaves out the leading mape:
-// "wan", "rules[0].ipv6", or "" for the whole section. Where the file has one
-// value instead of a list, the path of the only entry is that of the value.
+// Problem reports a well-formed value that later stages, which know the machine
+// and the arithmetic, cannot use. The path leaves out the leading mape: "wan",
+// "rules[0].ipv6", or "" for the whole section. Entry 0 of a list is also found
+// if the file has a single value in its place.
 func (c *Config) Problem(path, format string, args ...any) Problem {
 	path = strings.TrimSuffix("mape."+path, ".")
 	message := fmt.Sprintf(format, args...)

@@ -3,7 +3,6 @@ package schema
 import (
 	"errors"
 	"fmt"
-	"math"
 	"regexp"
 	"slices"
 	"strconv"
@@ -157,14 +156,10 @@ func (v number) read(p *parser, path string, n *yaml.Node, want string) {
 }
 
 // integer reads a number as YAML writes them: decimal, 0x34, 0o64, 0b110100,
-// 1_460. One that is out of every bound stays so.
+// 1_460. One that is out of range is the nearest that is not.
 func integer(s string) (int, bool) {
-	s = strings.ReplaceAll(s, "_", "")
-	i, err := strconv.ParseInt(s, 0, 64)
-	if errors.Is(err, strconv.ErrRange) {
-		return math.MaxInt, true
-	}
-	return int(i), err == nil
+	i, err := strconv.ParseInt(strings.ReplaceAll(s, "_", ""), 0, 64)
+	return int(i), err == nil || errors.Is(err, strconv.ErrRange)
 }
 
 // duration is a time in whole seconds, as the kernel counts them here. The

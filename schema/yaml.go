@@ -17,31 +17,25 @@ import (
 // provider has 60 KiB.
 const maxSize = 1 << 20
 
-// A fault is what keeps a file from being YAML at all.
-type fault struct {
-	at      spot
-	message string
-}
-
-// decodeText returns the text of a file, and what keeps it from being one.
-// YAML's own message for that has no position.
-func decodeText(data []byte) (string, *fault) {
+// decodeText returns the text of a file. If it is not text, bad describes the
+// first fault at a spot: yaml.v3's own message has no position.
+func decodeText(data []byte) (text string, at spot, bad string) {
 	switch {
 	case len(data) > maxSize:
-		return "", &fault{spot{1, 0}, fmt.Sprintf("the file must have at most %d bytes, not %d", maxSize, len(data))}
+		return "", spot{1, 0}, fmt.Sprintf("the file must have at most %d bytes, not %d", maxSize, len(data))
 	case len(data) >= 2 && (data[0] == 0xff && data[1] == 0xfe || data[0] == 0xfe && data[1] == 0xff):
-		return "", &fault{spot{1, 0}, "the file is UTF-16; save it as UTF-8"}
+		return "", spot{1, 0}, "the file is UTF-16; save it as UTF-8"
 	}
-	text := strings.TrimPrefix(string(data), "\ufeff")
+	text = strings.TrimPrefix(string(data), "\ufeff")
 	for i, r := range text {
 		if _, size := utf8.DecodeRuneInString(text[i:]); r == utf8.RuneError && size == 1 {
-			return text, &fault{spotAt(text, i), fmt.Sprintf("byte %#x is not UTF-8; save the file as UTF-8", text[i])}
+			return text, spotAt(text, i), fmt.Sprintf("byte %#x is not UTF-8; save the file as UTF-8", text[i])
 		}
 		if unicode.IsControl(r) && !strings.ContainsRune("\t\n\r\u0085", r) || r == '\ufffe' || r == '\uffff' || r == '\ufeff' {
-			return text, &fault{spotAt(text, i), fmt.Sprintf("the character %U is not allowed in YAML; remove it", r)}
+			return text, spotAt(text, i), fmt.Sprintf("the character %U is not allowed in YAML; remove it", r)
 		}
 	}
-	return text, nil
+	return text, spot{}, ""
 }
 
 // spotAt turns an offset into a position.
@@ -56,8 +50,8 @@ func (p *parser) documents(text string) []*yaml.Node {
 	docs, err := parseYAML(text)
 	if err != nil {
 		p.source.secret = secretText.MatchString(text)
-		bad := p.syntaxError(text, err)
-		p.report(bad.at, "", "%s", bad.message)
+		at, message := p.syntaxError(text, err)
+		p.report(at, "", "%s", message)
 		return nil
 	}
 	return docs
@@ -88,10 +82,10 @@ var (
 	unknownAnchor = regexp.MustCompile(`^unknown anchor '(.*)' referenced`)
 )
 
-// syntaxError is yaml.v3's message and line. It leaves out the line if that is
-// the first, so that it is given a text with a line before. The common mistakes
-// near that line are told as such.
-func (p *parser) syntaxError(text string, err error) fault {
+// syntaxError returns yaml.v3's message and line, or the common mistake that is
+// near that line. yaml.v3 leaves out the number of the first line, so it parses
+// the text again with a line before.
+func (p *parser) syntaxError(text string, err error) (spot, string) {
 	if _, again := parseYAML("#\n" + text); again != nil {
 		err = again
 	}
@@ -111,10 +105,10 @@ func (p *parser) syntaxError(text string, err error) fault {
 	for i := max(line-1, 1); i <= min(line+1, len(p.source.lines)); i++ {
 		text := p.source.lines[i-1]
 		if tab := strings.IndexByte(text, '\t'); tab >= 0 && strings.Trim(text[:tab], " -?") == "" {
-			return fault{spot{i, 1 + tab}, "a tab; YAML must be indented with spaces"}
+			return spot{i, 1 + tab}, "a tab; YAML must be indented with spaces"
 		}
 		if template := openTemplate.FindStringIndex(text); template != nil {
-			return fault{spot{i, 1 + utf8.RuneCountInString(text[:template[0]])}, unfilled}
+			return spot{i, 1 + utf8.RuneCountInString(text[:template[0]])}, unfilled
 		}
 	}
 	if anchor != nil && p.source.secret {
@@ -123,7 +117,7 @@ func (p *parser) syntaxError(text string, err error) fault {
 	if wide := fullWidth(p.source.lines, line); wide != "" {
 		message += "; " + wide
 	}
-	return fault{spot{line, 0}, "not YAML: " + message}
+	return spot{line, 0}, "not YAML: " + message
 }
 
 // fullWidth points out characters on a line or the next that look like YAML's

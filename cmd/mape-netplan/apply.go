@@ -10,6 +10,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"mape-netplan/reconcile"
+	"mape-netplan/reconcile/discovery"
+	"mape-netplan/reconcile/engine"
+	"mape-netplan/reconcile/gateway"
+	"mape-netplan/reconcile/host"
 )
 
 func (o *options) apply() *cobra.Command {
@@ -26,7 +30,7 @@ machine; another one waits for it.
 Without the service of install this lasts until the next boot.`,
 		Example: "  sudo mape-netplan apply\n  sudo mape-netplan apply -c /etc/mape-netplan.yaml --timeout 1m --json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			changes, err := o.converge(cmd, timeout, func(ctx context.Context, r *reconcile.Run) ([]reconcile.Resource, error) {
+			changes, err := o.converge(cmd, timeout, func(ctx context.Context, r *reconcile.Run) ([]engine.Resource, error) {
 				return o.gateway(cmd, ctx, r)
 			})
 			if err == nil && len(changes) > 0 {
@@ -40,8 +44,8 @@ Without the service of install this lasts until the next boot.`,
 }
 
 // converge brings the machine to what want compiles, one run at a time.
-func (o *options) converge(cmd *cobra.Command, timeout time.Duration, want func(context.Context, *reconcile.Run) ([]reconcile.Resource, error)) ([]reconcile.Change, error) {
-	return o.change(cmd, timeout, func(ctx context.Context, h *reconcile.Host) ([]reconcile.Change, error) {
+func (o *options) converge(cmd *cobra.Command, timeout time.Duration, want func(context.Context, *reconcile.Run) ([]engine.Resource, error)) ([]engine.Change, error) {
+	return o.change(cmd, timeout, func(ctx context.Context, h *host.Host) ([]engine.Change, error) {
 		unlock, err := h.Lock(ctx, cmd.CommandPath())
 		if err != nil {
 			return nil, err
@@ -49,11 +53,11 @@ func (o *options) converge(cmd *cobra.Command, timeout time.Duration, want func(
 		defer unlock()
 		run := reconcile.NewRun(h)
 		resources, err := want(ctx, run)
-		var changes []reconcile.Change
+		var changes []engine.Change
 		switch {
 		case err == nil:
 			changes, err = run.Converge(ctx, resources)
-		case errors.Is(err, reconcile.ErrWithdrawn):
+		case errors.Is(err, discovery.ErrWithdrawn):
 			changes, err = withdraw(ctx, run, resources, err)
 		}
 		if err != nil {
@@ -65,7 +69,7 @@ func (o *options) converge(cmd *cobra.Command, timeout time.Duration, want func(
 }
 
 // change opens the machine for somebody who may change it, and bounds the time.
-func (o *options) change(cmd *cobra.Command, timeout time.Duration, do func(context.Context, *reconcile.Host) ([]reconcile.Change, error)) ([]reconcile.Change, error) {
+func (o *options) change(cmd *cobra.Command, timeout time.Duration, do func(context.Context, *host.Host) ([]engine.Change, error)) ([]engine.Change, error) {
 	h, err := o.open()
 	if err != nil {
 		return nil, err
@@ -80,25 +84,25 @@ func (o *options) change(cmd *cobra.Command, timeout time.Duration, do func(cont
 
 // gateway compiles the section, once the line has what it needs. With the error
 // that says that it never will comes what takes the gateway down.
-func (o *options) gateway(cmd *cobra.Command, ctx context.Context, r *reconcile.Run) ([]reconcile.Resource, error) {
+func (o *options) gateway(cmd *cobra.Command, ctx context.Context, r *reconcile.Run) ([]engine.Resource, error) {
 	c, err := o.section(cmd)
 	if err != nil {
 		return nil, err
 	}
 	g, facts, err := r.Await(ctx, c, func(missing error) { cmd.PrintErrf("waiting: %v\n", missing) })
-	if errors.Is(err, reconcile.ErrWithdrawn) {
-		return reconcile.Compile(nil, facts), o.blame(err)
+	if errors.Is(err, discovery.ErrWithdrawn) {
+		return gateway.Compile(nil, facts), o.blame(err)
 	}
 	if err != nil {
 		return nil, o.blame(err)
 	}
 	warn(cmd, g.Warnings)
-	return reconcile.Compile(g, facts), nil
+	return gateway.Compile(g, facts), nil
 }
 
 // withdraw takes down what earlier runs made of a line that has no MAP-E any
 // more, and returns why.
-func withdraw(ctx context.Context, r *reconcile.Run, nothing []reconcile.Resource, why error) ([]reconcile.Change, error) {
+func withdraw(ctx context.Context, r *reconcile.Run, nothing []engine.Resource, why error) ([]engine.Change, error) {
 	changes, err := r.Converge(ctx, nothing)
 	if err == nil && len(changes) > 0 {
 		why = fmt.Errorf("%w; so the gateway was taken down", why)
@@ -119,7 +123,7 @@ type changeView struct {
 	After  string `json:"after"`
 }
 
-func outcome(changes []reconcile.Change, err error) result {
+func outcome(changes []engine.Change, err error) result {
 	r := result{Changed: len(changes) > 0, Changes: []changeView{}}
 	for _, c := range changes {
 		r.Changes = append(r.Changes, changeView{c.After.Name(), c.Before.Text(), c.After.Text()})
@@ -131,7 +135,7 @@ func outcome(changes []reconcile.Change, err error) result {
 }
 
 // report prints what a run changed and returns its error.
-func (o *options) report(cmd *cobra.Command, changes []reconcile.Change, err error) error {
+func (o *options) report(cmd *cobra.Command, changes []engine.Change, err error) error {
 	if o.json {
 		if e := printJSON(cmd, outcome(changes, err)); e != nil {
 			return e
@@ -151,7 +155,7 @@ func (o *options) report(cmd *cobra.Command, changes []reconcile.Change, err err
 }
 
 // verb is what a change does to its resource: create, change or remove it.
-func verb(c reconcile.Change) string {
+func verb(c engine.Change) string {
 	switch {
 	case c.Before.Text() == "":
 		return "create"

@@ -16,7 +16,11 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"mape-netplan/reconcile"
+	"mape-netplan/reconcile/engine"
+	"mape-netplan/reconcile/facts"
+	"mape-netplan/reconcile/gateway"
+	"mape-netplan/reconcile/host"
+	"mape-netplan/reconcile/resource"
 	"mape-netplan/schema"
 )
 
@@ -146,7 +150,7 @@ func machine(t testing.TB, dir string) {
 }
 
 func converge(t testing.TB, dir string) error {
-	h, err := reconcile.Open("")
+	h, err := host.Open("")
 	if err != nil {
 		return err
 	}
@@ -162,21 +166,21 @@ func converge(t testing.TB, dir string) error {
 	if err != nil {
 		return err
 	}
-	facts, err := reconcile.Gather(h)
+	facts, err := facts.Gather(h)
 	if err != nil {
 		return err
 	}
-	aim := reconcile.Resolve(c, facts)
+	aim := gateway.Resolve(c, facts)
 	if aim.Err != nil {
 		return aim.Err
 	}
-	var want []reconcile.Resource
-	for _, r := range reconcile.Compile(aim.Gateway, facts) {
-		if _, file := r.(reconcile.File); file || !strings.Contains(r.Name(), "mape0") {
+	var want []engine.Resource
+	for _, r := range gateway.Compile(aim.Gateway, facts) {
+		if _, file := r.(resource.File); file || !strings.Contains(r.Name(), "mape0") {
 			want = append(want, r)
 		}
 	}
-	_, err = reconcile.Converge(t.Context(), h, want)
+	_, err = engine.Converge(t.Context(), h, want)
 	return err
 }
 

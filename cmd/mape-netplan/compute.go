@@ -9,7 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"mape-netplan/reconcile"
+	"mape-netplan/reconcile/facts"
+	"mape-netplan/reconcile/line"
 	"mape-netplan/reconcile/softwire"
 	"mape-netplan/schema"
 )
@@ -52,26 +53,26 @@ func (o *options) softwire(c *schema.Config) (view, error) {
 	if err != nil {
 		return view{}, err
 	}
-	line, err := reconcile.Find(c, facts)
+	found, err := line.Find(c, facts)
 	if err != nil {
 		return view{}, err
 	}
-	return viewOf(line, reconcile.TunnelMTU(c, line.LikelyWAN(c, facts))), nil
+	return viewOf(found, line.TunnelMTU(c, found.LikelyWAN(c, facts))), nil
 }
 
 // linkFacts are those of the machine that is meant, of which its links say
 // enough.
-func (o *options) linkFacts() (reconcile.Facts, error) {
+func (o *options) linkFacts() (facts.Facts, error) {
 	if o.factsFile != "" {
 		return o.givenFacts()
 	}
 	h, err := o.open()
 	if err != nil {
-		return reconcile.Facts{}, err
+		return facts.Facts{}, err
 	}
 	h.Hidden = func(string, error) {}
 	h.Broken = h.Hidden
-	return reconcile.Gather(h)
+	return facts.Gather(h)
 }
 
 // A view is a softwire as compute and status print it.
@@ -106,7 +107,7 @@ type portsView struct {
 	Last  uint16 `json:"last"`
 }
 
-func viewOf(line reconcile.Line, mtu int) view {
+func viewOf(line line.Line, mtu int) view {
 	sw := line.Softwire
 	v := view{
 		Mode: "map-e", Provider: line.Provider, Service: line.Service, CE: sw.CE, BR: sw.BR, IPv4: address(sw.IPv4),

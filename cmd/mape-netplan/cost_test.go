@@ -26,7 +26,7 @@ func TestCost(t *testing.T) {
 	}
 	lab.Require(t)
 	tests := filepath.Join(t.TempDir(), "reconcile.test")
-	cmd := exec.Command("go", "test", "-c", "-trimpath", "-ldflags", "-s -w", "-o", tests, "../../reconcile")
+	cmd := exec.Command("go", "test", "-c", "-trimpath", "-ldflags", "-s -w", "-o", tests, "../../reconcile/nat")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)

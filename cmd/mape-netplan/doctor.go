@@ -8,9 +8,11 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"mape-netplan/reconcile"
+	"mape-netplan/reconcile/advice"
 	"mape-netplan/reconcile/doctor"
 	"mape-netplan/reconcile/doctor/symptom"
+	"mape-netplan/reconcile/facts"
+	"mape-netplan/reconcile/gateway"
 )
 
 // watched is how long doctor looks at what passes the tunnel.
@@ -74,16 +76,16 @@ func (o *options) visit(cmd *cobra.Command, probe bool) (doctor.Report, error) {
 	var broken []string
 	h.Broken = func(name string, err error) {
 		why := err.Error()
-		if a := (reconcile.Advice{}); errors.As(err, &a) {
+		if a := (advice.Advice{}); errors.As(err, &a) {
 			why = a.What // What to do the doctor says.
 		}
 		broken = append(broken, name+" "+why)
 	}
-	facts, err := reconcile.Gather(h)
+	facts, err := facts.Gather(h)
 	if err != nil {
 		return doctor.Report{}, err
 	}
-	aim := reconcile.Resolve(c, facts)
+	aim := gateway.Resolve(c, facts)
 	with := symptom.Options{Watch: watched, Now: time.Now, Built: built(), Broken: broken, Resolve: symptom.LineResolver}
 	_, with.Refusal = o.units()
 	if probe {

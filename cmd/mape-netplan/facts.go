@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"mape-netplan/reconcile"
+	"mape-netplan/reconcile/facts"
 )
 
 func (o *options) facts() *cobra.Command {
@@ -35,7 +35,7 @@ read is left out with a warning.`,
 			if h.Privileged() != nil {
 				cmd.PrintErrln("warning: without root, what is in nf_tables is left out, and so is what only root may read of the files")
 			}
-			facts, err := reconcile.Gather(h)
+			facts, err := facts.Gather(h)
 			if err != nil {
 				return err
 			}
@@ -50,7 +50,7 @@ func (o *options) factsFlag(cmd *cobra.Command) {
 }
 
 // givenFacts are those of the file that --facts names.
-func (o *options) givenFacts() (f reconcile.Facts, err error) {
+func (o *options) givenFacts() (f facts.Facts, err error) {
 	defer func() {
 		if err != nil {
 			err = exit{exitBad, fmt.Errorf("--facts: %w", err)}
@@ -76,7 +76,7 @@ func (o *options) givenFacts() (f reconcile.Facts, err error) {
 		err = fmt.Errorf("it is larger than %d MiB", mostFacts>>20)
 	}
 	if err == nil {
-		f, err = reconcile.ParseFacts(data)
+		f, err = facts.ParseFacts(data)
 	}
 	if errors.Is(err, syscall.EISDIR) {
 		err = errors.New("it is a directory")

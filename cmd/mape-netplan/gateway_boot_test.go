@@ -15,7 +15,7 @@ var units = []string{"mape-netplan-guard.service", "mape-netplan.service"}
 
 // late: the machine was booted and installed on a line that was dead. Nothing
 // waited for it, nothing failed, and the gateway works as soon as it is there.
-func (g *gateway) late() {
+func (g *guest) late() {
 	g.booted()
 	if out := g.sh("ip -6 route show default"); out != "" {
 		g.Fatalf("the line was not dead: %s", out)
@@ -28,7 +28,7 @@ func (g *gateway) late() {
 }
 
 // booted: the boot is over and went well, our units' part of it too.
-func (g *gateway) booted() {
+func (g *guest) booted() {
 	g.Helper()
 	if out, exit := g.exits("systemctl is-system-running --wait; systemctl --failed --plain --no-legend"); exit != 0 || out != "running\n" {
 		g.Errorf("the boot did not end well: %s\n%s", out, g.sh("systemctl list-jobs; journalctl -b -p warning --no-pager"))
@@ -47,7 +47,7 @@ const most = 3.0
 var exposure = regexp.MustCompile(`Overall exposure level for \S+: ([0-9.]+)`)
 
 // service: what runcmd installed is sound, is there once, and keeps the table.
-func (g *gateway) service() {
+func (g *guest) service() {
 	if out := g.sh("mape-netplan install"); out != "unchanged\n" {
 		g.Errorf("install once more: %s", out)
 	}
@@ -78,7 +78,7 @@ func (g *gateway) service() {
 // On an emulated processor that others use too, a second can be too short for a
 // process to do anything: then it is as long as five of status, which takes a
 // twentieth of a second on a real one. TestWatchMends holds it to the second.
-func (g *gateway) flushed() {
+func (g *guest) flushed() {
 	const script = `now() { date +%s%N; }
 a=$(now); mape-netplan status >/dev/null; b=$(now)
 systemctl restart nftables
@@ -96,7 +96,7 @@ echo $((b - a)) $((d - c))`
 
 // flushes: the table goes 20 times under traffic, and not one packet leaves as
 // it should not. A command brings it back where no service does.
-func (g *gateway) flushes(back string) {
+func (g *guest) flushes(back string) {
 	ctx, cancel := context.WithCancel(g.ctx)
 	defer cancel()
 	var traffic sync.WaitGroup
@@ -128,7 +128,7 @@ done`)
 
 // sandboxed: in its sandbox the service has netplan's generator make files that
 // networkd may read. Since netplan 1.1 they are for its group alone.
-func (g *gateway) sandboxed() {
+func (g *guest) sandboxed() {
 	const owners = "stat -c '%n %U %G %a' /run/systemd/network/10-netplan-mape0.*"
 	before := g.sh(owners)
 	g.sh("rm /etc/netplan/99-ipoe-gw.yaml /run/systemd/network/10-netplan-mape0.* && ip link del mape0")
@@ -156,7 +156,7 @@ func scan(text string, durations ...*time.Duration) bool {
 
 // repaired: install mends what somebody did to the service, and starts it again
 // with a program that replaced the one it runs.
-func (g *gateway) repaired() {
+func (g *guest) repaired() {
 	g.sh(`set -e
 systemctl disable --quiet mape-netplan.service
 install -m 755 /usr/local/bin/mape-netplan /usr/local/bin/new
@@ -174,16 +174,16 @@ echo '# mine' >>/etc/systemd/system/mape-netplan-guard.service`)
 	}
 }
 
-// modules: the guard's unit has the kernel load all that the table needs, and
-// the table then makes it load no more.
-func (g *gateway) modules() {
+// modules: the guard's unit has the kernel load all that the table and the
+// filter need, and the table then makes it load no more.
+func (g *guest) modules() {
 	out := g.sh(`ip link del mape0; nft flush ruleset
-loaded() { lsmod | awk '/^nf/ { print $1 }' | sort; }
+loaded() { lsmod | awk '/^(nf|sch_ingress|cls_bpf)/ { print $1 }' | sort; }
 for i in 1 2 3 4 5; do for m in $(loaded); do rmmod $m 2>/dev/null; done; done
-loaded | grep -x nf_tables
+loaded | grep -xE 'nf_tables|sch_ingress|cls_bpf'
 set -e
 sh /root/preload || true # There are kernels that have some of it built in.
-for m in sch_ingress cls_bpf; do lsmod | grep -q "^$m " || echo $m is not loaded; done
+for m in sch_ingress cls_bpf; do loaded | grep -qx $m || echo $m is not loaded; done
 before=$(loaded)
 mape-netplan guard >/dev/null
 loaded | grep -vxF "$before" || true
@@ -195,7 +195,7 @@ mape-netplan apply >/dev/null 2>&1`)
 }
 
 // uninstalled: the units go, the gateway stays.
-func (g *gateway) uninstalled() {
+func (g *guest) uninstalled() {
 	if out := g.sh("mape-netplan uninstall --timeout 2m"); strings.Count(out, "removed ") != 6 || !strings.Contains(out, `"mape-netplan remove" takes it away`) {
 		g.Errorf("uninstall: %s", out)
 	}
@@ -210,7 +210,7 @@ func (g *gateway) uninstalled() {
 
 // reboot: the machine goes down and comes back as a gateway while the LAN host
 // sends all the time, and not one packet leaves as it should not.
-func (g *gateway) reboot() {
+func (g *guest) reboot() {
 	g.sh("mape-netplan install --timeout 2m")
 	ctx, cancel := context.WithCancel(g.ctx)
 	defer cancel()

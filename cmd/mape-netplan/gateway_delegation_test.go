@@ -12,8 +12,8 @@ import (
 var (
 	delegatedLine = lab.Judge{
 		CE:    netip.MustParseAddr("2400:4050:5c71:b000:99:f171:c600:3000"),
-		BR:    line.BR,
-		IPv4:  line.IPv4,
+		BR:    ocnLine.BR,
+		IPv4:  ocnLine.IPv4,
 		InSet: func(port uint16) bool { return port >= 1024 && port>>4&63 == 48 },
 	}
 	delegatedPrefix = netip.MustParsePrefix("2400:4050:5c71:b000::/56")
@@ -27,7 +27,7 @@ var (
 // The server has one prefix, and networkd up to 252 does not release it: which
 // DUID gets it must not hang on who is faster. So the router has the M flag
 // only where networkd shall come to it by itself.
-func (g *gateway) delegation() {
+func (g *guest) delegation() {
 	if err := g.network.Relay.SetJudge(delegatedLine); err != nil {
 		g.Fatal(err)
 	}
@@ -87,7 +87,7 @@ func (g *gateway) delegation() {
 	g.undelegate()
 
 	g.sh("mv /root/section /etc/mape-netplan.yaml")
-	if err := g.network.Relay.SetJudge(line); err != nil {
+	if err := g.network.Relay.SetJudge(ocnLine); err != nil {
 		g.Fatal(err)
 	}
 	g.announce(usualLine)
@@ -96,14 +96,14 @@ func (g *gateway) delegation() {
 // undelegate: nothing is left of the gateway or of a delegation. The server
 // goes first: where the router says that there is one, networkd asks it for all
 // that it has, unless told otherwise.
-func (g *gateway) undelegate() {
+func (g *guest) undelegate() {
 	g.Helper()
 	g.delegate(netip.Prefix{})
 	g.sh("mape-netplan remove")
 	g.asBefore()
 }
 
-func (g *gateway) delegate(prefix netip.Prefix) {
+func (g *guest) delegate(prefix netip.Prefix) {
 	g.Helper()
 	if err := g.network.Delegate(prefix); err != nil {
 		g.Fatal(err)
@@ -111,7 +111,7 @@ func (g *gateway) delegate(prefix netip.Prefix) {
 }
 
 // asBefore: nothing of ours is left, nor of a delegation.
-func (g *gateway) asBefore() {
+func (g *guest) asBefore() {
 	g.Helper()
 	const look = "/root/look | diff -u /root/before -; find /etc/systemd/network -name '*.d'; ip -6 route show type unreachable"
 	for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Second) {

@@ -19,7 +19,7 @@ const (
 // doctor: the line and the machine are broken in every way that needs a real
 // tunnel or a real line, and each time the doctor says which it is. Whatever
 // was broken is mended before the next.
-func (g *gateway) doctor() {
+func (g *guest) doctor() {
 	// The service would mend what is broken here.
 	if _, exit := g.exits("systemctl is-active --quiet mape-netplan.service"); exit == 0 {
 		g.sh("systemctl stop mape-netplan.service")
@@ -42,7 +42,7 @@ func (g *gateway) doctor() {
 }
 
 // diagnosed says what the doctor has to say: words of the diagnosis in order.
-func (g *gateway) diagnosed(flags string, exit int, words string) doctor.Report {
+func (g *guest) diagnosed(flags string, exit int, words string) doctor.Report {
 	g.Helper()
 	var r doctor.Report
 	begin := time.Now()
@@ -64,7 +64,7 @@ func (g *gateway) diagnosed(flags string, exit int, words string) doctor.Report 
 const works = "It works as far as can be seen, but: The "
 
 // well says that everything works, and returns the report.
-func (g *gateway) well(flags string) doctor.Report {
+func (g *guest) well(flags string) doctor.Report {
 	g.Helper()
 	r := g.diagnosed(flags, 0, works)
 	for i, f := range r.Findings {
@@ -76,7 +76,7 @@ func (g *gateway) well(flags string) doctor.Report {
 }
 
 // healthy: nothing is wrong, and the servers of the section answer.
-func (g *gateway) healthy() {
+func (g *guest) healthy() {
 	g.Helper()
 	g.well("")
 	before := g.network.Relay.Report().Packets
@@ -95,7 +95,7 @@ func (g *gateway) healthy() {
 }
 
 // asking sends something from the LAN all the while.
-func (g *gateway) asking(f func()) {
+func (g *guest) asking(f func()) {
 	g.Helper()
 	ctx, cancel := context.WithCancel(g.ctx)
 	var wait sync.WaitGroup
@@ -106,7 +106,7 @@ func (g *gateway) asking(f func()) {
 }
 
 // silentRelay: what leaves gets lost, all of it or what is long.
-func (g *gateway) silentRelay() {
+func (g *guest) silentRelay() {
 	relay := g.network.Relay
 	relay.SetFault(lab.Fault{Deaf: true})
 	g.asking(func() { g.diagnosed("", exitFailed, "border relay 2001:380:a120::9 is silent") })
@@ -129,7 +129,7 @@ func (g *gateway) silentRelay() {
 }
 
 // brokenMachine: somebody has changed the machine.
-func (g *gateway) brokenMachine() {
+func (g *guest) brokenMachine() {
 	for _, b := range []struct{ breaks, mends, words string }{
 		{"ip route replace default via 192.168.1.10 dev eth0", "ip route del default via 192.168.1.10; ", "Another IPv4 default route wins … eth0"},
 		{"ip route add 128.0.0.0/1 via 192.168.1.10", "ip route del 128.0.0.0/1; ", "goes before … leave by eth0 and not by mape0"},
@@ -144,7 +144,7 @@ func (g *gateway) brokenMachine() {
 // usualLine is what the line's router announces.
 var usualLine = lab.Announce{Prefix: linePrefix, Autonomous: true}
 
-func (g *gateway) announce(a lab.Announce) {
+func (g *guest) announce(a lab.Announce) {
 	g.Helper()
 	if err := g.network.Announce(a); err != nil {
 		g.Fatal(err)
@@ -152,7 +152,7 @@ func (g *gateway) announce(a lab.Announce) {
 }
 
 // noAdvertisement: the line's router is there no more.
-func (g *gateway) noAdvertisement() {
+func (g *guest) noAdvertisement() {
 	silent := usualLine
 	silent.Silent = true
 	g.announce(silent)
@@ -164,7 +164,7 @@ func (g *gateway) noAdvertisement() {
 
 // otherPrefixes: the line has another one, which is in no rule, and then a
 // later part of its own, where everything works and where nothing ever has.
-func (g *gateway) otherPrefixes() {
+func (g *guest) otherPrefixes() {
 	const part = "2400:4050:5c71:af10::/64 is a part, not the first, of the line's 2400:4050:5c71:af00::/56"
 	g.renumber("240b:14::/56", "240b:14:")
 	g.diagnosed("", exitFailed, "in no rule … v6plus")
@@ -184,7 +184,7 @@ func (g *gateway) otherPrefixes() {
 
 // renumber has the router announce another prefix, whose addresses begin so,
 // and takes the others from the machine.
-func (g *gateway) renumber(prefix, begin string) {
+func (g *guest) renumber(prefix, begin string) {
 	g.Helper()
 	g.announce(lab.Announce{Prefix: netip.MustParsePrefix(prefix), Autonomous: true})
 	g.until("ip -6 address show dev eth1 | grep " + begin)
@@ -192,7 +192,7 @@ func (g *gateway) renumber(prefix, begin string) {
 }
 
 // duplicate: another router on the line has the CE address.
-func (g *gateway) duplicate() {
+func (g *guest) duplicate() {
 	other := func(do string) {
 		g.Helper()
 		args := []string{"-6", "address", do, ceAddress + "/128", "dev", "line"}
@@ -214,7 +214,7 @@ func (g *gateway) duplicate() {
 
 // homeGateway: a home gateway on the line, which its resolver knows, is the
 // line's IPv4 router, and then is not any more.
-func (g *gateway) homeGateway() {
+func (g *guest) homeGateway() {
 	with := usualLine
 	with.Resolver = lab.HomeResolver
 	g.announce(with)
@@ -238,7 +238,7 @@ func (g *gateway) homeGateway() {
 }
 
 // until waits for a command in the machine to succeed.
-func (g *gateway) until(command string) {
+func (g *guest) until(command string) {
 	g.Helper()
 	g.sh("for i in $(seq 60); do if " + command + " >/dev/null; then exit 0; fi; sleep 0.5; done; " + command + "; ip -6 address; ip -6 route; exit 1")
 }

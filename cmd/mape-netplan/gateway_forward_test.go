@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"mape-netplan/cmd/mape-netplan/internal/lab"
-	"mape-netplan/reconcile"
+	"mape-netplan/reconcile/ports"
 )
 
 const (
@@ -75,7 +75,7 @@ systemd-run --quiet --unit=say python3 /root/say.py 192.168.1.5:2222 0.0.0.0:178
 until [ -e /run/say ]; do sleep 0.2; done`
 
 // forwards: what is forwarded is reached from everywhere, all else by nobody.
-func (g *gateway) forwards() {
+func (g *guest) forwards() {
 	if got := g.sh("cat /etc/mape-netplan.yaml"); got != plainSection {
 		g.Fatalf("the section is not what this test takes it for:\n%s", got)
 	}
@@ -110,7 +110,7 @@ func silenced(all []forwarding) []forwarding {
 
 // inbound: connections that no forward is for are left to other tables, and
 // the gateway's own services are still not for the internet.
-func (g *gateway) inbound() {
+func (g *guest) inbound() {
 	g.change(forwardSection+"  inbound: accept\n", "table ip mape")
 	// Even where the shared address is the gateway's own.
 	g.sh("ip address add " + shared.String() + "/32 dev lo")
@@ -124,7 +124,7 @@ func (g *gateway) inbound() {
 }
 
 // closed: a forward that is there no more lets nobody in, and cuts who is.
-func (g *gateway) closed() {
+func (g *guest) closed() {
 	g.change(forwardSection, "table ip mape")
 	conn, err := g.network.Inet.Dial(g.ctx, "tcp4", netip.AddrPortFrom(shared, 1776).String())
 	if err != nil {
@@ -143,7 +143,7 @@ func (g *gateway) closed() {
 	if err != nil {
 		g.Errorf("a forwarded connection: %v", err)
 	}
-	var u reconcile.Usage
+	var u ports.Usage
 	if g.json("mape-netplan ports --json", 0, &u); len(u.Forwards) != 4 || u.Forwards[0].Connections == 0 {
 		g.Errorf("ports does not know the forwarded connection: %+v", u.Forwards)
 	}
@@ -171,7 +171,7 @@ func ping(conn net.Conn, lines *bufio.Reader) error {
 
 // change writes a section, and wants plan and apply to name what differs. Who
 // is connected to what is forwarded now, or was, may be cut off in any case.
-func (g *gateway) change(section string, want ...string) {
+func (g *guest) change(section string, want ...string) {
 	g.Helper()
 	g.sh("cat >/etc/mape-netplan.yaml <<'END'\n" + section + "END")
 	for _, command := range []string{"plan", "apply"} {
@@ -191,7 +191,7 @@ func (g *gateway) change(section string, want ...string) {
 
 // hears asks, from a namespace, what is behind ports of the shared address, and
 // whom it sees.
-func (g *gateway) hears(from *lab.Namespace, seen string, all []forwarding) {
+func (g *guest) hears(from *lab.Namespace, seen string, all []forwarding) {
 	g.Helper()
 	got := make([]string, len(all))
 	var wait sync.WaitGroup
@@ -232,7 +232,7 @@ func hear(ctx context.Context, from *lab.Namespace, f forwarding, patience time.
 }
 
 // insideHears asks from the gateway itself.
-func (g *gateway) insideHears() {
+func (g *guest) insideHears() {
 	script := "import socket\n"
 	want := ""
 	for _, f := range reachable {

@@ -18,7 +18,7 @@ import (
 
 // icmp: errors reach the sockets they are about, both ways, and what cannot be
 // translated is refused.
-func (g *gateway) icmp() {
+func (g *guest) icmp() {
 	g.closedPort()
 	g.deadSocket()
 	g.narrowPath()
@@ -27,7 +27,7 @@ func (g *gateway) icmp() {
 }
 
 // closedPort: the internet's error reaches the LAN host's socket.
-func (g *gateway) closedPort() {
+func (g *guest) closedPort() {
 	conn, err := g.network.LAN.Dial(g.ctx, "udp4", lab.Servers[1]+":9")
 	if err != nil {
 		g.Fatal(err)
@@ -40,7 +40,7 @@ func (g *gateway) closedPort() {
 
 // deadSocket: the LAN host's error quotes the port that the internet knows, or
 // the socket there would not get it.
-func (g *gateway) deadSocket() {
+func (g *guest) deadSocket() {
 	server := netip.AddrPortFrom(netip.MustParseAddr(lab.Servers[1]), 4000)
 	there, err := g.network.Inet.ListenUDP(server)
 	if err != nil {
@@ -83,7 +83,7 @@ func answer(conn net.Conn) error {
 
 // narrowPath: where the network behind the relay carries less than the tunnel,
 // the LAN host learns it, and whole pages pass in both directions.
-func (g *gateway) narrowPath() {
+func (g *guest) narrowPath() {
 	server := lab.Servers[4]
 	if err := g.network.NarrowPath(server, 1400); err != nil {
 		g.Fatal(err)
@@ -101,11 +101,11 @@ func (g *gateway) narrowPath() {
 }
 
 // client is a web browser on the LAN host. It connects anew for every page.
-func (g *gateway) client() *http.Client {
+func (g *guest) client() *http.Client {
 	return &http.Client{Timeout: time.Minute, Transport: &http.Transport{DialContext: g.network.LAN.Dial, DisableKeepAlives: true}}
 }
 
-func (g *gateway) upload(ctx context.Context, server string, size int) error {
+func (g *guest) upload(ctx context.Context, server string, size int) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+server+"/", strings.NewReader(strings.Repeat("x", size)))
 	if err != nil {
 		return err
@@ -117,7 +117,7 @@ func (g *gateway) upload(ctx context.Context, server string, size int) error {
 	return err
 }
 
-func (g *gateway) download(ctx context.Context, server string, size int) error {
+func (g *guest) download(ctx context.Context, server string, size int) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://%s/%d", server, size), nil)
 	if err != nil {
 		return err
@@ -129,7 +129,7 @@ func (g *gateway) download(ctx context.Context, server string, size int) error {
 	return err
 }
 
-func (g *gateway) page(req *http.Request) ([]byte, error) {
+func (g *guest) page(req *http.Request) ([]byte, error) {
 	resp, err := g.client().Do(req)
 	if err != nil {
 		return nil, err
@@ -140,7 +140,7 @@ func (g *gateway) page(req *http.Request) ([]byte, error) {
 
 // otherProtocols: what has no ports is answered with protocol unreachable. Had
 // it left, the judge would have found it wrong.
-func (g *gateway) otherProtocols() {
+func (g *guest) otherProtocols() {
 	for _, protocol := range []string{"gre", "esp"} {
 		conn, err := g.network.LAN.Dial(g.ctx, "ip4:"+protocol, lab.Servers[5])
 		if err != nil {

@@ -18,7 +18,7 @@ import (
 const enough = 200_000
 
 // load sends everything at once until the judge has seen enough.
-func (g *gateway) load() {
+func (g *guest) load() {
 	ctx, cancel := context.WithTimeout(g.ctx, 6*time.Minute)
 	defer cancel()
 	begin, before := time.Now(), g.network.Relay.Report().Packets
@@ -61,7 +61,7 @@ func (g *gateway) load() {
 
 // datagrams sends a hundred of all sizes to an echo, from a new socket, and
 // returns how many did not come back.
-func (g *gateway) datagrams(server string) (lost int, err error) {
+func (g *guest) datagrams(server string) (lost int, err error) {
 	conn, err := g.network.LAN.Dial(g.ctx, "udp4", server+":7")
 	if err != nil {
 		return 0, err
@@ -85,7 +85,7 @@ func (g *gateway) datagrams(server string) (lost int, err error) {
 }
 
 // visit sends to a forwarded port from the internet what comes back.
-func (g *gateway) visit(ctx context.Context, size int64) error {
+func (g *guest) visit(ctx context.Context, size int64) error {
 	conn, err := g.network.Inet.Dial(ctx, "tcp4", netip.AddrPortFrom(shared, 1778).String())
 	if err != nil {
 		return err

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"mape-netplan/cmd/mape-netplan/internal/lab"
-	"mape-netplan/reconcile"
+	"mape-netplan/reconcile/ports"
 )
 
 // setSize is how many ports the line of the test has.
@@ -22,7 +22,7 @@ func serverPort(i int, port uint16) netip.AddrPort {
 }
 
 // sockets are UDP sockets of the LAN host.
-func (g *gateway) sockets(n int) (all []*net.UDPConn) {
+func (g *guest) sockets(n int) (all []*net.UDPConn) {
 	g.Helper()
 	for range n {
 		c, err := g.network.LAN.ListenUDP(netip.AddrPortFrom(netip.IPv4Unspecified(), 0))
@@ -36,7 +36,7 @@ func (g *gateway) sockets(n int) (all []*net.UDPConn) {
 }
 
 // mapping: a socket has one external port, whatever it talks to.
-func (g *gateway) mapping() {
+func (g *guest) mapping() {
 	const count = 100
 	all := g.sockets(count)
 	seen := make([][]netip.AddrPort, count) // by socket and server
@@ -70,7 +70,7 @@ func (g *gateway) mapping() {
 }
 
 // ask asks every server who the socket is.
-func (g *gateway) ask(c *net.UDPConn) (seen []netip.AddrPort) {
+func (g *guest) ask(c *net.UDPConn) (seen []netip.AddrPort) {
 	for i := range lab.Servers {
 		buf := make([]byte, 100)
 		for range 5 { // a datagram may be lost
@@ -96,12 +96,12 @@ func (g *gateway) ask(c *net.UDPConn) (seen []netip.AddrPort) {
 
 // agrees says that ports has as much as the relay saw towards a destination,
 // and that the connections there have the time of the section.
-func (g *gateway) agrees(network string, to netip.AddrPort, seconds int) reconcile.Usage {
+func (g *guest) agrees(network string, to netip.AddrPort, seconds int) ports.Usage {
 	g.Helper()
-	var u reconcile.Usage
+	var u ports.Usage
 	g.json("mape-netplan ports --json", 0, &u)
 	judged := g.network.Relay.Ports(network, to)
-	i := slices.IndexFunc(u.Protocols, func(p reconcile.ProtocolUsage) bool { return p.Protocol == network })
+	i := slices.IndexFunc(u.Protocols, func(p ports.ProtocolUsage) bool { return p.Protocol == network })
 	if b := u.Protocols[i].Busiest; b == nil || b.Port != to.Port() || b.Ports != len(judged) {
 		g.Errorf("towards %s, ports says %+v, and the relay saw %d ports", to, b, len(judged))
 	}
@@ -126,7 +126,7 @@ func (g *gateway) agrees(network string, to netip.AddrPort, seconds int) reconci
 
 // exhaustion: all ports can be used towards one destination while others are
 // talked to, and what was refused is let through once one is free.
-func (g *gateway) exhaustion() {
+func (g *guest) exhaustion() {
 	to := serverPort(2, 7)
 	others := g.sockets(50)
 	var open []net.Conn
@@ -156,7 +156,7 @@ func (g *gateway) exhaustion() {
 }
 
 // freed: a SYN that was refused is sent again, and passes when there are ports.
-func (g *gateway) freed(to netip.AddrPort, open []net.Conn) {
+func (g *guest) freed(to netip.AddrPort, open []net.Conn) {
 	begin, late := time.Now(), make(chan error)
 	go func() {
 		c, err := g.dial(to, 40*time.Second)
@@ -183,7 +183,7 @@ func (g *gateway) freed(to netip.AddrPort, open []net.Conn) {
 	}
 }
 
-func (g *gateway) dial(to netip.AddrPort, wait time.Duration) (conn net.Conn, err error) {
+func (g *guest) dial(to netip.AddrPort, wait time.Duration) (conn net.Conn, err error) {
 	err = g.network.LAN.Do(func() error {
 		conn, err = net.DialTimeout("tcp4", to.String(), wait)
 		return err
@@ -192,7 +192,7 @@ func (g *gateway) dial(to netip.AddrPort, wait time.Duration) (conn net.Conn, er
 }
 
 // refused is how many packets the kernel dropped because it found no free port.
-func (g *gateway) refused() (sum int) {
+func (g *guest) refused() (sum int) {
 	g.Helper()
 	for _, word := range strings.Fields(g.sh("conntrack -S")) {
 		if n, ok := strings.CutPrefix(word, "insert_failed="); ok {

@@ -23,43 +23,43 @@ func TestGateway(t *testing.T) {
 		t.Run(release, func(t *testing.T) {
 			t.Parallel()
 			g := boot(t, release, files)
-			g.step("late line", (*gateway).late)
-			g.step("apply", (*gateway).applied)
-			g.step("service", (*gateway).service)
-			g.step("flushes", func(g *gateway) { g.flushes("") })
+			g.step("late line", (*guest).late)
+			g.step("apply", (*guest).applied)
+			g.step("service", (*guest).service)
+			g.step("flushes", func(g *guest) { g.flushes("") })
 			// What follows is done by hand.
-			g.step("uninstall", (*gateway).uninstalled)
-			g.step("flushes by hand", func(g *gateway) { g.flushes("mape-netplan apply >/dev/null 2>&1") })
-			g.step("traffic", (*gateway).traffic)
-			g.step("again", (*gateway).again)
-			g.step("icmp", (*gateway).icmp)
-			g.step("mapping", (*gateway).mapping)
-			g.step("exhaustion", (*gateway).exhaustion)
-			g.step("times", (*gateway).times)
-			g.step("storm", (*gateway).storm)
-			g.step("forwards", (*gateway).forwards)
-			g.step("inbound", (*gateway).inbound)
-			g.step("load", (*gateway).load)
-			g.step("closed", (*gateway).closed)
-			g.step("unsolicited", (*gateway).unsolicited)
-			g.step("drift", (*gateway).drift)
-			g.step("watch", (*gateway).watch)
-			g.step("doctor", (*gateway).doctor)
-			g.step("netplan apply", (*gateway).netplanApply)
-			g.step("reboot", (*gateway).reboot)
-			g.step("uninstall again", (*gateway).uninstalled)
-			g.step("judge", (*gateway).judge)
-			g.step("modules", (*gateway).modules)
-			g.step("remove", (*gateway).remove)
-			g.step("delegation", (*gateway).delegation)
-			g.step("networkd", (*gateway).networkd)
-			g.step("resources", (*gateway).resources)
+			g.step("uninstall", (*guest).uninstalled)
+			g.step("flushes by hand", func(g *guest) { g.flushes("mape-netplan apply >/dev/null 2>&1") })
+			g.step("traffic", (*guest).traffic)
+			g.step("again", (*guest).again)
+			g.step("icmp", (*guest).icmp)
+			g.step("mapping", (*guest).mapping)
+			g.step("exhaustion", (*guest).exhaustion)
+			g.step("times", (*guest).times)
+			g.step("storm", (*guest).storm)
+			g.step("forwards", (*guest).forwards)
+			g.step("inbound", (*guest).inbound)
+			g.step("load", (*guest).load)
+			g.step("closed", (*guest).closed)
+			g.step("unsolicited", (*guest).unsolicited)
+			g.step("drift", (*guest).drift)
+			g.step("watch", (*guest).watch)
+			g.step("doctor", (*guest).doctor)
+			g.step("netplan apply", (*guest).netplanApply)
+			g.step("reboot", (*guest).reboot)
+			g.step("uninstall again", (*guest).uninstalled)
+			g.step("judge", (*guest).judge)
+			g.step("modules", (*guest).modules)
+			g.step("remove", (*guest).remove)
+			g.step("delegation", (*guest).delegation)
+			g.step("networkd", (*guest).networkd)
+			g.step("resources", (*guest).resources)
 		})
 	}
 }
 
 // applied: cloud-init's runcmd made the gateway, and netplan takes our file.
-func (g *gateway) applied() {
+func (g *guest) applied() {
 	if log := g.sh("cat /var/log/cloud-init-output.log"); !strings.Contains(log, "\ncreated tunnel mape0\n") || !strings.Contains(log, "\ncreated unit mape-netplan.service\n") {
 		g.Errorf("the first install does not say what it made:\n%s", log)
 	}
@@ -79,7 +79,7 @@ func (g *gateway) applied() {
 }
 
 // again: a second apply changes nothing, not even a counter.
-func (g *gateway) again() {
+func (g *guest) again() {
 	// Without what the counted sets hold at the moment.
 	const state = "ip -s link show mape0; cat /proc/net/dev | grep mape0; nft -t -a list table ip mape; nft list map ip mape real; nft list map ip mape pool; ls -li --full-time /etc/netplan /etc/sysctl.d /etc/systemd/network/* 2>/dev/null; true"
 	before := g.sh(state)
@@ -98,7 +98,7 @@ func (g *gateway) again() {
 }
 
 // unsolicited: what nobody asked for gets no answer and does not come back.
-func (g *gateway) unsolicited() {
+func (g *guest) unsolicited() {
 	for _, port := range []uint16{1776, 1777, 65279, 1792, 2000, 22, 80, 40000} {
 		from, to := netip.AddrPortFrom(lab.Stranger, 9), netip.AddrPortFrom(shared, port)
 		for _, packet := range [][]byte{lab.UDP(from, to, []byte("hello")), lab.SYN(from, to), lab.Echo(lab.Stranger, shared, port)} {
@@ -112,7 +112,7 @@ func (g *gateway) unsolicited() {
 }
 
 // resources: the laws of the resources that need a real tunnel or systemd, in here.
-func (g *gateway) resources() {
+func (g *guest) resources() {
 	out, exit := g.exits("cd /root && MAPE_CI=1 MAPE_VM=1 ./reconcile.test -test.v -test.run '^Test(Tunnel|Unit|EgressBarred)' 2>&1")
 	if exit != 0 || !strings.Contains(out, "--- PASS: TestTunnel") || !strings.Contains(out, "--- PASS: TestUnit") || strings.Contains(out, "--- SKIP") {
 		g.Errorf("exit %d\n%s", exit, out)
@@ -125,7 +125,7 @@ func (g *gateway) resources() {
 }
 
 // drift: plan names exactly what somebody changed, and apply mends exactly it.
-func (g *gateway) drift() {
+func (g *guest) drift() {
 	const ce = "address 2400:4050:5c71:af00:99:f171:c600:2f00 dev eth1"
 	for _, d := range []struct {
 		change string
@@ -164,7 +164,7 @@ func (g *gateway) drift() {
 }
 
 // netplanApply: netplan may be applied after us and finds nothing to undo.
-func (g *gateway) netplanApply() {
+func (g *guest) netplanApply() {
 	g.sh("netplan apply")
 	g.settled()
 	g.reached()
@@ -173,7 +173,7 @@ func (g *gateway) netplanApply() {
 
 // reached waits until the LAN host gets through again: networkd may take the
 // links down once more after everything was as it should be.
-func (g *gateway) reached() {
+func (g *guest) reached() {
 	g.Helper()
 	for end, enough := time.Now().Add(time.Minute), 0; enough < 3; {
 		if _, err := g.network.LAN.Output(g.ctx, "ping", "-c", "1", "-W", "1", lab.Servers[0]); err == nil {
@@ -186,7 +186,7 @@ func (g *gateway) reached() {
 }
 
 // settled waits until status is content: networkd acts after it has answered.
-func (g *gateway) settled() {
+func (g *guest) settled() {
 	g.Helper()
 	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Second) {
 		out, exit := g.exits("mape-netplan status")
@@ -200,7 +200,7 @@ func (g *gateway) settled() {
 }
 
 // judge: the judge is awake. It sees what the encapsulation limit would do.
-func (g *gateway) judge() {
+func (g *guest) judge() {
 	g.sh("ip link set mape0 type ip6tnl local 2400:4050:5c71:af00:99:f171:c600:2f00 remote 2001:380:a120::9 encaplimit 4")
 	g.network.LAN.Output(g.ctx, "ping", "-c", "2", "-W", "1", lab.Servers[2])
 	if r := g.network.Relay.Report(); r.DstOpt == 0 {
@@ -214,7 +214,7 @@ func (g *gateway) judge() {
 }
 
 // remove: the machine is as it was.
-func (g *gateway) remove() {
+func (g *guest) remove() {
 	if names := g.names("remove", 0); len(names) < 7 {
 		g.Errorf("remove names only %q", names)
 	}
@@ -240,7 +240,7 @@ func warned(out string) string {
 
 // networkd: the same without netplan on the machine, and with the smallest
 // section: the interfaces are found.
-func (g *gateway) networkd() {
+func (g *guest) networkd() {
 	g.sh(`set -e
 for f in /run/systemd/network/*; do install -m 644 $f /etc/systemd/network/20-${f##*10-netplan-}; done
 rm -r /etc/netplan /run/systemd/network/* /lib/netplan

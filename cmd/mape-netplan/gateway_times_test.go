@@ -22,7 +22,7 @@ const timesSection = plainSection + `  conntrack: {tcp-established: 3h, tcp-tran
 // times: each time of the section holds for what it is for. The table does not
 // show that, only an entry in the kernel does: of two "ct timeout set" that a
 // connection meets, Linux 6.1 heeds the last and 6.12 the first.
-func (g *gateway) times() {
+func (g *guest) times() {
 	if err := g.network.Say(8021); err != nil {
 		g.Fatal(err)
 	}
@@ -99,7 +99,7 @@ func remembered(entries, words string) (left []int) {
 // storm: a host that asks a resolver from ever new sockets holds each port for
 // the section's time, which is 10 s by default. With the two minutes of other
 // UDP, no query would find a port for as long.
-func (g *gateway) storm() {
+func (g *guest) storm() {
 	to := serverPort(3, 53)
 	g.resolver(to)
 	for i := range 2000 {
@@ -139,7 +139,7 @@ func (g *gateway) storm() {
 }
 
 // resolver is a server of the internet that answers with what it is asked.
-func (g *gateway) resolver(address netip.AddrPort) {
+func (g *guest) resolver(address netip.AddrPort) {
 	g.Helper()
 	c, err := g.network.Inet.ListenUDP(address)
 	if err != nil {
@@ -171,7 +171,7 @@ func asked(c *net.UDPConn, to netip.AddrPort) bool {
 }
 
 // unanswered sends a SYN that nothing answers.
-func (g *gateway) unanswered(to netip.AddrPort) {
+func (g *guest) unanswered(to netip.AddrPort) {
 	g.Helper()
 	g.network.Relay.SetFault(lab.Fault{Deaf: true})
 	defer g.network.Relay.SetFault(lab.Fault{})

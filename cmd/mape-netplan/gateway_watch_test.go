@@ -17,7 +17,7 @@ var (
 	renumberedPrefix = netip.MustParsePrefix("2400:4050:5d71:b000::/56")
 	renumbered       = lab.Judge{
 		CE:    netip.MustParseAddr("2400:4050:5d71:b000:99:f175:c600:3000"),
-		BR:    line.BR,
+		BR:    ocnLine.BR,
 		IPv4:  netip.MustParsePrefix("153.241.117.198/32"),
 		InSet: func(port uint16) bool { return port >= 1024 && port>>4&63 == 48 },
 	}
@@ -40,7 +40,7 @@ const (
 
 // watch: as a service the program follows the line to another prefix under
 // load, mends what is broken, and leaves a working gateway when it is stopped.
-func (g *gateway) watch() {
+func (g *guest) watch() {
 	g.sh("echo 'mape: {}' >/root/watched; systemd-run -q --unit=watched -p Type=notify -p WatchdogSec=60 mape-netplan watch -c /root/watched")
 	defer func() {
 		if g.Failed() {
@@ -49,12 +49,12 @@ func (g *gateway) watch() {
 		}
 	}()
 	g.follow(renumbered, renumberedPrefix)
-	g.carrier(line.CE, renumbered.CE)
-	g.follow(line, linePrefix)
+	g.carrier(ocnLine.CE, renumbered.CE)
+	g.follow(ocnLine, linePrefix)
 	g.mends(
 		// From an address that the machine does not have nothing leaves.
 		"ip link del mape0", "ip link set mape0 down", "ip link set mape0 type ip6tnl local 2400:4050:5c71:af00::77 remote 2001:380:a120::9",
-		"ip route del default dev mape0", "sysctl -q net.ipv4.ip_forward=0", "ip -6 address del "+line.CE.String()+"/128 dev eth1",
+		"ip route del default dev mape0", "sysctl -q net.ipv4.ip_forward=0", "ip -6 address del "+ocnLine.CE.String()+"/128 dev eth1",
 		"rm /etc/netplan/99-ipoe-gw.yaml",
 		"tc qdisc del dev mape0 clsact",
 		"nft delete table ip mape", "nft flush table ip mape", "nft flush ruleset", "systemctl restart nftables",
@@ -72,7 +72,7 @@ func (g *gateway) watch() {
 // by its own clock. On the host that is some ten milliseconds, in the emulator
 // fifty times as long and more, as busy as the host is. A limit is longer by
 // what was measured just before or after, as often as the watch works so much.
-func (g *gateway) pass() time.Duration {
+func (g *guest) pass() time.Duration {
 	g.Helper()
 	ns, err := strconv.Atoi(strings.TrimSpace(g.sh("a=$(date +%s%N); mape-netplan plan -c /root/watched >/dev/null; b=$(date +%s%N); echo $((b-a))")))
 	if err != nil {
@@ -83,7 +83,7 @@ func (g *gateway) pass() time.Duration {
 
 // limited judges how long something took, with the time of a plan before it
 // and after it.
-func (g *gateway) limited(what string, took, limit, before, after time.Duration) {
+func (g *guest) limited(what string, took, limit, before, after time.Duration) {
 	g.Helper()
 	pass := max(before, after)
 	most := limit + passes*pass
@@ -95,7 +95,7 @@ func (g *gateway) limited(what string, took, limit, before, after time.Duration)
 
 // follow renumbers the line under load: connections of the new line work in
 // time, and no packet is wrong.
-func (g *gateway) follow(to lab.Judge, prefix netip.Prefix) {
+func (g *guest) follow(to lab.Judge, prefix netip.Prefix) {
 	g.Helper()
 	ctx, cancel := context.WithCancel(g.ctx)
 	defer cancel()
@@ -138,7 +138,7 @@ func (g *gateway) follow(to lab.Judge, prefix netip.Prefix) {
 
 // carrier takes the line away for a moment. networkd, which was not told of the
 // renumbering, brings the former CE address back, and it does not stay.
-func (g *gateway) carrier(former, now netip.Addr) {
+func (g *guest) carrier(former, now netip.Addr) {
 	g.Helper()
 	g.sh("ip link set eth1 down; sleep 1; ip link set eth1 up; /lib/systemd/systemd-networkd-wait-online --timeout=30 -i eth1:routable")
 	if took, ok := g.reaches(lab.Servers[0], 30*time.Second); !ok {
@@ -153,7 +153,7 @@ func (g *gateway) carrier(former, now netip.Addr) {
 
 // burst sends to an echo from a new socket until nothing comes back, as when the
 // line changes, or a hundred times, and returns how often something did.
-func (g *gateway) burst(ctx context.Context, server string) (back int) {
+func (g *guest) burst(ctx context.Context, server string) (back int) {
 	conn, err := g.network.LAN.Dial(ctx, "udp4", server+":7")
 	if err != nil {
 		return 0
@@ -173,7 +173,7 @@ func (g *gateway) burst(ctx context.Context, server string) (back int) {
 }
 
 // mends: what breaks the gateway is over in time, for a host of the LAN.
-func (g *gateway) mends(harms ...string) {
+func (g *guest) mends(harms ...string) {
 	g.Helper()
 	before := g.pass()
 	for _, harm := range harms {
@@ -199,7 +199,7 @@ func (g *gateway) mends(harms ...string) {
 // those that end while it is looked at, or the last one. Each connection keeps a
 // port of the line for two minutes, so there are not more than ten a second, to
 // one server after another.
-func (g *gateway) outage(look time.Duration) (longest time.Duration) {
+func (g *guest) outage(look time.Duration) (longest time.Duration) {
 	last := time.Now()
 	for i, end := 0, last.Add(look); last.Before(end); i++ {
 		time.Sleep(100 * time.Millisecond)
@@ -215,7 +215,7 @@ func (g *gateway) outage(look time.Duration) (longest time.Duration) {
 
 // reaches tries new connections through the gateway until one works, and says
 // how long that took.
-func (g *gateway) reaches(server string, most time.Duration) (took time.Duration, ok bool) {
+func (g *guest) reaches(server string, most time.Duration) (took time.Duration, ok bool) {
 	begin := time.Now()
 	for time.Since(begin) < most {
 		ctx, cancel := context.WithTimeout(g.ctx, 250*time.Millisecond)

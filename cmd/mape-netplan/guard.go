@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mape-netplan/reconcile"
+	"mape-netplan/reconcile/host"
 	"mape-netplan/schema"
 )
 
@@ -36,7 +37,7 @@ take the tunnel down, because nftables.service is about to flush the table.`,
 			if o.rootDir != "" {
 				return exit{exitBad, errors.New("guard is about the running system, so --root-dir has no place here")}
 			}
-			h, err := reconcile.OpenEarly()
+			h, err := host.OpenEarly()
 			if err != nil {
 				return err
 			}
@@ -61,7 +62,7 @@ type guardView struct {
 	Why     string   `json:"why,omitempty"`  // why there is none
 }
 
-func (o *options) putGuard(cmd *cobra.Command, h *reconcile.Host) error {
+func (o *options) putGuard(cmd *cobra.Command, h *host.Host) error {
 	c := o.anySection(cmd)
 	ctx, cancel := context.WithTimeout(cmd.Context(), guardPatience)
 	defer cancel()
@@ -112,7 +113,7 @@ func (o *options) anySection(cmd *cobra.Command) *schema.Config {
 
 // unguard prepares for the end of the table, which comes with that of the
 // machine. Whenever else a unit is stopped, the gateway goes on working.
-func (o *options) unguard(cmd *cobra.Command, h *reconcile.Host) error {
+func (o *options) unguard(cmd *cobra.Command, h *host.Host) error {
 	ctx, cancel := context.WithTimeout(cmd.Context(), guardPatience)
 	defer cancel()
 	state, err := systemState(ctx)

@@ -11,6 +11,11 @@ import (
 
 	"mape-netplan/cloudinit"
 	"mape-netplan/reconcile"
+	"mape-netplan/reconcile/engine"
+	"mape-netplan/reconcile/facts"
+	"mape-netplan/reconcile/gateway"
+	"mape-netplan/reconcile/host"
+	"mape-netplan/reconcile/line"
 )
 
 func (o *options) install() *cobra.Command {
@@ -40,12 +45,12 @@ Exit codes of --dry-run: 0 in sync, 3 there are differences.`,
 				changes, err := o.installPlan(cmd, units)
 				return o.preview(cmd, changes, err)
 			}
-			changes, err := o.converge(cmd, timeout, func(ctx context.Context, r *reconcile.Run) ([]reconcile.Resource, error) {
+			changes, err := o.converge(cmd, timeout, func(ctx context.Context, r *reconcile.Run) ([]engine.Resource, error) {
 				o.warnOld(cmd, r.Host)
 				return o.gatewayIfThere(cmd, ctx, timeout, r)
 			})
 			if err == nil {
-				var more []reconcile.Change
+				var more []engine.Change
 				if more, err = o.settle(cmd, timeout, units); err != nil && o.rootDir == "" {
 					err = fmt.Errorf("the gateway is as apply leaves it, without a service: %w", err)
 				}
@@ -60,7 +65,7 @@ Exit codes of --dry-run: 0 in sync, 3 there are differences.`,
 }
 
 // units checks what the units would be given and returns what compiles them.
-func (o *options) units() (func(*reconcile.Host) []reconcile.Resource, error) {
+func (o *options) units() (func(*host.Host) []engine.Resource, error) {
 	if o.prefix != "" {
 		return nil, exit{exitBad, errors.New("--prefix is for one run, and the units run at every boot; write the prefix into the section")}
 	}
@@ -76,14 +81,14 @@ func (o *options) units() (func(*reconcile.Host) []reconcile.Resource, error) {
 	if err != nil {
 		return nil, err
 	}
-	return func(h *reconcile.Host) []reconcile.Resource { return cloudinit.Install(program, config, h.Booted()) }, nil
+	return func(h *host.Host) []engine.Resource { return cloudinit.Install(program, config, h.Booted()) }, nil
 }
 
 // settle makes the units what they should be. That is no run in the sense of
 // the lock: what it starts and stops are runs, which wait for the lock.
-func (o *options) settle(cmd *cobra.Command, timeout time.Duration, units func(*reconcile.Host) []reconcile.Resource) ([]reconcile.Change, error) {
-	return o.change(cmd, timeout, func(ctx context.Context, h *reconcile.Host) ([]reconcile.Change, error) {
-		return reconcile.Converge(ctx, h, units(h))
+func (o *options) settle(cmd *cobra.Command, timeout time.Duration, units func(*host.Host) []engine.Resource) ([]engine.Change, error) {
+	return o.change(cmd, timeout, func(ctx context.Context, h *host.Host) ([]engine.Change, error) {
+		return engine.Converge(ctx, h, units(h))
 	})
 }
 
@@ -94,7 +99,7 @@ var errNotBooted = errors.New("systemd does not run this machine, so no unit can
 // gatewayIfThere compiles the section as apply does. Where the line does not
 // have what it needs in half of the time, that is left to the service, and
 // what is missing is a warning. A directory gets its gateway when it is booted.
-func (o *options) gatewayIfThere(cmd *cobra.Command, ctx context.Context, timeout time.Duration, r *reconcile.Run) ([]reconcile.Resource, error) {
+func (o *options) gatewayIfThere(cmd *cobra.Command, ctx context.Context, timeout time.Duration, r *reconcile.Run) ([]engine.Resource, error) {
 	if !r.Live() {
 		return nil, o.sectionIfThere(cmd)
 	}
@@ -104,7 +109,7 @@ func (o *options) gatewayIfThere(cmd *cobra.Command, ctx context.Context, timeou
 	soon, cancel := context.WithTimeoutCause(ctx, timeout/2, fmt.Errorf("%v are over", timeout/2))
 	defer cancel()
 	resources, err := o.gateway(cmd, soon, r)
-	if errors.Is(err, reconcile.ErrNotYet) && ctx.Err() == nil {
+	if errors.Is(err, line.ErrNotYet) && ctx.Err() == nil {
 		warn(cmd, []string{fmt.Sprintf("there is no gateway yet, the service waits for the line: %v", err)})
 		return nil, nil
 	}
@@ -122,7 +127,7 @@ func (o *options) sectionIfThere(cmd *cobra.Command) error {
 }
 
 // installPlan is what install would change. Without a line that is the units.
-func (o *options) installPlan(cmd *cobra.Command, units func(*reconcile.Host) []reconcile.Resource) ([]reconcile.Change, error) {
+func (o *options) installPlan(cmd *cobra.Command, units func(*host.Host) []engine.Resource) ([]engine.Change, error) {
 	h, err := o.open()
 	if err != nil {
 		return nil, err
@@ -131,33 +136,33 @@ func (o *options) installPlan(cmd *cobra.Command, units func(*reconcile.Host) []
 	if h.Live() && !h.Booted() {
 		return nil, errNotBooted
 	}
-	var want []reconcile.Resource
+	var want []engine.Resource
 	if h.Live() {
 		c, err := o.section(cmd)
 		if err != nil {
 			return nil, err
 		}
-		facts, err := reconcile.Gather(h)
+		facts, err := facts.Gather(h)
 		if err != nil {
 			return nil, err
 		}
-		aim := reconcile.Resolve(c, facts)
+		aim := gateway.Resolve(c, facts)
 		switch {
-		case errors.Is(aim.Err, reconcile.ErrNotYet):
+		case errors.Is(aim.Err, line.ErrNotYet):
 			warn(cmd, []string{aim.Err.Error()})
-			if want, err = reconcile.Asking(c, aim.Line, facts); err != nil && !errors.Is(err, reconcile.ErrNotYet) {
+			if want, err = gateway.Asking(c, aim.Line, facts); err != nil && !errors.Is(err, line.ErrNotYet) {
 				return nil, o.blame(err)
 			}
 		case aim.Err != nil:
 			return nil, o.blame(aim.Err)
 		default:
 			warn(cmd, aim.Gateway.Warnings)
-			want = reconcile.Compile(aim.Gateway, facts)
+			want = gateway.Compile(aim.Gateway, facts)
 		}
 	} else if err := o.sectionIfThere(cmd); err != nil {
 		return nil, err
 	}
-	return reconcile.Plan(cmd.Context(), h, append(want, units(h)...))
+	return engine.Plan(cmd.Context(), h, append(want, units(h)...))
 }
 
 // oldScript is what earlier releases had cloud-init run at every boot.
@@ -165,7 +170,7 @@ const oldScript = "/var/lib/cloud/scripts/per-boot/mape-netplan"
 
 // warnOld says that the script is not needed any more. It does no harm: it
 // finds nothing to do.
-func (o *options) warnOld(cmd *cobra.Command, h *reconcile.Host) {
+func (o *options) warnOld(cmd *cobra.Command, h *host.Host) {
 	if _, err := h.Root.Lstat(oldScript[1:]); err == nil {
 		warn(cmd, []string{fmt.Sprintf("%s of earlier releases is not needed any more: sudo rm %s", oldScript, oldScript)})
 	}

@@ -10,7 +10,12 @@ import (
 	"github.com/rogpeppe/go-internal/diff"
 	"github.com/spf13/cobra"
 
-	"mape-netplan/reconcile"
+	"mape-netplan/reconcile/discovery"
+	"mape-netplan/reconcile/engine"
+	"mape-netplan/reconcile/facts"
+	"mape-netplan/reconcile/gateway"
+	"mape-netplan/reconcile/host"
+	"mape-netplan/reconcile/line"
 	"mape-netplan/schema"
 )
 
@@ -42,7 +47,7 @@ Exit codes: 0 in sync, 3 there are differences.`,
 
 // preview prints changes that were not made, and returns their error or the
 // exit code that says that there are some.
-func (o *options) preview(cmd *cobra.Command, changes []reconcile.Change, err error) error {
+func (o *options) preview(cmd *cobra.Command, changes []engine.Change, err error) error {
 	if o.json {
 		if e := printJSON(cmd, outcome(changes, err)); e != nil {
 			return e
@@ -65,7 +70,7 @@ func (o *options) preview(cmd *cobra.Command, changes []reconcile.Change, err er
 	return nil
 }
 
-func (o *options) changes(cmd *cobra.Command) ([]reconcile.Change, error) {
+func (o *options) changes(cmd *cobra.Command) ([]engine.Change, error) {
 	c, err := o.section(cmd)
 	if err != nil {
 		return nil, err
@@ -78,16 +83,16 @@ func (o *options) changes(cmd *cobra.Command) ([]reconcile.Change, error) {
 		return nil, err
 	}
 	h.Hidden = takenForAbsent(cmd)
-	facts, err := reconcile.Gather(h)
+	facts, err := facts.Gather(h)
 	if err != nil {
 		return nil, err
 	}
-	aim := reconcile.Resolve(c, facts)
+	aim := gateway.Resolve(c, facts)
 	if o.config != "" && o.rootDir == "" && aim.Line.Elsewhere(c, facts) {
 		return o.examplePlan(cmd, c)
 	}
 	if asking := o.asking(cmd, c, facts, aim); len(asking) > 0 {
-		if changes, err := reconcile.Plan(cmd.Context(), h, asking); len(changes) > 0 || err != nil {
+		if changes, err := engine.Plan(cmd.Context(), h, asking); len(changes) > 0 || err != nil {
 			return changes, err
 		}
 	}
@@ -99,14 +104,14 @@ func (o *options) changes(cmd *cobra.Command) ([]reconcile.Change, error) {
 		warn(cmd, []string{held(aim)})
 	}
 	warn(cmd, g.Warnings)
-	warn(cmd, reconcile.Overdue(c, aim.Line, facts, time.Now()))
-	return planned(cmd, h, g, reconcile.Compile(g, facts))
+	warn(cmd, line.Overdue(c, aim.Line, facts, time.Now()))
+	return planned(cmd, h, g, gateway.Compile(g, facts))
 }
 
 // planned is what apply would change. It warns of what takes packets away from a
 // tunnel that is as it should be.
-func planned(cmd *cobra.Command, h *reconcile.Host, g *reconcile.Gateway, want []reconcile.Resource) ([]reconcile.Change, error) {
-	changes, err := reconcile.Plan(cmd.Context(), h, want)
+func planned(cmd *cobra.Command, h *host.Host, g *gateway.Gateway, want []engine.Resource) ([]engine.Change, error) {
+	changes, err := engine.Plan(cmd.Context(), h, want)
 	if err == nil {
 		warn(cmd, g.Strays(h, changes))
 	}
@@ -115,13 +120,13 @@ func planned(cmd *cobra.Command, h *reconcile.Host, g *reconcile.Gateway, want [
 
 // asking compiles what has the line asked for the prefix that is missing, which
 // apply does at once, and tells what is missing. None is that nothing has to be.
-func (o *options) asking(cmd *cobra.Command, c *schema.Config, facts reconcile.Facts, aim reconcile.Aim) []reconcile.Resource {
+func (o *options) asking(cmd *cobra.Command, c *schema.Config, facts facts.Facts, aim gateway.Aim) []engine.Resource {
 	missing := aim.Err
-	if !facts.Live || !errors.Is(missing, reconcile.ErrNotYet) || errors.Is(missing, reconcile.ErrWithdrawn) ||
+	if !facts.Live || !errors.Is(missing, line.ErrNotYet) || errors.Is(missing, discovery.ErrWithdrawn) ||
 		slices.Contains(facts.Owned.Asking, aim.Line.LikelyWAN(c, facts).Name) {
 		return nil
 	}
-	want, err := reconcile.Asking(c, aim.Line, facts)
+	want, err := gateway.Asking(c, aim.Line, facts)
 	if err != nil || len(want) == 0 {
 		return nil
 	}
@@ -137,27 +142,27 @@ func takenForAbsent(cmd *cobra.Command) func(string, error) {
 }
 
 // examplePlan is for looking around on a machine that is no gateway.
-func (o *options) examplePlan(cmd *cobra.Command, c *schema.Config) ([]reconcile.Change, error) {
-	facts := reconcile.ExampleFacts()
-	aim := reconcile.Resolve(c, facts)
+func (o *options) examplePlan(cmd *cobra.Command, c *schema.Config) ([]engine.Change, error) {
+	facts := facts.ExampleFacts()
+	aim := gateway.Resolve(c, facts)
 	if aim.Err != nil {
 		return nil, o.blame(aim.Err)
 	}
 	g := aim.Gateway
 	cmd.PrintErrln("warning: this machine is not on that line: this is the plan for an example gateway (WAN eth1, LAN eth0) that has nothing yet")
 	warn(cmd, g.Warnings)
-	return reconcile.FromNothing(reconcile.Compile(g, facts)), nil
+	return engine.FromNothing(gateway.Compile(g, facts)), nil
 }
 
 // planFor plans for the machine of --facts.
-func (o *options) planFor(cmd *cobra.Command, c *schema.Config) ([]reconcile.Change, error) {
+func (o *options) planFor(cmd *cobra.Command, c *schema.Config) ([]engine.Change, error) {
 	facts, err := o.givenFacts()
 	if err != nil {
 		return nil, err
 	}
-	aim := reconcile.Resolve(c, facts)
+	aim := gateway.Resolve(c, facts)
 	if asking := o.asking(cmd, c, facts, aim); len(asking) > 0 {
-		return reconcile.FromNothing(asking), nil
+		return engine.FromNothing(asking), nil
 	}
 	g := aim.Gateway
 	if aim.Err != nil {
@@ -167,11 +172,11 @@ func (o *options) planFor(cmd *cobra.Command, c *schema.Config) ([]reconcile.Cha
 		cmd.PrintErrf("warning: %s is of a machine where apply has run; what it made there is not in the file, so that everything is shown as new\n", o.factsFile)
 	}
 	warn(cmd, g.Warnings)
-	return reconcile.FromNothing(reconcile.Compile(g, facts)), nil
+	return engine.FromNothing(gateway.Compile(g, facts)), nil
 }
 
 // summary counts changes: "9 to create, 1 to change".
-func summary(changes []reconcile.Change) string {
+func summary(changes []engine.Change) string {
 	counts := map[string]int{}
 	for _, c := range changes {
 		counts[verb(c)]++
@@ -185,7 +190,7 @@ func summary(changes []reconcile.Change) string {
 	return strings.Join(parts, ", ")
 }
 
-func unified(c reconcile.Change) []byte {
+func unified(c engine.Change) []byte {
 	name := c.After.Name()
 	return diff.Diff(name, []byte(c.Before.Text()), name+" (after apply)", []byte(c.After.Text()))
 }

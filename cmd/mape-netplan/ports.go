@@ -12,7 +12,11 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"mape-netplan/reconcile"
+	"mape-netplan/reconcile/facts"
+	"mape-netplan/reconcile/gateway"
+	"mape-netplan/reconcile/host"
+	"mape-netplan/reconcile/line"
+	"mape-netplan/reconcile/ports"
 	"mape-netplan/schema"
 )
 
@@ -56,30 +60,30 @@ func speaksUTF8(getenv func(string) string) bool {
 }
 
 // lineOf is the line that the machine has or holds, with the forwards that work on it and why others do not.
-func (o *options) lineOf(cmd *cobra.Command, suggest bool) (h *reconcile.Host, line reconcile.Line, on []schema.Forward, off schema.Problems, err error) {
+func (o *options) lineOf(cmd *cobra.Command, suggest bool) (h *host.Host, found line.Line, on []schema.Forward, off schema.Problems, err error) {
 	c, err := o.section(cmd)
 	if err != nil && !(suggest && c != nil && onlyForwards(err)) {
-		return h, line, nil, nil, err
+		return h, found, nil, nil, err
 	}
 	if h, err = o.open(); err != nil {
-		return h, line, nil, nil, err
+		return h, found, nil, nil, err
 	}
 	h.Hidden = func(string, error) {} // Its links say enough.
 	h.Broken = h.Hidden
-	facts, err := reconcile.Gather(h)
+	facts, err := facts.Gather(h)
 	if err != nil {
-		return h, line, nil, nil, err
+		return h, found, nil, nil, err
 	}
-	aim := reconcile.Resolve(c, facts)
-	if line = aim.Line; aim.Held() {
-		line = aim.Gateway.Line
+	aim := gateway.Resolve(c, facts)
+	if found = aim.Line; aim.Held() {
+		found = aim.Gateway.Line
 		warn(cmd, []string{held(aim)})
 	}
-	if !line.Softwire.CE.IsValid() {
-		return h, line, nil, nil, o.blame(aim.Err)
+	if !found.Softwire.CE.IsValid() {
+		return h, found, nil, nil, o.blame(aim.Err)
 	}
-	on, off = reconcile.SplitForwards(c, line.Softwire)
-	return h, line, on, off, nil
+	on, off = line.SplitForwards(c, found.Softwire)
+	return h, found, on, off, nil
 }
 
 // onlyForwards says whether nothing is wrong but which ports are forwarded: others may be what is asked for.
@@ -101,15 +105,15 @@ func (o *options) showPorts(cmd *cobra.Command, ascii bool) error {
 	if err := h.Privileged(); err != nil {
 		return fmt.Errorf("ports: %w", err)
 	}
-	u, err := reconcile.LookAtPorts(h, line, forwards)
+	u, err := ports.Look(h, line, forwards)
 	if err != nil {
 		return fmt.Errorf("ports: %w", err)
 	}
-	u.Warnings = append(u.Warnings, reconcile.OffTexts(off)...)
+	u.Warnings = append(u.Warnings, gateway.OffTexts(off)...)
 	if o.json {
 		return printJSON(cmd, struct {
 			IPv4 string `json:"ipv4"`
-			reconcile.Usage
+			ports.Usage
 		}{address(u.Address), u})
 	}
 	warn(cmd, u.Warnings)
@@ -124,9 +128,9 @@ func (o *options) suggestPorts(cmd *cobra.Command, n int) error {
 	if err != nil {
 		return err
 	}
-	u := reconcile.NewUsage(line, forwards)
+	u := ports.NewUsage(line, forwards)
 	if h.Live() {
-		live, err := reconcile.LookAtPorts(h, line, forwards)
+		live, err := ports.Look(h, line, forwards)
 		switch {
 		case err == nil:
 			u = live
@@ -136,7 +140,7 @@ func (o *options) suggestPorts(cmd *cobra.Command, n int) error {
 			cmd.PrintErrf("warning: which ports are in use now is not known: %v\n", err)
 		}
 	}
-	ports, idle, err := u.Suggest(n)
+	numbers, idle, err := u.Suggest(n)
 	if err != nil {
 		return fmt.Errorf("--suggest %d: %w", n, err)
 	}
@@ -145,14 +149,14 @@ func (o *options) suggestPorts(cmd *cobra.Command, n int) error {
 	}
 	if o.json {
 		views := []portsView{}
-		for _, r := range ports {
+		for _, r := range numbers {
 			views = append(views, portsView(r))
 		}
 		return printJSON(cmd, struct {
 			Ports []portsView `json:"ports"`
 		}{views})
 	}
-	fmt.Fprintln(cmd.OutOrStdout(), reconcile.Ports(ports))
+	fmt.Fprintln(cmd.OutOrStdout(), ports.Ports(numbers))
 	return nil
 }
 
@@ -179,7 +183,7 @@ func (p palette) draw(used, all int) string {
 	return string(p.levels[min(most, (used*most+all-1)/all)])
 }
 
-func printUsage(out io.Writer, u reconcile.Usage, p palette) error {
+func printUsage(out io.Writer, u ports.Usage, p palette) error {
 	fmt.Fprintf(out, "%s: %d ports for each protocol", address(u.Address), u.Ports)
 	if n := forwarded(u); n > 0 {
 		fmt.Fprintf(out, ", %d forwarded", n)
@@ -207,7 +211,7 @@ func printUsage(out io.Writer, u reconcile.Usage, p palette) error {
 	return w.Flush()
 }
 
-func forwarded(u reconcile.Usage) (n int) {
+func forwarded(u ports.Usage) (n int) {
 	for _, r := range u.Ranges {
 		n += r.Forwarded
 	}
@@ -222,7 +226,7 @@ func share(n, all int) string {
 	return fmt.Sprintf("%d of %d = %d %%", n, all, (100*n+all/2)/all)
 }
 
-func printPicture(out io.Writer, u reconcile.Usage, p palette) {
+func printPicture(out io.Writer, u ports.Usage, p palette) {
 	fmt.Fprintln(out)
 	addresses := 1 << (32 - u.Address.Bits())
 	for _, t := range u.Protocols {
@@ -249,7 +253,7 @@ func printPicture(out io.Writer, u reconcile.Usage, p palette) {
 	fmt.Fprintf(out, "     one sign for each range from %d-%d to %d-%d; %s\n", first.First, first.Last, last.First, last.Last, legend)
 }
 
-func printForwards(w io.Writer, u reconcile.Usage) {
+func printForwards(w io.Writer, u ports.Usage) {
 	if len(u.Forwards) == 0 {
 		return
 	}
@@ -264,7 +268,7 @@ func printForwards(w io.Writer, u reconcile.Usage) {
 }
 
 // printHosts shows those that use most.
-func printHosts(w io.Writer, u reconcile.Usage) {
+func printHosts(w io.Writer, u ports.Usage) {
 	const most = 10
 	if len(u.Hosts) == 0 {
 		return

@@ -5,29 +5,29 @@ import (
 	"strings"
 	"testing"
 
-	"mape-netplan/reconcile"
+	"mape-netplan/reconcile/ports"
 )
 
 // TestPrintUsage compares what ports shows of a port set in three pieces, drawn both ways.
 func TestPrintUsage(t *testing.T) {
 	used := func(tcp, udp int) map[string]int { return map[string]int{"tcp": tcp, "udp": udp, "icmp": 0} }
-	u := reconcile.Usage{
+	u := ports.Usage{
 		Address: netip.MustParsePrefix("192.0.2.18/32"), Ports: 44,
-		Protocols: []reconcile.ProtocolUsage{
-			{Protocol: "tcp", Used: 17, Connections: 30, Busiest: &reconcile.Destination{Address: netip.MustParseAddr("198.51.100.1"), Port: 443, Ports: 9}},
-			{Protocol: "udp", Used: 28, Connections: 28, Busiest: &reconcile.Destination{Address: netip.MustParseAddr("198.51.100.2"), Port: 53, Ports: 20}},
+		Protocols: []ports.ProtocolUsage{
+			{Protocol: "tcp", Used: 17, Connections: 30, Busiest: &ports.Destination{Address: netip.MustParseAddr("198.51.100.1"), Port: 443, Ports: 9}},
+			{Protocol: "udp", Used: 28, Connections: 28, Busiest: &ports.Destination{Address: netip.MustParseAddr("198.51.100.2"), Port: 53, Ports: 20}},
 			{Protocol: "icmp"},
 		},
-		Ranges: []reconcile.RangeUsage{
+		Ranges: []ports.RangeUsage{
 			{First: 1776, Last: 1791, Ports: 16, Used: used(16, 0)},
 			{First: 2800, Last: 2815, Ports: 16, Used: used(1, 8)},
 			{First: 3824, Last: 3839, Ports: 12, Forwarded: 4, Used: used(0, 12)},
 			{First: 4848, Last: 4863, Forwarded: 16, Used: used(0, 0)},
 		},
-		Forwards: []reconcile.ForwardUsage{{Protocol: "both", Ports: "3824-3827", To: "192.168.1.10", Connections: 2}, {Protocol: "tcp", Ports: "4848-4863", To: "192.168.1.11:22"}},
+		Forwards: []ports.ForwardUsage{{Protocol: "both", Ports: "3824-3827", To: "192.168.1.10", Connections: 2}, {Protocol: "tcp", Ports: "4848-4863", To: "192.168.1.11:22"}},
 	}
 	for i := range 11 {
-		u.Hosts = append(u.Hosts, reconcile.HostUsage{Address: netip.AddrFrom4([4]byte{192, 168, 1, byte(i)}), Used: used(20-i, i)})
+		u.Hosts = append(u.Hosts, ports.HostUsage{Address: netip.AddrFrom4([4]byte{192, 168, 1, byte(i)}), Used: used(20-i, i)})
 	}
 	blocks := strings.NewReplacer("#1.-", "█▁·-", ".5#-", "·▄█-", "...-", "···-", ". none in use, 1-9 tenths, # all", "· none in use, █ all").Replace(asciiUsage)
 	for ascii, want := range map[bool]string{true: asciiUsage, false: blocks} {

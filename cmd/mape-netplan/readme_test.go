@@ -8,7 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"mape-netplan/reconcile"
+	"mape-netplan/reconcile/facts"
+	"mape-netplan/reconcile/gateway"
 	"mape-netplan/schema"
 )
 
@@ -18,13 +19,13 @@ func TestReadme(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	facts := reconcile.ExampleFacts()
-	aim := reconcile.Resolve(c, facts)
+	example := facts.ExampleFacts()
+	aim := gateway.Resolve(c, example)
 	if aim.Err != nil {
 		t.Fatal(aim.Err)
 	}
 	s := state{OK: true, Softwire: viewOf(aim.Gateway.Line, aim.Gateway.MTU)}
-	for _, r := range reconcile.Compile(aim.Gateway, facts) {
+	for _, r := range gateway.Compile(aim.Gateway, example) {
 		if r.Text() != "" {
 			s.Resources = append(s.Resources, resourceView{Name: r.Name(), OK: true})
 		}

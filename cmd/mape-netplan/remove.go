@@ -9,6 +9,10 @@ import (
 
 	"mape-netplan/cloudinit"
 	"mape-netplan/reconcile"
+	"mape-netplan/reconcile/engine"
+	"mape-netplan/reconcile/facts"
+	"mape-netplan/reconcile/gateway"
+	"mape-netplan/reconcile/host"
 	"mape-netplan/schema"
 )
 
@@ -26,7 +30,7 @@ file is missing, ip_forward is left alone. nf_conntrack_max stays until the next
 boot.`,
 		Example: "  sudo mape-netplan remove",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			changes, err := o.converge(cmd, timeout, func(ctx context.Context, r *reconcile.Run) ([]reconcile.Resource, error) {
+			changes, err := o.converge(cmd, timeout, func(ctx context.Context, r *reconcile.Run) ([]engine.Resource, error) {
 				if err := o.refuseInstalled(ctx, r.Host); err != nil {
 					return nil, err
 				}
@@ -42,10 +46,10 @@ boot.`,
 // nothing compiles a machine without a gateway. What was made is known from
 // our files on it; the section, where there is one, only helps when those were
 // deleted by hand: its tunnel is ours whoever made it.
-func (o *options) nothing(cmd *cobra.Command, h *reconcile.Host) ([]reconcile.Resource, error) {
+func (o *options) nothing(cmd *cobra.Command, h *host.Host) ([]engine.Resource, error) {
 	h.Hidden = passedOver(cmd)
 	h.Broken = h.Hidden
-	facts, err := reconcile.Gather(h)
+	facts, err := facts.Gather(h)
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +58,7 @@ func (o *options) nothing(cmd *cobra.Command, h *reconcile.Host) ([]reconcile.Re
 			facts.Owned.Tunnels = append(facts.Owned.Tunnels, c.Tunnel)
 		}
 	}
-	return reconcile.Compile(nil, facts), nil
+	return gateway.Compile(nil, facts), nil
 }
 
 // passedOver warns of what is not needed to go on.

@@ -6,13 +6,12 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"mape-netplan/cloudinit"
-	"mape-netplan/reconcile"
+	"mape-netplan/reconcile/host"
+	"mape-netplan/reconcile/line"
 	"mape-netplan/schema"
 )
 
@@ -23,14 +22,6 @@ type options struct {
 	json                    bool
 	in                      io.Reader
 }
-
-const about = `mape-netplan turns a Linux machine into the IPv4 gateway of an IPv6-only line
-(MAP-E, RFC 7597). It reads a mape: section of a few lines, shows what it would
-change, changes it, checks the result, and rolls back if something failed. A run
-that finds nothing to do does nothing.
-
-Exit codes: 0 done or in sync, 1 failed, 2 bad section or command line,
-3 plan or install --dry-run found differences.`
 
 func newRoot(in io.Reader) *cobra.Command {
 	o := &options{in: in}
@@ -66,42 +57,8 @@ func newRoot(in io.Reader) *cobra.Command {
 	for _, verb := range root.Commands() {
 		verb.Args, verb.ValidArgsFunction = noArguments, cobra.NoFileCompletions
 	}
+	root.SetHelpCommand(help())
 	return root
-}
-
-// noArguments refuses what is no command, or follows one, as a bad command line.
-func noArguments(cmd *cobra.Command, args []string) error {
-	if len(args) == 0 {
-		return nil
-	}
-	if !cmd.HasSubCommands() {
-		return exit{exitBad, fmt.Errorf("%s takes no arguments, and %q is one", cmd.CommandPath(), args[0])}
-	}
-	var names []string
-	for _, verb := range cmd.Commands() {
-		if verb.IsAvailableCommand() {
-			names = append(names, verb.Name())
-		}
-	}
-	hint := "there are: " + strings.Join(names, ", ")
-	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-		hint = "did you mean " + strings.Join(near, " or ") + "?"
-	}
-	return exit{exitBad, fmt.Errorf("%s has no command %q; %s", cmd.CommandPath(), args[0], hint)}
-}
-
-// badFlag makes a bad command line of a flag's error, and says which flag was
-// meant.
-func badFlag(cmd *cobra.Command, err error) error {
-	var unknown *pflag.NotExistError
-	if errors.As(err, &unknown) && unknown.GetSpecifiedShortnames() == "" {
-		var known []string
-		cmd.Flags().VisitAll(func(f *pflag.Flag) { known = append(known, f.Name) })
-		if near := schema.Nearest(unknown.GetSpecifiedName(), known); near != "" {
-			err = fmt.Errorf("%w; did you mean --%s?", err, near)
-		}
-	}
-	return exit{exitBad, err}
 }
 
 // hasFile says whether the command line names a section or the default file is
@@ -139,7 +96,7 @@ func (o *options) read() (*schema.Config, error) {
 		}
 	}
 	c.Warnings = append(c.Warnings, exposed(c, name)...)
-	return c, o.blame(reconcile.Check(c))
+	return c, o.blame(line.Check(c))
 }
 
 // exposed warns of a password in a file that others may read.
@@ -163,8 +120,8 @@ func (o *options) blame(err error) error {
 }
 
 // open opens the machine, or the directory that stands for it.
-func (o *options) open() (*reconcile.Host, error) {
-	return reconcile.Open(o.rootDir)
+func (o *options) open() (*host.Host, error) {
+	return host.Open(o.rootDir)
 }
 
 func warn(cmd *cobra.Command, warnings []string) {

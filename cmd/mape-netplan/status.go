@@ -9,7 +9,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"mape-netplan/cloudinit"
-	"mape-netplan/reconcile"
+	"mape-netplan/reconcile/engine"
+	"mape-netplan/reconcile/facts"
+	"mape-netplan/reconcile/gateway"
+	"mape-netplan/reconcile/host"
 )
 
 func (o *options) status() *cobra.Command {
@@ -64,15 +67,15 @@ func (o *options) look(cmd *cobra.Command) (state, error) {
 	if err := h.Privileged(); err != nil {
 		return state{}, fmt.Errorf("status: %w", err)
 	}
-	facts, err := reconcile.Gather(h)
+	facts, err := facts.Gather(h)
 	if err != nil {
 		return state{}, err
 	}
-	aim := reconcile.Resolve(c, facts)
+	aim := gateway.Resolve(c, facts)
 	if aim.Gateway == nil {
 		return state{}, o.blame(aim.Err)
 	}
-	s, err := stateOf(cmd.Context(), h, aim.Gateway, reconcile.Compile(aim.Gateway, facts))
+	s, err := stateOf(cmd.Context(), h, aim.Gateway, gateway.Compile(aim.Gateway, facts))
 	if aim.Held() {
 		s.Softwire.Warnings = append([]string{held(aim)}, s.Softwire.Warnings...)
 	}
@@ -81,13 +84,13 @@ func (o *options) look(cmd *cobra.Command) (state, error) {
 }
 
 // held is what is said of a gateway whose line is not there.
-func held(aim reconcile.Aim) string {
+func held(aim gateway.Aim) string {
 	return fmt.Sprintf("waiting: %v; until then the last line is held", aim.Err)
 }
 
 // serviceDoubts warn of a service that is installed and does not keep the
 // gateway. The machine is as the section says all the same.
-func (o *options) serviceDoubts(ctx context.Context, h *reconcile.Host) []string {
+func (o *options) serviceDoubts(ctx context.Context, h *host.Host) []string {
 	units, err := cloudinit.States(ctx, h)
 	if err != nil {
 		return []string{fmt.Sprintf("whether the service runs is not known: %v", err)}
@@ -98,8 +101,8 @@ func (o *options) serviceDoubts(ctx context.Context, h *reconcile.Host) []string
 	return nil
 }
 
-func stateOf(ctx context.Context, h *reconcile.Host, g *reconcile.Gateway, want []reconcile.Resource) (state, error) {
-	changes, err := reconcile.Plan(ctx, h, want)
+func stateOf(ctx context.Context, h *host.Host, g *gateway.Gateway, want []engine.Resource) (state, error) {
+	changes, err := engine.Plan(ctx, h, want)
 	if err != nil {
 		return state{}, err
 	}
@@ -119,7 +122,7 @@ func stateOf(ctx context.Context, h *reconcile.Host, g *reconcile.Gateway, want 
 }
 
 // detail says in one line what is wrong with a resource.
-func detail(c reconcile.Change) string {
+func detail(c engine.Change) string {
 	switch {
 	case c.Before.Text() == "":
 		return "is absent"
@@ -130,7 +133,7 @@ func detail(c reconcile.Change) string {
 	if !strings.Contains(was+is, "\n") {
 		return fmt.Sprintf("is %s, should be %s", was, is)
 	}
-	if b, ok := c.Before.(reconcile.Briefer); ok && b.Brief() != "" {
+	if b, ok := c.Before.(engine.Briefer); ok && b.Brief() != "" {
 		return "is " + b.Brief()
 	}
 	var lines []string

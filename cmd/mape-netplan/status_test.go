@@ -10,36 +10,40 @@ import (
 	"github.com/google/nftables"
 	"github.com/spf13/cobra"
 
-	"mape-netplan/reconcile"
+	"mape-netplan/reconcile/engine"
+	"mape-netplan/reconcile/facts"
+	"mape-netplan/reconcile/gateway"
+	"mape-netplan/reconcile/host"
 	"mape-netplan/reconcile/nft"
+	"mape-netplan/reconcile/resource"
 	"mape-netplan/schema"
 )
 
 // TestDetail says in one line what is wrong with each kind of resource.
 func TestDetail(t *testing.T) {
-	table := func(rules ...string) reconcile.Table {
+	table := func(rules ...string) resource.Table {
 		c := nft.Chain{Name: "postrouting", Type: nftables.ChainTypeFilter, Hook: *nftables.ChainHookPostrouting, Priority: 300}
 		for _, tunnel := range rules {
 			c.Rules = append(c.Rules, nft.NewRule(nft.Is(nft.OIfName, append([]byte(tunnel), make([]byte, 16-len(tunnel))...)), nft.Accept))
 		}
-		return reconcile.Table{Table: nft.Table{Name: "mape", Chains: []nft.Chain{c}}}
+		return resource.Table{Table: nft.Table{Name: "mape", Chains: []nft.Chain{c}}}
 	}
 	c, err := schema.Parse("gw.yaml", []byte("mape: {}"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, test := range []struct {
-		before, after reconcile.Resource
+		before, after engine.Resource
 		want          string
 	}{
-		{reconcile.Sysctl{Key: "net/ipv4/ip_forward", Value: "0"}, reconcile.Sysctl{Key: "net/ipv4/ip_forward", Value: "1"}, "is 0, should be 1"},
+		{resource.Sysctl{Key: "net/ipv4/ip_forward", Value: "0"}, resource.Sysctl{Key: "net/ipv4/ip_forward", Value: "1"}, "is 0, should be 1"},
 		{table(), table("mape0"), "1 line differs, which is missing: oifname \"mape0\" accept"},
 		{table("mape0", "mape1"), table("mape2"), "3 lines differ, the first should not be there: oifname \"mape0\" accept"},
-		{reconcile.GuardOf(c, reconcile.Facts{}).Table, table("mape0"), "is the guard alone: nothing passes the tunnel"},
-		{reconcile.Table{Table: nft.Table{Name: "mape"}}, table("mape0"), "is absent"},
-		{table("mape0"), reconcile.Table{Table: nft.Table{Name: "mape"}}, "should not be there"},
+		{gateway.GuardOf(c, facts.Facts{}).Table, table("mape0"), "is the guard alone: nothing passes the tunnel"},
+		{resource.Table{Table: nft.Table{Name: "mape"}}, table("mape0"), "is absent"},
+		{table("mape0"), resource.Table{Table: nft.Table{Name: "mape"}}, "should not be there"},
 	} {
-		if got := detail(reconcile.Change{Before: test.before, After: test.after}); got != test.want {
+		if got := detail(engine.Change{Before: test.before, After: test.after}); got != test.want {
 			t.Errorf("%q, want %q", got, test.want)
 		}
 	}
@@ -59,7 +63,7 @@ func TestStray(t *testing.T) {
 			}
 		}
 		run("ip link add mape0 type bridge; ip link set mape0 up; ip route add default dev mape0 scope link proto static")
-		h, err := reconcile.Open("")
+		h, err := host.Open("")
 		if err != nil {
 			t.Error(err)
 			return
@@ -69,14 +73,14 @@ func TestStray(t *testing.T) {
 			t.Error(err)
 			return
 		}
-		aim := reconcile.Resolve(c, reconcile.ExampleFacts())
+		aim := gateway.Resolve(c, facts.ExampleFacts())
 		g, err := aim.Gateway, aim.Err
 		if err != nil {
 			t.Error(err)
 			return
 		}
-		want := slices.DeleteFunc(reconcile.Compile(g, reconcile.ExampleFacts()), func(r reconcile.Resource) bool {
-			_, ok := r.(reconcile.Route)
+		want := slices.DeleteFunc(gateway.Compile(g, facts.ExampleFacts()), func(r engine.Resource) bool {
+			_, ok := r.(resource.Route)
 			return !ok
 		})
 		check := func(warns bool) {

@@ -8,7 +8,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"mape-netplan/cloudinit"
-	"mape-netplan/reconcile"
+	"mape-netplan/reconcile/engine"
+	"mape-netplan/reconcile/facts"
+	"mape-netplan/reconcile/host"
 )
 
 func (o *options) uninstall() *cobra.Command {
@@ -22,8 +24,8 @@ boot or the next change of the line; "remove" removes it.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var left bool
 			// Without the lock, which the service may hold while it is stopped.
-			changes, err := o.settle(cmd, timeout, func(h *reconcile.Host) []reconcile.Resource {
-				facts, err := reconcile.Gather(h)
+			changes, err := o.settle(cmd, timeout, func(h *host.Host) []engine.Resource {
+				facts, err := facts.Gather(h)
 				left = err == nil && len(facts.Owned.Files) > 0
 				return cloudinit.Uninstall(h.Booted())
 			})
@@ -56,7 +58,7 @@ func (o *options) warnUnkept(cmd *cobra.Command) error {
 		return err
 	}
 	parts := cloudinit.Uninstall(false)
-	there, err := reconcile.Plan(cmd.Context(), h, parts)
+	there, err := engine.Plan(cmd.Context(), h, parts)
 	if err == nil && len(there) < len(parts) {
 		warn(cmd, []string{fmt.Sprintf("no service keeps the gateway: %s; run %q, or %q before a reboot", unkept, o.command("install"), o.command("remove"))})
 	}
@@ -64,8 +66,8 @@ func (o *options) warnUnkept(cmd *cobra.Command) error {
 }
 
 // refuseInstalled is an error where something of install is on the machine.
-func (o *options) refuseInstalled(ctx context.Context, h *reconcile.Host) error {
-	changes, err := reconcile.Plan(ctx, h, cloudinit.Uninstall(h.Booted()))
+func (o *options) refuseInstalled(ctx context.Context, h *host.Host) error {
+	changes, err := engine.Plan(ctx, h, cloudinit.Uninstall(h.Booted()))
 	if err == nil && len(changes) > 0 {
 		err = fmt.Errorf("the service is installed and would bring everything back; first run %q", o.command("uninstall"))
 	}

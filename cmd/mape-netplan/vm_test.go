@@ -24,7 +24,7 @@ var releases = []string{"bookworm", "trixie"}
 var (
 	linePrefix = netip.MustParsePrefix("2400:4050:5c71:af00::/56")
 	shared     = netip.MustParseAddr("153.241.113.198")
-	line       = lab.Judge{
+	ocnLine    = lab.Judge{
 		CE:    netip.MustParseAddr("2400:4050:5c71:af00:99:f171:c600:2f00"),
 		BR:    netip.MustParseAddr("2001:380:a120::9"),
 		IPv4:  netip.PrefixFrom(shared, 32),
@@ -76,7 +76,7 @@ func build(t *testing.T) map[string]string {
 	}
 	for _, args := range [][]string{
 		{"build", "-trimpath", "-ldflags", "-s -w", "-o", program, "."},
-		{"test", "-c", "-trimpath", "-ldflags", "-s -w", "-o", tests, "../../reconcile"},
+		{"test", "-c", "-trimpath", "-ldflags", "-s -w", "-o", tests, "../../reconcile/resource"},
 	} {
 		cmd := exec.Command("go", args...)
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
@@ -87,8 +87,8 @@ func build(t *testing.T) map[string]string {
 	return map[string]string{"mape-netplan": program, "reconcile.test": tests, "look": script}
 }
 
-// A gateway is a machine under test and its surroundings.
-type gateway struct {
+// A guest is a machine under test and its surroundings.
+type guest struct {
 	*testing.T
 	ctx     context.Context
 	vm      *lab.VM
@@ -97,14 +97,14 @@ type gateway struct {
 
 // boot starts a machine on a dead line, which cloud-init configures, and waits
 // for both.
-func boot(t *testing.T, release string, files map[string]string) *gateway {
+func boot(t *testing.T, release string, files map[string]string) *guest {
 	ctx, cancel := context.WithTimeout(t.Context(), 45*time.Minute)
 	t.Cleanup(cancel)
 	image, err := lab.BuildImage(ctx, release)
 	if err != nil {
 		t.Fatal(err)
 	}
-	network, err := lab.NewNetwork(lab.Announce{None: true}, line)
+	network, err := lab.NewNetwork(lab.Announce{None: true}, ocnLine)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,7 +117,7 @@ func boot(t *testing.T, release string, files map[string]string) *gateway {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := &gateway{t, ctx, vm, network}
+	g := &guest{t, ctx, vm, network}
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("relay: %+v\nconsole:\n%s", network.Relay.Report(), vm.Console())
@@ -132,7 +132,7 @@ func boot(t *testing.T, release string, files map[string]string) *gateway {
 }
 
 // cloudInit waits until cloud-init is done, which must have gone well.
-func (g *gateway) cloudInit() {
+func (g *guest) cloudInit() {
 	g.Helper()
 	result, err := g.vm.WaitCloudInit(g.ctx)
 	if err != nil || !strings.Contains(result, `"errors": []`) {
@@ -143,17 +143,17 @@ func (g *gateway) cloudInit() {
 
 // step runs a part of the test that reports under its own name. What follows
 // builds on it, so a failure ends the whole test.
-func (g *gateway) step(name string, f func(*gateway)) {
+func (g *guest) step(name string, f func(*guest)) {
 	g.Helper()
 	begin := time.Now()
-	if !g.Run(name, func(t *testing.T) { f(&gateway{t, g.ctx, g.vm, g.network}) }) {
+	if !g.Run(name, func(t *testing.T) { f(&guest{t, g.ctx, g.vm, g.network}) }) {
 		g.FailNow()
 	}
 	g.Logf("%s: %s", name, time.Since(begin).Round(time.Second))
 }
 
 // sh runs a command in the machine that has to succeed.
-func (g *gateway) sh(command string) string {
+func (g *guest) sh(command string) string {
 	g.Helper()
 	out, exit := g.exits(command)
 	if exit != 0 {
@@ -164,7 +164,7 @@ func (g *gateway) sh(command string) string {
 
 // exits runs a command in the machine and returns what it printed and its
 // exit code.
-func (g *gateway) exits(command string) (string, int) {
+func (g *guest) exits(command string) (string, int) {
 	g.Helper()
 	out, errs, exit, err := g.vm.Run(g.ctx, command)
 	if err != nil {
@@ -174,7 +174,7 @@ func (g *gateway) exits(command string) (string, int) {
 }
 
 // json runs a command in the machine and reads its standard output.
-func (g *gateway) json(command string, exit int, v any) {
+func (g *guest) json(command string, exit int, v any) {
 	g.Helper()
 	out, errs, got, err := g.vm.Run(g.ctx, command)
 	if err == nil {
@@ -186,7 +186,7 @@ func (g *gateway) json(command string, exit int, v any) {
 }
 
 // names runs plan or apply and returns which resources it names, sorted.
-func (g *gateway) names(command string, exit int) []string {
+func (g *guest) names(command string, exit int) []string {
 	g.Helper()
 	var r result
 	g.json("mape-netplan "+command+" --json", exit, &r)
@@ -202,7 +202,7 @@ func (g *gateway) names(command string, exit int) []string {
 }
 
 // traffic uses the gateway from the LAN host in every way that people do.
-func (g *gateway) traffic() {
+func (g *guest) traffic() {
 	g.Helper()
 	server := lab.Servers[0]
 	before := g.network.Relay.Report().Packets
@@ -235,7 +235,7 @@ func (g *gateway) traffic() {
 }
 
 // echo sends a line to a server that echoes and reads it back.
-func (g *gateway) echo(network, address string) error {
+func (g *guest) echo(network, address string) error {
 	conn, err := g.network.LAN.Dial(g.ctx, network, address)
 	if err != nil {
 		return err
@@ -257,7 +257,7 @@ func (g *gateway) echo(network, address string) error {
 }
 
 // judged says that no packet was wrong so far, and that the judge saw all.
-func (g *gateway) judged() {
+func (g *guest) judged() {
 	g.Helper()
 	r := g.network.Relay.Report()
 	if r.Packets == 0 || r.Wrong != 0 || r.DstOpt != 0 || r.SentBack != 0 || r.Answered != 0 || r.Missed != 0 {

@@ -15,7 +15,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"mape-netplan/cloudinit"
-	"mape-netplan/reconcile"
+	"mape-netplan/reconcile/host"
+	"mape-netplan/reconcile/watch"
 )
 
 func (o *options) watch() *cobra.Command {
@@ -51,7 +52,7 @@ gateway working.`,
 	}
 }
 
-func (o *options) watcher(cmd *cobra.Command, h *reconcile.Host) (*reconcile.Watch, error) {
+func (o *options) watcher(cmd *cobra.Command, h *host.Host) (*watch.Watch, error) {
 	file := o.config
 	if file == "" {
 		file = cloudinit.DefaultPath
@@ -69,7 +70,7 @@ func (o *options) watcher(cmd *cobra.Command, h *reconcile.Host) (*reconcile.Wat
 	signal.Reset(syscall.SIGHUP)
 	signal.Notify(hangup, syscall.SIGHUP)
 	journald, _ := journal.StderrIsJournalStream() // an error is of a malformed $JOURNAL_STREAM
-	return &reconcile.Watch{
+	return &watch.Watch{
 		Host:     h,
 		Section:  o.read,
 		Files:    []string{file},
@@ -82,8 +83,8 @@ func (o *options) watcher(cmd *cobra.Command, h *reconcile.Host) (*reconcile.Wat
 
 // logger writes one line for each message. journald knows the time and takes
 // the priority from a prefix; it would take each line for a message.
-func logger(w io.Writer, prefix bool) func(reconcile.Priority, string) {
-	return func(p reconcile.Priority, text string) {
+func logger(w io.Writer, prefix bool) func(watch.Priority, string) {
+	return func(p watch.Priority, text string) {
 		text = strings.TrimSpace(text)
 		if prefix {
 			mark := fmt.Sprintf("<%d>", p)

@@ -16,7 +16,7 @@ const (
 )
 
 // clock: would certificates be taken for valid?
-func (d *consult) clock() Finding {
+func (d *dossier) clock() Finding {
 	k := d.s.Clock
 	const advice = `Set it with "sudo timedatectl set-ntp true", or at once with "sudo timedatectl set-time"; without systemd-timesyncd or chrony install one of them.`
 	wrong := func(why string) Finding {

@@ -8,9 +8,13 @@ import (
 	"time"
 
 	"mape-netplan/cloudinit"
-	"mape-netplan/reconcile"
+	"mape-netplan/reconcile/discovery"
 	"mape-netplan/reconcile/doctor"
 	"mape-netplan/reconcile/doctor/symptom"
+	"mape-netplan/reconcile/facts"
+	"mape-netplan/reconcile/kernel"
+	"mape-netplan/reconcile/netplan"
+	"mape-netplan/reconcile/resource"
 )
 
 // TestDiagnose makes the machine sick in each way.
@@ -32,7 +36,7 @@ func TestDiagnose(t *testing.T) {
 		{"switched off", func(p *patient) { p.s.Links[1].Up = false; p.noRouter() }, "link", doctor.Bad, "eth1 is switched off", "ip link set eth1 up"},
 		{"no link", func(p *patient) { p.s.Links[1].Carrier = false; p.noRouter() }, "link", doctor.Bad, "eth1 has no link", "cable"},
 		{"no link, first run", func(p *patient) {
-			p.s.Links[1].Carrier, p.f.Owned, p.s.Tunnel = false, reconcile.Owned{}, nil
+			p.s.Links[1].Carrier, p.f.Owned, p.s.Tunnel = false, facts.Owned{}, nil
 			p.noRouter()
 		}, "link", doctor.Bad, "eth1 has no link", "Proxmox"},
 		{"no RA", (*patient).noRouter, "router", doctor.Bad, "No router advertisement … eth1", "tcpdump -ni eth1 icmp6"},
@@ -47,13 +51,13 @@ func TestDiagnose(t *testing.T) {
 		}, "router", doctor.Bad, "on eth0 (one has arrived on eth1 instead)", "write \"wan: eth1\" and the LAN's"},
 		{"no RA on any", func(p *patient) {
 			p.noRouter()
-			p.f.Owned, p.s.Tunnel = reconcile.Owned{}, nil
-			p.f.Links = append(p.f.Links[:2:2], reconcile.Link{Name: "eth2", Index: 5})
+			p.f.Owned, p.s.Tunnel = facts.Owned{}, nil
+			p.f.Links = append(p.f.Links[:2:2], kernel.Link{Name: "eth2", Index: 5})
 			p.s.Links[2] = symptom.Link{Name: "eth2", Up: true, Carrier: true}
 		}, "router", doctor.Bad, "any of eth1, eth2", "ip link set eth1 down; sudo ip link set eth1 up; sudo ip link set eth2 down"},
 		{"no interface at all", func(p *patient) { p.section, p.f.Links = "mape: {wan: eth9}", nil }, "link", doctor.Bad, "no interface of that name", "(there are: none)"},
 		{"RA on two", func(p *patient) {
-			p.f.Owned, p.f.Links[0].Default6 = reconcile.Owned{}, new(int)
+			p.f.Owned, p.f.Links[0].Default6 = facts.Owned{}, new(int)
 			p.s.Routers = append(p.s.Routers, symptom.Router{Link: "eth0", RA: true})
 		}, "router", doctor.Bad, "eth0 and eth1 both have an IPv6 default route", "wan:"},
 		{"router died", func(p *patient) { p.s.Routers[0].Silent = true }, "router", doctor.Bad, "fe80::1 has announced itself … does not answer", "restart"},
@@ -96,18 +100,18 @@ func TestDiagnose(t *testing.T) {
 			p.s.Routers, p.s.Relay = append(p.s.Routers, symptom.Router{Link: "eth0", Via: netip.MustParseAddr("fe80::2"), RA: true}), nil
 		}, "address", doctor.Bad, "The line is at eth1 … eth0, which is taken for it", "Write \"wan: eth1\" and the LAN's own interface"},
 		{"a unique local address", func(p *patient) {
-			p.wan().Addresses, p.s.Relay = append(p.wan().Addresses[:1:1], reconcile.Inet{Prefix: netip.MustParsePrefix("fd00:1::1/64")}), nil
+			p.wan().Addresses, p.s.Relay = append(p.wan().Addresses[:1:1], kernel.Inet{Prefix: netip.MustParsePrefix("fd00:1::1/64")}), nil
 		}, "address", doctor.Bad, "gives no prefix: eth1 has fd00:1::1/64, which is a unique local address.", "wan-prefix: pd"},
 		{"in no rule", func(p *patient) {
-			p.wan().Addresses, p.s.Relay = []reconcile.Inet{{Prefix: netip.MustParsePrefix("240b:14::5/64")}}, nil
+			p.wan().Addresses, p.s.Relay = []kernel.Inet{{Prefix: netip.MustParsePrefix("240b:14::5/64")}}, nil
 		}, "rule", doctor.Bad, "in no rule … v6plus … 240b:1", "rules and br"},
 		{"DS-Lite", func(p *patient) {
-			p.wan().Addresses, p.s.Relay = []reconcile.Inet{{Prefix: netip.MustParsePrefix("2409:10::5/64")}}, nil
+			p.wan().Addresses, p.s.Relay = []kernel.Inet{{Prefix: netip.MustParsePrefix("2409:10::5/64")}}, nil
 		}, "rule", doctor.Bad, "in no rule … transix … DS-Lite", "cannot serve"},
 		{"another provider's", func(p *patient) { p.section, p.s.Relay = "mape: {provider: nuro}", nil }, "rule", doctor.Bad, "in no rule that the section means … but one of ocn", "compute"},
 		{"a later /60, first run", func(p *patient) {
 			p.wan().Addresses[1].Prefix = netip.MustParsePrefix("2400:4050:5c71:af10::5/64")
-			p.s.Tunnel, p.f.Owned = nil, reconcile.Owned{}
+			p.s.Tunnel, p.f.Owned = nil, facts.Owned{}
 		}, "rule", doctor.Bad, "a part, not the first … /56", "own LAN"},
 		{"section", func(p *patient) {
 			p.section = "mape: {prefix: \"2400:4050:5c71::/48\"}"
@@ -126,20 +130,20 @@ func TestDiagnose(t *testing.T) {
 		}, "CE address", doctor.Bad, "Another router … already has the CE address", "Switch off the other"},
 		{"a CE address that is being checked", func(p *patient) {
 			p.duplicate()
-			p.s.Differences[0].Detection = reconcile.Tentative
+			p.s.Differences[0].Detection = resource.Tentative
 		}, "CE address", doctor.Warn, "still asking", "few seconds"},
 		{"a CE address that only reads like a duplicate", func(p *patient) { p.differs("address "+ceText+" dev eth1", "dadfailed tentative") }, "CE address", doctor.Warn, "is not what apply makes it", "apply"},
 		{"the CE address of another link", func(p *patient) { p.differs("address "+ceText+" dev eth10", "") }, "settings", doctor.Warn, "is not as it should be", "apply"},
 		{"no CE address", func(p *patient) { p.differs("address "+ceText+" dev eth1", "") }, "CE address", doctor.Bad, "CE address … is missing", "apply"},
 		{"no tunnel, perhaps no module", func(p *patient) { p.s.Tunnel = nil }, "tunnel", doctor.Bad, "tunnel mape0 is missing", "modprobe ip6_tunnel"},
 		{"a delegation", func(p *patient) { p.section, p.f.Owned.Asking = "mape: {wan-prefix: pd}", []string{"eth1"} }, "address", doctor.Bad, "has delegated no prefix to eth1", "one router only"},
-		{"a delegation, first run", func(p *patient) { p.section, p.f.Owned, p.s.Tunnel = "mape: {wan-prefix: pd}", reconcile.Owned{}, nil }, "address", doctor.Bad, "nothing on this machine asks", "apply"},
+		{"a delegation, first run", func(p *patient) { p.section, p.f.Owned, p.s.Tunnel = "mape: {wan-prefix: pd}", facts.Owned{}, nil }, "address", doctor.Bad, "nothing on this machine asks", "apply"},
 		{"a delegation, nothing yet", func(p *patient) { p.bare(); p.section = "mape: {wan-prefix: pd}" }, "address", doctor.Bad, "nothing on this machine asks", "mape-netplan install"},
 		{"discover, first run", func(p *patient) {
-			p.section, p.f.Owned, p.s.Tunnel = "mape: {provider: discover}", reconcile.Owned{}, nil
+			p.section, p.f.Owned, p.s.Tunnel = "mape: {provider: discover}", facts.Owned{}, nil
 		}, "rule", doctor.Bad, "The section is right, and nothing has asked the line", "apply"},
 		{"discover, no answer", func(p *patient) {
-			p.section, p.f.Discovered = "mape: {provider: discover}", &reconcile.Discovery{Problem: "vne.example.jp does not answer"}
+			p.section, p.f.Discovered = "mape: {provider: discover}", &discovery.Discovery{Problem: "vne.example.jp does not answer"}
 		}, "rule", doctor.Bad, "none to use: … vne.example.jp does not answer", "asks it again"},
 		{"another line's prefix", func(p *patient) { p.section = "mape: {prefix: \"2400:4050:5c72:af00::/56\"}" }, "address", doctor.Bad, "says that the line's prefix is 2400:4050:5c72:af00::/56, and eth1 has 2400:4050:5c71:af00::/64", "prefix:"},
 		{"the line's prefix", func(p *patient) { p.section = "mape: {prefix: \"2400:4050:5c71:af00::/56\"}" }, "", doctor.OK, "Nothing is wrong", ""},
@@ -148,14 +152,14 @@ func TestDiagnose(t *testing.T) {
 			p.wan().Addresses = p.wan().Addresses[:1]
 		}, "address", doctor.Warn, "has no global IPv6 address that would show it", "line"},
 		{"does not fit", func(p *patient) {
-			p.f.Definitions = append(p.f.Definitions, reconcile.Definition{Section: "tunnels", ID: "mape0"})
+			p.f.Definitions = append(p.f.Definitions, netplan.Definition{Section: "tunnels", ID: "mape0"})
 		}, "rule", doctor.Bad, "does not fit this machine … another netplan file defines the tunnel mape0", "plan"},
 		{"a LAN that is not there", func(p *patient) { p.section = "mape:\n  lan: eth7" }, "rule", doctor.Bad, "does not fit this machine: the section's mape.lan: there is no interface eth7; there are: eth0, eth1, mape0.", "plan"},
 		{"probed, no port", func(p *patient) {
 			p.busiest(443, 1008)
 			p.s.Tunnel.Lately, p.s.Probe = symptom.Count{}, &symptom.Probe{Answers: []symptom.Answer{{Protocol: "icmp", To: "1.1.1.1", Error: "no answer"}}}
 		}, "ports", doctor.Bad, "port set is exhausted", ""},
-		{"no route to the relay", func(p *patient) { p.s.Relay = &reconcile.Path{Error: "network is unreachable"} }, "border relay", doctor.Bad, "border relay … is unreachable", "ip -6 route get " + brText},
+		{"no route to the relay", func(p *patient) { p.s.Relay = &kernel.Path{Error: "network is unreachable"} }, "border relay", doctor.Bad, "border relay … is unreachable", "ip -6 route get " + brText},
 		{"relay elsewhere", func(p *patient) { p.s.Relay.Link = "wg0" }, "border relay", doctor.Bad, "leave through wg0", "VPN"},
 		{"no tunnel", func(p *patient) { p.s.Tunnel, p.s.Module = nil, "yes" }, "tunnel", doctor.Bad, "tunnel mape0 is missing", "apply"},
 		{"no tunnel, no module", func(p *patient) { p.s.Tunnel, p.s.Module = nil, "no" }, "tunnel", doctor.Bad, "no module ip6_tunnel", "modprobe"},
@@ -184,7 +188,7 @@ func TestDiagnose(t *testing.T) {
 		{"no way", func(p *patient) { p.s.Internet[0].Error = "no route to host" }, "route", doctor.Bad, "goes before … go nowhere (no route to host)", "blackhole"},
 		{"no default route", func(p *patient) {
 			p.differs("route default dev mape0", "")
-			p.s.Internet[0] = reconcile.Path{To: reconcile.Faraway[0], Error: "network is unreachable"}
+			p.s.Internet[0] = kernel.Path{To: facts.Faraway[0], Error: "network is unreachable"}
 		}, "route", doctor.Bad, "no IPv4 default route", "apply"},
 		{"no table", func(p *patient) { p.differs("table ip mape", "") }, "NAT", doctor.Bad, "table ip mape is missing", "nftables.service"},
 		{"no table, no service", func(p *patient) {

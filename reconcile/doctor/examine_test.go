@@ -14,9 +14,13 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
-	"mape-netplan/reconcile"
 	"mape-netplan/reconcile/doctor"
 	"mape-netplan/reconcile/doctor/symptom"
+	"mape-netplan/reconcile/facts"
+	"mape-netplan/reconcile/gateway"
+	"mape-netplan/reconcile/host"
+	"mape-netplan/reconcile/kernel"
+	"mape-netplan/reconcile/nat"
 	"mape-netplan/reconcile/nft"
 	"mape-netplan/schema"
 )
@@ -30,7 +34,7 @@ type machine struct {
 	lan, gw, line ns
 	away          ns // the tunnel's other end: the border relay and the internet
 	section       string
-	h             *reconcile.Host
+	h             *host.Host
 	o             symptom.Options
 }
 
@@ -57,7 +61,7 @@ sysctl -qw net.ipv4.conf.mape0.rp_filter=2`)
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.h = &reconcile.Host{Root: root, NFT: nft.OpenNS(int(m.gw.handle))}
+	m.h = &host.Host{Root: root, NFT: nft.OpenNS(int(m.gw.handle))}
 	m.gw.do(func() {
 		if m.h.Sys, err = os.OpenRoot("/proc/sys"); err == nil {
 			m.h.Net, err = netlink.NewHandle(unix.NETLINK_ROUTE)
@@ -69,7 +73,7 @@ sysctl -qw net.ipv4.conf.mape0.rp_filter=2`)
 	t.Cleanup(m.h.Net.Close)
 	m.o = symptom.Options{
 		Now: time.Now,
-		Resolve: func(context.Context, *reconcile.Host, reconcile.Link, string) ([]netip.Addr, error) {
+		Resolve: func(context.Context, *host.Host, kernel.Link, string) ([]netip.Addr, error) {
 			return nil, errors.New("no such name")
 		},
 	}
@@ -81,13 +85,13 @@ sysctl -qw net.ipv4.conf.mape0.rp_filter=2`)
 func (m *machine) table(t *testing.T) {
 	t.Helper()
 	c, f := m.facts(t)
-	aim := reconcile.Resolve(c, f)
+	aim := gateway.Resolve(c, f)
 	err := aim.Err
 	if err != nil {
 		t.Fatal(aim.Err)
 	}
-	for _, r := range reconcile.Compile(aim.Gateway, f) {
-		if r.Name() == reconcile.TableName {
+	for _, r := range gateway.Compile(aim.Gateway, f) {
+		if r.Name() == nat.ResourceName {
 			m.gw.do(func() { err = r.Write(t.Context(), m.h) })
 			if err != nil {
 				t.Fatal(err)
@@ -96,14 +100,14 @@ func (m *machine) table(t *testing.T) {
 	}
 }
 
-func (m *machine) facts(t *testing.T) (*schema.Config, reconcile.Facts) {
+func (m *machine) facts(t *testing.T) (*schema.Config, facts.Facts) {
 	t.Helper()
 	c, err := schema.Parse("gw.yaml", []byte(m.section))
 	if err != nil {
 		t.Fatal(err)
 	}
-	var f reconcile.Facts
-	m.gw.do(func() { f, err = reconcile.Gather(m.h) })
+	var f facts.Facts
+	m.gw.do(func() { f, err = facts.Gather(m.h) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,12 +120,12 @@ func (m *machine) visit(t *testing.T) doctor.Report {
 	c, f := m.facts(t)
 	var s symptom.Symptoms
 	var err error
-	m.gw.do(func() { s, err = symptom.Examine(t.Context(), m.h, c, f, reconcile.Resolve(c, f), m.o) })
+	m.gw.do(func() { s, err = symptom.Examine(t.Context(), m.h, c, f, gateway.Resolve(c, f), m.o) })
 	if err != nil || len(s.Unread) > 0 {
 		t.Fatal(err, s.Unread)
 	}
 	s.Differences = slices.DeleteFunc(s.Differences, func(x symptom.Difference) bool { return x.Name == "tunnel mape0" })
-	return doctor.Conclude(doctor.Diagnose(c, f, reconcile.Resolve(c, f), s), s)
+	return doctor.Conclude(doctor.Diagnose(c, f, gateway.Resolve(c, f), s), s)
 }
 
 // is says what has to be found: the check, and words of the diagnosis.
@@ -206,11 +210,11 @@ func TestNameTaken(t *testing.T) {
 	c, f := m.facts(t)
 	var s symptom.Symptoms
 	var err error
-	m.gw.do(func() { s, err = symptom.Examine(t.Context(), m.h, c, f, reconcile.Resolve(c, f), m.o) })
+	m.gw.do(func() { s, err = symptom.Examine(t.Context(), m.h, c, f, gateway.Resolve(c, f), m.o) })
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r := doctor.Conclude(doctor.Diagnose(c, f, reconcile.Resolve(c, f), s), s); !says(r.Diagnosis, "mape0 cannot be made or mended: an interface … of kind veth") {
+	if r := doctor.Conclude(doctor.Diagnose(c, f, gateway.Resolve(c, f), s), s); !says(r.Diagnosis, "mape0 cannot be made or mended: an interface … of kind veth") {
 		t.Error(all(r))
 	}
 }

@@ -1,11 +1,6 @@
 package doctor
 
-import (
-	"fmt"
-	"strings"
-
-	"mape-netplan/reconcile/doctor/symptom"
-)
+import "fmt"
 
 // A State is how a check went.
 type State string
@@ -27,60 +22,16 @@ type Finding struct {
 	Advice    string `json:"advice,omitempty"`
 }
 
-// A Report is the whole visit.
-type Report struct {
-	OK        bool             `json:"ok"`
-	Diagnosis string           `json:"diagnosis"`
-	Advice    string           `json:"advice"`
-	Findings  []Finding        `json:"findings"`
-	Symptoms  symptom.Symptoms `json:"symptoms"`
+func good(format string, args ...any) Finding {
+	return Finding{State: OK, Seen: fmt.Sprintf(format, args...)}
 }
 
-// Conclude takes the cause from the findings: the first bad one, for it explains what follows. Without any the first
-// warning is what is said.
-func Conclude(findings []Finding, s symptom.Symptoms) Report {
-	r := Report{OK: true, Findings: findings, Symptoms: s}
-	for _, f := range findings {
-		if f.State == Bad {
-			r.OK, r.Diagnosis, r.Advice = false, f.Diagnosis, f.Advice
-			return r
-		}
-	}
-	for _, f := range findings {
-		if f.State == Warn {
-			r.Diagnosis, r.Advice = "It works as far as can be seen, but: "+f.Diagnosis, f.Advice
-			return r
-		}
-	}
-	switch {
-	case s.Probe != nil:
-		r.Diagnosis, r.Advice = "The gateway works: servers on the internet answer through the tunnel.", "There is nothing to do."
-	case s.Tunnel != nil && s.Tunnel.Total.RX > 0:
-		r.Diagnosis, r.Advice = "Nothing is wrong: packets leave through the tunnel and answers come back.",
-			`If something still does not work, "mape-netplan doctor --probe" sends a few packets and says what becomes of them.`
-	default:
-		r.Diagnosis, r.Advice = "Nothing is wrong that can be seen without sending anything.",
-			`"mape-netplan doctor --probe" sends a few packets through the tunnel and says whether answers come back.`
-	}
-	return r
+func skipped(format string, args ...any) Finding {
+	return Finding{State: Skipped, Seen: fmt.Sprintf(format, args...)}
 }
 
-// marks begin the line of a finding.
-var marks = map[State]string{OK: "ok  ", Warn: "warn", Bad: "BAD ", Skipped: "-   "}
+func bad(seen, diagnosis, advice string) Finding { return Finding{"", Bad, seen, diagnosis, advice} }
 
-// Text is the report for a person: a line for each check down to the first bad one, the diagnosis and the advice.
-func (r Report) Text() string {
-	var b strings.Builder
-	for i, f := range r.Findings {
-		fmt.Fprintf(&b, "%s %s: %s\n", marks[f.State], f.Check, f.Seen)
-		if f.State != Bad {
-			continue
-		}
-		if left := len(r.Findings) - i - 1; left > 0 {
-			fmt.Fprintf(&b, "-    %d more, from %s on: skipped: %s must pass first\n", left, r.Findings[i+1].Check, f.Check)
-		}
-		break
-	}
-	fmt.Fprintf(&b, "\nDiagnosis: %s\nAdvice: %s\n", r.Diagnosis, r.Advice)
-	return b.String()
+func warning(seen, diagnosis, advice string) Finding {
+	return Finding{"", Warn, seen, diagnosis, advice}
 }

@@ -4,12 +4,12 @@ import (
 	"fmt"
 	"slices"
 
-	"mape-netplan/reconcile"
+	"mape-netplan/reconcile/firewall"
 )
 
 // firewalls: does another program stop the gateway's packets?
-func (d *consult) firewalls() Finding {
-	var sure, may []reconcile.Obstacle
+func (d *dossier) firewalls() Finding {
+	var sure, may []firewall.Obstacle
 	for _, o := range d.g.Obstacles(d.f) {
 		if o.Sure {
 			sure = append(sure, o)
@@ -26,7 +26,7 @@ func (d *consult) firewalls() Finding {
 	return good("none is in the way")
 }
 
-func (d *consult) count(all []reconcile.Obstacle) string {
+func (d *dossier) count(all []firewall.Obstacle) string {
 	if len(all) == 1 {
 		return all[0].What
 	}

@@ -7,7 +7,7 @@ import (
 )
 
 // home: is the home gateway the line's customer edge already?
-func (d *consult) home() Finding {
+func (d *dossier) home() Finding {
 	h := d.s.Home
 	switch {
 	case h.Status == "ON":

@@ -10,8 +10,9 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"mape-netplan/reconcile"
 	"mape-netplan/reconcile/doctor"
+	"mape-netplan/reconcile/host"
+	"mape-netplan/reconcile/kernel"
 )
 
 // A hgw is a home gateway that says something and remembers what it was asked last.
@@ -59,7 +60,7 @@ func TestHomeGateway(t *testing.T) {
 	m.gw.run(t, "ip addr add 192.168.24.9/24 dev eth1")
 	home := newHGW(t, m.line)
 	var names []string
-	m.o.Resolve = func(_ context.Context, _ *reconcile.Host, wan reconcile.Link, name string) ([]netip.Addr, error) {
+	m.o.Resolve = func(_ context.Context, _ *host.Host, wan kernel.Link, name string) ([]netip.Addr, error) {
 		names = append(names, wan.Name+" "+name)
 		return []netip.Addr{netip.MustParseAddr("192.168.24.1")}, nil
 	}

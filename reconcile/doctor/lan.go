@@ -7,7 +7,7 @@ import (
 )
 
 // lan: does the LAN's side disturb?
-func (d *consult) lan() Finding {
+func (d *dossier) lan() Finding {
 	for _, r := range d.s.Routers {
 		if r.RA && r.Link != d.wan && slices.Contains(d.g.LAN, r.Link) {
 			return bad(fmt.Sprintf("%s announces itself on %s", r.Via, r.Link),

@@ -7,12 +7,12 @@ import (
 	"slices"
 	"strings"
 
-	"mape-netplan/reconcile"
 	"mape-netplan/reconcile/doctor/symptom"
+	"mape-netplan/reconcile/line"
 )
 
 // link: is there anything at the other end?
-func (d *consult) link() Finding {
+func (d *dossier) link() Finding {
 	if d.wan == "" {
 		return d.anyLink()
 	}
@@ -34,7 +34,7 @@ func (d *consult) link() Finding {
 }
 
 // anyLink is link where it is not known which interface the line is at.
-func (d *consult) anyLink() Finding {
+func (d *dossier) anyLink() Finding {
 	all := symptom.Candidates(d.c, d.f)
 	if len(all) == 0 {
 		return bad("only the LAN's interfaces are there", "This machine has no interface that the line could be at.",
@@ -57,7 +57,7 @@ func noLink(name string) Finding {
 		"Check the cable and the power of the ONU or home gateway; on Proxmox, that the VM's network device is on the right bridge and not disconnected.")
 }
 
-func (d *consult) names() []string {
+func (d *dossier) names() []string {
 	var all []string
 	for _, l := range d.f.Links {
 		if !l.Loopback && l.Name != "ip6tnl0" && l.Name != d.c.Tunnel {
@@ -68,9 +68,9 @@ func (d *consult) names() []string {
 }
 
 // router: does anybody say "I am the way to the internet" on the line?
-func (d *consult) router() Finding {
+func (d *dossier) router() Finding {
 	i := slices.IndexFunc(d.s.Routers, func(r symptom.Router) bool { return r.Link == d.wan })
-	if err := d.line.NoWAN; err != nil && !errors.Is(err, reconcile.ErrNotYet) && len(d.s.Routers) > 1 {
+	if err := d.line.NoWAN; err != nil && !errors.Is(err, line.ErrNotYet) && len(d.s.Routers) > 1 {
 		return bad("several interfaces have an IPv6 default route", d.sentence(words(err)),
 			"Write wan: with the name of the line's interface into the section, and see that nothing sends router advertisements on the others.")
 	}
@@ -107,7 +107,7 @@ func (d *consult) router() Finding {
 	return d.noRA()
 }
 
-func (d *consult) noRA() Finding {
+func (d *dossier) noRA() Finding {
 	where := d.wan
 	if where == "" {
 		where = "any of " + strings.Join(d.suspects(), ", ")
@@ -130,7 +130,7 @@ func (d *consult) noRA() Finding {
 }
 
 // otherRouter is one where the line is not looked for, rather one that announces itself.
-func (d *consult) otherRouter() (symptom.Router, bool) {
+func (d *dossier) otherRouter() (symptom.Router, bool) {
 	if i := slices.IndexFunc(d.s.Routers, func(r symptom.Router) bool { return r.RA }); i >= 0 {
 		return d.s.Routers[i], true
 	}
@@ -141,7 +141,7 @@ func (d *consult) otherRouter() (symptom.Router, bool) {
 }
 
 // name is how the section comes to say that the line is at a link.
-func (d *consult) name(link string) string {
+func (d *dossier) name(link string) string {
 	if slices.Contains(d.c.LAN, link) {
 		return fmt.Sprintf(`write "wan: %s" and the LAN's own interface as "lan:" into the section`, link)
 	}
@@ -149,7 +149,7 @@ func (d *consult) name(link string) string {
 }
 
 // suspects are the interfaces that the line is, or can be, at.
-func (d *consult) suspects() []string {
+func (d *dossier) suspects() []string {
 	if d.wan != "" {
 		return []string{d.wan}
 	}
@@ -157,14 +157,14 @@ func (d *consult) suspects() []string {
 }
 
 // kernelRA says whether the kernel and not networkd looks at router advertisements on a link.
-func (d *consult) kernelRA(l symptom.Link) bool {
+func (d *dossier) kernelRA(l symptom.Link) bool {
 	known, ok := d.f.Link(l.Name)
 	return ok && known.NetworkFile == ""
 }
 
 // deaf says whether IPv6 forwarding makes a link ignore router advertisements: the kernel's accept_ra has to be 2 then
 // (Documentation/networking/ip-sysctl), and networkd has to be told so.
-func (d *consult) deaf(l symptom.Link) bool {
+func (d *dossier) deaf(l symptom.Link) bool {
 	forwards := l.Forward == "1" || d.s.Forward
 	if d.kernelRA(l) {
 		return l.Forward == "1" && l.AcceptRA == "1"
@@ -172,21 +172,21 @@ func (d *consult) deaf(l symptom.Link) bool {
 	return forwards && l.Networkd == "" && l.Name != ""
 }
 
-func (d *consult) deafText(l symptom.Link) string {
+func (d *dossier) deafText(l symptom.Link) string {
 	if !d.kernelRA(l) {
 		return fmt.Sprintf("No router advertisement has been accepted on %s, and IPv6 forwarding is on: networkd older than version 256 ignores them then, unless it is told to accept them (what accept_ra=2 is for the kernel).", l.Name)
 	}
 	return fmt.Sprintf("IPv6 forwarding is on, and so %s ignores router advertisements: with accept_ra=2 it would not.", l.Name)
 }
 
-func (d *consult) deafAdvice(l symptom.Link) string {
+func (d *dossier) deafAdvice(l symptom.Link) string {
 	if d.kernelRA(l) {
 		return fmt.Sprintf(`Run "sudo sysctl -w net.ipv6.conf.%s.accept_ra=2" and put that into /etc/sysctl.d, or turn IPv6 forwarding off (net.ipv6.conf.all.forwarding=0).`, l.Name)
 	}
 	return d.acceptAdvice()
 }
 
-func (d *consult) acceptAdvice() string {
+func (d *dossier) acceptAdvice() string {
 	if d.kernelRA(d.linkOf(d.wan)) {
 		return fmt.Sprintf(`Run "sudo sysctl -w net.ipv6.conf.%s.accept_ra=2" and put that into /etc/sysctl.d.`, d.wan)
 	}

@@ -1,26 +1,25 @@
 package doctor
 
-import (
-	"mape-netplan/reconcile"
-)
+import "mape-netplan/reconcile/resource"
 
 // nat: is the table there?
-func (d *consult) nat() Finding {
-	x, differs := d.difference(reconcile.Table{})
+func (d *dossier) nat() Finding {
+	table := resource.Table{}
+	x, differs := d.difference(table)
 	switch {
 	case differs && x.Error != "":
 		return bad(x.Refusal(), d.sentence("The NAT cannot be looked at: "+x.Refusal()), "Run this as root.")
 	case differs && x.Before == "":
-		return bad(reconcile.TableName+" is missing",
+		return bad(table.Name()+" is missing",
 			"The nftables table ip mape is missing, so there is no NAT: private addresses leave, and no answer comes back.",
 			d.tableAdvice())
 	case differs:
-		return bad(reconcile.TableName+" is not as it should be", "Somebody has changed the nftables table ip mape, or the line's address has changed.", d.mend())
+		return bad(table.Name()+" is not as it should be", "Somebody has changed the nftables table ip mape, or the line's address has changed.", d.mend())
 	}
-	return good("%s translates to %s", reconcile.TableName, d.line.Softwire.IPv4.Masked())
+	return good("%s translates to %s", table.Name(), d.line.Softwire.IPv4.Masked())
 }
 
-func (d *consult) tableAdvice() string {
+func (d *dossier) tableAdvice() string {
 	if d.s.Units != nil && !d.installed() {
 		return d.mend() + " Nothing but its service brings the table back at boot."
 	}

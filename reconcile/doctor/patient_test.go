@@ -7,16 +7,20 @@ import (
 	"time"
 
 	"mape-netplan/cloudinit"
-	"mape-netplan/reconcile"
 	"mape-netplan/reconcile/doctor"
 	"mape-netplan/reconcile/doctor/symptom"
+	"mape-netplan/reconcile/facts"
+	"mape-netplan/reconcile/gateway"
+	"mape-netplan/reconcile/kernel"
+	"mape-netplan/reconcile/ports"
+	"mape-netplan/reconcile/resource"
 	"mape-netplan/schema"
 )
 
 // A patient is a machine that a test makes sick.
 type patient struct {
 	section string
-	f       reconcile.Facts
+	f       facts.Facts
 	s       symptom.Symptoms
 }
 
@@ -27,13 +31,13 @@ const (
 
 // healthy is a gateway as the README sets it up, on which everything works.
 func healthy() *patient {
-	p := &patient{section: "mape: {}", f: reconcile.ExampleFacts()}
+	p := &patient{section: "mape: {}", f: facts.ExampleFacts()}
 	p.f.Links[1].Addresses = append(p.f.Links[1].Addresses,
-		reconcile.Inet{Prefix: netip.MustParsePrefix("2400:4050:5c71:af00::5/64")},
-		reconcile.Inet{Prefix: netip.MustParsePrefix(ceText + "/128"), Deprecated: true})
-	p.f.Links = append(p.f.Links, reconcile.Link{Name: "mape0", Index: 4, Kind: "ip6tnl", MTU: 1460, Default4: new(int)})
+		kernel.Inet{Prefix: netip.MustParsePrefix("2400:4050:5c71:af00::5/64")},
+		kernel.Inet{Prefix: netip.MustParsePrefix(ceText + "/128"), Deprecated: true})
+	p.f.Links = append(p.f.Links, kernel.Link{Name: "mape0", Index: 4, Kind: "ip6tnl", MTU: 1460, Default4: new(int)})
 	p.f.Owned.Files, p.f.Owned.Tunnels = []string{"/etc/netplan/99-ipoe-gw.yaml"}, []string{"mape0"}
-	p.f.Owned.Addresses = []reconcile.OwnedAddress{{Link: "eth1", Prefix: netip.MustParsePrefix(ceText + "/128")}}
+	p.f.Owned.Addresses = []facts.OwnedAddress{{Link: "eth1", Prefix: netip.MustParsePrefix(ceText + "/128")}}
 	router := netip.MustParseAddr("fe80::1")
 	p.s = symptom.Symptoms{
 		Links: []symptom.Link{
@@ -42,21 +46,21 @@ func healthy() *patient {
 			{Name: "mape0", Up: true, Carrier: true},
 		},
 		Routers:  []symptom.Router{{Link: "eth1", Via: router, RA: true}},
-		Relay:    &reconcile.Path{To: netip.MustParseAddr(brText), Link: "eth1", Via: router},
-		Internet: []reconcile.Path{{To: reconcile.Faraway[0], Link: "mape0"}, {To: reconcile.Faraway[1], Link: "mape0"}},
+		Relay:    &kernel.Path{To: netip.MustParseAddr(brText), Link: "eth1", Via: router},
+		Internet: []kernel.Path{{To: facts.Faraway[0], Link: "mape0"}, {To: facts.Faraway[1], Link: "mape0"}},
 		Home:     symptom.Home{Skipped: "not known here"},
 		Tunnel: &symptom.Tunnel{
 			Local: netip.MustParseAddr(ceText), Remote: netip.MustParseAddr(brText), EncapLimit: -1, MTU: 1460, Up: true,
 			Total: symptom.Count{RX: 1000, TX: 900}, Lately: symptom.Count{RX: 10, TX: 9}, Watched: 2 * time.Second,
 		},
-		Ports: &symptom.Ports{Usage: reconcile.Usage{Ports: 1008, Hosts: []reconcile.HostUsage{{Address: netip.MustParseAddr("192.168.1.10"), Used: map[string]int{"tcp": 990}}}}},
+		Ports: &symptom.Ports{Usage: ports.Usage{Ports: 1008, Hosts: []ports.HostUsage{{Address: netip.MustParseAddr("192.168.1.10"), Used: map[string]int{"tcp": 990}}}}},
 		Units: []cloudinit.State{{Name: cloudinit.GuardUnit, File: true, Enabled: true, Active: "active"}, {Name: cloudinit.WatchUnit, File: true, Enabled: true, Active: "active"}},
 		Clock: symptom.Clock{Now: time.Date(2027, time.February, 1, 0, 0, 0, 0, time.UTC)},
 	}
 	return p
 }
 
-func (p *patient) wan() *reconcile.Link { return &p.f.Links[1] }
+func (p *patient) wan() *kernel.Link { return &p.f.Links[1] }
 
 // noRouter takes the default route away.
 func (p *patient) noRouter() {
@@ -65,7 +69,7 @@ func (p *patient) noRouter() {
 
 // bare takes away what apply and install made.
 func (p *patient) bare() {
-	p.s.Tunnel, p.f.Owned, p.s.Module = nil, reconcile.Owned{}, "yes"
+	p.s.Tunnel, p.f.Owned, p.s.Module = nil, facts.Owned{}, "yes"
 	p.s.Units = []cloudinit.State{{Name: cloudinit.GuardUnit, Active: "inactive"}, {Name: cloudinit.WatchUnit, Active: "inactive"}}
 	p.differs("address "+ceText+" dev eth1", "")
 }
@@ -77,7 +81,7 @@ func (p *patient) differs(name, before string) {
 // duplicate has another host have the CE address.
 func (p *patient) duplicate() {
 	p.s.Differences = append(p.s.Differences, symptom.Difference{
-		Name: "address " + ceText + " dev eth1", Before: "inet6 x", After: "as it should be", Detection: reconcile.Duplicate,
+		Name: "address " + ceText + " dev eth1", Before: "inet6 x", After: "as it should be", Detection: resource.Duplicate,
 	})
 }
 
@@ -88,7 +92,7 @@ func (p *patient) leads(i int, link, route string, table int) {
 }
 
 func (p *patient) busiest(port uint16, n int) {
-	p.s.Ports.Busiest = []reconcile.BusyDestination{{Protocol: "udp", Destination: reconcile.Destination{Address: netip.MustParseAddr("203.0.113.9"), Port: port, Ports: n}}}
+	p.s.Ports.Busiest = []ports.BusyDestination{{Protocol: "udp", Destination: ports.Destination{Address: netip.MustParseAddr("203.0.113.9"), Port: port, Ports: n}}}
 }
 
 func (p *patient) report(t *testing.T) doctor.Report {
@@ -97,7 +101,7 @@ func (p *patient) report(t *testing.T) doctor.Report {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return doctor.Conclude(doctor.Diagnose(c, p.f, reconcile.Resolve(c, p.f), p.s), p.s)
+	return doctor.Conclude(doctor.Diagnose(c, p.f, gateway.Resolve(c, p.f), p.s), p.s)
 }
 
 // An ailment is a way in which a machine is sick, the check that names it, how bad it is, and words of the sentences.

@@ -7,15 +7,16 @@ import (
 	"slices"
 	"strings"
 
-	"mape-netplan/reconcile"
 	"mape-netplan/reconcile/doctor/symptom"
+	"mape-netplan/reconcile/kernel"
+	"mape-netplan/reconcile/line"
 	"mape-netplan/reconcile/provider"
 	"mape-netplan/reconcile/softwire"
 	"mape-netplan/schema"
 )
 
 // address: has the line given a prefix?
-func (d *consult) address() Finding {
+func (d *dossier) address() Finding {
 	if d.c.Prefix.IsValid() {
 		return d.told()
 	}
@@ -43,7 +44,7 @@ func (d *consult) address() Finding {
 }
 
 // elsewhere is address where another interface than what is taken for the WAN has a prefix that a rule covers.
-func (d *consult) elsewhere() (Finding, bool) {
+func (d *dossier) elsewhere() (Finding, bool) {
 	taken := d.wan
 	if d.line.NoWAN == nil {
 		taken = d.line.WAN.Name // Not where an earlier run put the CE address.
@@ -54,7 +55,7 @@ func (d *consult) elsewhere() (Finding, bool) {
 		}
 		there := *d.c
 		there.WAN = l.Name
-		line, err := reconcile.Find(&there, d.f)
+		line, err := line.Find(&there, d.f)
 		all := prefixes(line, false)
 		if err != nil || len(all) == 0 {
 			continue
@@ -77,7 +78,7 @@ func (d *consult) elsewhere() (Finding, bool) {
 }
 
 // noPrefix says who has given none.
-func (d *consult) noPrefix() string {
+func (d *dossier) noPrefix() string {
 	i := slices.IndexFunc(d.s.Routers, func(r symptom.Router) bool { return r.Link == d.wan })
 	switch {
 	case i < 0:
@@ -89,10 +90,10 @@ func (d *consult) noPrefix() string {
 }
 
 // addresses are those of a WAN on which none tells the prefix, and why.
-func (d *consult) addresses(wan string) string {
+func (d *dossier) addresses(wan string) string {
 	var all []string
 	for _, c := range d.line.Candidates {
-		if c.Origin != reconcile.OriginPD && !c.Prefix.Addr().IsLinkLocalUnicast() {
+		if c.Origin != kernel.OriginPD && !c.Prefix.Addr().IsLinkLocalUnicast() {
 			all = append(all, fmt.Sprintf("%s, which %s", c.Prefix, c.Reason))
 		}
 	}
@@ -106,10 +107,10 @@ func (d *consult) addresses(wan string) string {
 }
 
 // told is address where the section says the prefix: the WAN has to be on that very line.
-func (d *consult) told() Finding {
+func (d *dossier) told() Finding {
 	says, untold := d.c.Prefix, *d.c
 	untold.Prefix, untold.WANPrefix = netip.Prefix{}, "" // Delegations and addresses alike.
-	there, _ := reconcile.Find(&untold, d.f)
+	there, _ := line.Find(&untold, d.f)
 	has := prefixes(there, true)
 	fits := func(p netip.Prefix) bool {
 		whole := d.line.Softwire.EndUserPrefix
@@ -129,7 +130,7 @@ func (d *consult) told() Finding {
 }
 
 // prefixes are the one that the line is taken for, or those that no rule covers.
-func (d *consult) prefixes() []netip.Prefix {
+func (d *dossier) prefixes() []netip.Prefix {
 	if d.c.Prefix.IsValid() {
 		return []netip.Prefix{d.c.Prefix}
 	}
@@ -138,7 +139,7 @@ func (d *consult) prefixes() []netip.Prefix {
 
 // prefixes are what the WAN has: the one that the line is taken for and those before it, or all. An address counts for
 // its /64.
-func prefixes(l reconcile.Line, every bool) []netip.Prefix {
+func prefixes(l line.Line, every bool) []netip.Prefix {
 	var all []netip.Prefix
 	for _, c := range l.Candidates {
 		if c.Reason != "" && c.Err == nil {
@@ -155,7 +156,7 @@ func prefixes(l reconcile.Line, every bool) []netip.Prefix {
 }
 
 // rule: what does the prefix mean, and with which provider?
-func (d *consult) rule() Finding {
+func (d *dossier) rule() Finding {
 	if problems := (schema.Problems)(nil); !d.known() && errors.As(d.err, &problems) {
 		return bad("the section does not fit", d.sentence(words(problems)), "Correct the section and run \"mape-netplan validate\".")
 	}
@@ -177,8 +178,8 @@ func (d *consult) rule() Finding {
 	return good("%s", seen)
 }
 
-func (d *consult) noRule() Finding {
-	if d.c.Provider == discover && len(d.c.Rules) == 0 && errors.Is(d.err, reconcile.ErrNotYet) {
+func (d *dossier) noRule() Finding {
+	if d.c.Provider == discover && len(d.c.Rules) == 0 && errors.Is(d.err, line.ErrNotYet) {
 		return d.undiscovered()
 	}
 	all := d.prefixes()
@@ -208,7 +209,7 @@ func (d *consult) noRule() Finding {
 }
 
 // undiscovered is noRule where the line is to be asked for its rules.
-func (d *consult) undiscovered() Finding {
+func (d *dossier) undiscovered() Finding {
 	if d.f.Discovered == nil {
 		return bad("the line has not been asked for its rules yet", "The section is right, and nothing has asked the line for its rules yet (provider: discover).",
 			d.mend())
@@ -218,7 +219,7 @@ func (d *consult) undiscovered() Finding {
 }
 
 // part: a home gateway hands out parts of its prefix, and the CE address is in the first one only.
-func (d *consult) part(seen string) (Finding, bool) {
+func (d *dossier) part(seen string) (Finding, bool) {
 	sw := d.line.Softwire
 	if !sw.EndUserPrefix.IsValid() || !slices.ContainsFunc(sw.Warnings, func(w softwire.Warning) bool { return w.Kind == softwire.NotFirst }) {
 		return Finding{}, false

@@ -18,8 +18,9 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 	"golang.org/x/sys/unix"
 
-	"mape-netplan/reconcile"
 	"mape-netplan/reconcile/doctor/symptom"
+	"mape-netplan/reconcile/host"
+	"mape-netplan/reconcile/kernel"
 )
 
 // inside has the test's program resolve a name on an interface, in the namespace that it was started in: Go's resolver
@@ -49,7 +50,7 @@ func resolveInside(wan, dir string) string {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	all, err := symptom.LineResolver(ctx, &reconcile.Host{Root: root, Net: handle}, reconcile.Link{Name: wan, Index: link.Attrs().Index}, symptom.HomeName)
+	all, err := symptom.LineResolver(ctx, &host.Host{Root: root, Net: handle}, kernel.Link{Name: wan, Index: link.Attrs().Index}, symptom.HomeName)
 	slices.SortFunc(all, netip.Addr.Compare)
 	return fmt.Sprint(all, err)
 }

@@ -5,12 +5,13 @@ import (
 	"slices"
 	"strings"
 
-	"mape-netplan/reconcile"
+	"mape-netplan/reconcile/resource"
+	"mape-netplan/reconcile/sysctld"
 )
 
 // route: does IPv4 go into the tunnel?
-func (d *consult) route() Finding {
-	if x, ok := d.difference(reconcile.Sysctl{Key: reconcile.ForwardKey}); ok && x.Before != "" {
+func (d *dossier) route() Finding {
+	if x, ok := d.difference(resource.Sysctl{Key: sysctld.ForwardKey}); ok && x.Before != "" {
 		return bad("net.ipv4.ip_forward is 0", "This machine does not forward IPv4 packets of the LAN: net.ipv4.ip_forward is 0.", d.last())
 	}
 	if link := d.rivals(); link != "" {
@@ -21,7 +22,7 @@ func (d *consult) route() Finding {
 			continue
 		}
 		seen := fmt.Sprintf("packets to %s %s", p.To, p.Where(d.c.Tunnel))
-		if _, ok := d.difference(reconcile.Route{Link: d.c.Tunnel}); ok {
+		if _, ok := d.difference(resource.Route{Link: d.c.Tunnel}); ok {
 			return bad(seen, fmt.Sprintf("This machine has no IPv4 default route into %s.", d.c.Tunnel), d.last())
 		}
 		advice := p.Advice()
@@ -32,7 +33,7 @@ func (d *consult) route() Finding {
 
 // rivals is the link of a default route that is as good as the tunnel's, or that route itself where it leaves by none;
 // "" is that there is none.
-func (d *consult) rivals() string {
+func (d *dossier) rivals() string {
 	for _, l := range d.f.Links {
 		ours := l.Name == d.c.Tunnel || slices.Contains(d.f.Owned.Tunnels, l.Name)
 		if l.Default4 != nil && *l.Default4 == 0 && !ours {
@@ -43,14 +44,14 @@ func (d *consult) rivals() string {
 }
 
 // nowhere is a default route that is as good as the tunnel's and leaves by no link, as in "ip route"; "" is none.
-func (d *consult) nowhere() string {
+func (d *dossier) nowhere() string {
 	if d.f.Nowhere4 == "" {
 		return ""
 	}
 	return d.f.Nowhere4 + " default"
 }
 
-func (d *consult) rival(link, what string) Finding {
+func (d *dossier) rival(link, what string) Finding {
 	if link == d.nowhere() {
 		return bad("there is "+link+" of metric 0", fmt.Sprintf(`Another IPv4 default route is as good as the tunnel's and leads nowhere: "%s".`, link),
 			fmt.Sprintf(`Look at "ip -4 route": remove "%s" where it is configured, or give it a metric of 100 or more; then run "`+d.command()+`".`, link))

@@ -8,12 +8,12 @@ import (
 )
 
 // installed says whether every unit is there and will be at the next boot.
-func (d *consult) installed() bool {
+func (d *dossier) installed() bool {
 	return len(d.s.Units) > 0 && !slices.ContainsFunc(d.s.Units, func(u cloudinit.State) bool { return !u.File || !u.Enabled })
 }
 
 // command is what makes the machine what the section says, and keeps it so.
-func (d *consult) command() string {
+func (d *dossier) command() string {
 	if d.s.Units == nil || d.s.NoSystemd != "" {
 		return "sudo mape-netplan apply"
 	}
@@ -26,15 +26,15 @@ func (d *consult) command() string {
 	return "sudo mape-netplan apply"
 }
 
-func (d *consult) mend() string { return `Run "` + d.command() + `".` }
+func (d *dossier) mend() string { return `Run "` + d.command() + `".` }
 
 // last is mend for what something else may undo.
-func (d *consult) last() string {
+func (d *dossier) last() string {
 	return `Run "` + d.command() + `", and if that does not last, look at "mape-netplan status" again.`
 }
 
 // service: does anything keep the gateway, and bring it back at boot?
-func (d *consult) service() Finding {
+func (d *dossier) service() Finding {
 	if len(d.s.Units) == 0 {
 		return skipped("not known%s", d.why("units"))
 	}

@@ -6,7 +6,7 @@ import (
 )
 
 // settings: is all the rest as apply makes it?
-func (d *consult) settings() Finding {
+func (d *dossier) settings() Finding {
 	if f, ok := d.refused(); ok {
 		return f
 	}

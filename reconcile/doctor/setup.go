@@ -3,17 +3,11 @@ package doctor
 import (
 	"fmt"
 
-	"mape-netplan/reconcile"
-	"mape-netplan/reconcile/doctor/symptom"
+	"mape-netplan/reconcile/resource"
 )
 
-func noModule() Finding {
-	return bad("the kernel has no "+symptom.TunnelModule, "This machine's kernel cannot make the tunnel: it has no module "+symptom.TunnelModule+".",
-		`Install and boot a distribution's full kernel, and see with "modprobe `+symptom.TunnelModule+`" that it has the module; in a container, load it on the host.`)
-}
-
 // refused is a resource that apply cannot even look at, such as another's file at the path of one of ours.
-func (d *consult) refused() (Finding, bool) {
+func (d *dossier) refused() (Finding, bool) {
 	for _, x := range d.s.Differences {
 		if x.Error != "" {
 			return bad(x.Name+" "+x.Refusal(), "What sets up the gateway refuses: "+x.Name+" "+oneLine(x.Refusal())+".",
@@ -24,8 +18,8 @@ func (d *consult) refused() (Finding, bool) {
 }
 
 // setup: has the machine been made a gateway, and if not, could it be?
-func (d *consult) setup() Finding {
-	other, differs := d.difference(reconcile.Tunnel{Link: d.c.Tunnel})
+func (d *dossier) setup() Finding {
+	other, differs := d.difference(resource.Tunnel{Link: d.c.Tunnel})
 	switch {
 	case differs && other.Error != "": // Another's interface, as a rule.
 		return bad(d.c.Tunnel+": "+other.Error, fmt.Sprintf("The tunnel %s cannot be made or mended: %s.", d.c.Tunnel, other.Error),
@@ -39,7 +33,7 @@ func (d *consult) setup() Finding {
 }
 
 // ready: nothing has been set up, and could it be?
-func (d *consult) ready() Finding {
+func (d *dossier) ready() Finding {
 	if d.g == nil { // Everything else of that is said before.
 		return d.rival(d.rivals(), "has an IPv4 default route of metric 0")
 	}
@@ -66,19 +60,4 @@ func (d *consult) ready() Finding {
 			`Do what it says there; then run "`+d.command()+`".`)
 	}
 	return bad("nothing has been set up yet"+d.maybeNoModule(), "The line is there, and this machine has not been made its gateway yet.", d.mend()+d.maybeLoad())
-}
-
-// maybeNoModule and maybeLoad are what is seen, and to be done, where nothing tells whether the kernel can make a tunnel.
-func (d *consult) maybeNoModule() string {
-	if d.s.Module != "" {
-		return ""
-	}
-	return ", and it is not known whether the kernel has " + symptom.TunnelModule
-}
-
-func (d *consult) maybeLoad() string {
-	if d.s.Module != "" {
-		return ""
-	}
-	return ` If that says that the kernel has no ` + symptom.TunnelModule + `, as in a container, run "sudo modprobe ` + symptom.TunnelModule + `", in a container on its host.`
 }

@@ -6,12 +6,14 @@ import (
 	"slices"
 	"strings"
 
-	"mape-netplan/reconcile"
 	"mape-netplan/reconcile/doctor/symptom"
+	"mape-netplan/reconcile/kernel"
+	"mape-netplan/reconcile/line"
+	"mape-netplan/reconcile/resource"
 )
 
 // ce: can packets leave and arrive with the CE address?
-func (d *consult) ce() Finding {
+func (d *dossier) ce() Finding {
 	ce := d.line.Softwire.CE
 	x, differs := d.difference(d.ceAddress())
 	switch {
@@ -22,7 +24,7 @@ func (d *consult) ce() Finding {
 	case differs && x.Before == "", d.g == nil && !d.has(ce):
 		return bad(fmt.Sprintf("%s is not on %s", ce, d.wan), fmt.Sprintf("The CE address %s is missing on %s, so nothing can come back to it.", ce, d.wan),
 			`Run "`+d.command()+`". If that says that another host on the link has the address, switch off the other MAP-E router of the line.`)
-	case differs && x.Detection == reconcile.Tentative:
+	case differs && x.Detection == resource.Tentative:
 		return warning(fmt.Sprintf("%s is still being checked", ce), fmt.Sprintf("The kernel is still asking whether somebody else has the CE address %s.", ce), "Try again in a few seconds.")
 	case differs:
 		return warning(fmt.Sprintf("%s is on %s, but not as it should be", ce, d.wan),
@@ -32,28 +34,28 @@ func (d *consult) ce() Finding {
 }
 
 // duplicate says whether somebody else on the line has the CE address.
-func (d *consult) duplicate() bool {
+func (d *dossier) duplicate() bool {
 	x, _ := d.difference(d.ceAddress())
-	return x.Detection == reconcile.Duplicate
+	return x.Detection == resource.Duplicate
 }
 
 // ceAddress is the CE address where the gateway has it.
-func (d *consult) ceAddress() reconcile.Address {
+func (d *dossier) ceAddress() resource.Address {
 	link := d.wan
 	if d.g != nil {
 		link = d.g.WAN.Name
 	}
-	return reconcile.Address{Link: link, Prefix: netip.PrefixFrom(d.line.Softwire.CE, 128)}
+	return resource.Address{Link: link, Prefix: netip.PrefixFrom(d.line.Softwire.CE, 128)}
 }
 
 // has says whether the WAN has an address.
-func (d *consult) has(a netip.Addr) bool {
+func (d *dossier) has(a netip.Addr) bool {
 	wan, _ := d.f.Link(d.wan)
-	return slices.ContainsFunc(wan.Addresses, func(i reconcile.Inet) bool { return i.Prefix.Addr() == a })
+	return slices.ContainsFunc(wan.Addresses, func(i kernel.Inet) bool { return i.Prefix.Addr() == a })
 }
 
 // relay: is there a way to the border relay?
-func (d *consult) relay() Finding {
+func (d *dossier) relay() Finding {
 	br, p := d.line.Softwire.BR, d.s.Relay
 	switch {
 	case p == nil:
@@ -73,9 +75,9 @@ func (d *consult) relay() Finding {
 }
 
 // tunnel: is it there, and does it send what the provider takes?
-func (d *consult) tunnel() Finding {
+func (d *dossier) tunnel() Finding {
 	t, name := d.s.Tunnel, d.c.Tunnel
-	x, differs := d.difference(reconcile.Tunnel{Link: name})
+	x, differs := d.difference(resource.Tunnel{Link: name})
 	switch {
 	case t == nil && d.s.Module == "no":
 		return noModule()
@@ -100,17 +102,37 @@ func (d *consult) tunnel() Finding {
 }
 
 // silence is what the counters add to a sentence.
-func (d *consult) silence() string {
+func (d *dossier) silence() string {
 	if t := d.s.Tunnel; t.Lately.TX >= symptom.EnoughSent && t.Lately.RX == 0 {
 		return fmt.Sprintf(" (%d packets have left while this was watched, and none came back)", t.Lately.TX)
 	}
 	return ""
 }
 
-const tunnelHeader = reconcile.TunnelHeader
+func noModule() Finding {
+	return bad("the kernel has no "+symptom.TunnelModule, "This machine's kernel cannot make the tunnel: it has no module "+symptom.TunnelModule+".",
+		`Install and boot a distribution's full kernel, and see with "modprobe `+symptom.TunnelModule+`" that it has the module; in a container, load it on the host.`)
+}
+
+// maybeNoModule and maybeLoad are what is seen, and to be done, where nothing tells whether the kernel can make a tunnel.
+func (d *dossier) maybeNoModule() string {
+	if d.s.Module != "" {
+		return ""
+	}
+	return ", and it is not known whether the kernel has " + symptom.TunnelModule
+}
+
+func (d *dossier) maybeLoad() string {
+	if d.s.Module != "" {
+		return ""
+	}
+	return ` If that says that the kernel has no ` + symptom.TunnelModule + `, as in a container, run "sudo modprobe ` + symptom.TunnelModule + `", in a container on its host.`
+}
+
+const tunnelHeader = line.TunnelHeader
 
 // mtu: do packets of the full size get through?
-func (d *consult) mtu() Finding {
+func (d *dossier) mtu() Finding {
 	t := d.s.Tunnel
 	if p := d.s.Probe; p != nil && p.Largest > 0 && p.Largest < t.MTU-symptom.Precision && !p.Refused {
 		return bad(fmt.Sprintf("packets of more than %d bytes are lost", p.Largest),

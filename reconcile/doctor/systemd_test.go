@@ -5,8 +5,8 @@ import (
 	"path/filepath"
 	"testing"
 
-	"mape-netplan/reconcile"
 	"mape-netplan/reconcile/doctor/symptom"
+	"mape-netplan/reconcile/gateway"
 )
 
 // TestNoSystemd tells a machine that systemd does not run from one on which it does not answer.
@@ -15,7 +15,7 @@ func TestNoSystemd(t *testing.T) {
 	c, f := m.facts(t)
 	look := func() (s symptom.Symptoms) {
 		var err error
-		m.gw.do(func() { s, err = symptom.Examine(t.Context(), m.h, c, f, reconcile.Resolve(c, f), m.o) })
+		m.gw.do(func() { s, err = symptom.Examine(t.Context(), m.h, c, f, gateway.Resolve(c, f), m.o) })
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -9,7 +9,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 
-	"mape-netplan/reconcile"
+	"mape-netplan/reconcile/resource"
+	"mape-netplan/reconcile/sysctld"
 )
 
 // A Tunnel is the live one and what has passed it.
@@ -55,11 +56,11 @@ func (e *examination) counters() (Count, error) {
 	}
 	if e.s.Tunnel == nil {
 		e.s.Tunnel = &Tunnel{EncapLimit: -1, MTU: link.Attrs().MTU}
-		if live, err := (reconcile.Tunnel{Link: e.c.Tunnel, Local: netip.IPv6Loopback()}).Live(e.h); err == nil {
+		if live, err := (resource.Tunnel{Link: e.c.Tunnel, Local: netip.IPv6Loopback()}).Live(e.h); err == nil {
 			e.s.Tunnel.Local, e.s.Tunnel.Remote = live.Local, live.Remote
 			e.s.Tunnel.EncapLimit, e.s.Tunnel.Up = live.EncapLimit, live.Up
 		}
-		filter := reconcile.Sysctl{Key: reconcile.FilterKey(e.c.Tunnel)}
+		filter := resource.Sysctl{Key: sysctld.FilterKey(e.c.Tunnel)}
 		if live, err := filter.Read(context.Background(), e.h); err == nil {
 			e.s.Tunnel.Filter = strings.TrimSpace(live.Text())
 		}

@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 
-	"mape-netplan/reconcile"
+	"mape-netplan/reconcile/advice"
+	"mape-netplan/reconcile/engine"
+	"mape-netplan/reconcile/gateway"
+	"mape-netplan/reconcile/resource"
 )
 
 // A Difference is something that is not as it should be.
@@ -13,9 +16,9 @@ type Difference struct {
 	Before string `json:"before"`
 	After  string `json:"after"`
 	// Detection is how far an address is that is there already.
-	Detection reconcile.Detection `json:"detection,omitempty"`
-	Error     string              `json:"error,omitempty"` // it cannot be looked at
-	Advice    string              `json:"advice,omitempty"`
+	Detection resource.Detection `json:"detection,omitempty"`
+	Error     string             `json:"error,omitempty"` // it cannot be looked at
+	Advice    string             `json:"advice,omitempty"`
 }
 
 // Refusal is why it cannot be looked at, and what to do.
@@ -31,7 +34,7 @@ func (e *examination) differences(ctx context.Context) error {
 	if e.aim.Gateway == nil {
 		return nil // The judges know why.
 	}
-	for _, after := range reconcile.Compile(e.aim.Gateway, e.f) {
+	for _, after := range gateway.Compile(e.aim.Gateway, e.f) {
 		before, err := after.Read(ctx, e.h)
 		if err != nil {
 			e.s.Differences = append(e.s.Differences, unseen(after, err))
@@ -41,7 +44,7 @@ func (e *examination) differences(ctx context.Context) error {
 			continue
 		}
 		x := Difference{Name: after.Name(), Before: before.Text(), After: after.Text()}
-		if a, ok := before.(interface{ Detecting() reconcile.Detection }); ok {
+		if a, ok := before.(interface{ Detecting() resource.Detection }); ok {
 			x.Detection = a.Detecting()
 		}
 		e.s.Differences = append(e.s.Differences, x)
@@ -50,9 +53,9 @@ func (e *examination) differences(ctx context.Context) error {
 }
 
 // unseen is a resource that cannot be read.
-func unseen(r reconcile.Resource, err error) Difference {
+func unseen(r engine.Resource, err error) Difference {
 	x := Difference{Name: r.Name(), After: r.Text(), Error: err.Error()}
-	if a := (reconcile.Advice{}); errors.As(err, &a) {
+	if a := (advice.Advice{}); errors.As(err, &a) {
 		x.Error, x.Advice = a.What, a.Do
 	}
 	return x

@@ -6,7 +6,11 @@ import (
 	"slices"
 	"time"
 
-	"mape-netplan/reconcile"
+	"mape-netplan/reconcile/facts"
+	"mape-netplan/reconcile/gateway"
+	"mape-netplan/reconcile/host"
+	"mape-netplan/reconcile/kernel"
+	"mape-netplan/reconcile/line"
 	"mape-netplan/schema"
 )
 
@@ -21,7 +25,7 @@ type Options struct {
 	// Refusal is install's for the program and the section as they are given now; nil is none.
 	Refusal error
 	// Resolve asks the line's own resolvers for the addresses of a name.
-	Resolve func(ctx context.Context, h *reconcile.Host, wan reconcile.Link, name string) ([]netip.Addr, error)
+	Resolve func(ctx context.Context, h *host.Host, wan kernel.Link, name string) ([]netip.Addr, error)
 	// Probe are the servers that packets are sent to, and Patience how long each answer is waited for; nil sends none.
 	Probe    []netip.AddrPort
 	Patience time.Duration
@@ -68,7 +72,7 @@ var looks = []struct {
 }
 
 // Examine gathers the symptoms of a machine. It changes nothing. What cannot be looked at is noted, and no reason to stop.
-func Examine(ctx context.Context, h *reconcile.Host, c *schema.Config, f reconcile.Facts, aim reconcile.Aim, o Options) (Symptoms, error) {
+func Examine(ctx context.Context, h *host.Host, c *schema.Config, f facts.Facts, aim gateway.Aim, o Options) (Symptoms, error) {
 	e := examination{h: h, c: c, f: f, aim: aim, o: o}
 	if e.s.Broken = o.Broken; o.Refusal != nil {
 		e.s.Refusal = o.Refusal.Error()
@@ -86,20 +90,20 @@ func Examine(ctx context.Context, h *reconcile.Host, c *schema.Config, f reconci
 
 // An examination is one under way.
 type examination struct {
-	h     *reconcile.Host
+	h     *host.Host
 	c     *schema.Config
-	f     reconcile.Facts
-	aim   reconcile.Aim
+	f     facts.Facts
+	aim   gateway.Aim
 	o     Options
 	s     Symptoms
-	line  *reconcile.Line // nil where it is not known
-	first Count           // what had passed the tunnel at begin
+	line  *line.Line // nil where it is not known
+	first Count      // what had passed the tunnel at begin
 	begin time.Time
 }
 
 // WAN is the interface that the line is at or, when that cannot be told now, most likely is: the section's, the one
 // that an earlier run put the CE address on, the one with the IPv6 default route, the only one that can be meant.
-func WAN(c *schema.Config, f reconcile.Facts, line reconcile.Line) string {
+func WAN(c *schema.Config, f facts.Facts, line line.Line) string {
 	if c.WAN != "" {
 		return c.WAN
 	}
@@ -118,10 +122,10 @@ func WAN(c *schema.Config, f reconcile.Facts, line reconcile.Line) string {
 }
 
 // Candidates are the interfaces that a line can be at.
-func Candidates(c *schema.Config, f reconcile.Facts) []string {
+func Candidates(c *schema.Config, f facts.Facts) []string {
 	var all []string
 	for _, l := range f.Links {
-		lan := slices.Contains(c.LAN, l.Name) || slices.ContainsFunc(l.Addresses, func(a reconcile.Inet) bool {
+		lan := slices.Contains(c.LAN, l.Name) || slices.ContainsFunc(l.Addresses, func(a kernel.Inet) bool {
 			return a.Prefix.Addr().Is4() && a.Prefix.Addr().IsPrivate()
 		})
 		if !lan && !l.Loopback && l.Name != c.Tunnel && l.Kind != "ip6tnl" && l.Kind != "sit" && l.Kind != "dummy" {

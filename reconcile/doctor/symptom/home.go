@@ -12,8 +12,10 @@ import (
 	"strings"
 	"time"
 
-	"mape-netplan/reconcile"
 	"mape-netplan/reconcile/bind"
+	"mape-netplan/reconcile/host"
+	"mape-netplan/reconcile/kernel"
+	"mape-netplan/reconcile/line"
 )
 
 // Home is what a home gateway at ntt.setup answers (the check that JPNE's CEs do before they start).
@@ -51,7 +53,7 @@ func (e *examination) askHome(ctx context.Context) Home {
 		return Home{Skipped: fmt.Sprintf("%s is not known on this line (%v)", HomeName, err)}
 	}
 	for _, a := range all {
-		if p := reconcile.PathTo(e.h, a); p.Error != "" || p.Link != wan.Name {
+		if p := kernel.PathTo(e.h, a); p.Error != "" || p.Link != wan.Name {
 			continue
 		}
 		status, err := ask(soon, wan.Name, a)
@@ -87,9 +89,9 @@ func ask(ctx context.Context, device string, to netip.Addr) (string, error) {
 }
 
 // LineResolver asks the resolvers that networkd has learned from the line.
-func LineResolver(ctx context.Context, h *reconcile.Host, wan reconcile.Link, name string) ([]netip.Addr, error) {
+func LineResolver(ctx context.Context, h *host.Host, wan kernel.Link, name string) ([]netip.Addr, error) {
 	failed := errors.New("the line names no resolver")
-	for _, server := range h.Resolvers(wan) {
+	for _, server := range line.Resolvers(h, wan) {
 		if a := server.Addr(); !a.IsLinkLocalUnicast() {
 			if routes, err := h.Net.RouteGet(a.AsSlice()); err != nil || len(routes) == 0 || routes[0].LinkIndex != wan.Index {
 				continue // It is another link's.

@@ -5,7 +5,7 @@ import (
 	"path"
 	"strings"
 
-	"mape-netplan/reconcile"
+	"mape-netplan/reconcile/host"
 )
 
 // TunnelModule is what makes tunnels in the kernel.
@@ -21,7 +21,7 @@ func (e *examination) module(context.Context) error {
 
 // findModule says whether the kernel has or can load it, "yes" or "no"; "" is not known, as in a container, which has no
 // module files and may use the host's. It is not loaded for that.
-func findModule(h *reconcile.Host) string {
+func findModule(h *host.Host) string {
 	if _, err := h.Root.Lstat("sys/module/" + TunnelModule); err == nil {
 		return "yes"
 	}

@@ -5,11 +5,11 @@ import (
 	"path/filepath"
 	"testing"
 
-	"mape-netplan/reconcile"
+	"mape-netplan/reconcile/host"
 )
 
 // below is a machine of a directory with these files, which has no kernel but a release.
-func below(t *testing.T, files map[string]string) *reconcile.Host {
+func below(t *testing.T, files map[string]string) *host.Host {
 	t.Helper()
 	dir := t.TempDir()
 	write := func(name, text string) {
@@ -34,7 +34,7 @@ func below(t *testing.T, files map[string]string) *reconcile.Host {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { root.Close(); sys.Close() })
-	return &reconcile.Host{Root: root, Sys: sys}
+	return &host.Host{Root: root, Sys: sys}
 }
 
 // TestModule looks for the tunnel's module where the kernel, or its package, says that it is.

@@ -3,13 +3,13 @@ package symptom
 import (
 	"context"
 
-	"mape-netplan/reconcile"
+	"mape-netplan/reconcile/ports"
 )
 
 // Ports is who uses the port set.
 type Ports struct {
-	reconcile.Usage
-	Busiest []reconcile.BusyDestination `json:"busiest"`
+	ports.Usage
+	Busiest []ports.BusyDestination `json:"busiest"`
 }
 
 // ports looks at who uses the port set.
@@ -17,7 +17,7 @@ func (e *examination) ports(context.Context) error {
 	if e.line == nil {
 		return nil
 	}
-	u, err := reconcile.LookAtPorts(e.h, *e.line, e.c.Forwards)
+	u, err := ports.Look(e.h, *e.line, e.c.Forwards)
 	if err != nil {
 		return err
 	}

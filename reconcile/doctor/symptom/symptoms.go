@@ -1,12 +1,14 @@
-// Package symptom gathers what a machine shows of its gateway. It judges nothing and changes nothing, and unless it is
-// asked to probe it sends nothing but one question to the home gateway, over the line.
+// Package symptom gathers what a machine shows of its gateway.
+//
+// It judges nothing and changes nothing. Unless it is told to probe, it sends one HTTP request to the home gateway, over
+// the line, and nothing else.
 //
 // A look is a file with what it finds, a row in looks and a field of [Symptoms].
 package symptom
 
 import (
 	"mape-netplan/cloudinit"
-	"mape-netplan/reconcile"
+	"mape-netplan/reconcile/kernel"
 )
 
 // Symptoms are what the machine shows beyond its facts. They are plain data and marshal to JSON.
@@ -20,8 +22,8 @@ type Symptoms struct {
 	Routers []Router `json:"routers,omitempty"` // the IPv6 default routes
 	Forward bool     `json:"ipv6_forwarding"`   // net.ipv6.conf.all.forwarding
 	// Relay is how packets leave for the border relay, Internet for a few addresses on the IPv4 internet.
-	Relay    *reconcile.Path  `json:"relay,omitempty"`
-	Internet []reconcile.Path `json:"internet,omitempty"`
+	Relay    *kernel.Path  `json:"relay,omitempty"`
+	Internet []kernel.Path `json:"internet,omitempty"`
 	// Home is what the home gateway says of itself.
 	Home Home `json:"home"`
 	// Tunnel is nil where there is none.

@@ -1,9 +1,9 @@
-// Package hb46pp asks a line for its IPv4-over-IPv6 rules by HB46PP, the HTTP-Based IPv4 over IPv6 Provisioning
-// Protocol (v6mig-prov 1.1, github.com/v6pc/v6mig-prov): a TXT record at the line's own resolver names a server, and a
-// GET over IPv6 gets the rules from it.
+// Package hb46pp is a client of HB46PP, the HTTP-Based IPv4 over IPv6 Provisioning Protocol (v6mig-prov 1.1,
+// github.com/v6pc/v6mig-prov), by which a line publishes its mapping rules.
 //
-// Nothing that comes from the line is trusted: DNS is not authenticated, and a record may ask for a server whose
-// certificate is not looked at. What passes the checks here are well-formed rules, not honest ones.
+// A TXT record at the line's own resolver names a server, and a GET over IPv6 fetches the rules from it. Neither is
+// trusted: DNS is not authenticated, and a record may name a server whose certificate is not to be checked. Rules that
+// pass the checks here are well-formed, which does not make them honest.
 package hb46pp
 
 import (

@@ -1,6 +1,7 @@
 // Gen writes the documentation of the keys in schema/keys.go: the JSON Schema,
-// the table of both READMEs and the manual page. "go generate ./schema" runs
-// it.
+// the table of both READMEs and the manual page.
+//
+// "go generate ./schema" runs it.
 package main
 
 import (

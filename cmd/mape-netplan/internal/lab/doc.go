@@ -1,6 +1,8 @@
-// Package lab is the laboratory of the end-to-end tests: a Debian virtual
-// machine set up by cloud-init as Proxmox does it, a LAN host, the line's
-// router, a border relay that judges every packet, and a small IPv4 internet.
+// Package lab is the test bed of the end-to-end tests.
+//
+// It has a Debian virtual machine set up by cloud-init as Proxmox does it, a
+// LAN host, the line's router, a border relay that judges every packet, and a
+// small IPv4 internet:
 //
 //	lan ──tap── eth0 [ VM ] eth1 ──tap── wan ──veth── inet
 //	192.168.1.10   192.168.1.5           RA, BR, judge   203.0.113.10…15

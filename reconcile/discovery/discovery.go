@@ -1,0 +1,80 @@
+// Package discovery keeps what a line said of its own service.
+package discovery
+
+import (
+	"errors"
+	"net/netip"
+	"time"
+
+	"mape-netplan/reconcile/provider/hb46pp"
+)
+
+// Discover is the provider that the line itself names, by HB46PP.
+const Discover = "discover"
+
+// ErrWithdrawn is wrapped by errors that say that the line has no MAP-E any
+// more: the tunnel is to be taken down (v6mig-prov 1.1, section 3.6, c.2 and j).
+var ErrWithdrawn = errors.New("withdrawn by the line")
+
+// Withdrawn is an error whose text is its own and that is ErrWithdrawn.
+type Withdrawn struct{ Why error }
+
+func (w Withdrawn) Error() string { return w.Why.Error() }
+
+func (Withdrawn) Is(target error) bool { return target == ErrWithdrawn }
+
+// A Discovery is what is known from asking the line for its rules.
+type Discovery struct {
+	// Reply is the last good one; nil is none that holds.
+	Reply *hb46pp.Reply `json:"reply,omitempty"`
+	// Problem is why the last question brought nothing; "" is that it did.
+	Problem string `json:"problem,omitempty"`
+	// Withdrawn says that the line has nothing that this program can do, and
+	// Lost that it had before.
+	Withdrawn bool `json:"withdrawn,omitempty"`
+	Lost      bool `json:"lost,omitempty"`
+	// Unstored says that the provider forbids keeping the reply.
+	Unstored bool `json:"unstored,omitempty"`
+	// Asked is when the line was asked last, Next when it is to be asked again.
+	Asked time.Time `json:"asked"`
+	Next  time.Time `json:"next"`
+	// Prefixes are those that the line had then: the reply may depend on them.
+	Prefixes []netip.Prefix `json:"prefixes,omitempty"`
+
+	// user and server are those of the section then. Like the token, they stay
+	// out of the facts, which people show to others.
+	User   string       `json:"-"`
+	Server string       `json:"-"`
+	Token  hb46pp.Token `json:"-"`
+}
+
+// Offers says whether there are rules.
+func (d *Discovery) Offers() bool { return d != nil && d.Reply != nil && d.Reply.Offers() == nil }
+
+// After is what is known when a question has been answered, or has not. d may
+// be nil.
+func (d *Discovery) After(answer hb46pp.Answer, failure *hb46pp.Failure, now time.Time, random func() float64) *Discovery {
+	if d == nil {
+		d = new(Discovery)
+	}
+	event, ttl := hb46pp.Offered, time.Duration(-1)
+	next := &Discovery{Asked: now}
+	if failure != nil {
+		event, next.Problem = failure.Event, failure.Error()
+	} else {
+		next.Reply, next.Unstored, next.Token, ttl = answer.Reply, answer.NoStore, answer.Token, answer.Reply.TTL()
+		if err := answer.Reply.Offers(); err != nil {
+			event, next.Problem = hb46pp.NotOffered, err.Error()
+		}
+	}
+	step := hb46pp.Next(event, ttl, now, random)
+	next.Next = step.Next
+	switch step.Act {
+	case hb46pp.Keep:
+		next.Reply, next.Unstored, next.Token = d.Reply, d.Unstored, d.Token
+		next.Withdrawn, next.Lost = d.Withdrawn, d.Lost
+	case hb46pp.Withdraw:
+		next.Withdrawn, next.Lost = true, d.Lost || d.Offers()
+	}
+	return next
+}

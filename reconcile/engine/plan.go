@@ -1,0 +1,46 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"mape-netplan/reconcile/host"
+)
+
+// A Change is a difference between the machine and what is wanted.
+type Change struct{ Before, After Resource }
+
+// Plan returns the changes that would make the machine what is wanted, in the
+// order in which they would be made.
+func Plan(ctx context.Context, h *host.Host, want []Resource) ([]Change, error) {
+	all, err := compare(ctx, h, want)
+	return differing(all), err
+}
+
+// hidden stands for a resource that the caller may not read: a plan by an
+// unprivileged user shows it as if it were absent.
+type hidden struct{ Resource }
+
+func (hidden) Text() string { return "" }
+
+// FromNothing is the plan for a machine that has none of what is wanted.
+func FromNothing(want []Resource) []Change {
+	var changes []Change
+	for _, r := range want {
+		if r.Text() != "" {
+			changes = append(changes, Change{hidden{r}, r})
+		}
+	}
+	return changes
+}
+
+func Rendering(all []Resource) string {
+	var b strings.Builder
+	for _, r := range all {
+		if text := r.Text(); text != "" {
+			fmt.Fprintf(&b, "%s\n%s\n", r.Name(), text)
+		}
+	}
+	return b.String()
+}

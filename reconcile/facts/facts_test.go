@@ -1,0 +1,209 @@
+package facts_test
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	"mape-netplan/reconcile/facts"
+	"mape-netplan/reconcile/internal/gatewaytest"
+	"mape-netplan/reconcile/internal/hosttest"
+	"mape-netplan/reconcile/kernel"
+	"mape-netplan/reconcile/line"
+)
+
+// TestDefinitions finds which definition configures which interface.
+func TestDefinitions(t *testing.T) {
+	for _, test := range []struct{ name, files, want string }{
+		{"ID", `
+-- etc/netplan/a.yaml --
+network: {ethernets: {enp1s0: {addresses: [192.168.1.5/24, {"2001:db8::1/64": {lifetime: 0}}]}}}
+`, "ethernets enp1s0 [enp1s0] [192.168.1.5/24 2001:db8::1/64]"},
+		{"every section", `
+-- etc/netplan/a.yaml --
+network:
+  version: 2
+  renderer: networkd
+  ethernets: {enp1s0: {}}
+  bridges: {br0: {interfaces: [enp1s0]}}
+  bonds: {bond0: {}}
+  vlans: {enp2s0.10: {id: 10, link: enp2s0}}
+`, "bonds bond0 [bond0] []; bridges br0 [br0] []; ethernets enp1s0 [enp1s0] []; vlans enp2s0.10 [enp2s0.10] []"},
+		{"match and set-name", `
+-- etc/netplan/a.yaml --
+network: {ethernets: {lan: {match: {macaddress: "bc:24:11:00:00:09"}, set-name: eth0}}}
+`, "ethernets lan [eth0] []"},
+		{"MAC address, of hardware only", `
+-- etc/netplan/a.yaml --
+network: {ethernets: {lan: {match: {macaddress: "BC:24:11:00:00:01"}}, wan: {match: {macaddress: "bc:24:11:00:00:02"}}}}
+`, "ethernets lan [enp1s0] []; ethernets wan [enp2s0] []"},
+		{"name glob", `
+-- etc/netplan/a.yaml --
+network: {ethernets: {all: {match: {name: "enp?s0"}}, none: {match: {name: "wlan*"}}}}
+`, "ethernets all [enp1s0 enp2s0] []; ethernets none [] []"},
+		{"driver alone", `
+-- etc/netplan/a.yaml --
+network: {ethernets: {all: {match: {driver: virtio_net}}}}
+`, "ethernets all [] []"},
+		{"merged by ID", `
+-- etc/netplan/10.yaml --
+network: {ethernets: {lan: {match: {name: enp1s0}, addresses: [192.168.1.5/24]}}}
+-- etc/netplan/20.yaml --
+network: {ethernets: {lan: {set-name: eth0, addresses: [10.0.0.1/8]}}}
+`, "ethernets lan [eth0] [192.168.1.5/24 10.0.0.1/8]"},
+		{"shadowed by name: /run, /etc, /lib", `
+-- lib/netplan/a.yaml --
+network: {ethernets: {liba: {}}}
+-- lib/netplan/b.yaml --
+network: {ethernets: {libb: {}}}
+-- lib/netplan/c.yaml --
+network: {ethernets: {libc: {}}}
+-- etc/netplan/a.yaml --
+network: {ethernets: {etca: {}}}
+-- etc/netplan/b.yaml --
+network: {ethernets: {etcb: {}}}
+-- run/netplan/a.yaml --
+network: {ethernets: {runa: {}}}
+`, "ethernets etcb [etcb] []; ethernets libc [libc] []; ethernets runa [runa] []"},
+		{"not ours, no other suffix, an empty one", `
+-- etc/netplan/99-ipoe-gw.yaml --
+network: {ethernets: {ours: {}}}
+-- etc/netplan/a.yaml.bak --
+network: {ethernets: {bak: {}}}
+-- etc/netplan/b.yaml --
+-- etc/netplan/c.yaml --
+network: {ethernets: {enp1s0: }}
+`, "ethernets enp1s0 [enp1s0] []"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			f := gatewaytest.FactsOf(t, test.files, gatewaytest.LinksOf(t, gatewaytest.KernelLinks))
+			var got []string
+			for _, d := range f.Definitions {
+				got = append(got, fmt.Sprint(d.Section, " ", d.ID, " ", d.Interfaces, " ", d.Addresses))
+			}
+			if got := strings.Join(got, "; "); got != test.want {
+				t.Errorf("got  %s\nwant %s", got, test.want)
+			}
+		})
+	}
+}
+
+// TestDefinitionOfSeveral refuses what would reach interfaces that are none of the gateway's business.
+func TestDefinitionOfSeveral(t *testing.T) {
+	f := gatewaytest.FactsOf(t, `
+-- etc/netplan/a.yaml --
+network: {ethernets: {all: {match: {name: "enp?s0"}}}}
+`, gatewaytest.LinksOf(t, gatewaytest.KernelLinks))
+	_, err := gatewaytest.Resolve(gatewaytest.SectionOf(t, "{wan: enp2s0, lan: [], prefix: '2400:4050:5c71:af00::/56'}"), f)
+	want := "netplan's definition all configures enp1s0, enp2s0 together, and what enp2s0 needs must not reach the others; give enp2s0 a definition of its own"
+	if err == nil || err.Error() != want {
+		t.Errorf("got  %v\nwant %s", err, want)
+	}
+}
+
+// TestLinksWithoutKernel finds the interfaces that files name.
+func TestLinksWithoutKernel(t *testing.T) {
+	f := gatewaytest.FactsOf(t, `
+-- etc/netplan/a.yaml --
+network: {ethernets: {lan: {match: {macaddress: "bc:24:11:00:00:01"}, set-name: eth0, addresses: [192.168.1.5/24]}}, tunnels: {sit1: {mode: sit}}}
+-- etc/systemd/network/b.network --
+[Match]
+Name=eth1 en*
+[Address]
+Address=10.0.0.1/8
+-- etc/systemd/network/10-mape-netplan.network --
+# Written by mape-netplan
+[Match]
+Name=mape0
+`, nil)
+	var got []string
+	for _, l := range f.Links {
+		var addresses []netip.Prefix
+		for _, a := range l.Addresses {
+			addresses = append(addresses, a.Prefix)
+		}
+		got = append(got, fmt.Sprint(l.Name, addresses, l.NetworkFile))
+	}
+	want := []string{"eth0[192.168.1.5/24]", "eth1[10.0.0.1/8]/etc/systemd/network/b.network"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+}
+
+// TestLinkToAbsolutePath reads a netplan file that is a link, as configuration management makes them.
+func TestLinkToAbsolutePath(t *testing.T) {
+	h, _ := hosttest.HostOf(t, "-- srv/gw.yaml --\nnetwork: {ethernets: {eth0: {}}}\n-- etc/netplan/README --\n")
+	if err := h.Root.Symlink("/srv/gw.yaml", "etc/netplan/a.yaml"); err != nil {
+		t.Fatal(err)
+	}
+	if f, err := facts.Gather(h); err != nil || len(f.Definitions) != 1 {
+		t.Errorf("%v, %v", f.Definitions, err)
+	}
+}
+
+// TestResolve chooses WAN, LAN and prefix as the section leaves them open.
+func TestResolve(t *testing.T) {
+	slaac := gatewaytest.Inet("2400:4050:5c71:af00:be24:11ff:fe00:2/64")
+	g := gatewaytest.MustResolve(t, "{}", gatewaytest.Lines(slaac))
+	if g.WAN.Name != "eth1" || !slices.Equal(g.LAN, []string{"eth0"}) || g.MTU != 1460 || !g.Netplan || g.Provider != "ocn" || len(g.Warnings) > 0 {
+		t.Errorf("%+v", g)
+	}
+	if ce := "2400:4050:5c71:af00:99:f171:c600:2f00"; g.Softwire.CE.String() != ce {
+		t.Errorf("the CE is %s, want %s", g.Softwire.CE, ce)
+	}
+	// An empty list is none, and the names of the section come before what is found.
+	g = gatewaytest.MustResolve(t, "{lan: [], wan: eth0, mtu: 1400, prefix: '2400:4050:5c71:af00::/56', backend: networkd}", gatewaytest.Lines())
+	if g.WAN.Name != "eth0" || len(g.LAN) != 0 || g.MTU != 1400 || g.Netplan {
+		t.Errorf("%+v", g)
+	}
+}
+
+// TestPrefixOfLine never takes the prefix from an address that does not tell it.
+func TestPrefixOfLine(t *testing.T) {
+	other, found := netip.MustParsePrefix("240b:10:1234:5600::1/64"), gatewaytest.Inet("2400:4050:5c71:af00::5/64")
+	for name, wrong := range map[string]kernel.Inet{
+		"temporary":  {Prefix: other, Temporary: true},
+		"deprecated": {Prefix: other, Deprecated: true},
+		"link-local": gatewaytest.Inet("fe80::1/64"),
+		"unique":     gatewaytest.Inet("fd00:1::1/64"),
+		"IPv4":       gatewaytest.Inet("198.51.100.1/24"),
+	} {
+		if g := gatewaytest.MustResolve(t, "{}", gatewaytest.Lines(wrong, found)); g.Provider != "ocn" {
+			t.Errorf("%s: took the prefix of %s", name, wrong.Prefix)
+		}
+		if _, err := gatewaytest.Resolve(gatewaytest.SectionOf(t, "{}"), gatewaytest.Lines(wrong)); !errors.Is(err, line.ErrNotYet) {
+			t.Errorf("%s alone: %v", name, err)
+		}
+	}
+	// Of two that could be, the one that a rule covers.
+	if g := gatewaytest.MustResolve(t, "{}", gatewaytest.Lines(gatewaytest.Inet("2001:db8::1/64"), found)); g.Provider != "ocn" {
+		t.Errorf("provider %s", g.Provider)
+	}
+}
+
+// TestNotYet tells what a router advertisement will bring from what nothing will.
+func TestNotYet(t *testing.T) {
+	noRoute := gatewaytest.Lines(gatewaytest.Inet("2400:4050:5c71:af00::5/64"))
+	noRoute.Links[1].Default6 = nil
+	for _, test := range []struct {
+		name, section string
+		facts         facts.Facts
+		passes        bool
+		want          string
+	}{
+		{"no route", "{}", noRoute, true, "no interface has an IPv6 default route, so the WAN is not known; wait for a router advertisement, or set mape.wan to one of: eth0, eth1, docker0"},
+		{"no address", "{}", gatewaytest.Lines(), true, "eth1 has no global IPv6 address yet, so the line's prefix is not known; wait for a router advertisement, or set mape.prefix"},
+		{"no such WAN", "{wan: eth9}", gatewaytest.Lines(), false, "gw.yaml:1:13: mape.wan: there is no interface eth9; there are: eth0, eth1, docker0\n"},
+		{"no such LAN", "{lan: [eth0, eth9], prefix: '2400:4050:5c71:af00::/56'}", gatewaytest.Lines(), false, "mape.lan[1]: there is no interface eth9; there are: "},
+		{"no such LAN, alone", "{lan: eth9, prefix: '2400:4050:5c71:af00::/56'}", gatewaytest.Lines(), false, "mape.lan: there is no interface eth9; there are: "},
+		{"not covered", "{provider: v6plus}", gatewaytest.Lines(gatewaytest.Inet("2400:4050:5c71:af00::5/64")), true, "eth1 has 2400:4050:5c71:af00::5/64: "},
+	} {
+		_, err := gatewaytest.Resolve(gatewaytest.SectionOf(t, test.section), test.facts)
+		if err == nil || !strings.Contains(err.Error(), test.want) || errors.Is(err, line.ErrNotYet) != test.passes {
+			t.Errorf("%s: got %v\nwant %s", test.name, err, test.want)
+		}
+	}
+}

@@ -1,0 +1,103 @@
+package facts
+
+import (
+	"cmp"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"mape-netplan/reconcile/host"
+	"mape-netplan/reconcile/kernel"
+	"mape-netplan/reconcile/netplan"
+	"mape-netplan/reconcile/networkd"
+)
+
+// links reads the kernel's interfaces and where its default routes lead, and
+// returns the prefixes that are kept for a delegation.
+func links(h *host.Host, f *Facts) (kept []netip.Prefix, err error) {
+	all, err := kernel.WithRetry(h.Net.LinkList)
+	if err != nil {
+		return nil, fmt.Errorf("links: %w", err)
+	}
+	for _, l := range all {
+		a := l.Attrs()
+		f.Links = append(f.Links, kernel.Link{
+			Name: a.Name, Index: a.Index, Kind: l.Type(), MTU: a.MTU,
+			MAC: a.HardwareAddr.String(), Loopback: a.Flags&net.FlagLoopback != 0,
+		})
+	}
+	if err := kernel.Addresses(h, f.Links); err != nil {
+		return nil, fmt.Errorf("addresses: %w", err)
+	}
+	if kept, err = routes(h, f); err != nil {
+		return nil, fmt.Errorf("routes: %w", err)
+	}
+	return kept, nil
+}
+
+// nowhere are the types of routes that leave by no link, as "ip route" says.
+var nowhere = map[int]string{
+	unix.RTN_UNREACHABLE: "unreachable", unix.RTN_BLACKHOLE: "blackhole", unix.RTN_PROHIBIT: "prohibit", unix.RTN_THROW: "throw",
+}
+
+// routes marks the links that default routes of the main table leave by, and
+// returns the prefixes that are kept for a delegation.
+func routes(h *host.Host, f *Facts) (kept []netip.Prefix, err error) {
+	for _, family := range []byte{unix.AF_INET, unix.AF_INET6} {
+		all, err := kernel.MainRoutes(h, family)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range all {
+			if networkd.KeepsDelegation(r) {
+				kept = append(kept, kernel.Destination(r))
+			}
+			switch {
+			case r.Tos != 0 || kernel.Destination(r).Bits() != 0:
+				continue // Most packets pass it by.
+			case r.Type != unix.RTN_UNICAST:
+				if family == unix.AF_INET && r.Priority == 0 {
+					f.Nowhere4 = cmp.Or(f.Nowhere4, nowhere[r.Type])
+				}
+				continue
+			}
+			hops := []int{r.LinkIndex}
+			for _, hop := range r.MultiPath {
+				hops = append(hops, hop.LinkIndex)
+			}
+			for i := range f.Links {
+				if slices.Contains(hops, f.Links[i].Index) {
+					f.Links[i].Leads(int(family), r.Priority)
+				}
+			}
+		}
+	}
+	return kept, nil
+}
+
+// definedLinks stands in for the kernel's links where there is no kernel.
+func definedLinks(h *host.Host, files []netplan.File) ([]kernel.Link, error) {
+	links := []kernel.Link{} // Not null in JSON, which would be no facts.
+	for _, d := range netplan.Definitions(files, nil) {
+		if d.Section == "tunnels" {
+			continue
+		}
+		for _, name := range d.Interfaces {
+			l := kernel.Link{Name: name}
+			for _, p := range d.Addresses {
+				l.Addresses = append(l.Addresses, kernel.Inet{Prefix: p, Origin: kernel.OriginStatic})
+			}
+			links = append(links, l)
+		}
+	}
+	units, err := networkd.UnitLinks(h)
+	for _, l := range units {
+		if !slices.ContainsFunc(links, func(other kernel.Link) bool { return other.Name == l.Name }) {
+			links = append(links, l)
+		}
+	}
+	return links, err
+}

@@ -1,0 +1,232 @@
+package facts
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"mape-netplan/reconcile/discovery"
+	"mape-netplan/reconcile/host"
+	"mape-netplan/reconcile/kernel"
+	"mape-netplan/reconcile/nat"
+	"mape-netplan/reconcile/netplan"
+	"mape-netplan/reconcile/networkd"
+	"mape-netplan/reconcile/nft"
+	"mape-netplan/reconcile/sysctld"
+)
+
+// Owned is what earlier runs made on the machine, as far as their files tell,
+// and their table. These are the program's only memory.
+type Owned struct {
+	Files     []string       `json:"files,omitempty"`
+	Tunnels   []string       `json:"tunnels,omitempty"`
+	Addresses []OwnedAddress `json:"addresses,omitempty"`
+	// Memory is the line that the files were made for.
+	Memory *Memory `json:"memory,omitempty"`
+	// Asking are the links on which a file of ours asks for a delegation.
+	Asking []string `json:"asking,omitempty"`
+	// Requests are how those files ask, whether networkd uses them yet or not.
+	Requests []Request `json:"requests,omitempty"`
+	// Translations are those of the table that the kernel has.
+	Translations []nat.Translation `json:"translations,omitempty"`
+}
+
+// An OwnedAddress is a CE address that a file of ours puts on a link.
+type OwnedAddress struct {
+	Link   string       `json:"link"`
+	Prefix netip.Prefix `json:"prefix"`
+}
+
+// Has says whether one of our files puts the address on the link.
+func (o Owned) Has(link string, ce netip.Addr) bool {
+	return slices.ContainsFunc(o.Addresses, func(a OwnedAddress) bool {
+		return a.Link == link && a.Prefix.Addr() == ce
+	})
+}
+
+// ReadOwned reads our files and our table.
+func ReadOwned(h *host.Host, f Facts) (Owned, error) {
+	o, err := ownedFiles(h, f)
+	o.Translations = Translations(h)
+	return o, err
+}
+
+// ownedFiles reads our files; those that somebody else wrote at our paths are
+// left to File.Read to complain of. The error names each that cannot be read,
+// which may be ours or not, and what the others tell is returned beside it.
+func ownedFiles(h *host.Host, f Facts) (Owned, error) {
+	var o Owned
+	var bad []error
+	paths := []string{netplan.Path, sysctld.SysctlPath}
+	for _, pattern := range []string{"/*.netdev", "/*.network", "/*.d/" + networkd.DropInName} {
+		found, err := h.Glob(networkd.NetworkDir + pattern)
+		if err != nil {
+			return o, err
+		}
+		paths = append(paths, found...)
+	}
+	for _, p := range paths {
+		if !h.IsRegular(p) {
+			continue
+		}
+		data, err := h.Root.ReadFile(host.Local(p))
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) && h.Hidden != nil {
+			continue
+		}
+		if err != nil {
+			bad = append(bad, fmt.Errorf("%s: %w", p, err))
+			continue
+		}
+		if !strings.HasPrefix(string(data), host.Mark) {
+			continue
+		}
+		o.Files = append(o.Files, p)
+		if p == netplan.Path {
+			o.fromNetplan(data, f)
+		} else {
+			o.fromUnit(p, string(data), f)
+		}
+	}
+	// A run that was cut off between two backends leaves files of both.
+	slices.Sort(o.Tunnels)
+	o.Tunnels = slices.Compact(o.Tunnels)
+	slices.SortFunc(o.Addresses, func(a, b OwnedAddress) int {
+		return cmp.Or(strings.Compare(a.Link, b.Link), a.Prefix.Compare(b.Prefix))
+	})
+	o.Addresses = slices.Compact(o.Addresses)
+	return o, errors.Join(bad...)
+}
+
+// Translations are those of the live table. One that cannot be read is left to
+// Table.Read to complain of: whoever wants to know less must not fail here.
+func Translations(h *host.Host) []nat.Translation {
+	if h.NFT == nil {
+		return nil
+	}
+	live, err := nft.ReadRules(h.NFT, nat.Name)
+	if err != nil {
+		return nil
+	}
+	return nat.Translations(live)
+}
+
+// fromNetplan is what our netplan file tells.
+func (o *Owned) fromNetplan(data []byte, f Facts) {
+	tunnels, additions := netplan.ReadBack(data)
+	for _, t := range tunnels {
+		o.Tunnels = append(o.Tunnels, t.ID)
+		o.remember(t.Local, t.MTU)
+	}
+	for _, a := range additions {
+		links := []string{a.ID}
+		for _, other := range f.Definitions {
+			if other.Section == a.Section && other.ID == a.ID {
+				links = other.Interfaces
+			}
+		}
+		for _, link := range links {
+			o.Addresses = append(o.Addresses, OwnedAddress{link, a.Address})
+		}
+	}
+}
+
+// fromUnit is what one of our networkd files tells.
+func (o *Owned) fromUnit(file, text string, f Facts) {
+	netdev, dropIn := networkd.ReadUnit(text)
+	for _, tunnel := range []string{networkd.Limited(file), netdev.Name} {
+		if tunnel != "" {
+			o.Tunnels = append(o.Tunnels, tunnel)
+		}
+	}
+	o.remember(netdev.Local, netdev.MTU)
+	links := f.ConfiguredBy(file)
+	if dropIn.Address.IsValid() {
+		for _, l := range links {
+			o.Addresses = append(o.Addresses, OwnedAddress{l, dropIn.Address})
+		}
+	}
+	if dropIn.Ask {
+		o.Asking = append(o.Asking, links...)
+		o.Requests = append(o.Requests, Request{File: file, KeepsDUID: dropIn.KeepsDUID})
+	}
+}
+
+// ConfiguredBy are the links that a drop-in of ours is for.
+func (f Facts) ConfiguredBy(dropIn string) (links []string) {
+	for _, l := range f.Links {
+		if l.NetworkFile != "" && networkd.DropInPath(l.NetworkFile) == dropIn {
+			links = append(links, l.Name)
+		}
+	}
+	return links
+}
+
+// networkFiles finds the .network file of each link: networkd tells, and by
+// which DUID it asks there. Where it does not run, it is the first file whose
+// [Match] names the link.
+func networkFiles(h *host.Host, links []kernel.Link) error {
+	files, err := networkd.NetworkUnits(h)
+	if err != nil {
+		return err
+	}
+	for i, l := range links {
+		if h.Bus != nil && l.Index > 0 {
+			var configured bool
+			if links[i].NetworkFile, configured = networkd.LinkState(h, l.Index, "NETWORK_FILE"); configured {
+				links[i].DUIDType = networkd.DuidType(h, l.Index)
+			}
+			continue
+		}
+		for _, p := range files {
+			if data, err := h.Root.ReadFile(host.Local(p)); err == nil && networkd.MatchesName(string(data), l.Name) {
+				links[i].NetworkFile = p
+				break
+			}
+		}
+	}
+	return nil
+}
+
+// A Request is how a file of ours asks for a delegation.
+type Request struct {
+	File string `json:"file"`
+	// KeepsDUID says that the file says nothing of the DUID.
+	KeepsDUID bool `json:"keeps_duid,omitempty"`
+}
+
+// A Memory is the line that our own files were last made for: its CE address
+// and the MTU of the tunnel, in bytes; 0 is not known.
+type Memory struct {
+	CE  netip.Addr `json:"ce"`
+	MTU int        `json:"mtu,omitempty"`
+}
+
+// remember notes what a tunnel of one of our files says. A file that does not
+// say where the tunnel begins tells of no line.
+func (o *Owned) remember(ce netip.Addr, mtu int) {
+	if ce.Is6() {
+		o.Memory = &Memory{ce, mtu}
+	}
+}
+
+// Wan is the link that our files give the remembered CE address; "" is not
+// known.
+func (o Owned) Wan() string {
+	i := slices.IndexFunc(o.Addresses, func(a OwnedAddress) bool { return o.Memory != nil && a.Prefix.Addr() == o.Memory.CE })
+	if i < 0 {
+		return ""
+	}
+	return o.Addresses[i].Link
+}
+
+// Remembered are the facts that files tell: what our own were made for, and what
+// the line said of its rules. They are what the others tell where the error names
+// files that cannot be read.
+func Remembered(h *host.Host) (Facts, error) {
+	owned, err := ownedFiles(h, Facts{})
+	return Facts{Owned: owned, Discovered: discovery.Cached(h)}, err
+}

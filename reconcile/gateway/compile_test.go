@@ -1,0 +1,163 @@
+package gateway_test
+
+import (
+	"cmp"
+	"encoding/json"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/txtar"
+
+	"mape-netplan/reconcile/facts"
+	"mape-netplan/reconcile/gateway"
+	"mape-netplan/reconcile/internal/gatewaytest"
+	"mape-netplan/reconcile/internal/hosttest"
+	"mape-netplan/reconcile/kernel"
+	"mape-netplan/reconcile/netplan"
+	"mape-netplan/reconcile/networkd"
+	"mape-netplan/reconcile/resource"
+	"mape-netplan/reconcile/sysctld"
+)
+
+// TestCompile compares the whole list of what the program may own. An archive holds the value of mape: (none: remove),
+// the kernel's interfaces (none: a directory that stands for a machine), delegated prefixes, the machine's files, and the list.
+func TestCompile(t *testing.T) {
+	files, err := filepath.Glob("testdata/compile/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no tests", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
+			archive, err := txtar.ParseFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := compileArchive(t, archive)
+			want := &archive.Files[len(archive.Files)-1]
+			if want.Name != "list" {
+				t.Fatal("the last file is not the list")
+			}
+			if got == string(want.Data) {
+				return
+			}
+			if !*hosttest.Update {
+				t.Fatalf("got:\n%s\nwant:\n%s", got, want.Data)
+			}
+			want.Data = []byte(got)
+			if err := os.WriteFile(file, txtar.Format(archive), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
+func compileArchive(t *testing.T, archive *txtar.Archive) string {
+	var section string
+	var links []kernel.Link
+	var delegations []networkd.Delegation
+	var machine txtar.Archive
+	for _, f := range archive.Files {
+		switch {
+		case f.Name == "mape":
+			section = string(f.Data)
+		case f.Name == "links":
+			links = gatewaytest.LinksOf(t, string(f.Data))
+		case f.Name == "delegations":
+			if err := json.Unmarshal(f.Data, &delegations); err != nil {
+				t.Fatal(err)
+			}
+		case strings.HasPrefix(f.Name, "/"):
+			machine.Files = append(machine.Files, f)
+		}
+	}
+	f := gatewaytest.FactsOf(t, string(txtar.Format(&machine)), links)
+	f.Delegations = delegations
+	if links != nil {
+		f.Netplan = true
+		f.IPForward = cmp.Or(f.IPForward, "0")
+	}
+	var g *gateway.Gateway
+	if section != "" {
+		g = gatewaytest.MustResolve(t, section, f)
+	}
+	return gatewaytest.List(g, gateway.Compile(g, f))
+}
+
+// TestCompileProperties: the same again, no resource twice, and a removal that wants nothing but absence, of everything
+// that the gateway made.
+func TestCompileProperties(t *testing.T) {
+	sections := []string{
+		"{prefix: '2400:4050:5c71:af00::/56', wan: eth1}",
+		"{prefix: '2400:4050:5c71:af00::/56', wan: eth1, lan: [], tunnel: old}",
+		"{prefix: '2400:4050:5c71:af00::/56', wan: eth1, backend: networkd}",
+		"{prefix: '2400:4050:5c71:af00::/56', wan: eth0, lan: eth1, backend: netplan, mtu: 1400}",
+		"{prefix: '2400:4050:5c71:af00::/56', wan: eth1, wan-prefix: pd}",
+		"{prefix: '2400:4050:5c71:af00::/56', wan: eth1, wan-prefix: pd, backend: networkd}",
+	}
+	for seed := range uint64(100) {
+		r := rand.New(rand.NewPCG(seed, 0))
+		f := gatewaytest.RandomFacts(r)
+		section := sections[r.IntN(len(sections))]
+		g, err := gatewaytest.Resolve(gatewaytest.SectionOf(t, section), f)
+		if err != nil {
+			t.Fatalf("seed %d: %v", seed, err)
+		}
+		for _, g := range []*gateway.Gateway{g, nil} {
+			all := gateway.Compile(g, f)
+			if !reflect.DeepEqual(all, gateway.Compile(g, f)) {
+				t.Fatalf("seed %d: two runs differ", seed)
+			}
+			seen := map[string]bool{}
+			for _, one := range all {
+				if seen[one.Name()] {
+					t.Fatalf("seed %d: %s is there twice:\n%s", seed, one.Name(), gatewaytest.List(g, all))
+				}
+				seen[one.Name()] = true
+				if _, sysctl := one.(resource.Sysctl); g == nil && one.Text() != "" && !sysctl {
+					t.Fatalf("seed %d: removal wants %s", seed, one.Name())
+				}
+			}
+			for _, p := range f.Owned.Files {
+				if !seen["file "+p] {
+					t.Fatalf("seed %d: nobody looks after %s", seed, p)
+				}
+			}
+		}
+	}
+}
+
+// TestCompileOrder: the guard before the tunnel, each file before the live thing it is for, and the other way round for
+// removal.
+func TestCompileOrder(t *testing.T) {
+	f := facts.ExampleFacts()
+	g := gatewaytest.MustResolve(t, "{prefix: '2400:4050:5c71:af00::/56'}", f)
+	f.Owned = facts.Owned{Files: []string{netplan.Path, sysctld.SysctlPath, networkd.LimitPath("mape0")}, Tunnels: []string{"mape0"}}
+	for _, test := range []struct {
+		g     *gateway.Gateway
+		order []string
+	}{
+		{g, []string{"table ip mape", "file " + netplan.Path, "netplan generate", "tunnel mape0", "filter mape0 egress", "route default dev mape0"}},
+		{g, []string{"file " + networkd.LimitPath("mape0"), "netplan generate"}},
+		{g, []string{"file " + sysctld.SysctlPath, "sysctl net/ipv4/conf/mape0/rp_filter", "sysctl net/ipv4/ip_forward"}},
+		{nil, []string{"tunnel mape0", "file " + netplan.Path, "netplan generate", "table ip mape"}},
+	} {
+		last, before := -1, ""
+		all := gateway.Compile(test.g, f)
+		for _, name := range test.order {
+			at := -1
+			for i, r := range all {
+				if r.Name() == name {
+					at = i
+				}
+			}
+			if at <= last {
+				t.Errorf("%s does not come after %s:\n%s", name, before, gatewaytest.List(test.g, all))
+			}
+			last, before = at, name
+		}
+	}
+}

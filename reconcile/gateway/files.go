@@ -1,0 +1,170 @@
+package gateway
+
+import (
+	"io/fs"
+	"slices"
+	"strconv"
+
+	"mape-netplan/reconcile/engine"
+	"mape-netplan/reconcile/facts"
+	"mape-netplan/reconcile/netplan"
+	"mape-netplan/reconcile/networkd"
+	"mape-netplan/reconcile/resource"
+	"mape-netplan/reconcile/sysctld"
+)
+
+// obsolete lists the links and addresses of earlier runs that are not g's. What
+// a tunnel takes along is listed before it: only what was looked at can be
+// brought back. On a link of another kind that is not ours.
+func obsolete(g *Gateway, f facts.Facts) []engine.Resource {
+	var all []engine.Resource
+	for _, tunnel := range f.Owned.Tunnels {
+		if g != nil && tunnel == g.Tunnel {
+			continue
+		}
+		if link, ok := f.Link(tunnel); ok && link.Kind == "ip6tnl" {
+			all = append(all, resource.Sysctl{Key: sysctld.FilterKey(tunnel)}, resource.Route{Link: tunnel})
+			if f.Unfiltered == "" {
+				all = append(all, resource.Egress{Link: tunnel})
+			}
+		}
+		all = append(all, resource.Tunnel{Link: tunnel})
+	}
+	for _, a := range f.Owned.Addresses {
+		if g == nil || a.Link != g.WAN.Name || a.Prefix.Addr() != g.Softwire.CE {
+			all = append(all, resource.Address{Link: a.Link, Prefix: a.Prefix})
+		}
+	}
+	return all
+}
+
+// The modes of our files. That of netplan's is what netplan wants.
+const (
+	PublicMode fs.FileMode = 0o644
+	secretMode fs.FileMode = 0o600
+)
+
+// files lists our files, and after them those of earlier runs that are not
+// wanted any more.
+func files(g *Gateway, f facts.Facts) []ownFile {
+	memory := []string{sysctld.SysctlPath}
+	for _, tunnel := range f.Owned.Tunnels {
+		memory = append(memory, networkd.LimitPath(tunnel))
+	}
+	want := map[string]resource.File{}
+	var order []string
+	add := func(path string, mode fs.FileMode, text string) {
+		order = append(order, path)
+		want[path] = resource.File{Path: path}
+		if text != "" {
+			want[path] = resource.File{Path: path, Mode: mode, Data: text}
+		}
+	}
+	if g != nil {
+		// First, because it notes the former value.
+		add(sysctld.SysctlPath, PublicMode, sysctld.SysctlText(g.Tunnel, g.Conntrack.Max, f.IPForward))
+	} else {
+		add(sysctld.SysctlPath, PublicMode, "")
+	}
+	if g != nil && g.Netplan {
+		add(networkd.LimitPath(g.Tunnel), PublicMode, networkd.LimitText)
+		add(netplan.Path, secretMode, g.NetplanText())
+	} else {
+		add(netplan.Path, secretMode, "")
+	}
+	if g != nil && !g.Netplan {
+		add(networkd.NetdevPath, PublicMode, g.netdevText())
+		add(networkd.NetworkPath, PublicMode, networkd.NetworkText(g.Tunnel))
+	}
+	if g != nil {
+		for _, p := range g.Persist {
+			if path, text := p.DropIn(); text != "" {
+				add(path, PublicMode, text)
+			}
+		}
+	}
+	for _, p := range f.Owned.Files {
+		if _, ok := want[p]; !ok {
+			add(p, PublicMode, "")
+		}
+	}
+	var all []ownFile
+	for _, p := range order {
+		all = append(all, ownFile{want[p], slices.Contains(memory, p)})
+	}
+	return all
+}
+
+// Generated lists what netplan's generator must have told networkd, or with no
+// gateway what it must not tell any more.
+func Generated(g *Gateway, f facts.Facts) []resource.Setting {
+	if g == nil {
+		var all []resource.Setting
+		for _, tunnel := range f.Owned.Tunnels {
+			all = append(all, resource.Setting{File: "10-netplan-" + tunnel + ".netdev", Name: "Name", Value: tunnel})
+		}
+		return all
+	}
+	if !g.Netplan {
+		return nil
+	}
+	netdev, network := "10-netplan-"+g.Tunnel+".netdev", "10-netplan-"+g.Tunnel+".network"
+	all := []resource.Setting{
+		{File: netdev, Name: "Local", Value: g.Softwire.CE.String()},
+		{File: netdev, Name: "Remote", Value: g.Softwire.BR.String()},
+		{File: netdev, Name: "TTL", Value: strconv.Itoa(hopLimit)},
+	}
+	if g.MTU > 0 {
+		all = append(all, resource.Setting{File: netdev, Name: "MTUBytes", Value: strconv.Itoa(g.MTU)})
+	}
+	all = append(all, resource.Setting{File: network, Name: "Scope", Value: "link"})
+	for _, p := range g.Persist {
+		if p.Definition == nil {
+			continue
+		}
+		file := p.Definition.Network()
+		if p.CE.IsValid() {
+			all = append(all, resource.Setting{File: file, Name: "Address", Value: p.CE.String()})
+		}
+		if p.NoRA {
+			all = append(all, resource.Setting{File: file, Name: "IPv6AcceptRA", Value: "no"})
+		}
+	}
+	return all
+}
+
+// managed lists the links that networkd configures by a file of ours.
+func managed(g *Gateway, f facts.Facts) []engine.Resource {
+	var all []engine.Resource
+	if !g.Netplan {
+		all = append(all, resource.Managed{Link: g.Tunnel, File: networkd.NetworkPath, Present: true})
+	}
+	for _, p := range g.Persist {
+		if path, text := p.DropIn(); text != "" {
+			all = append(all, p.Managed(path, text))
+		}
+	}
+	return all
+}
+
+// released lists the links that networkd shall configure without the drop-in
+// of an earlier run.
+func released(g *Gateway, f facts.Facts) []engine.Resource {
+	var all []engine.Resource
+	for _, l := range f.Links {
+		file := networkd.DropInPath(l.NetworkFile)
+		if !slices.Contains(f.Owned.Files, file) {
+			continue
+		}
+		wanted := func(p Persist) bool { path, _ := p.DropIn(); return path == file }
+		if g == nil || !slices.ContainsFunc(g.Persist, wanted) {
+			all = append(all, resource.Managed{Link: l.Name, File: file})
+		}
+	}
+	return all
+}
+
+// Managed is the link as networkd has it by the drop-in.
+func (p Persist) Managed(path, text string) resource.Managed {
+	return resource.Managed{Link: p.Link, File: path, Data: text, Present: true, Asks: p.Ask, LinkLayer: p.Ask && !p.KeepsDUID}
+}

@@ -1,0 +1,144 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/google/nftables"
+
+	"mape-netplan/reconcile/engine"
+	"mape-netplan/reconcile/facts"
+	"mape-netplan/reconcile/host"
+	"mape-netplan/reconcile/kernel"
+	"mape-netplan/reconcile/nat"
+	"mape-netplan/reconcile/nft"
+	"mape-netplan/reconcile/resource"
+	"mape-netplan/schema"
+)
+
+// DefaultTunnel is the tunnel of a section that names none.
+const DefaultTunnel = "mape0"
+
+// ErrNoMemory is why a guard lets nothing through.
+var ErrNoMemory = errors.New("no earlier run has left a line to remember")
+
+// A Guard is the table that stands before the tunnel while the line is not
+// known: nothing leaves by the tunnel that is not translated.
+type Guard struct {
+	Table   resource.Table
+	Tunnels []string
+	// Line is the remembered one, whose whole NAT the table is. Where that is
+	// nil nothing passes the tunnels at all, and Why says why.
+	Line *Gateway
+	Why  error
+}
+
+// GuardOf is the guard for a section; nil is one that cannot be read, whose
+// tunnel is that of our files. Of the facts it needs what is remembered. The table of a remembered line is the very one
+// that a run on that line makes, so that nothing has to be written again when
+// the line is there.
+func GuardOf(c *schema.Config, f facts.Facts) Guard {
+	g := Guard{Tunnels: slices.Clone(f.Owned.Tunnels)}
+	add := func(tunnel string) {
+		if !slices.Contains(g.Tunnels, tunnel) {
+			g.Tunnels = append(g.Tunnels, tunnel)
+		}
+	}
+	if c == nil {
+		if len(g.Tunnels) == 0 {
+			add(DefaultTunnel)
+		}
+		g.Why = errors.New("there is no section to know the line from")
+	} else {
+		add(c.Tunnel)
+		g.Line, g.Why = Remembered(c, f)
+	}
+	if g.Why == nil {
+		g.Table = resource.Table{Table: Walled(nat.Table(g.Line.Nat(), g.Line.Pool), slices.DeleteFunc(slices.Clone(g.Tunnels), func(tunnel string) bool { return tunnel == g.Line.Tunnel }))}
+	} else {
+		g.Table = resource.Table{Table: Wall(g.Tunnels)}
+	}
+	return g
+}
+
+// Wall is a table that lets nothing through the tunnels. Its base chains are
+// those of the NAT, which replaces their rules without unhooking them.
+func Wall(tunnels []string) nft.Table {
+	return Walled(nft.Table{Name: nat.Name, Chains: []nft.Chain{
+		{Name: "prerouting", Type: nftables.ChainTypeFilter, Hook: *nftables.ChainHookPrerouting, Priority: -350},
+		{Name: "postrouting", Type: nftables.ChainTypeFilter, Hook: *nftables.ChainHookPostrouting, Priority: 300},
+	}}, tunnels)
+}
+
+// Walled is a table that lets nothing through the tunnels, before any of its own
+// rules. Those of earlier files stand until a run takes them away.
+func Walled(t nft.Table, tunnels []string) nft.Table {
+	for i, c := range t.Chains {
+		var link nft.Field
+		switch c.Name {
+		case "prerouting":
+			link = nft.IIfName
+		case "postrouting":
+			link = nft.OIfName
+		default:
+			continue
+		}
+		var drops []nft.Rule
+		for _, tunnel := range tunnels {
+			drops = append(drops, nft.NewRule(nft.Is(link, kernel.IfName(tunnel)), nft.Drop))
+		}
+		t.Chains[i].Rules = slices.Concat(drops, c.Rules)
+	}
+	return t
+}
+
+// Holds says whether a live table is guard enough: any that guards each of the
+// tunnels, as that of a gateway at work does.
+func (g Guard) Holds(live resource.Table) bool {
+	return !slices.ContainsFunc(g.Tunnels, func(tunnel string) bool { return !Guards(live, tunnel) })
+}
+
+// Guards says whether a table drops what leaves by the tunnel untranslated: a rule in front drops all of it, as in a
+// wall, or what is not of other links is dropped in the end, as by the NAT. What looks otherwise is taken for none.
+func Guards(t resource.Table, tunnel string) bool {
+	wall := nft.NewRule(nft.Is(nft.OIfName, kernel.IfName(tunnel)), nft.Drop)
+	others := nft.NewRule(nft.Not(nft.OIfName, kernel.IfName(tunnel)), nft.Accept)
+	for _, c := range t.Chains {
+		if c.Name != "postrouting" || c.Type != nftables.ChainTypeFilter || c.Hook != *nftables.ChainHookPostrouting || len(c.Rules) == 0 {
+			continue
+		}
+		for _, r := range c.Rules {
+			if r.Same(wall) {
+				return true
+			}
+			if !r.OnlyDrops() {
+				break
+			}
+		}
+		opens := func(r nft.Rule) bool {
+			return r.Same(nft.NewRule(nft.Accept)) || r.Same(nft.NewRule(nft.Is(nft.OIfName, kernel.IfName(tunnel)), nft.Accept))
+		}
+		return slices.ContainsFunc(c.Rules, others.Same) && !slices.ContainsFunc(c.Rules, opens) && c.Rules[len(c.Rules)-1].Same(nft.NewRule(nft.Drop))
+	}
+	return false
+}
+
+// Standing is a guard as a resource: any table that guards as well is one.
+type Standing struct{ Guard }
+
+func (s Standing) Name() string { return s.Table.Name() }
+
+func (s Standing) Traits() engine.Traits { return s.Table.Traits() }
+
+func (s Standing) Text() string { return s.Table.Text() }
+
+func (s Standing) Read(_ context.Context, h *host.Host) (engine.Resource, error) {
+	live, err := s.Table.Live(h)
+	if err == nil && s.Holds(live) {
+		return s, nil
+	}
+	return live, err
+}
+
+func (s Standing) Write(ctx context.Context, h *host.Host) error { return s.Table.Write(ctx, h) }

@@ -1,0 +1,117 @@
+package gateway_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"mape-netplan/reconcile/facts"
+	"mape-netplan/reconcile/gateway"
+	"mape-netplan/reconcile/internal/gatewaytest"
+	"mape-netplan/reconcile/internal/hosttest"
+	"mape-netplan/reconcile/resource"
+)
+
+// resolved looks at the machine and fits the section of a line to it.
+func resolved(g *gatewaytest.Machine, t testing.TB) (gw *gateway.Gateway, f facts.Facts, err error) {
+	t.Helper()
+	g.Do(func() {
+		if f, err = facts.Gather(g.H); err != nil {
+			t.Fatal(err)
+		}
+		gw, err = gatewaytest.Resolve(gatewaytest.SectionOf(t, gatewaytest.LineSection), f)
+	})
+	return gw, f, err
+}
+
+// TestRival: a default route is refused that is as good as the tunnel's for most packets, with or without that, and no other.
+func TestRival(t *testing.T) {
+	g := gatewaytest.NewMachine(t)
+	rivals := func(t *testing.T) {
+		for route, whose := range map[string]string{
+			"default via 192.168.1.1":                                 "eth0",
+			"default nexthop via 192.168.1.1 nexthop via 192.168.1.2": "eth0",
+			"unreachable default":                                     "unreachable default",
+			"blackhole default":                                       "blackhole default",
+			"prohibit default":                                        "prohibit default",
+			"throw default":                                           "throw default",
+			"unreachable default metric 100":                          "",
+			"default via 192.168.1.1 metric 100":                      "",
+			"default tos 0x10 via 192.168.1.1":                        "",
+			"unreachable default tos 0x10":                            "",
+			"unreachable 10.0.0.0/8":                                  "",
+			"default via 192.168.1.1 table 77":                        "",
+			"unreachable 0.0.0.0/8 proto dhcp":                        "",
+		} {
+			t.Run(route, func(t *testing.T) {
+				words := strings.Fields(route)
+				g.Exec(t, "ip", append([]string{"route", "prepend"}, words...)...)
+				_, _, err := resolved(g, t)
+				switch {
+				case whose == "" && err != nil:
+					t.Errorf("refused: %v", err)
+				case whose != "" && (!errors.Is(err, resource.ErrRival) || !strings.HasPrefix(err.Error(), whose+": ")):
+					t.Errorf("the error is %v, want %s's", err, whose)
+				}
+				g.Exec(t, "ip", append([]string{"route", "del"}, words...)...)
+			})
+		}
+	}
+	t.Run("before", rivals)
+	g.Converge(t, g.StandIn(t))
+	t.Run("beside", rivals)
+}
+
+// TestStrays: what takes packets to the internet away from the tunnel is warned of in words that tell it, and only that.
+func TestStrays(t *testing.T) {
+	g := gatewaytest.NewMachine(t)
+	want := g.StandIn(t)
+	g.Converge(t, want)
+	gw, _, err := resolved(g, t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const low, high = "packets of this machine to the internet (1.1.1.1) ", "packets of this machine to the internet (198.41.0.4) "
+	const eth0 = "leave by eth0 and not by mape0; "
+	rule := low + eth0 + "a rule (see \"ip -4 rule\") has table 77 looked at before the main one, and a route to 0.0.0.0/0 is in it"
+	for _, test := range []struct {
+		name, do, undo string
+		want           []string // how the warnings begin
+	}{
+		{"nothing", "true", "true", nil},
+		{"halves", "ip route add 0.0.0.0/1 via 192.168.1.1; ip route add 128.0.0.0/1 via 192.168.1.1", "ip route del 0.0.0.0/1; ip route del 128.0.0.0/1",
+			[]string{low + eth0 + "the route to 0.0.0.0/1", high + eth0 + "the route to 128.0.0.0/1"}},
+		{"one half", "ip route add 128.0.0.0/1 via 192.168.1.1", "ip route del 128.0.0.0/1", []string{high + eth0 + "the route to 128.0.0.0/1"}},
+		{"all but the private addresses", "ip route add 0.0.0.0/5 via 192.168.1.1", "ip route del 0.0.0.0/5", []string{low + eth0 + "the route to 0.0.0.0/5"}},
+		{"a rule", "ip rule add pref 100 lookup 77; ip route add default via 192.168.1.1 table 77", "ip rule del pref 100; ip route flush table 77", []string{rule}},
+		{"as wg-quick", "ip rule add not fwmark 51820 table 77; ip rule add table main suppress_prefixlength 0; ip route add default dev eth0 table 77",
+			"ip rule del not fwmark 51820 table 77; ip rule del table main suppress_prefixlength 0; ip route flush table 77", []string{rule}},
+		{"a rule to nowhere", "ip rule add pref 100 unreachable", "ip rule del pref 100", []string{low + "go nowhere (network is unreachable); look at \"ip -4 rule\""}},
+		{"unreachable half", "ip route add unreachable 128.0.0.0/1", "ip route del unreachable 128.0.0.0/1", []string{high + "go nowhere (no route to host); look at"}},
+		{"a next hop that shows no link", "sysctl -qw net.ipv4.nexthop_compat_mode=0; ip nexthop add id 5 via 192.168.1.1 dev eth0; ip route prepend default nhid 5", "ip nexthop del id 5",
+			[]string{low + eth0 + "another default route"}},
+		{"a type of service", "ip route add default tos 0x10 via 192.168.1.1", "ip route del default tos 0x10 via 192.168.1.1", nil},
+		{"single hosts", "ip route add 1.1.1.1 via 192.168.1.1; ip route add 198.41.0.0/24 via 192.168.1.1", "ip route del 1.1.1.1; ip route del 198.41.0.0/24", nil},
+		{"a source", "ip rule add pref 100 from 192.168.1.5 lookup 77; ip route add default via 192.168.1.1 table 77", "ip rule del pref 100; ip route flush table 77", nil},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			g.Exec(t, "sh", "-ec", test.do)
+			changes := g.Plan(t, want)
+			got := gw.Strays(g.H, changes)
+			if len(changes) > 0 || len(got) != len(test.want) {
+				t.Errorf("changes %q, warnings:\n%s", hosttest.Names(changes), strings.Join(got, "\n"))
+			}
+			for i := range min(len(got), len(test.want)) {
+				if !strings.HasPrefix(got[i], test.want[i]) {
+					t.Errorf("got  %s\nwant %s", got[i], test.want[i])
+				}
+			}
+			g.Exec(t, "sh", "-ec", test.undo)
+		})
+	}
+	// What a run would mend is not somebody else's doing.
+	g.Exec(t, "ip", "route", "del", "default", "dev", "mape0")
+	if got := gw.Strays(g.H, g.Plan(t, want)); len(got) > 0 {
+		t.Errorf("without the route: %q", got)
+	}
+}

@@ -1,0 +1,4 @@
+package gateway
+
+// hopLimit is the outer hop limit that networkd gives an ip6tnl by default.
+const hopLimit = 64

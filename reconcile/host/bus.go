@@ -1,0 +1,85 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/godbus/dbus/v5"
+)
+
+// A Bus is what the program asks of the daemons.
+type Bus interface {
+	// Reload makes networkd read its files again (networkctl reload).
+	Reload(context.Context) error
+	// Describe is what networkd knows of a link, as JSON (networkctl --json
+	// status). Its size grows with the routes of the link.
+	Describe(ctx context.Context, index int) ([]byte, error)
+}
+
+const (
+	network1     = "org.freedesktop.network1"
+	network1Path = "/org/freedesktop/network1"
+)
+
+type networkd struct{ conn *dbus.Conn }
+
+// networkdBus connects to networkd, or returns nil when there is no bus yet or
+// nobody owns networkd's name on it.
+func networkdBus() Bus {
+	// A bus that listens and does not answer, as one does before its service
+	// is started, must not hold up the run.
+	ctx, cancel := context.WithCancel(context.Background())
+	late := time.AfterFunc(patience, cancel)
+	conn, err := dbus.ConnectSystemBus(dbus.WithContext(ctx))
+	if err != nil {
+		return nil
+	}
+	var owned bool
+	err = conn.BusObject().CallWithContext(ctx, "org.freedesktop.DBus.NameHasOwner", 0, network1).Store(&owned)
+	if !late.Stop() || err != nil || !owned {
+		cancel()
+		conn.Close()
+		return nil
+	}
+	return networkd{conn}
+}
+
+func (n networkd) call(ctx context.Context, method string, args ...any) error {
+	soon, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	err := n.conn.Object(network1, network1Path).
+		CallWithContext(soon, network1+".Manager."+method, 0, args...).Err
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("networkd: %s: %w", method, err)
+	}
+	return nil
+}
+
+// patience is how long an answer of networkd is waited for. systemd 257 answers
+// a reload when every link that it concerns has been configured again, and a
+// link may wait for the line; what matters is looked at afterwards anyway.
+const patience = 5 * time.Second
+
+func (n networkd) Reload(ctx context.Context) error { return n.call(ctx, "Reload") }
+
+func (n networkd) Describe(ctx context.Context, index int) ([]byte, error) {
+	soon, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	var text string
+	// A digit cannot begin a D-Bus path element: networkd escapes the first as
+	// "_" and its code.
+	name := strconv.Itoa(index)
+	path := fmt.Sprintf("%s/link/_%02x%s", network1Path, name[0], name[1:])
+	err := n.conn.Object(network1, dbus.ObjectPath(path)).
+		CallWithContext(soon, network1+".Link.Describe", 0).Store(&text)
+	if err != nil {
+		return nil, fmt.Errorf("networkd: Describe: %w", err)
+	}
+	return []byte(text), nil
+}

@@ -1,0 +1,99 @@
+package host
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"syscall"
+)
+
+// Glob matches names in a directory of the host, which need not exist.
+func (h *Host) Glob(pattern string) ([]string, error) {
+	names, err := fs.Glob(h.Root.FS(), Local(pattern))
+	for i := range names {
+		names[i] = path.Join("/", names[i])
+	}
+	return names, err
+}
+
+// Mark is how the first line of every file that the program writes begins. A
+// file at one of its paths that begins otherwise is somebody else's.
+const Mark = "# Written by mape-netplan"
+
+// Heading is the first line of every file that the program writes.
+const Heading = Mark + "; changes made here are lost. Change the mape: section and run \"mape-netplan apply\".\n"
+
+// Replace writes a file atomically.
+func (h *Host) Replace(p string, mode fs.FileMode, data string) error {
+	name := Local(p)
+	if err := h.Root.MkdirAll(path.Dir(name), 0o755); err != nil {
+		return err
+	}
+	// The name ends in no suffix that netplan, networkd or sysctl read.
+	temporary := path.Join(path.Dir(name), "."+path.Base(name)+".mape-netplan")
+	if err := h.writeSynced(temporary, mode, data); err != nil {
+		_ = h.Root.Remove(temporary)
+		return err
+	}
+	if err := h.Root.Rename(temporary, name); err != nil {
+		_ = h.Root.Remove(temporary)
+		return err
+	}
+	return h.SyncDir(path.Dir(name))
+}
+
+func (h *Host) writeSynced(name string, mode fs.FileMode, data string) error {
+	// One that was left, or that somebody put there, is not written through.
+	if err := h.Root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	w, err := h.Root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL|syscall.O_NOFOLLOW, mode)
+	if err != nil {
+		return err
+	}
+	_, err = w.WriteString(data)
+	return errors.Join(err, w.Chmod(mode), w.Sync(), w.Close())
+}
+
+// SyncDir makes a rename survive a power cut.
+func (h *Host) SyncDir(name string) error {
+	d, err := h.Root.Open(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// ReadFile reads a file of somebody else, which may be a link to an absolute
+// path: those a Root does not follow.
+func (h *Host) ReadFile(p string) ([]byte, error) {
+	if target, err := h.Root.Readlink(Local(p)); err == nil && path.IsAbs(target) {
+		p = target
+	}
+	return h.Root.ReadFile(Local(p))
+}
+
+// Unreached explains why a path cannot be looked at: a Root does not follow a
+// link to an absolute path, which leads out of an image.
+func (h *Host) Unreached(p string, err error) error {
+	for dir := path.Dir(p); dir != "/"; dir = path.Dir(dir) {
+		if target, e := h.Root.Readlink(Local(dir)); e == nil && path.IsAbs(target) {
+			relative, _ := filepath.Rel(path.Dir(dir), target) // Both are absolute.
+			return fmt.Errorf("%s is a link to the absolute path %s, which is not followed; make it one to %s", dir, target, relative)
+		}
+	}
+	return err
+}
+
+// IsRegular says whether there is a file, and no link or directory.
+func (h *Host) IsRegular(p string) bool {
+	info, err := h.Root.Lstat(Local(p))
+	return err == nil && info.Mode().IsRegular()
+}
+
+// Local turns an absolute path into one below a root.
+func Local(p string) string { return strings.TrimPrefix(path.Clean(p), "/") }

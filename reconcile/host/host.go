@@ -1,0 +1,108 @@
+// Package host is the machine that effects reach: its root directory, the sockets of its network namespace, its bus and its lock.
+package host
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"mape-netplan/reconcile/nft"
+)
+
+// A Host is the machine: whoever holds one can read and change it.
+type Host struct {
+	Root *os.Root        // "/", or the directory that stands for it
+	Sys  *os.Root        // /proc/sys; nil when only files are meant
+	Net  *netlink.Handle // links, addresses and routes; nil likewise
+	NFT  *nft.Conn       // nil likewise
+	NS   int             // a descriptor of the network namespace that Net is of; 0 is the caller's
+	Bus  Bus             // nil when networkd does not answer
+
+	// Hidden is told of every resource that the caller may not read, which
+	// Plan then takes for absent. nil: that is an error.
+	Hidden func(name string, err error)
+	// Broken is told of every netplan file that is none, and that is then passed
+	// over. nil: that is an error.
+	Broken func(name string, err error)
+
+	madeRun bool       // the lock's directory was made for it
+	connect func() Bus // asks again for a networkd that did not answer
+
+	Filters    bool // the kernel can filter what leaves by a link
+	Unfiltered bool // it has turned out that it cannot
+}
+
+// Open opens this machine (root "") or a directory that stands for one, whose
+// live resources are left out.
+func Open(root string) (*Host, error) {
+	if root != "" {
+		r, err := os.OpenRoot(root)
+		return &Host{Root: r}, err
+	}
+	h, err := OpenEarly()
+	if err != nil {
+		return nil, err
+	}
+	h.connect = networkdBus
+	h.Reconnect()
+	return h, nil
+}
+
+// OpenEarly opens this machine without its daemons: at boot a bus that is not
+// served yet would be waited for.
+func OpenEarly() (*Host, error) {
+	r, err := os.OpenRoot("/")
+	if err != nil {
+		return nil, err
+	}
+	sys, err := os.OpenRoot("/proc/sys")
+	if err != nil {
+		return nil, err
+	}
+	// The families are named because a handle without them opens a socket of
+	// every kind the library knows, some of which need modules.
+	handle, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		return nil, fmt.Errorf("netlink: %w", err)
+	}
+	conn, err := nft.Open()
+	if err != nil {
+		return nil, err
+	}
+	return &Host{Root: r, Sys: sys, Net: handle, NFT: conn}, nil
+}
+
+// Reconnect asks for networkd where it did not answer yet, or its bus is gone.
+func (h *Host) Reconnect() {
+	if n, ok := h.Bus.(networkd); ok && !n.conn.Connected() {
+		h.Bus = nil
+	}
+	if h.Bus == nil && h.connect != nil {
+		h.Bus = h.connect()
+	}
+}
+
+// Live says whether there is a kernel to look at, not only files.
+func (h *Host) Live() bool { return h.Net != nil }
+
+// Privileged says what the caller lacks to change the machine.
+func (h *Host) Privileged() error {
+	if !h.Live() {
+		return nil
+	}
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	if err := unix.Capget(&header, &data[0]); err != nil {
+		return fmt.Errorf("capget: %w", err)
+	}
+	if data[0].Effective&(1<<unix.CAP_NET_ADMIN) == 0 {
+		return errors.New("this needs the capability CAP_NET_ADMIN, for links, routes and nftables; run it as root (sudo)")
+	}
+	if os.Geteuid() != 0 && data[0].Effective&(1<<unix.CAP_DAC_OVERRIDE) == 0 {
+		return errors.New("this needs the capability CAP_DAC_OVERRIDE, for files below /etc; run it as root (sudo)")
+	}
+	return nil
+}

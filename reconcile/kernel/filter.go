@@ -1,0 +1,115 @@
+package kernel
+
+import (
+	"encoding/binary"
+	"errors"
+	"slices"
+
+	"github.com/mdlayher/netlink"
+	vishvananda "github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/net/bpf"
+	"golang.org/x/sys/unix"
+
+	"mape-netplan/reconcile/host"
+	"mape-netplan/reconcile/nlmsg"
+)
+
+// Where the filter is among others, by the number of MAP-E's RFC: before those that get a preference from the kernel.
+const (
+	egressPreference = 7597
+	EgressHandle     = 7597
+)
+
+// IsEgress is true of a message about a filter of our preference on the way out.
+func IsEgress(m []byte) bool {
+	return len(m) >= nl.SizeofTcMsg && binary.NativeEndian.Uint32(m[12:]) == vishvananda.HANDLE_MIN_EGRESS &&
+		binary.NativeEndian.Uint32(m[16:])>>16 == egressPreference
+}
+
+// ProgramOf reads an array of struct sock_filter.
+func ProgramOf(b []byte) (program []bpf.RawInstruction) {
+	for ; len(b) >= 8; b = b[8:] {
+		program = append(program, bpf.RawInstruction{Op: binary.NativeEndian.Uint16(b), Jt: b[2], Jf: b[3], K: binary.NativeEndian.Uint32(b[4:])})
+	}
+	return program
+}
+
+// Unfilter deletes the filter, and the clsact that is left empty.
+func Unfilter(h *host.Host, index int) error {
+	if err := Tc(h, unix.RTM_DELTFILTER, 0, EgressMessage(index), KindOf("bpf")); err != nil {
+		return err
+	}
+	others := false
+	for _, parent := range []uint32{vishvananda.HANDLE_MIN_EGRESS, vishvananda.HANDLE_MIN_INGRESS} {
+		err := Dump(h, unix.RTM_GETTFILTER, TcMessage(index, 0, parent, 0), func(nlmsg.Value) bool { others = true; return false })
+		if err != nil || others {
+			return err
+		}
+	}
+	return Tc(h, unix.RTM_DELQDISC, 0, ClsactMessage(index))
+}
+
+// EgressMessage is about our filter.
+func EgressMessage(index int) []byte {
+	protocol := binary.NativeEndian.Uint16([]byte{0, unix.ETH_P_ALL})
+	return TcMessage(index, EgressHandle, vishvananda.HANDLE_MIN_EGRESS, egressPreference<<16|uint32(protocol))
+}
+
+var ErrIngress = errors.New("an ingress qdisc is on the link and leaves no place for clsact")
+
+// Lacking is the kernel's error for a kind that it has not, or for traffic control that it has not at all.
+func Lacking(err error) bool {
+	return errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EOPNOTSUPP)
+}
+
+// IngressKind is the qdisc in the one place for clsact and ingress; "" is none.
+func IngressKind(h *host.Host, index int) (kind string, err error) {
+	// Asked for a single one, the kernel tells those who listen for changes, not the one that asks (measured on 6.18).
+	err = Dump(h, unix.RTM_GETQDISC, TcMessage(index, 0, 0, 0), func(m nlmsg.Value) (more bool) {
+		if len(m) < nl.SizeofTcMsg || int(binary.NativeEndian.Uint32(m[4:])) != index || binary.NativeEndian.Uint32(m[12:]) != vishvananda.HANDLE_CLSACT {
+			return true
+		}
+		for k, value := range nlmsg.Value(m[nl.SizeofTcMsg:]).Attributes() {
+			if k == nl.TCA_KIND {
+				kind = unix.ByteSliceToString(value)
+			}
+		}
+		return false
+	})
+	if Lacking(err) {
+		return "", nil
+	}
+	return kind, err
+}
+
+// Tc asks traffic control for a change.
+func Tc(h *host.Host, kind netlink.HeaderType, flags netlink.HeaderFlags, message []byte, attributes ...netlink.Attribute) error {
+	conn, err := netlink.Dial(unix.NETLINK_ROUTE, &netlink.Config{NetNS: h.NS})
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	more, err := netlink.MarshalAttributes(attributes)
+	if err != nil {
+		return err
+	}
+	_, err = conn.Execute(netlink.Message{
+		Header: netlink.Header{Type: kind, Flags: netlink.Request | netlink.Acknowledge | flags}, Data: append(message, more...),
+	})
+	return err
+}
+
+// TcMessage is a struct tcmsg.
+func TcMessage(index int, handle, parent, info uint32) []byte {
+	m := nl.TcMsg{Ifindex: int32(index), Handle: handle, Parent: parent, Info: info}
+	return slices.Clone(m.Serialize())
+}
+
+func ClsactMessage(index int) []byte {
+	return TcMessage(index, vishvananda.HANDLE_CLSACT&0xffff0000, vishvananda.HANDLE_CLSACT, 0)
+}
+
+func KindOf(name string) netlink.Attribute {
+	return netlink.Attribute{Type: nl.TCA_KIND, Data: append([]byte(name), 0)}
+}

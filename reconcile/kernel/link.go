@@ -1,0 +1,82 @@
+// Package kernel reads and changes what the kernel has: links, addresses, routes, filters and tracked connections.
+package kernel
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+
+	"github.com/vishvananda/netlink"
+
+	"mape-netplan/reconcile/host"
+)
+
+// A Link is a network interface.
+type Link struct {
+	Name      string `json:"name"`
+	Index     int    `json:"index,omitempty"`
+	Kind      string `json:"kind,omitempty"` // as "ip -d link" says: device, bridge, ip6tnl
+	MAC       string `json:"mac,omitempty"`
+	MTU       int    `json:"mtu,omitempty"` // bytes; 0 is not known
+	Loopback  bool   `json:"loopback,omitempty"`
+	Addresses []Inet `json:"addresses,omitempty"`
+	// Default4 and Default6 are the lowest metrics of the main table's default
+	// routes that leave here, but for those of a type of service; nil is none.
+	Default4 *int `json:"default4,omitempty"`
+	Default6 *int `json:"default6,omitempty"`
+	// NetworkFile is the .network file that networkd configures it by.
+	NetworkFile string `json:"network_file,omitempty"`
+	// DUIDType is of the DUID by which networkd's DHCPv6 client asks here, in
+	// networkd's words, such as "DUID-LL" or "DUID-EN/Vendor"; "" is not known.
+	DUIDType string `json:"duid_type,omitempty"`
+}
+
+func (l *Link) Leads(family, metric int) {
+	lowest := &l.Default4
+	if family == netlink.FAMILY_V6 {
+		lowest = &l.Default6
+	}
+	if *lowest == nil || **lowest > metric {
+		*lowest = &metric
+	}
+}
+
+// IfName is an interface name as the kernel compares it.
+func IfName(name string) []byte {
+	b := make([]byte, 16)
+	copy(b, name)
+	return b
+}
+
+// LinkByName returns the interface, or nil when there is none of that name.
+func LinkByName(h *host.Host, name string) (netlink.Link, error) {
+	link, err := h.Net.LinkByName(name)
+	if errors.As(err, new(netlink.LinkNotFoundError)) {
+		return nil, nil
+	}
+	return link, err
+}
+
+func IpNet(p netip.Prefix) *net.IPNet {
+	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
+}
+
+func (l Link) Inet4() []netip.Prefix {
+	var all []netip.Prefix
+	for _, a := range l.Addresses {
+		if a.Prefix.Addr().Is4() {
+			all = append(all, a.Prefix)
+		}
+	}
+	return all
+}
+
+// LastAddress is the last address of a prefix.
+func LastAddress(p netip.Prefix) netip.Addr {
+	b := p.Masked().Addr().AsSlice()
+	for i := p.Bits(); i < len(b)*8; i++ {
+		b[i/8] |= 0x80 >> (i % 8)
+	}
+	a, _ := netip.AddrFromSlice(b)
+	return a
+}

@@ -1,0 +1,111 @@
+package kernel
+
+import (
+	"encoding/binary"
+	"net"
+	"net/netip"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"mape-netplan/reconcile/host"
+	"mape-netplan/reconcile/nlmsg"
+)
+
+// MainRoutes lists of the main table of a family the default routes and those
+// that are kept for a delegation. Of others the kernel may have hundreds of
+// thousands.
+func MainRoutes(h *host.Host, family byte) ([]netlink.Route, error) {
+	return WithRetry(func() (some []netlink.Route, err error) {
+		request := make([]byte, unix.SizeofRtMsg)
+		request[0], request[4] = family, unix.RT_TABLE_MAIN
+		err = Dump(h, unix.RTM_GETROUTE, request, func(m nlmsg.Value) (more bool) {
+			if len(m) < unix.SizeofRtMsg || m[0] != family || m[4] != unix.RT_TABLE_MAIN {
+				return true // Where the kernel lacks a family, it tells of all.
+			}
+			if m[1] == 0 || m[7] == unix.RTN_UNREACHABLE && m[5] == unix.RTPROT_DHCP {
+				some = append(some, routeOf(m))
+			}
+			// The kernel goes through IPv4 in the order of the addresses.
+			return family != unix.AF_INET || beginsWithZeros(m)
+		})
+		return some, err
+	})
+}
+
+// beginsWithZeros is of the default routes, and of those like 0.0.0.0/1.
+func beginsWithZeros(m nlmsg.Value) bool {
+	for kind, value := range m[unix.SizeofRtMsg:].Attributes() {
+		if kind == unix.RTA_DST && len(value) == 4 {
+			return binary.BigEndian.Uint32(value) == 0
+		}
+	}
+	return true
+}
+
+// DefaultRoutes lists the IPv4 default routes of the main table on a link. One
+// of several hops is no route of the link's.
+func DefaultRoutes(h *host.Host, link netlink.Link) (routes []netlink.Route, err error) {
+	all, err := MainRoutes(h, unix.AF_INET)
+	for _, r := range all {
+		if r.LinkIndex == link.Attrs().Index && Destination(r).Bits() == 0 {
+			routes = append(routes, r)
+		}
+	}
+	return routes, err
+}
+
+// routeOf takes from a message, a struct rtmsg and its attributes, what tells a
+// route from others, where it leads, and its MTU.
+func routeOf(m nlmsg.Value) netlink.Route {
+	bits := 8 * net.IPv4len
+	if m[0] == unix.AF_INET6 {
+		bits = 8 * net.IPv6len
+	}
+	r := netlink.Route{
+		Family: int(m[0]), Tos: int(m[3]), Table: int(m[4]), Protocol: netlink.RouteProtocol(m[5]), Scope: netlink.Scope(m[6]),
+		Type: int(m[7]), Flags: int(binary.NativeEndian.Uint32(m[8:])),
+		Dst: &net.IPNet{IP: make(net.IP, bits/8), Mask: net.CIDRMask(int(m[1]), bits)},
+	}
+	for kind, value := range m[unix.SizeofRtMsg:].Attributes() {
+		switch {
+		case kind == unix.RTA_DST && len(value) == bits/8:
+			copy(r.Dst.IP, value)
+		case kind == unix.RTA_GATEWAY:
+			r.Gw = append(net.IP{}, value...)
+		case kind == unix.RTA_OIF && len(value) == 4:
+			r.LinkIndex = int(binary.NativeEndian.Uint32(value))
+		case kind == unix.RTA_PRIORITY && len(value) == 4:
+			r.Priority = int(binary.NativeEndian.Uint32(value))
+		case kind == unix.RTA_METRICS:
+			for kind, value := range value.Attributes() {
+				if kind == unix.RTAX_MTU && len(value) == 4 {
+					r.MTU = int(binary.NativeEndian.Uint32(value))
+				}
+			}
+		case kind == unix.RTA_MULTIPATH:
+			r.MultiPath = hopsOf(value)
+		}
+	}
+	return r
+}
+
+// hopsOf reads the links of a list of struct rtnexthop.
+func hopsOf(b []byte) (all []*netlink.NexthopInfo) {
+	for len(b) >= unix.SizeofRtNexthop {
+		length := int(binary.NativeEndian.Uint16(b))
+		if length < unix.SizeofRtNexthop || length > len(b) {
+			break
+		}
+		all = append(all, &netlink.NexthopInfo{LinkIndex: int(binary.NativeEndian.Uint32(b[4:]))})
+		b = b[min(nlmsg.Align(length), len(b)):]
+	}
+	return all
+}
+
+// Destination is where a route leads; that of a default route has length 0.
+func Destination(r netlink.Route) netip.Prefix {
+	ip, _ := netip.AddrFromSlice(r.Dst.IP)
+	bits, _ := r.Dst.Mask.Size()
+	return netip.PrefixFrom(ip, bits)
+}

@@ -1,0 +1,96 @@
+package line
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"runtime/debug"
+	"time"
+
+	"mape-netplan/reconcile/discovery"
+	"mape-netplan/reconcile/facts"
+	"mape-netplan/reconcile/host"
+	"mape-netplan/reconcile/kernel"
+	"mape-netplan/reconcile/provider/hb46pp"
+	"mape-netplan/schema"
+)
+
+// An Asker asks a line for its rules (HB46PP).
+type Asker struct {
+	*host.Host
+	Client hb46pp.Client // what it leaves open is found out
+	discovery.Store
+}
+
+// Discover asks the line for its rules, whether that is due or not, keeps what
+// it says and returns it. It takes up to half a minute. That the line does not
+// answer is no error but in what is returned; an error is one of this machine,
+// or that ctx ended.
+func (a *Asker) Discover(ctx context.Context, c *schema.Config, l Line, f facts.Facts) (*discovery.Discovery, error) {
+	wan := l.WAN
+	now := time.Now()
+	client := a.client(wan)
+	if len(client.Servers) == 0 {
+		return a.Remember(a.Host, unasked(f.Discovered, c, f, wan, now))
+	}
+	question := hb46pp.Question{Identity: hb46pp.Self(programVersion()), Credentials: credentials(c)}
+	if f.Discovered != nil {
+		question.Token = f.Discovered.Token
+	}
+	answer, err := client.Ask(ctx, question)
+	if deadline, ok := ctx.Deadline(); ok && !time.Now().Before(deadline) {
+		<-ctx.Done() // A socket may have been a moment faster to give up.
+	}
+	var failure *hb46pp.Failure
+	switch {
+	case ctx.Err() != nil: // Who gives up has learnt nothing of the line.
+		return nil, context.Cause(ctx)
+	case err != nil && !errors.As(err, &failure):
+		return nil, err
+	}
+	d := f.Discovered.After(answer, failure, now, rand.Float64)
+	d.Prefixes, d.User, d.Server = linePrefixes(wan, f), question.User, question.Server
+	return a.Remember(a.Host, d)
+}
+
+// AsksNow says whether the line is to be asked at once.
+func AsksNow(c *schema.Config, l Line, f facts.Facts) bool {
+	now := time.Now()
+	next := NextDiscovery(c, l, f, now)
+	return !next.IsZero() && !next.After(now)
+}
+
+// Inform asks the line where that is due, and returns the facts with what it
+// says.
+func (a *Asker) Inform(ctx context.Context, c *schema.Config, l Line, f facts.Facts) (facts.Facts, error) {
+	if !AsksNow(c, l, f) {
+		return f, nil
+	}
+	d, err := a.Discover(ctx, c, l, f)
+	if err == nil {
+		f.Discovered = d
+	}
+	return f, err
+}
+
+// client is the Client with what it leaves to be found out.
+func (a *Asker) client(wan kernel.Link) hb46pp.Client {
+	c := a.Client
+	if c.Servers == nil {
+		c.Servers = LineResolvers(a.Host, wan)
+	}
+	if c.Interface == "" {
+		c.Interface = wan.Name
+	}
+	if c.Limits == (hb46pp.Limits{}) {
+		c.Limits = hb46pp.DefaultLimits
+	}
+	return c
+}
+
+func programVersion() string {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		return info.Main.Version
+	}
+	return ""
+}

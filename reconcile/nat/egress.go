@@ -1,0 +1,165 @@
+package nat
+
+import (
+	"math/bits"
+	"net/netip"
+	"slices"
+
+	"golang.org/x/net/bpf"
+
+	"mape-netplan/reconcile/softwire"
+)
+
+// Verdicts of a filter in direct-action mode (linux/pkt_cls.h).
+const (
+	GoOn     = 1<<32 - 1 // TC_ACT_UNSPEC: other filters are asked as well
+	Shoot    = 2         // TC_ACT_SHOT
+	maskAt   = 3         // where the program has the source's mask, and behind it the source
+	portBack = 5         // how far from its end it compares a port: lowest, mask, value, and two verdicts
+)
+
+// EgressProgram lets out what the table of a softwire lets out, as far as a packet alone tells: the source, and where the
+// address is shared, a port or identifier of the set. ICMP errors and later fragments have none.
+//
+// It counts from where the packet's data begins, which on a tunnel is its IPv4 header: the kernel inlines such loads, and
+// calls a function for those that count from the network header. A load beyond the end of a packet would end the program
+// with 0, which lets it out, so each length is asked first.
+func EgressProgram(s softwire.Softwire) []bpf.RawInstruction {
+	source := s.IPv4.Masked().Addr().As4()
+	mask := ^uint32(0) << (32 - s.IPv4.Bits())
+	p := assembly{at: map[string]int{}, to: map[int]string{}}
+	p.add(bpf.LoadExtension{Num: bpf.ExtLen})
+	p.jump(bpf.JumpLessThan, 20, "drop")
+	p.add(bpf.LoadAbsolute{Off: 12, Size: 4}, bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: mask})
+	p.jump(bpf.JumpNotEqual, uint32(source[0])<<24|uint32(source[1])<<16|uint32(source[2])<<8|uint32(source[3]), "drop")
+	p.add(bpf.LoadAbsolute{Off: 0, Size: 1})
+	if s.PSIDLen > 0 {
+		p.ports()
+		p.add(bpf.LoadAbsolute{Off: 20, Size: 2})
+		p.label("compare")
+		width := 16 - s.PSIDOffset - s.PSIDLen
+		lowest := uint32(1) // Port 0 is reserved (RFC 6335 section 6).
+		if s.PSIDOffset > 0 {
+			lowest = 1 << (16 - s.PSIDOffset)
+		}
+		p.jump(bpf.JumpLessThan, lowest, "drop")
+		p.add(bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: (1<<s.PSIDLen - 1) << width})
+		p.jump(bpf.JumpEqual, uint32(s.PSID)<<width, "pass")
+	} else {
+		p.add(bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: 0xf0})
+		p.jump(bpf.JumpEqual, 0x40, "pass")
+	}
+	p.label("drop")
+	p.add(bpf.RetConstant{Val: Shoot})
+	p.label("pass")
+	p.add(bpf.RetConstant{Val: GoOn})
+	return p.assemble()
+}
+
+// ports goes on with the first byte, and to where a port of the transport header of TCP or UDP is loaded, which is at its
+// beginning, or behind that with an identifier.
+func (p *assembly) ports() {
+	const later = 0x1fff // The fragment offset: not the first one.
+	protocols := func(port, icmp string) {
+		p.jump(bpf.JumpEqual, 6, port)
+		p.jump(bpf.JumpEqual, 17, port)
+		p.jump(bpf.JumpEqual, 1, icmp)
+		p.add(bpf.RetConstant{Val: Shoot})
+	}
+	types := func(echo string) {
+		p.jump(bpf.JumpEqual, EchoRequest, echo)
+		for _, e := range icmpErrors {
+			p.jump(bpf.JumpEqual, uint32(e), "pass")
+		}
+		p.add(bpf.RetConstant{Val: Shoot})
+	}
+	p.jump(bpf.JumpNotEqual, 0x45, "options")
+	// Flags and offset, time to live, protocol.
+	p.add(bpf.LoadAbsolute{Off: 6, Size: 4})
+	p.jump(bpf.JumpBitsSet, later<<16, "pass")
+	p.add(bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: 0xff})
+	protocols("port", "icmp")
+
+	p.label("icmp")
+	p.add(bpf.LoadExtension{Num: bpf.ExtLen})
+	p.jump(bpf.JumpLessThan, 28, "drop")
+	p.add(bpf.LoadAbsolute{Off: 20, Size: 1})
+	types("identifier")
+	p.label("identifier")
+	p.add(bpf.LoadAbsolute{Off: 24, Size: 2})
+	p.jump(bpf.JumpGreaterOrEqual, 0, "compare")
+
+	p.label("options")
+	p.jump(bpf.JumpLessThan, 0x45, "drop")
+	p.jump(bpf.JumpGreaterThan, 0x4f, "drop")
+	p.add(bpf.LoadAbsolute{Off: 6, Size: 2})
+	p.jump(bpf.JumpBitsSet, later, "pass")
+	p.add(bpf.LoadMemShift{Off: 0}, bpf.LoadExtension{Num: bpf.ExtLen},
+		bpf.ALUOpConstant{Op: bpf.ALUOpSub, Val: 8}, bpf.JumpIfX{Cond: bpf.JumpGreaterOrEqual, SkipTrue: 1},
+		bpf.RetConstant{Val: Shoot}, bpf.LoadAbsolute{Off: 9, Size: 1})
+	protocols("port behind options", "icmp behind options")
+	p.label("icmp behind options")
+	p.add(bpf.LoadIndirect{Off: 0, Size: 1})
+	types("identifier behind options")
+	p.label("identifier behind options")
+	p.add(bpf.LoadIndirect{Off: 4, Size: 2})
+	p.jump(bpf.JumpGreaterOrEqual, 0, "compare")
+	p.label("port behind options")
+	p.add(bpf.LoadIndirect{Off: 0, Size: 2})
+	p.jump(bpf.JumpGreaterOrEqual, 0, "compare")
+
+	p.label("port")
+	p.add(bpf.LoadExtension{Num: bpf.ExtLen})
+	p.jump(bpf.JumpLessThan, 28, "drop")
+}
+
+// SoftwireOf is what a program of ours lets out; false is any other program.
+func SoftwireOf(program []bpf.RawInstruction) (s softwire.Softwire, ok bool) {
+	n := len(program)
+	if n < maskAt+2 || n < portBack {
+		return s, false
+	}
+	a := program[maskAt+1].K
+	s.IPv4 = netip.PrefixFrom(netip.AddrFrom4([4]byte{byte(a >> 24), byte(a >> 16), byte(a >> 8), byte(a)}), bits.LeadingZeros32(^program[maskAt].K))
+	whole := EgressProgram(s)
+	if len(whole) == n {
+		return s, slices.Equal(whole, program)
+	}
+	mask := program[n-portBack+1].K
+	width := bits.TrailingZeros32(mask)
+	s.PSIDLen = bits.OnesCount32(mask)
+	s.PSIDOffset = 16 - width - s.PSIDLen
+	s.PSID = uint16(program[n-portBack+2].K >> width)
+	return s, s.PSIDLen > 0 && s.PSIDOffset >= 0 && slices.Equal(EgressProgram(s), program)
+}
+
+// An assembly is a program whose jumps go to names.
+type assembly struct {
+	list []bpf.Instruction
+	at   map[string]int
+	to   map[int]string
+}
+
+func (p *assembly) add(list ...bpf.Instruction) { p.list = append(p.list, list...) }
+
+func (p *assembly) label(name string) { p.at[name] = len(p.list) }
+
+// jump goes to a name further down, or on.
+func (p *assembly) jump(cond bpf.JumpTest, value uint32, to string) {
+	p.to[len(p.list)] = to
+	p.add(bpf.JumpIf{Cond: cond, Val: value})
+}
+
+func (p *assembly) assemble() []bpf.RawInstruction {
+	for i, name := range p.to {
+		jump := p.list[i].(bpf.JumpIf)
+		jump.SkipTrue = uint8(p.at[name] - i - 1)
+		p.list[i] = jump
+	}
+	// What is assembled is made here: only an offset out of its range is an error.
+	raw, err := bpf.Assemble(p.list)
+	if err != nil {
+		panic(err)
+	}
+	return raw
+}

@@ -1,0 +1,197 @@
+package nat_test
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"mape-netplan/reconcile/internal/gatewaytest"
+	"mape-netplan/reconcile/internal/hosttest"
+	"mape-netplan/reconcile/nat"
+)
+
+// icmpKinds are tables with and without maps.
+var icmpKinds = []string{"ocn", "v6plus", "overlap", "offset0", "prefix"}
+
+// TestPortUnreachable: an ICMP error from the internet reaches the socket that it is about.
+func TestPortUnreachable(t *testing.T) {
+	for _, name := range icmpKinds {
+		l := gatewaytest.NewRig(t, gatewaytest.NatKinds[name])
+		for _, from := range []*hosttest.NS{l.Lan, l.Gw} {
+			var c net.Conn
+			var err error
+			from.Do(func() { c, err = net.Dial("udp4", gatewaytest.Server+":9") })
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			c.Write([]byte("x"))
+			c.SetReadDeadline(time.Now().Add(2 * time.Second))
+			if _, err := c.Read(make([]byte, 10)); !errors.Is(err, unix.ECONNREFUSED) {
+				t.Errorf("%s: a closed port gives %v", name, err)
+			}
+		}
+	}
+}
+
+// TestErrorFromLAN: an ICMP error that a LAN host or the gateway sends quotes what the internet knows, and reaches the
+// socket there.
+func TestErrorFromLAN(t *testing.T) {
+	for _, name := range icmpKinds {
+		l := gatewaytest.NewRig(t, gatewaytest.NatKinds[name])
+		for _, from := range []*hosttest.NS{l.Lan, l.Gw} {
+			var there *net.UDPConn
+			l.Inet.Do(func() {
+				there, _ = net.ListenUDP("udp4", &net.UDPAddr{IP: net.ParseIP(gatewaytest.Server), Port: 3478})
+			})
+			here := gatewaytest.Sockets(t, from, 1)[0]
+			here.WriteToUDPAddrPort([]byte("x"), netip.MustParseAddrPort(gatewaytest.Server+":3478"))
+			there.SetReadDeadline(time.Now().Add(2 * time.Second))
+			_, back, err := there.ReadFromUDPAddrPort(make([]byte, 10))
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			here.Close()
+			there.Close()
+			l.Inet.Do(func() {
+				there, err = net.DialUDP("udp4", &net.UDPAddr{IP: net.ParseIP(gatewaytest.Server), Port: 3478}, net.UDPAddrFromAddrPort(back))
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			there.Write([]byte("x"))
+			there.SetReadDeadline(time.Now().Add(2 * time.Second))
+			if _, err := there.Read(make([]byte, 10)); !errors.Is(err, unix.ECONNREFUSED) {
+				t.Errorf("%s: the socket in the internet got %v", name, err)
+			}
+			there.Close()
+		}
+	}
+}
+
+// TestTraceroute: every hop shows, for probes of UDP, ICMP and TCP. The judge plays three routers: what leaves with a
+// small TTL comes back as time exceeded, from 203.0.113.<TTL>.
+func TestTraceroute(t *testing.T) {
+	hosttest.NeedTool(t, "traceroute")
+	for _, name := range []string{"ocn", "overlap", "offset0"} {
+		l := gatewaytest.NewRig(t, gatewaytest.NatKinds[name])
+		l.ServeTCP(t)
+		l.Set(func(outward bool, p []byte) bool {
+			if ttl := p[8]; outward && ttl <= 3 {
+				router := netip.AddrFrom4([4]byte{203, 0, 113, ttl}).String()
+				src, _ := netip.AddrFromSlice(p[12:16])
+				l.Tunnel.Write(hosttest.ErrorTo(router, src.String(), nat.TimeExceeded, 0, 0, p))
+				return false
+			}
+			return true
+		})
+		for _, probe := range []string{"-U", "-I", "-T"} {
+			out, err := l.Lan.Try("traceroute", "-n", probe, "-w", "3", "-q", "2", "-m", "8", "-p", "80", gatewaytest.Server)
+			for _, hop := range []string{"192.168.1.1 ", "203.0.113.1 ", "203.0.113.2 ", "203.0.113.3 ", gatewaytest.Server} {
+				if !strings.Contains(out, hop) {
+					t.Errorf("%s: traceroute %s does not show %s (%v):\n%s", name, probe, hop, err, out)
+				}
+			}
+		}
+	}
+}
+
+// TestPathMTU: a packet too big beyond the border relay lowers the path MTU of the host that sent it.
+func TestPathMTU(t *testing.T) {
+	for _, name := range []string{"ocn", "offset0"} {
+		l := gatewaytest.NewRig(t, gatewaytest.NatKinds[name])
+		l.ServeUDP(t)
+		l.ServeTCP(t)
+		l.Set(func(outward bool, p []byte) bool {
+			if !outward || len(p) <= 1400 {
+				return true
+			}
+			if p[6]&0x40 == 0 {
+				t.Error("a big packet may be fragmented")
+			}
+			src, _ := netip.AddrFromSlice(p[12:16])
+			l.Tunnel.Write(hosttest.ErrorTo("203.0.113.1", src.String(), nat.DestinationUnreachable, 4, 1400, p))
+			return false
+		})
+		gatewaytest.FlowTCP(t, l.Lan)
+		out := l.Lan.Exec(t, "ip", "route", "get", gatewaytest.Server)
+		if !strings.Contains(out, "mtu 1400") {
+			t.Errorf("%s: path MTU: %s", name, out)
+		}
+	}
+}
+
+// TestForeignErrors: an ICMP error about a connection that does not exist, about a port outside the set or with IP
+// options in what it quotes goes nowhere and breaks nothing.
+func TestForeignErrors(t *testing.T) {
+	l := gatewaytest.NewRig(t, gatewaytest.NatKinds["ocn"])
+	l.ServeUDP(t)
+	c := gatewaytest.Sockets(t, l.Lan, 1)[0]
+	saw, err := gatewaytest.Ask(c, 1, 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	good := hosttest.UdpTo("192.0.2.18", saw.Port(), gatewaytest.Server, 3478, "x")
+	options := slices.Clone(good)
+	options[0] = 0x46
+	for _, about := range [][]byte{
+		options, good[:24], hosttest.UdpTo("192.0.2.18", saw.Port(), gatewaytest.Server, 3479, "x"), hosttest.UdpTo("192.0.2.18", 53, gatewaytest.Server, 3478, "x"),
+		hosttest.UdpTo("192.0.2.18", poolPort(l), gatewaytest.Server, 3478, "x"), hosttest.EchoTo("192.0.2.18", gatewaytest.Server, nat.EchoRequest, saw.Port()),
+		hosttest.EchoTo("192.0.2.18", gatewaytest.Server, nat.EchoRequest, 7),
+	} {
+		l.Inject(t, hosttest.ErrorTo("203.0.113.1", "192.0.2.18", nat.DestinationUnreachable, 3, 0, about))
+	}
+	if saw2, err := gatewaytest.Ask(c, 1, 10); err != nil || saw2 != saw {
+		t.Errorf("afterwards: %v, %v", saw2, err)
+	}
+	if n := unreachables(t, l.Lan); n != 0 {
+		t.Errorf("%d wrong ICMP errors reached the LAN host", n)
+	}
+	// The same about the connection itself arrives: the others did not because they were wrong.
+	l.Inject(t, hosttest.ErrorTo("203.0.113.1", "192.0.2.18", nat.DestinationUnreachable, 3, 0, good))
+	time.Sleep(100 * time.Millisecond)
+	if n := unreachables(t, l.Lan); n != 1 {
+		t.Errorf("%d of 1 ICMP errors reached the LAN host", n)
+	}
+}
+
+// unreachables is how many ICMP destination unreachable a namespace got.
+func unreachables(t *testing.T, n *hosttest.NS) int {
+	t.Helper()
+	var b []byte
+	var err error
+	n.Do(func() { b, err = os.ReadFile("/proc/thread-self/net/snmp") })
+	var lines [][]string
+	for line := range strings.Lines(string(b)) {
+		if strings.HasPrefix(line, "Icmp: ") {
+			lines = append(lines, strings.Fields(line))
+		}
+	}
+	if err != nil || len(lines) != 2 {
+		t.Fatalf("%v: %s", err, b)
+	}
+	count, err := strconv.Atoi(lines[1][slices.Index(lines[0], "InDestUnreachs")])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return count
+}
+
+// poolPort is a number that connection tracking uses for the set, but is not in it.
+func poolPort(l *gatewaytest.Rig) uint16 {
+	p := l.Gateway().Nat().Pool()
+	for n := p.First; n < p.Last; n++ {
+		if !l.Sw.HasPort(n) {
+			return n
+		}
+	}
+	return 0
+}

@@ -1,0 +1,189 @@
+package resource
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"net/netip"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"mape-netplan/reconcile/engine"
+	"mape-netplan/reconcile/host"
+	"mape-netplan/reconcile/kernel"
+)
+
+// An Address is an IPv6 address on an interface.
+type Address struct {
+	Link   string
+	Prefix netip.Prefix // the address and its length
+	// Foreign is an address that somebody else configures: it has to be there,
+	// with whatever length and lifetime.
+	Foreign   bool
+	Present   bool
+	Preferred uint32 // preferred lifetime in seconds, MaxUint32 is for ever; 0 is deprecated
+	Detection Detection
+}
+
+// A Detection is how far the kernel has come in finding out whether another host has an address (RFC 4862, section 5.4).
+type Detection string
+
+const (
+	Unique    Detection = ""
+	Tentative Detection = "tentative"
+	Duplicate Detection = "duplicate"
+)
+
+// text uses the kernel's words.
+func (d Detection) text() string {
+	switch d {
+	case Duplicate:
+		return "dadfailed: another host on the link has this address\n"
+	case Tentative:
+		return detectionRuns
+	}
+	return ""
+}
+
+func (a Address) Name() string {
+	return fmt.Sprintf("address %s dev %s", a.Prefix.Addr(), a.Link)
+}
+
+func (a Address) Traits() engine.Traits {
+	return engine.Traits{Link: a.Link, Event: engine.AddressEvent}
+}
+
+// Settles: duplicate address detection takes a second or two (RFC 4862, section 5.4).
+func (a Address) Settles(want engine.Resource) bool { return a.Text() == want.Text()+detectionRuns }
+
+// Detecting is how far duplicate address detection has come.
+func (a Address) Detecting() Detection { return a.Detection }
+
+// Text uses the words of "ip address".
+func (a Address) Text() string {
+	switch {
+	case !a.Present:
+		return ""
+	case a.Foreign:
+		return "present\n" + a.Detection.text()
+	case a.Preferred == math.MaxUint32:
+		return fmt.Sprintf("inet6 %s\npreferred_lft forever\n%s", a.Prefix, a.Detection.text())
+	}
+	return fmt.Sprintf("inet6 %s\npreferred_lft %dsec\n%s", a.Prefix, a.Preferred, a.Detection.text())
+}
+
+func (a Address) Read(_ context.Context, h *host.Host) (engine.Resource, error) {
+	live := Address{Link: a.Link, Prefix: a.Prefix, Foreign: a.Foreign}
+	link, err := kernel.LinkByName(h, a.Link)
+	if link == nil {
+		return live, err
+	}
+	all, err := kernel.Inets(h, unix.AF_INET6, link.Attrs().Index)
+	if err != nil {
+		return nil, err
+	}
+	for _, x := range all {
+		if x.Prefix.Addr() != a.Prefix.Addr() {
+			continue
+		}
+		live.Prefix = x.Prefix
+		live.Present, live.Preferred = true, x.Preferred
+		live.Detection = DetectionOf(x.Flags)
+		if live.Detection == Unique {
+			// One that was tentative when it was found has settled since: a
+			// rollback need not wait for that to come back.
+			live.Detection = a.Detection
+		}
+	}
+	return live, nil
+}
+
+// detectionRuns is of an address of which it is not known yet whether somebody
+// else has it.
+const detectionRuns = "tentative\n"
+
+// DetectionOf says why an address cannot be the source of a packet yet, or ever.
+func DetectionOf(flags uint32) Detection {
+	switch {
+	case flags&unix.IFA_F_DADFAILED != 0:
+		return Duplicate
+	case flags&unix.IFA_F_TENTATIVE != 0:
+		return Tentative
+	}
+	return Unique
+}
+
+func (a Address) Write(ctx context.Context, h *host.Host) error {
+	link, err := kernel.LinkByName(h, a.Link)
+	if err != nil {
+		return err
+	}
+	if link == nil {
+		if !a.Present {
+			return nil
+		}
+		return fmt.Errorf("there is no interface %s", a.Link)
+	}
+	now, err := a.Read(ctx, h)
+	if err != nil {
+		return err
+	}
+	// The kernel takes the same address twice with two lengths for a duplicate.
+	if is := now.(Address); is.Present && (!a.Present || is.Prefix != a.Prefix) {
+		err := h.Net.AddrDel(link, &netlink.Addr{IPNet: kernel.IpNet(is.Prefix)})
+		if err != nil && !errors.Is(err, unix.EADDRNOTAVAIL) {
+			return err
+		}
+	}
+	if !a.Present {
+		return nil
+	}
+	address := &netlink.Addr{IPNet: kernel.IpNet(a.Prefix), ValidLft: math.MaxUint32, PreferedLft: int(a.Preferred)}
+	if is := now.(Address); !is.Present {
+		defer optimistic(h, a.Link)()
+		address.Flags = unix.IFA_F_OPTIMISTIC
+	}
+	return h.Net.AddrReplace(link, address)
+}
+
+// optimistic lets an address that is added be used while duplicate address
+// detection is still at it (RFC 4429), which takes a second or two: whoever
+// waits for the new line would wait so long. It returns what sets the
+// parameter back. A kernel that does not have it ignores the flag.
+func optimistic(h *host.Host, link string) (back func()) {
+	allow := Sysctl{"net/ipv6/conf/" + link + "/optimistic_dad", "1"}
+	was, err := allow.Read(context.Background(), h)
+	if err != nil || was.Text() == allow.Text() || allow.Write(context.Background(), h) != nil {
+		return func() {}
+	}
+	return func() { _ = was.Write(context.Background(), h) }
+}
+
+// A Former is an address that is kept away. What is there in any other form than it had is not ours.
+type Former struct{ Address }
+
+// Traits: it is only ever removed.
+func (f Former) Traits() engine.Traits {
+	return engine.Traits{Link: f.Link, Event: engine.AddressEvent, Transient: true}
+}
+
+// Text is empty: the address is to be absent.
+func (Former) Text() string { return "" }
+
+func (f Former) Read(ctx context.Context, h *host.Host) (engine.Resource, error) {
+	live, err := f.Address.Read(ctx, h)
+	if err != nil {
+		return nil, err
+	}
+	is := live.(Address)
+	if is.Detection = f.Detection; is.Text() == f.Address.Text() {
+		return is, nil
+	}
+	return f, nil
+}
+
+func (f Former) Write(ctx context.Context, h *host.Host) error {
+	return Address{Link: f.Link, Prefix: f.Prefix}.Write(ctx, h)
+}

@@ -1,0 +1,151 @@
+package resource
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"mape-netplan/reconcile/engine"
+	"mape-netplan/reconcile/host"
+	"mape-netplan/reconcile/kernel"
+	"mape-netplan/reconcile/nat"
+)
+
+// Conntrack are the connections that are still translated as nobody wants any more: those of a shared address, a port set
+// or a forward that was ours. Connection tracking keeps a translation as long as packets come, and the guard drops
+// them, so a UDP socket that goes on sending would never get out again; and a port that is forwarded no more would stay
+// open to whoever is connected.
+//
+// Wanted is that there are none. What Write deletes cannot be brought back: whoever goes on sending gets a new
+// translation with the next packet.
+type Conntrack struct {
+	// Was is what the table translated before this run, Now what it does after it.
+	Was, Now []nat.Translation
+	// Guard is the pool of Now, which the guard lets through.
+	Guard nat.Pool
+	// Closed says that only forwards let new connections in.
+	Closed bool
+	found  map[staleConnection]int
+}
+
+// A staleConnection is what is told of connections that should not be there.
+type staleConnection struct {
+	protocol uint8
+	address  netip.Addr // the shared one
+	inward   bool       // it came in by a forward
+}
+
+// madeMeanwhile are the connections that a table made which is taken back.
+func madeMeanwhile(c engine.Change) Conntrack {
+	of := func(r engine.Resource) []nat.Translation {
+		t, _ := r.(Table)
+		return nat.Translations(t.Table)
+	}
+	return Conntrack{Was: of(c.After), Now: of(c.Before)}
+}
+
+func (Conntrack) Name() string { return "conntrack" }
+
+func (Conntrack) Traits() engine.Traits { return engine.Traits{Stage: engine.Cleanup, Transient: true} }
+
+// Restore of connections is nothing: a deleted one cannot be brought back, and its sender gets a new translation.
+func (Conntrack) Restore(engine.Resource) []engine.Resource { return nil }
+
+// Text has one line for each protocol, address and direction.
+func (f Conntrack) Text() string {
+	var lines []string
+	for s, n := range f.found {
+		connections, by := "connections", "of"
+		if n == 1 {
+			connections = "connection"
+		}
+		if s.inward {
+			by = "forwarded from"
+		}
+		lines = append(lines, fmt.Sprintf("%s: %d %s %s %s\n", kernel.ProtocolNames[s.protocol], n, connections, by, s.address))
+	}
+	slices.Sort(lines)
+	return strings.Join(lines, "")
+}
+
+// Read counts them. A kernel that cannot list its connections shows none.
+func (f Conntrack) Read(_ context.Context, h *host.Host) (engine.Resource, error) {
+	live := f
+	live.found = map[staleConnection]int{}
+	if len(f.Now)+len(f.Was) == 0 {
+		return live, nil
+	}
+	err := kernel.Connections(h, func(c *kernel.Connection) {
+		if s, ok := f.Stale(c); ok {
+			live.found[s]++
+		}
+	})
+	if errors.Is(err, kernel.ErrUntracked) {
+		err = nil
+	}
+	return live, err
+}
+
+// Write deletes them. What was found before has been lost then, and is not made again.
+func (f Conntrack) Write(_ context.Context, h *host.Host) error {
+	if len(f.found) > 0 {
+		return nil
+	}
+	var all []kernel.Entry
+	err := kernel.Connections(h, func(c *kernel.Connection) {
+		if _, ok := f.Stale(c); ok {
+			all = append(all, kernel.Entry{Id: c.Id, Original: slices.Clone(c.Original)})
+		}
+	})
+	if err != nil {
+		return err
+	}
+	return kernel.Forget(h, all)
+}
+
+// Stale says whether a connection is one of them. One that still works is not, nor is one that the table could not have
+// made: a connection of the LAN with itself, which somebody's table may redirect by the shared address, or what passed
+// another way.
+func (f Conntrack) Stale(c *kernel.Connection) (staleConnection, bool) {
+	if c.Zoned || kernel.ProtocolNames[c.Protocol] == "" {
+		return staleConnection{}, false
+	}
+	if c.Snat && f.cutOff(c) {
+		return staleConnection{protocol: c.Protocol, address: c.ReplyDst.Addr()}, true
+	}
+	if c.Dnat && f.uninvited(c) {
+		return staleConnection{c.Protocol, c.Dst.Addr(), true}, true
+	}
+	return staleConnection{}, false
+}
+
+// cutOff says whether a connection to the internet has an address that was ours, or a port of the present one that the
+// guard drops. No memory is needed of the latter: the guard lets none come about.
+func (f Conntrack) cutOff(c *kernel.Connection) bool {
+	if slices.ContainsFunc(f.Now, func(t nat.Translation) bool { return t.Address.Contains(c.ReplyDst.Addr()) }) {
+		return !f.Guard.Passes(c.ReplyDst.Port()) && !isLocal(c.ReplySrc.Addr())
+	}
+	return slices.ContainsFunc(f.Was, func(t nat.Translation) bool { return t.Translates(c) })
+}
+
+// uninvited says whether a connection came in by a forward that there is no more. When nothing is known of what there
+// was, as after the table was deleted by hand, every one from the internet that no present forward explains did.
+func (f Conntrack) uninvited(c *kernel.Connection) bool {
+	forwarded := func(t nat.Translation) bool { return t.Forwarded(c) }
+	if slices.ContainsFunc(f.Now, forwarded) {
+		return false
+	}
+	if len(f.Was) > 0 || !f.Closed {
+		return slices.ContainsFunc(f.Was, forwarded)
+	}
+	return slices.ContainsFunc(f.Now, func(t nat.Translation) bool { return t.Address.Contains(c.Dst.Addr()) }) && !isLocal(c.Src.Addr())
+}
+
+// isLocal says whether an address is of no host on the internet.
+func isLocal(a netip.Addr) bool {
+	shared := netip.MustParsePrefix("100.64.0.0/10") // RFC 6598; overlay networks use it
+	return a.IsPrivate() || a.IsLoopback() || a.IsLinkLocalUnicast() || shared.Contains(a)
+}

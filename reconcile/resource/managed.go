@@ -1,0 +1,105 @@
+package resource
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"mape-netplan/reconcile/engine"
+	"mape-netplan/reconcile/host"
+	"mape-netplan/reconcile/kernel"
+	"mape-netplan/reconcile/networkd"
+)
+
+// Managed is a link that networkd configures by a file of ours.
+type Managed struct {
+	Link    string
+	File    string // a .network file, or a drop-in for one
+	Data    string // what File says; "" is not looked at
+	Present bool
+	// Asks says that File has networkd ask for a delegated prefix, LinkLayer that it does by a DUID of that type.
+	Asks      bool
+	LinkLayer bool
+}
+
+func (m Managed) Name() string { return "networkd " + m.Link }
+
+func (m Managed) Text() string {
+	if !m.Present {
+		return ""
+	}
+	return "configured by " + m.File + "\n"
+}
+
+// An outdated Managed link is configured by a file that has been, or is going
+// to be, written anew.
+type outdated struct{ Managed }
+
+func (o outdated) Text() string { return "configured by an earlier " + o.File + "\n" }
+
+// An awaiting Managed link asks for a prefix and has none, as in the seconds
+// after networkd has configured it anew. That comes by itself.
+type awaiting struct{ Managed }
+
+func (a awaiting) Text() string { return a.Managed.Text() + "no delegated prefix yet\n" }
+
+func (m Managed) Read(_ context.Context, h *host.Host) (engine.Resource, error) {
+	live := Managed{Link: m.Link, File: m.File, Data: m.Data, Asks: m.Asks, LinkLayer: m.LinkLayer}
+	link, err := kernel.LinkByName(h, m.Link)
+	if link == nil {
+		return live, err
+	}
+	index := link.Attrs().Index
+	file, _ := networkd.LinkState(h, index, "NETWORK_FILE")
+	dropIns, told := networkd.LinkState(h, index, "NETWORK_FILE_DROPINS")
+	if !told && m.File != networkd.NetworkPath {
+		// systemd 252 does not tell. Then one reload is due when the file
+		// comes or goes.
+		live.Present = h.IsRegular(m.File)
+	} else {
+		files := strings.FieldsFunc(dropIns, func(r rune) bool { return r == ':' || r == ' ' })
+		live.Present = slices.Contains(append(files, file), m.File)
+	}
+	if !live.Present || !m.Present {
+		return live, nil
+	}
+	if isOutdated(h, m, index) {
+		return outdated{live}, nil
+	}
+	if m.Asks && h.Bus != nil {
+		delegated, err := networkd.IsDelegated(h, index)
+		if !delegated {
+			return awaiting{live}, err
+		}
+	}
+	return live, nil
+}
+
+// isOutdated says whether networkd has to read the file again: it is about to
+// be written anew, or it says what DUID the DHCPv6 client asks by and that
+// has another.
+func isOutdated(h *host.Host, m Managed, index int) bool {
+	if m.Data == "" {
+		return false
+	}
+	data, err := h.Root.ReadFile(host.Local(m.File))
+	if err == nil && string(data) != m.Data {
+		return true
+	}
+	kind := networkd.DuidType(h, index)
+	return kind != "" && m.LinkLayer && kind != networkd.LinkLayer
+}
+
+// Write has networkd read its files again, which configures the links whose
+// files changed.
+func (m Managed) Write(ctx context.Context, h *host.Host) error {
+	if h.Bus == nil {
+		return nil
+	}
+	// networkd would not say so.
+	if link, err := kernel.LinkByName(h, m.Link); err == nil && link == nil && m.Present {
+		return fmt.Errorf("there is no interface %s", m.Link)
+	}
+	return h.Bus.Reload(ctx)
+}

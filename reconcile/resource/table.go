@@ -1,0 +1,61 @@
+package resource
+
+import (
+	"context"
+	"slices"
+
+	"github.com/google/nftables"
+
+	"mape-netplan/reconcile/engine"
+	"mape-netplan/reconcile/host"
+	"mape-netplan/reconcile/nat"
+	"mape-netplan/reconcile/nft"
+)
+
+// A Table is the nftables table ip mape: guard, NAT and MSS clamp.
+type Table struct{ nft.Table }
+
+func (t Table) Name() string { return "table ip " + nat.Name }
+
+func (Table) Traits() engine.Traits {
+	return engine.Traits{Stage: engine.Guard, Event: engine.TableEvent, Urgent: true}
+}
+
+// Restore also cuts off the connections that the other table made.
+func (t Table) Restore(after engine.Resource) []engine.Resource {
+	return []engine.Resource{t, madeMeanwhile(engine.Change{Before: t, After: after})}
+}
+
+func (t Table) Read(_ context.Context, h *host.Host) (engine.Resource, error) {
+	live, err := t.Live(h)
+	return live, err
+}
+
+// Live is Read, as a table.
+func (Table) Live(h *host.Host) (Table, error) {
+	live, err := nft.Read(h.NFT, nat.Name)
+	return Table{live}, err
+}
+
+// Brief names a table that is the guard alone.
+func (t Table) Brief() string {
+	if t.Closed() {
+		return "the guard alone: nothing passes the tunnel"
+	}
+	return ""
+}
+
+// Write replaces the table in one transaction.
+func (t Table) Write(_ context.Context, h *host.Host) error { return t.Table.Write(h.NFT) }
+
+// Closed says whether the table is a guard without a line: its chains only drop.
+func (t Table) Closed() bool {
+	rules := 0
+	for _, c := range t.Chains {
+		if c.Type != nftables.ChainTypeFilter || slices.ContainsFunc(c.Rules, func(r nft.Rule) bool { return !r.OnlyDrops() }) {
+			return false
+		}
+		rules += len(c.Rules)
+	}
+	return rules > 0
+}

@@ -1,0 +1,166 @@
+package resource
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"mape-netplan/reconcile/advice"
+	"mape-netplan/reconcile/engine"
+	"mape-netplan/reconcile/host"
+	"mape-netplan/reconcile/kernel"
+)
+
+const (
+	// ignoreEncapLimit is IP6_TNL_F_IGN_ENCAP_LIMIT of linux/ip6_tunnel.h: no
+	// Destination Options header. The limit's value does not say so: 0 is a
+	// limit as well.
+	ignoreEncapLimit = 0x1
+	// settableFlags are the bits of IFLA_IPTUN_FLAGS that user space sets; the
+	// kernel keeps capabilities of its own above them.
+	settableFlags = 0x7f
+)
+
+// A Tunnel is the ipip6 link as the kernel has it. Without a Local it is
+// absent.
+type Tunnel struct {
+	Link          string // interface name
+	Local, Remote netip.Addr
+	HopLimit      int
+	EncapLimit    int // -1 is none
+	MTU           int // bytes of an inner packet
+	Up            bool
+	Odd           string // what else the kernel has that Write would undo
+}
+
+func (t Tunnel) Name() string { return "tunnel " + t.Link }
+
+func (t Tunnel) Traits() engine.Traits { return engine.Traits{Makes: t.Link, Event: engine.LinkEvent} }
+
+// Text uses the words of "ip -d link show".
+func (t Tunnel) Text() string {
+	if !t.Local.IsValid() {
+		return ""
+	}
+	limit, state := "none", "down"
+	if t.EncapLimit >= 0 {
+		limit = fmt.Sprint(t.EncapLimit)
+	}
+	if t.Up {
+		state = "up"
+	}
+	return fmt.Sprintf("mode ipip6\nlocal %s\nremote %s\nhoplimit %d\nencaplimit %s\nmtu %d\nstate %s\n%s",
+		t.Local, t.Remote, t.HopLimit, limit, t.MTU, state, t.Odd)
+}
+
+func (t Tunnel) Read(_ context.Context, h *host.Host) (engine.Resource, error) {
+	live, err := t.Live(h)
+	return live, err
+}
+
+// Live is Read, as a tunnel.
+func (t Tunnel) Live(h *host.Host) (Tunnel, error) {
+	live := Tunnel{Link: t.Link}
+	link, err := kernel.LinkByName(h, t.Link)
+	if link == nil {
+		return live, err
+	}
+	tnl, ok := link.(*netlink.Ip6tnl)
+	if !ok && !t.Local.IsValid() {
+		return live, nil // Ours is absent, whoever's that is.
+	}
+	if !ok {
+		return live, advice.Advice{What: fmt.Sprintf("an interface of that name and of kind %s is there already", link.Type()), Do: "give the tunnel another name with mape.tunnel"}
+	}
+	live.Local, _ = netip.AddrFromSlice(tnl.Local)
+	live.Remote, _ = netip.AddrFromSlice(tnl.Remote)
+	live.HopLimit, live.EncapLimit = int(tnl.Ttl), int(tnl.EncapLimit)
+	if tnl.Flags&ignoreEncapLimit != 0 {
+		live.EncapLimit = -1
+	}
+	live.MTU, live.Up = tnl.MTU, tnl.Attrs().Flags&net.FlagUp != 0
+	live.Odd = odd(tnl)
+	return live, nil
+}
+
+// odd describes what Write does not set.
+func odd(tnl *netlink.Ip6tnl) string {
+	var b strings.Builder
+	if tnl.Proto != unix.IPPROTO_IPIP {
+		fmt.Fprintf(&b, "inner protocol %d\n", tnl.Proto)
+	}
+	if other := tnl.Flags & settableFlags &^ ignoreEncapLimit; other != 0 {
+		fmt.Fprintf(&b, "flags 0x%x\n", other)
+	}
+	if tnl.FlowBased {
+		b.WriteString("external\n")
+	}
+	if tnl.Tos != 0 || tnl.FlowInfo != 0 {
+		fmt.Fprintf(&b, "tclass 0x%x flowinfo 0x%x\n", tnl.Tos, tnl.FlowInfo)
+	}
+	if tnl.EncapType != 0 {
+		fmt.Fprintf(&b, "encap type %d\n", tnl.EncapType)
+	}
+	return b.String()
+}
+
+// Write makes or changes the link in place, so that its index, its routes and
+// its counters stay; systemd 252 never changes a tunnel that exists.
+func (t Tunnel) Write(_ context.Context, h *host.Host) error {
+	link, err := kernel.LinkByName(h, t.Link)
+	if err != nil {
+		return err
+	}
+	if !t.Local.IsValid() {
+		if link == nil {
+			return nil
+		}
+		return h.Net.LinkDel(link)
+	}
+	if link == nil {
+		err = h.Net.LinkAdd(t.ip6tnl())
+		if errors.Is(err, unix.EOPNOTSUPP) {
+			return errors.New(`the kernel has no ip6_tunnel; load the module with "sudo modprobe ip6_tunnel" (for a container, on its host), or boot a kernel that has it`)
+		}
+		// networkd, told by Write of its configuration, may have been faster.
+		if errors.Is(err, unix.EEXIST) {
+			err = h.Net.LinkModify(t.ip6tnl())
+		}
+	} else {
+		err = h.Net.LinkModify(t.ip6tnl())
+	}
+	if err != nil {
+		return err
+	}
+	if link, err = h.Net.LinkByName(t.Link); err != nil {
+		return err
+	}
+	if err := h.Net.LinkSetMTU(link, t.MTU); err != nil {
+		return err
+	}
+	if t.Up {
+		return h.Net.LinkSetUp(link)
+	}
+	return h.Net.LinkSetDown(link)
+}
+
+func (t Tunnel) ip6tnl() *netlink.Ip6tnl {
+	attrs := netlink.NewLinkAttrs()
+	attrs.Name = t.Link
+	tnl := &netlink.Ip6tnl{
+		LinkAttrs: attrs, Local: t.Local.AsSlice(), Remote: t.Remote.AsSlice(),
+		Ttl: uint8(t.HopLimit), Proto: unix.IPPROTO_IPIP,
+	}
+	if t.EncapLimit < 0 {
+		tnl.Flags = ignoreEncapLimit
+	} else {
+		tnl.EncapLimit = uint8(t.EncapLimit)
+	}
+	return tnl
+}

@@ -1,0 +1,57 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+
+	"mape-netplan/reconcile/engine"
+	"mape-netplan/reconcile/facts"
+	"mape-netplan/reconcile/gateway"
+	"mape-netplan/reconcile/host"
+	"mape-netplan/reconcile/line"
+	"mape-netplan/reconcile/networkd"
+	"mape-netplan/schema"
+)
+
+// Ask has networkd ask for the prefix that the section wants, if it does not
+// yet; Unask takes that back.
+func (r *Run) Ask(ctx context.Context, c *schema.Config, l line.Line, f facts.Facts) error {
+	want, err := gateway.Asking(c, l, f)
+	if errors.Is(err, line.ErrNotYet) {
+		return nil // On which link is not known yet.
+	}
+	if err != nil {
+		return err
+	}
+	changes, err := engine.Plan(ctx, r.Host, want)
+	if err != nil {
+		return err
+	}
+	if len(changes) > 0 && len(f.Delegations) == 0 {
+		// networkd may have come to one since the machine was looked at. Then
+		// the next look decides how it is asked for.
+		if came, err := cameTo(r.Host, l); came || err != nil {
+			return err
+		}
+	}
+	r.Asked, err = engine.Write(ctx, r.Host, changes, r.Asked)
+	return err
+}
+
+// cameTo says whether the WAN has a delegation now.
+func cameTo(h *host.Host, l line.Line) (bool, error) {
+	if h.Bus == nil {
+		return false, nil
+	}
+	return networkd.IsDelegated(h, l.WAN.Index)
+}
+
+// Unask takes back what Ask did in this run, and returns what is left.
+func (r *Run) Unask() (left []engine.Change, err error) {
+	asked := r.Asked
+	r.Asked = nil
+	if len(asked) == 0 {
+		return nil, nil
+	}
+	return engine.Rollback(r.Host, nil, asked)
+}

@@ -1,0 +1,89 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"mape-netplan/reconcile/engine"
+	"mape-netplan/reconcile/facts"
+	"mape-netplan/reconcile/gateway"
+	"mape-netplan/reconcile/host"
+	"mape-netplan/reconcile/kernel"
+	"mape-netplan/reconcile/nat"
+	"mape-netplan/reconcile/nft"
+	"mape-netplan/reconcile/resource"
+	"mape-netplan/schema"
+)
+
+// PutGuard reads what is remembered and installs the guard where none is. It
+// needs no link, no daemon and no line, and no file that it cannot read: where
+// nothing is remembered, such a file may be why.
+func (r *Run) PutGuard(ctx context.Context, c *schema.Config) (g gateway.Guard, made bool, err error) {
+	remembered, closed := facts.Remembered(r.Host)
+	remembered.Discovered = r.Latest(remembered.Discovered)
+	g = gateway.GuardOf(c, remembered)
+	if errors.Is(g.Why, gateway.ErrNoMemory) && closed != nil {
+		g.Why = fmt.Errorf("%w; and cannot read %w", g.Why, closed)
+	}
+	live, err := nft.ReadRules(r.Host.NFT, nat.Name)
+	if err == nil && !g.Holds(resource.Table{Table: live}) {
+		was, e := g.Table.Live(r.Host) // With what is in its sets.
+		if err = e; err == nil {
+			made, err = true, g.Table.Write(ctx, r.Host)
+		}
+		if made && r.guard == nil {
+			r.guard = &replaced{was, g}
+		}
+	}
+	if err != nil {
+		return g, false, fmt.Errorf("%s: %w", g.Table.Name(), err)
+	}
+	return g, made, nil
+}
+
+// replaced is a table that a guard has replaced.
+type replaced struct {
+	was resource.Table
+	by  gateway.Guard
+}
+
+// Unguard puts the table back that a guard of this run has replaced, or none. The
+// guard stays where that one does not guard a tunnel that exists, and the error
+// says so.
+func (r *Run) Unguard(ctx context.Context) (left []engine.Change, err error) {
+	if r.guard == nil {
+		return nil, nil
+	}
+	was, by := r.guard.was, r.guard.by
+	c := engine.Change{Before: was, After: by.Table}
+	r.guard = nil
+	for _, tunnel := range by.Tunnels {
+		link, err := kernel.LinkByName(r.Host, tunnel)
+		if (link != nil || err != nil) && !gateway.Guards(was, tunnel) {
+			return []engine.Change{c}, fmt.Errorf("%s stays, so that nothing leaves by the tunnel %s untranslated; \"mape-netplan remove\" takes both away", c.After.Name(), tunnel)
+		}
+	}
+	if err := was.Write(ctx, r.Host); err != nil {
+		return []engine.Change{c}, fmt.Errorf("rolling back: %s: %w", c.After.Name(), err)
+	}
+	return nil, nil
+}
+
+// Shut sets the tunnels down: without a guard nothing may leave by them. It
+// returns those that were up or down and there.
+func Shut(h *host.Host, c *schema.Config) (shut []string, err error) {
+	remembered, err := facts.Remembered(h)
+	for _, tunnel := range gateway.GuardOf(c, remembered).Tunnels {
+		link, e := kernel.LinkByName(h, tunnel)
+		if link != nil && link.Type() == "ip6tnl" {
+			if e = h.Net.LinkSetDown(link); e == nil {
+				shut = append(shut, tunnel)
+			}
+		}
+		if e != nil {
+			err = errors.Join(err, fmt.Errorf("tunnel %s: %w", tunnel, e))
+		}
+	}
+	return shut, err
+}

@@ -1,0 +1,247 @@
+package watch
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"mape-netplan/reconcile"
+	"mape-netplan/reconcile/engine"
+	"mape-netplan/reconcile/gateway"
+	"mape-netplan/reconcile/internal/gatewaytest"
+	"mape-netplan/reconcile/netplan"
+	"mape-netplan/reconcile/resource"
+)
+
+// asOwner runs f in the namespace without the capabilities by which root reads what
+// the mode of a file forbids: as the service runs that has none of them.
+func asOwner(g *gatewaytest.Machine, f func()) {
+	g.Do(func() {
+		header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+		var all, fewer [2]unix.CapUserData
+		if err := unix.Capget(&header, &all[0]); err != nil {
+			panic(err)
+		}
+		fewer = all
+		fewer[0].Effective &^= 1<<unix.CAP_DAC_OVERRIDE | 1<<unix.CAP_DAC_READ_SEARCH
+		for _, set := range []*[2]unix.CapUserData{&fewer, &all} {
+			if err := unix.Capset(&header, &set[0]); err != nil {
+				panic(err)
+			}
+			if set == &fewer {
+				f()
+			}
+		}
+	})
+}
+
+// closures are what makes a file, $root/path, one that cannot be read, and what
+// mends that.
+var closures = []struct{ what, path, do, undo string }{
+	{"no YAML", "/etc/netplan/70-others.yaml", "echo 'network: [' >$file", "rm $file"},
+	{"a directory", "/etc/netplan/70-others.yaml", "mkdir $file", "rmdir $file"},
+	{"a link in a loop", "/etc/netplan/70-others.yaml", "ln -s 70-others.yaml $file", "rm $file"},
+	{"a link to a file elsewhere", "/etc/netplan/70-others.yaml", "echo 'network: [' >$root/elsewhere; ln -s ../../elsewhere $file", "rm $root/elsewhere"},
+	{"not to be read", "/etc/netplan/70-others.yaml", "install -m 0 /dev/null $file", "rm $file"},
+	{"what configures the WAN", "/etc/netplan/50-cloud-init.yaml", "chmod 0 $file", "chmod 600 $file"},
+	{"our own", netplan.Path, "chmod 0 $file", "chmod 600 $file"},
+	{"networkd's", "/etc/systemd/network/70-others.network", "install -m 0 /dev/null $file", "rm $file"},
+	{"netplan's directory", "/etc/netplan", "chmod 0 $file", "chmod 755 $file"},
+}
+
+// closed runs a command of one of closures.
+func closed(w *gatewaytest.Machine, t *testing.T, path, do string) {
+	t.Helper()
+	w.Exec(t, "env", "root="+w.Dir, "file="+filepath.Join(w.Dir, path), "sh", "-ec", do)
+}
+
+// noLink removes a file that is a link to nowhere, which is no file to netplan.
+const noLink = "if [ -L $file ]; then rm $file; fi"
+
+// corrected undoes one of closures, and waits until the watch has seen it.
+func (w *watchNS) corrected(t *testing.T, path, undo string) {
+	t.Helper()
+	closed(w.Machine, t, path, undo)
+	within := second
+	if strings.Contains(undo, "elsewhere") {
+		within = blindPause + second // Nothing tells of what a link leads to.
+	}
+	w.says(t, within, "<5>the whole machine can be looked at again")
+	closed(w.Machine, t, path, noLink)
+}
+
+// keptWhileBlind flushes the ruleset and deletes the default route and the address,
+// and waits until each is back.
+func (w *watchNS) keptWhileBlind(t *testing.T) {
+	t.Helper()
+	for _, drift := range []struct{ do, name string }{
+		{"nft flush ruleset", "table ip mape"},
+		{"ip route del default dev mape0", "route default dev mape0"},
+		{"ip address del " + gatewaytest.CeOfLine + "/128 dev eth1", "address " + gatewaytest.CeOfLine + " dev eth1"},
+		{"echo 0 >/proc/sys/net/ipv4/ip_forward", "sysctl net/ipv4/ip_forward"},
+	} {
+		w.Exec(t, "sh", "-ec", drift.do)
+		w.says(t, second, "<5>mended "+drift.name+", which ")
+	}
+}
+
+// TestWatchBlind: while a file of others cannot be read, what was made is kept,
+// and the log and the status name the file. When it can be read again, nothing is
+// left to be done.
+func TestWatchBlind(t *testing.T) {
+	for _, closure := range closures {
+		t.Run(closure.what, func(t *testing.T) {
+			g := gatewaytest.NewMachine(t)
+			g.Exec(t, "sh", "-ec", "ip link add mape0 type bridge; ip link set mape0 up")
+			w := startWatchBy(t, g, gatewaytest.LineSection, func(f func()) { asOwner(g, f) })
+			w.says(t, 10*second, "CE "+gatewaytest.CeOfLine, "changed in")
+			w.rest(t)
+			before := w.Snapshot(t)
+			w.forget()
+			closed(w.Machine, t, closure.path, closure.do)
+			w.says(t, second, "<3>cannot read "+closure.path+": ")
+			w.await(t, "the status names it", second, func() bool {
+				return strings.Contains(w.states[len(w.states)-1], "cannot read "+closure.path+": ")
+			})
+			w.keptWhileBlind(t)
+			w.await(t, "it was said once", second, func() bool { return strings.Count(strings.Join(w.log, "\n"), "cannot read") == 1 })
+			w.corrected(t, closure.path, closure.undo)
+			w.rest(t)
+			gatewaytest.Unchanged(t, before, w.Snapshot(t))
+			w.await(t, "the status is good", second, func() bool { return !strings.Contains(w.states[len(w.states)-1], "cannot") })
+		})
+	}
+}
+
+// TestWatchStartsBlind: a service that starts while a file cannot be read brings
+// back what the kernel has lost meanwhile, of the line that our files remember.
+func TestWatchStartsBlind(t *testing.T) {
+	for _, closure := range closures {
+		if closure.what == "our own" || closure.what == "netplan's directory" {
+			continue // Then nothing is remembered.
+		}
+		t.Run(closure.what, func(t *testing.T) {
+			g := gatewaytest.NewMachine(t)
+			g.Converge(t, g.StandIn(t))
+			before := g.Snapshot(t)
+			closed(g, t, closure.path, closure.do)
+			g.Exec(t, "sh", "-ec", "nft flush ruleset; ip route del default dev mape0")
+			// The line itself is not there: the prefix is known from our files only.
+			w := startWatchBy(t, g, gatewaytest.Auto, func(f func()) { asOwner(g, f) })
+			w.says(t, second, "<3>cannot read "+closure.path+": ")
+			w.says(t, second, "CE "+gatewaytest.CeOfLine, "; changed in", "table ip mape", "route default dev mape0")
+			w.keptWhileBlind(t)
+			w.corrected(t, closure.path, closure.undo)
+			w.says(t, second, "CE "+gatewaytest.CeOfLine, "everything was there")
+			w.rest(t)
+			w.Exec(t, "rm", w.Files[0])
+			gatewaytest.Unchanged(t, before, w.Snapshot(t))
+		})
+	}
+}
+
+// TestWatchStartsBlindGuarded: where nothing can be made and nothing is
+// remembered, nothing passes, however often the ruleset is flushed.
+func TestWatchStartsBlindGuarded(t *testing.T) {
+	for _, test := range []struct{ what, section, path, do, says string }{
+		{"no line", gatewaytest.Auto, "/etc/netplan/70-others.yaml", "mkdir $file", "<3>cannot read /etc/netplan/70-others.yaml: "},
+		{"no section", "{", "/etc/netplan/70-others.yaml", "mkdir $file", "<3>cannot read /etc/netplan/70-others.yaml: "},
+		{"ours cannot be read", gatewaytest.Auto, netplan.Path, "install -m 0 /dev/null $file", "<3>cannot read " + netplan.Path + ": "},
+		{"another's at our path", gatewaytest.LineSection, netplan.Path, "echo '# mine' >$file", "<3>cannot bring about CE "},
+	} {
+		t.Run(test.what, func(t *testing.T) {
+			g := gatewaytest.NewMachine(t)
+			g.Exec(t, "sh", "-ec", "ip link add mape0 type bridge; ip link set mape0 up")
+			closed(g, t, test.path, test.do)
+			w := startWatchBy(t, g, test.section, func(f func()) { asOwner(g, f) })
+			w.says(t, second, test.says)
+			for range 3 {
+				w.await(t, "the guard stands", 2*second, func() bool {
+					live, err := resource.Table{}.Read(t.Context(), w.H)
+					return err == nil && gateway.Guards(live.(resource.Table), "mape0")
+				})
+				w.Exec(t, "nft", "flush", "ruleset")
+				time.Sleep(10 * time.Millisecond)
+			}
+		})
+	}
+}
+
+// TestWatchBlindFollows: what the section says anew reaches the kernel while a file
+// of others cannot be read, and our files, which are mended as they were, when it
+// can be.
+func TestWatchBlindFollows(t *testing.T) {
+	w := newWatch(t, gatewaytest.LineSection)
+	w.says(t, 10*second, "CE "+gatewaytest.CeOfLine, "changed in")
+	w.rest(t)
+	ours, theirs := filepath.Join(w.Dir, netplan.Path), "/etc/netplan/70-others.yaml"
+	before, err := os.ReadFile(ours)
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed(w.Machine, t, theirs, "mkdir $file")
+	w.says(t, second, "<3>cannot read "+theirs)
+	w.forget()
+	w.section(t, "{mtu: 1300, "+gatewaytest.LineSection[1:])
+	if line := w.says(t, 2*second, "CE "+gatewaytest.CeOfLine, "changed in", "table ip mape"); strings.Contains(line, "file /") {
+		t.Errorf("it says %s", line)
+	}
+	if err := os.Remove(ours); err != nil {
+		t.Fatal(err)
+	}
+	w.says(t, second, "<5>mended file "+netplan.Path)
+	if after, err := os.ReadFile(ours); err != nil || string(after) != string(before) {
+		t.Errorf("our file says, %v:\n%s", err, after)
+	}
+	w.forget()
+	w.corrected(t, theirs, "rmdir $file")
+	w.says(t, 2*second, "CE "+gatewaytest.CeOfLine, "changed in", "file "+netplan.Path)
+	w.rest(t)
+	if after, err := os.ReadFile(ours); err != nil || !strings.Contains(string(after), "1300") {
+		t.Errorf("our file says, %v:\n%s", err, after)
+	}
+}
+
+// TestGeneratorWaits does not run netplan's generator while it would stop at a file
+// of others.
+func TestGeneratorWaits(t *testing.T) {
+	for _, blind := range []bool{false, true} {
+		w := Watch{blind: blind, want: []engine.Resource{resource.Generated{Present: true}, resource.Table{}}}
+		runs := slices.ContainsFunc(w.kept(), func(r engine.Resource) bool { _, ok := r.(resource.Generated); return ok })
+		if runs == blind || !slices.ContainsFunc(w.kept(), isKernels) {
+			t.Errorf("blind %v: mends %v", blind, w.kept())
+		}
+	}
+}
+
+// TestGuardBlind puts the table of the remembered line up beside files that cannot
+// be read, and where one of them is the memory, the wall, which names it.
+func TestGuardBlind(t *testing.T) {
+	g := gatewaytest.NewMachine(t)
+	g.Converge(t, g.StandIn(t))
+	for _, closure := range closures {
+		closed(g, t, closure.path, closure.do)
+		g.Exec(t, "nft", "flush", "ruleset")
+		asOwner(g, func() {
+			guard, made, err := reconcile.NewRun(g.H).PutGuard(t.Context(), gatewaytest.SectionOf(t, gatewaytest.Auto))
+			switch remembered := closure.what != "our own" && closure.what != "netplan's directory"; {
+			case err != nil || !made:
+				t.Errorf("%s: made %v, %v", closure.what, made, err)
+			case remembered && guard.Why != nil:
+				t.Errorf("%s: nothing passes: %v", closure.what, guard.Why)
+			case closure.what == "our own" && (guard.Why == nil || !strings.Contains(guard.Why.Error(), closure.path)):
+				t.Errorf("%s: %v", closure.what, guard.Why)
+			}
+			live, err := resource.Table{}.Read(t.Context(), g.H)
+			if err != nil || !gateway.Guards(live.(resource.Table), "mape0") {
+				t.Errorf("%s: no guard, %v", closure.what, err)
+			}
+		})
+		closed(g, t, closure.path, closure.undo+"; "+noLink)
+	}
+}
