@@ -2,7 +2,7 @@ package symptom
 
 import "testing"
 
-// TestCountSince: a tunnel that was made anew while it was watched counts from nothing.
+// TestCountSince: a tunnel that is created again while it is watched counts from 0.
 func TestCountSince(t *testing.T) {
 	for _, test := range []struct{ now, first, want Count }{
 		{Count{12, 9}, Count{10, 9}, Count{2, 0}},

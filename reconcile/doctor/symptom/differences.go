@@ -15,13 +15,13 @@ type Difference struct {
 	Name   string `json:"name"` // the resource's
 	Before string `json:"before"`
 	After  string `json:"after"`
-	// Detection is how far an address is that is there already.
+	// Detection is the state of duplicate address detection, of an address that is there.
 	Detection resource.Detection `json:"detection,omitempty"`
-	Error     string             `json:"error,omitempty"` // it cannot be looked at
+	Error     string             `json:"error,omitempty"` // why it cannot be read
 	Advice    string             `json:"advice,omitempty"`
 }
 
-// Refusal is why it cannot be looked at, and what to do.
+// Refusal is why it cannot be read, and what to do.
 func (d Difference) Refusal() string {
 	if d.Advice == "" {
 		return d.Error
@@ -29,15 +29,16 @@ func (d Difference) Refusal() string {
 	return d.Error + "; " + d.Advice
 }
 
-// differences are what apply would change.
-func (e *examination) differences(ctx context.Context) error {
+// differences are what apply would change; none while the section does not fit the machine.
+func (e *examination) differences(ctx context.Context) []Difference {
 	if e.aim.Gateway == nil {
-		return nil // The judges know why.
+		return nil
 	}
+	var all []Difference
 	for _, after := range gateway.Compile(e.aim.Gateway, e.f) {
 		before, err := after.Read(ctx, e.h)
 		if err != nil {
-			e.s.Differences = append(e.s.Differences, unseen(after, err))
+			all = append(all, unread(after, err))
 			continue
 		}
 		if before.Text() == after.Text() {
@@ -47,13 +48,13 @@ func (e *examination) differences(ctx context.Context) error {
 		if a, ok := before.(interface{ Detecting() resource.Detection }); ok {
 			x.Detection = a.Detecting()
 		}
-		e.s.Differences = append(e.s.Differences, x)
+		all = append(all, x)
 	}
-	return nil
+	return all
 }
 
-// unseen is a resource that cannot be read.
-func unseen(r engine.Resource, err error) Difference {
+// unread is the difference of a resource that cannot be read.
+func unread(r engine.Resource, err error) Difference {
 	x := Difference{Name: r.Name(), After: r.Text(), Error: err.Error()}
 	if a := (advice.Advice{}); errors.As(err, &a) {
 		x.Error, x.Advice = a.What, a.Do

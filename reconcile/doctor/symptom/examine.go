@@ -1,136 +1,100 @@
+// Package symptom gathers what a machine shows of its gateway.
+//
+// It judges nothing and changes nothing. Unless it is told to probe, it sends one HTTP request to the home gateway, over
+// the line, and nothing else.
+//
+// A look is a file with what it finds, a field of [Symptoms] and a line in [Examine].
 package symptom
 
 import (
 	"context"
-	"net/netip"
-	"slices"
-	"time"
 
+	"mape-netplan/cloudinit"
 	"mape-netplan/reconcile/facts"
 	"mape-netplan/reconcile/gateway"
 	"mape-netplan/reconcile/host"
 	"mape-netplan/reconcile/kernel"
-	"mape-netplan/reconcile/line"
+	"mape-netplan/reconcile/netplan"
 	"mape-netplan/schema"
 )
 
-// Options are how a visit is made.
-type Options struct {
-	// Watch is how long the tunnel's counters are watched.
-	Watch time.Duration
-	Now   func() time.Time
-	Built time.Time // when the program was; zero is not known
-	// Broken are the symptoms of that name, which whoever gathers the facts comes upon.
-	Broken []string
-	// Refusal is install's for the program and the section as they are given now; nil is none.
-	Refusal error
-	// Resolve asks the line's own resolvers for the addresses of a name.
-	Resolve func(ctx context.Context, h *host.Host, wan kernel.Link, name string) ([]netip.Addr, error)
-	// Probe are the servers that packets are sent to, and Patience how long each answer is waited for; nil sends none.
-	Probe    []netip.AddrPort
-	Patience time.Duration
+// Symptoms are what the machine shows beyond its facts. They are plain data and marshal to JSON.
+type Symptoms struct {
+	// Broken are the files that netplan cannot read: "file /etc/netplan/a.yaml is not a netplan file".
+	Broken []string `json:"broken,omitempty"`
+	// Stops is where netplan's generator fails, as file and line; "" if it does not, or is not installed.
+	Stops string `json:"netplan_stops,omitempty"`
+
+	Links   []Link   `json:"links"`             // all interfaces of the facts
+	Routers []Router `json:"routers,omitempty"` // the IPv6 default routes
+	Forward bool     `json:"ipv6_forwarding"`   // net.ipv6.conf.all.forwarding
+	// Relay is the path of packets to the border relay, nil while that is not known.
+	Relay *kernel.Path `json:"relay,omitempty"`
+	// Internet are the paths to a few addresses on the IPv4 internet.
+	Internet []kernel.Path `json:"internet,omitempty"`
+	Home     Home          `json:"home"`
+	Tunnel   *Tunnel       `json:"tunnel,omitempty"` // nil if there is none
+	// Module is "yes" if the kernel can make a tunnel, "no" if not; "" if that is not known, or there is a tunnel.
+	Module string `json:"module,omitempty"`
+	// Differences are what apply would change.
+	Differences []Difference `json:"differences,omitempty"`
+	// Units are those that install writes.
+	Units []cloudinit.State `json:"units,omitempty"`
+	// Refusal is why install would refuse this program or section, and what to do; "" if it would not.
+	Refusal string `json:"refusal,omitempty"`
+	// NoSystemd is why no unit can be started; "" if they can.
+	NoSystemd string  `json:"no_systemd,omitempty"`
+	Ports     *Ports  `json:"ports,omitempty"`
+	Tracked   Tracked `json:"tracked"`
+	Clock     Clock   `json:"clock"`
+	Probe     *Probe  `json:"probe,omitempty"` // nil unless asked for
+	// Unread are the looks that failed.
+	Unread []Unread `json:"unread,omitempty"`
 }
 
-// DefaultProbe are resolvers of two companies, which answer ping, and TCP and UDP at port 53, from everywhere.
-var DefaultProbe = []netip.AddrPort{netip.MustParseAddrPort("1.1.1.1:53"), netip.MustParseAddrPort("8.8.8.8:53")}
-
-// Servers are those of a section's probe, or the default.
-func Servers(c *schema.Config) []netip.AddrPort {
-	if c.Probe == nil {
-		return DefaultProbe
-	}
-	var all []netip.AddrPort
-	for _, s := range c.Probe {
-		if s.Port() == 0 {
-			s = netip.AddrPortFrom(s.Addr(), 53)
-		}
-		all = append(all, s)
-	}
-	return all
+// Unread is a look that failed, and why.
+type Unread struct {
+	Look string `json:"look"`
+	Why  string `json:"why"`
 }
 
-// looks are in the order in which they are taken. The tunnel's counters are read first and again at last, so that what
-// passes meanwhile is seen.
-var looks = []struct {
-	name string
-	look func(*examination, context.Context) error
-}{
-	{"netplan", (*examination).netplan},
-	{"tunnel", (*examination).tunnel},
-	{"links", (*examination).links},
-	{"routers", (*examination).routers},
-	{"paths", (*examination).paths},
-	{"ports", (*examination).ports},
-	{"differences", (*examination).differences},
-	{"units", (*examination).units},
-	{"home", (*examination).home},
-	{"tracked", (*examination).tracked},
-	{"clock", (*examination).clock},
-	{"module", (*examination).module},
-	{"probe", (*examination).probe},
-	{"tunnel", (*examination).watch},
-}
-
-// Examine gathers the symptoms of a machine. It changes nothing. What cannot be looked at is noted, and no reason to stop.
+// Examine gathers the symptoms of a machine. It changes nothing. A look that fails is listed in Unread, and the others are
+// taken all the same. The tunnel's counters are read first and again last, so that what passes meanwhile is counted.
 func Examine(ctx context.Context, h *host.Host, c *schema.Config, f facts.Facts, aim gateway.Aim, o Options) (Symptoms, error) {
-	e := examination{h: h, c: c, f: f, aim: aim, o: o}
-	if e.s.Broken = o.Broken; o.Refusal != nil {
-		e.s.Refusal = o.Refusal.Error()
+	e := &examination{h: h, c: c, f: f, aim: aim, o: o}
+	s := Symptoms{Broken: o.Broken}
+	if o.Refusal != nil {
+		s.Refusal = o.Refusal.Error()
 	}
-	if aim.Line.Softwire.CE.IsValid() {
-		e.line = &aim.Line
-	}
-	for _, l := range looks {
-		if err := l.look(&e, ctx); err != nil {
-			e.s.Unread = append(e.s.Unread, Unread{l.name, err.Error()})
+	note := func(look string, err error) {
+		if err != nil {
+			s.Unread = append(s.Unread, Unread{look, err.Error()})
 		}
 	}
-	return e.s, ctx.Err()
-}
-
-// An examination is one under way.
-type examination struct {
-	h     *host.Host
-	c     *schema.Config
-	f     facts.Facts
-	aim   gateway.Aim
-	o     Options
-	s     Symptoms
-	line  *line.Line // nil where it is not known
-	first Count      // what had passed the tunnel at begin
-	begin time.Time
-}
-
-// WAN is the interface that the line is at or, when that cannot be told now, most likely is: the section's, the one
-// that an earlier run put the CE address on, the one with the IPv6 default route, the only one that can be meant.
-func WAN(c *schema.Config, f facts.Facts, line line.Line) string {
-	if c.WAN != "" {
-		return c.WAN
+	var err error
+	s.Stops, err = netplan.TryGenerate(h, ctx)
+	note("netplan", err)
+	s.Tunnel, err = e.tunnel()
+	note("tunnel", err)
+	begin := o.Now()
+	s.Links, s.Forward, err = e.links()
+	note("links", err)
+	s.Routers, err = e.routers()
+	note("routers", err)
+	s.Relay, s.Internet = e.paths()
+	s.Ports, err = e.ports()
+	note("ports", err)
+	s.Differences = e.differences(ctx)
+	s.Units, s.NoSystemd, err = e.units(ctx)
+	note("units", err)
+	s.Home = e.home(ctx)
+	s.Tracked = e.tracked()
+	s.Clock = e.clock()
+	if s.Tunnel == nil {
+		s.Module = module(h)
+		return s, ctx.Err()
 	}
-	for _, a := range f.Owned.Addresses {
-		if _, ok := f.Link(a.Link); ok {
-			return a.Link
-		}
-	}
-	if line.NoWAN == nil {
-		return line.WAN.Name
-	}
-	if all := Candidates(c, f); len(all) == 1 {
-		return all[0]
-	}
-	return ""
-}
-
-// Candidates are the interfaces that a line can be at.
-func Candidates(c *schema.Config, f facts.Facts) []string {
-	var all []string
-	for _, l := range f.Links {
-		lan := slices.Contains(c.LAN, l.Name) || slices.ContainsFunc(l.Addresses, func(a kernel.Inet) bool {
-			return a.Prefix.Addr().Is4() && a.Prefix.Addr().IsPrivate()
-		})
-		if !lan && !l.Loopback && l.Name != c.Tunnel && l.Kind != "ip6tnl" && l.Kind != "sit" && l.Kind != "dummy" {
-			all = append(all, l.Name)
-		}
-	}
-	return all
+	s.Probe, s.Clock.Server = e.probe(ctx, s.Tunnel.MTU)
+	note("tunnel", e.watch(ctx, s.Tunnel, begin))
+	return s, ctx.Err()
 }

@@ -18,11 +18,11 @@ import (
 	"mape-netplan/reconcile/line"
 )
 
-// Home is what a home gateway at ntt.setup answers (the check that JPNE's CEs do before they start).
+// Home is what a home gateway answers.
 type Home struct {
 	Address netip.Addr `json:"address,omitzero"`
-	Status  string     `json:"status,omitempty"` // ON: it is the CE itself
-	Skipped string     `json:"skipped,omitempty"`
+	Status  string     `json:"status,omitempty"`  // ON: it is the CE itself
+	Skipped string     `json:"skipped,omitempty"` // why there is no status
 }
 
 // The check that JPNE's customer edges do before they start: a home gateway that answers ON is the line's customer edge
@@ -34,14 +34,9 @@ const (
 	homeTime = time.Second
 )
 
-// home asks the home gateway, and nobody else: its name is resolved by the line's own resolvers, the address has to be
-// one that the WAN leads to, and the connection is bound to the WAN.
-func (e *examination) home(ctx context.Context) error {
-	e.s.Home = e.askHome(ctx)
-	return nil
-}
-
-func (e *examination) askHome(ctx context.Context) Home {
+// home asks the home gateway and no other host: the line's own resolvers resolve its name, the route to its address must
+// be through the WAN, and the connection is bound to the WAN.
+func (e *examination) home(ctx context.Context) Home {
 	wan, ok := e.f.Link(WAN(e.c, e.f, e.aim.Line))
 	if !ok || e.o.Resolve == nil {
 		return Home{Skipped: "the WAN is not known"}
@@ -56,17 +51,17 @@ func (e *examination) askHome(ctx context.Context) Home {
 		if p := kernel.PathTo(e.h, a); p.Error != "" || p.Link != wan.Name {
 			continue
 		}
-		status, err := ask(soon, wan.Name, a)
+		status, err := homeStatus(soon, wan.Name, a)
 		if err != nil {
-			return Home{Address: a, Skipped: fmt.Sprintf("%s does not say: %v", a, err)}
+			return Home{Address: a, Skipped: fmt.Sprintf("%s gives no status: %v", a, err)}
 		}
 		return Home{Address: a, Status: status}
 	}
-	return Home{Skipped: fmt.Sprintf("%s has no address that %s leads to", HomeName, wan.Name)}
+	return Home{Skipped: fmt.Sprintf("%s has no address behind %s", HomeName, wan.Name)}
 }
 
-// ask reads the status from an answer such as mape({"name":"…","version":"…","status":"ON"}).
-func ask(ctx context.Context, device string, to netip.Addr) (string, error) {
+// homeStatus fetches the status, which comes as in mape({"name":"…","version":"…","status":"ON"}).
+func homeStatus(ctx context.Context, device string, to netip.Addr) (string, error) {
 	url := fmt.Sprintf("http://%s:%d%s", HomeName, homePort, homePath)
 	resp, body, err := fetch(ctx, bind.Dialer(device), http.MethodGet, url, netip.AddrPortFrom(to, homePort))
 	if err != nil {
@@ -77,15 +72,15 @@ func ask(ctx context.Context, device string, to netip.Addr) (string, error) {
 	}
 	begin, end := bytes.IndexByte(body, '{'), bytes.LastIndexByte(body, '}')
 	if begin < 0 || end < begin {
-		return "", errors.New("its answer is not what a home gateway says")
+		return "", errors.New("not the answer of a home gateway")
 	}
-	var said struct {
+	var answer struct {
 		Status string `json:"status"`
 	}
-	if err := json.Unmarshal(body[begin:end+1], &said); err != nil {
-		return "", fmt.Errorf("its answer: %w", err)
+	if err := json.Unmarshal(body[begin:end+1], &answer); err != nil {
+		return "", fmt.Errorf("answer: %w", err)
 	}
-	return strings.ToUpper(said.Status), nil
+	return strings.ToUpper(answer.Status), nil
 }
 
 // LineResolver asks the resolvers that networkd has learned from the line.
@@ -94,7 +89,7 @@ func LineResolver(ctx context.Context, h *host.Host, wan kernel.Link, name strin
 	for _, server := range line.Resolvers(h, wan) {
 		if a := server.Addr(); !a.IsLinkLocalUnicast() {
 			if routes, err := h.Net.RouteGet(a.AsSlice()); err != nil || len(routes) == 0 || routes[0].LinkIndex != wan.Index {
-				continue // It is another link's.
+				continue // reached through another link
 			}
 		}
 		resolver := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {

@@ -8,11 +8,11 @@ import (
 	"net/netip"
 )
 
-// mostBody is how much of an answer is read, in bytes.
+// mostBody is the limit of an answer, in bytes.
 const mostBody = 1 << 16
 
-// fetch sends one request to an address. It connects itself: the transport does that in a goroutine of its own, which may
-// be in another network namespace.
+// fetch sends one request to an address. It dials before the transport does: that would dial in another goroutine, whose
+// thread may be in another network namespace.
 func fetch(ctx context.Context, d *net.Dialer, method, url string, to netip.AddrPort) (*http.Response, []byte, error) {
 	conn, err := d.DialContext(ctx, "tcp", to.String())
 	if err != nil {

@@ -1,7 +1,6 @@
 package symptom
 
 import (
-	"context"
 	"net"
 	"net/netip"
 	"path"
@@ -14,17 +13,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Link is what an interface is like below its addresses.
+// A Link is the state of an interface, without its addresses.
 type Link struct {
 	Name      string `json:"name"`
-	Up        bool   `json:"up"`      // switched on
-	Carrier   bool   `json:"carrier"` // there is another end
-	Speed     int    `json:"speed,omitempty"`
-	AcceptRA  string `json:"accept_ra,omitempty"`  // of the kernel
-	Forward   string `json:"forwarding,omitempty"` // of IPv6
+	Up        bool   `json:"up"`                   // administratively
+	Carrier   bool   `json:"carrier"`              // the other end is there
+	Speed     int    `json:"speed,omitempty"`      // in Mb/s; 0 is not known
+	AcceptRA  string `json:"accept_ra,omitempty"`  // the kernel's: 0, 1 or 2
+	Forward   string `json:"forwarding,omitempty"` // the kernel's for IPv6: 0 or 1
 	Disabled  bool   `json:"ipv6_disabled,omitempty"`
 	LinkLocal bool   `json:"link_local"` // it has an address fe80::…
-	// Networkd is what its .network file says of router advertisements: "yes", "no" or "" for nothing.
+	// Networkd is IPv6AcceptRA= of its .network file, "yes" or "no"; "" if that does not set it.
 	Networkd string `json:"networkd_accept_ra,omitempty"`
 }
 
@@ -33,14 +32,14 @@ type Router struct {
 	Link   string     `json:"link"`
 	Via    netip.Addr `json:"via,omitzero"`
 	RA     bool       `json:"ra"`     // from a router advertisement
-	Silent bool       `json:"silent"` // it does not answer neighbour solicitations
+	Silent bool       `json:"silent"` // it has not answered neighbour solicitations
 }
 
-// links reads what every interface is like below its addresses.
-func (e *examination) links(context.Context) error {
+// links reads the state of every interface, and whether the machine forwards IPv6.
+func (e *examination) links() (links []Link, forward bool, err error) {
 	all, err := e.h.Net.LinkList()
 	if err != nil {
-		return err
+		return nil, false, err
 	}
 	for _, l := range all {
 		a := l.Attrs()
@@ -54,13 +53,12 @@ func (e *examination) links(context.Context) error {
 				link.LinkLocal = link.LinkLocal || i.Prefix.Addr().Is6() && i.Prefix.Addr().IsLinkLocalUnicast()
 			}
 		}
-		e.s.Links = append(e.s.Links, link)
+		links = append(links, link)
 	}
-	e.s.Forward = e.ipv6("all", "forwarding") == "1"
-	return nil
+	return links, e.ipv6("all", "forwarding") == "1", nil
 }
 
-// ipv6 reads net.ipv6.conf of a link; "" where there is none.
+// ipv6 reads a parameter of net.ipv6.conf of a link; "" if there is none.
 func (e *examination) ipv6(link, key string) string {
 	data, err := e.h.Sys.ReadFile("net/ipv6/conf/" + link + "/" + key)
 	if err != nil {
@@ -69,7 +67,7 @@ func (e *examination) ipv6(link, key string) string {
 	return strings.TrimSpace(string(data))
 }
 
-// speed is that of a link in Mb/s; 0 is not known, as with virtual ones.
+// speed is a link's in Mb/s; 0 is not known, as of virtual links.
 func (e *examination) speed(link string) int {
 	data, err := e.h.Root.ReadFile("sys/class/net/" + link + "/speed")
 	if err != nil {
@@ -84,7 +82,7 @@ func (e *examination) speed(link string) int {
 
 var acceptsRA = regexp.MustCompile(`(?im)^\s*IPv6AcceptRA\s*=\s*(\S+)`)
 
-// networkd is what a .network file and its drop-ins say of router advertisements, the last of them.
+// networkd is the last IPv6AcceptRA= of a .network file and its drop-ins.
 func (e *examination) networkd(file string) string {
 	if file == "" {
 		return ""
@@ -105,7 +103,7 @@ func (e *examination) networkd(file string) string {
 			}
 		}
 	}
-	says := ""
+	accepts := ""
 	for _, p := range paths {
 		data, err := e.h.Root.ReadFile(strings.TrimPrefix(p, "/"))
 		if err != nil {
@@ -114,21 +112,21 @@ func (e *examination) networkd(file string) string {
 		for _, m := range acceptsRA.FindAllSubmatch(data, -1) {
 			switch strings.ToLower(string(m[1])) {
 			case "yes", "true", "1", "on", "y", "t":
-				says = "yes"
+				accepts = "yes"
 			default:
-				says = "no"
+				accepts = "no"
 			}
 		}
 	}
-	return says
+	return accepts
 }
 
 // routers lists the IPv6 default routes of the main table.
-func (e *examination) routers(context.Context) error {
+func (e *examination) routers() (routers []Router, err error) {
 	all, err := e.h.Net.RouteListFiltered(netlink.FAMILY_V6, &netlink.Route{Table: unix.RT_TABLE_MAIN, Dst: nil},
 		netlink.RT_FILTER_TABLE|netlink.RT_FILTER_DST)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, r := range all {
 		if r.Type != unix.RTN_UNICAST {
@@ -142,13 +140,13 @@ func (e *examination) routers(context.Context) error {
 			router := Router{Link: e.name(hop.LinkIndex), RA: r.Protocol == unix.RTPROT_RA}
 			router.Via, _ = netip.AddrFromSlice(hop.Gw)
 			router.Silent = e.silent(hop.LinkIndex, hop.Gw)
-			e.s.Routers = append(e.s.Routers, router)
+			routers = append(routers, router)
 		}
 	}
-	return nil
+	return routers, nil
 }
 
-// silent says whether the kernel has given up on a neighbour that did not answer.
+// silent reports whether neighbour discovery of an address has failed.
 func (e *examination) silent(link int, address net.IP) bool {
 	all, err := e.h.Net.NeighList(link, netlink.FAMILY_V6)
 	return err == nil && slices.ContainsFunc(all, func(n netlink.Neigh) bool {

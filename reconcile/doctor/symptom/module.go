@@ -1,27 +1,18 @@
 package symptom
 
 import (
-	"context"
 	"path"
 	"strings"
 
 	"mape-netplan/reconcile/host"
 )
 
-// TunnelModule is what makes tunnels in the kernel.
+// TunnelModule is the kernel module that makes tunnels.
 const TunnelModule = "ip6_tunnel"
 
-// module looks for it where there is no tunnel yet.
-func (e *examination) module(context.Context) error {
-	if e.s.Tunnel == nil {
-		e.s.Module = findModule(e.h)
-	}
-	return nil
-}
-
-// findModule says whether the kernel has or can load it, "yes" or "no"; "" is not known, as in a container, which has no
-// module files and may use the host's. It is not loaded for that.
-func findModule(h *host.Host) string {
+// module is "yes" if the kernel has or can load it, "no" if not, and "" if that cannot be told, as in a container, which
+// has no module files and may use the host's. It does not load it.
+func module(h *host.Host) string {
 	if _, err := h.Root.Lstat("sys/module/" + TunnelModule); err == nil {
 		return "yes"
 	}
@@ -32,7 +23,7 @@ func findModule(h *host.Host) string {
 	if err != nil {
 		return ""
 	}
-	says := ""
+	has := ""
 	// "kernel/net/ipv6/ip6_tunnel.ko.xz: kernel/net/ipv6/tunnel6.ko.xz"; without any dependency file nothing can be loaded.
 	for _, list := range []string{"modules.builtin", "modules.dep"} {
 		data, err := h.Root.ReadFile(path.Join("lib/modules", strings.TrimSpace(string(release)), list))
@@ -43,8 +34,8 @@ func findModule(h *host.Host) string {
 			return "yes"
 		}
 		if list == "modules.dep" {
-			says = "no"
+			has = "no"
 		}
 	}
-	return says
+	return has
 }

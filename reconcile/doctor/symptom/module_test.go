@@ -52,7 +52,7 @@ func TestModule(t *testing.T) {
 		{"of another kernel", map[string]string{"lib/modules/6.2.0/modules.dep": ""}, ""},
 		{"a container", nil, ""},
 	} {
-		if got := findModule(below(t, test.files)); got != test.want {
+		if got := module(below(t, test.files)); got != test.want {
 			t.Errorf("%s: %q, want %q", test.name, got, test.want)
 		}
 	}

@@ -1,20 +1,18 @@
 package symptom
 
 import (
-	"context"
-
 	"mape-netplan/reconcile/facts"
 	"mape-netplan/reconcile/kernel"
 )
 
-// paths looks up how packets leave for the border relay and for the internet.
-func (e *examination) paths(context.Context) error {
-	if e.line != nil {
-		relay := kernel.PathTo(e.h, e.line.Softwire.BR)
-		e.s.Relay = &relay
+// paths looks up how packets leave for the border relay, nil while that is not known, and for the internet.
+func (e *examination) paths() (relay *kernel.Path, internet []kernel.Path) {
+	if e.known() {
+		p := kernel.PathTo(e.h, e.aim.Line.Softwire.BR)
+		relay = &p
 	}
 	for _, to := range facts.Faraway {
-		e.s.Internet = append(e.s.Internet, kernel.PathTo(e.h, to))
+		internet = append(internet, kernel.PathTo(e.h, to))
 	}
-	return nil
+	return relay, internet
 }

@@ -1,29 +1,24 @@
 package symptom
 
-import (
-	"context"
+import "mape-netplan/reconcile/ports"
 
-	"mape-netplan/reconcile/ports"
-)
-
-// Ports is who uses the port set.
+// Ports is how the port set is used.
 type Ports struct {
 	ports.Usage
 	Busiest []ports.BusyDestination `json:"busiest"`
 }
 
-// ports looks at who uses the port set.
-func (e *examination) ports(context.Context) error {
-	if e.line == nil {
-		return nil
-	}
-	u, err := ports.Look(e.h, *e.line, e.c.Forwards)
-	if err != nil {
-		return err
-	}
-	e.s.Ports = &Ports{u, u.Busiest(mostShown)}
-	return nil
-}
-
-// mostShown is how many destinations and hosts are named.
+// mostShown is how many of the busiest destinations are named.
 const mostShown = 5
+
+// ports counts the connections by port; nil while the line has no port set.
+func (e *examination) ports() (*Ports, error) {
+	if !e.known() {
+		return nil, nil
+	}
+	u, err := ports.Look(e.h, e.aim.Line, e.c.Forwards)
+	if err != nil {
+		return nil, err
+	}
+	return &Ports{u, u.Busiest(mostShown)}, nil
+}

@@ -21,13 +21,13 @@ import (
 // A Probe is what came back through the tunnel.
 type Probe struct {
 	Answers []Answer `json:"answers"`
-	// Largest is the longest packet in bytes that came back whole; 0 is not known.
+	// Largest is the length of the longest packet that came back whole, in bytes; 0 is not known.
 	Largest int `json:"largest,omitempty"`
-	// Refused says that a longer one was refused with an error, and not lost without a word.
+	// Refused is that an ICMP error came back for a longer one.
 	Refused bool `json:"refused,omitempty"`
 }
 
-// An Answer is what became of one question.
+// An Answer is the outcome of one request.
 type Answer struct {
 	Protocol string        `json:"protocol"` // icmp, tcp, udp
 	To       string        `json:"to"`
@@ -36,21 +36,20 @@ type Answer struct {
 	Error    string        `json:"error,omitempty"`
 }
 
-// Patience is how long an answer of a probed server is waited for: around the world and back it takes a third of a
-// second.
+// Patience is the timeout of a probed server's answer: the round trip to the other side of the world takes a third of a second.
 const Patience = 1500 * time.Millisecond
 
-// probe sends packets where that is asked for and there is a tunnel to send them through.
-func (e *examination) probe(ctx context.Context) error {
-	if e.s.Tunnel == nil || e.o.Probe == nil {
-		return nil
+// probe sends packets through a tunnel of that MTU, if asked to; now is the time that a server gives, zero if none does.
+func (e *examination) probe(ctx context.Context, mtu int) (p *Probe, now time.Time) {
+	if e.o.Probe == nil {
+		return nil, now
 	}
 	b := prober{e.c.Tunnel, e.o.Patience}
-	e.s.Probe = b.probe(ctx, e.o.Probe, e.s.Tunnel.MTU)
-	if slices.ContainsFunc(e.s.Probe.Answers, func(a Answer) bool { return a.OK }) {
-		e.s.Clock.Server = b.date(ctx, e.o.Probe)
+	p = b.probe(ctx, e.o.Probe, mtu)
+	if slices.ContainsFunc(p.Answers, func(a Answer) bool { return a.OK }) {
+		now = b.date(ctx, e.o.Probe)
 	}
-	return nil
+	return p, now
 }
 
 // A prober sends through one interface.
@@ -59,7 +58,8 @@ type prober struct {
 	patience time.Duration
 }
 
-// probe asks every server in three ways, and the first that answers ping how long a packet may be.
+// probe sends every server a ping, a TCP SYN and a DNS query, and looks for the longest packet that reaches the first
+// server that answers ping.
 func (b prober) probe(ctx context.Context, servers []netip.AddrPort, mtu int) *Probe {
 	p := &Probe{}
 	conn, err := b.pinger(ctx)
@@ -100,12 +100,11 @@ func (p *Probe) add(protocol, to string, try func() error) {
 	p.Answers = append(p.Answers, a)
 }
 
-// question asks a resolver for the name servers of the root (RFC 1035, section 4.1). Whoever is no resolver and answers
-// anything answers.
+// question asks a resolver for the name servers of the root (RFC 1035, section 4.1).
 var question = []byte{'m', 'e', 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 1}
 
-// exchange connects, and with a question waits for whatever comes back. A refusal is an answer, too: it has come through
-// the tunnel.
+// exchange connects, and if there is a question sends it and waits for any answer. A refused connection is an answer, too:
+// it has come through the tunnel.
 func (b prober) exchange(ctx context.Context, network string, to netip.AddrPort, question []byte) error {
 	conn, err := b.dialer().DialContext(ctx, network, to.String())
 	if err == nil {
@@ -124,7 +123,7 @@ func (b prober) exchange(ctx context.Context, network string, to netip.AddrPort,
 	return plain(err)
 }
 
-// plain is an error without the addresses that the socket has inside.
+// plain is an error without the socket's addresses, and errSilent for a timeout.
 func plain(err error) error {
 	if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) {
 		return errSilent
@@ -143,7 +142,7 @@ var (
 	errTooBig = errors.New("too big")
 )
 
-// date is the time of the first server that speaks HTTP.
+// date is the time of the first server that answers HTTP; zero if none does.
 func (b prober) date(ctx context.Context, servers []netip.AddrPort) time.Time {
 	for _, s := range servers {
 		if t, err := b.dateOf(ctx, s.Addr()); err == nil {
@@ -154,7 +153,7 @@ func (b prober) date(ctx context.Context, servers []netip.AddrPort) time.Time {
 }
 
 func (b prober) dateOf(ctx context.Context, server netip.Addr) (time.Time, error) {
-	soon, cancel := context.WithTimeout(ctx, 2*b.patience) // to connect, and for the answer
+	soon, cancel := context.WithTimeout(ctx, 2*b.patience) // one for the connection, one for the answer
 	defer cancel()
 	resp, _, err := fetch(soon, b.dialer(), http.MethodHead, "http://"+server.String()+"/", netip.AddrPortFrom(server, 80))
 	if err != nil {
@@ -163,10 +162,10 @@ func (b prober) dateOf(ctx context.Context, server netip.Addr) (time.Time, error
 	return http.ParseTime(resp.Header.Get("Date"))
 }
 
-// smallest is a ping of the usual length, in bytes with both headers; every IPv4 host takes 576 (RFC 791).
+// smallest is the usual length of a ping, in bytes with both headers. Every IPv4 host accepts 576 (RFC 791).
 const smallest = 84
 
-// pings is a socket for ICMP that may not be fragmented.
+// pings is a socket for ICMP whose packets must not be fragmented.
 type pings struct {
 	net.PacketConn
 	id, sequence int
@@ -194,8 +193,8 @@ func (b prober) pinger(ctx context.Context) (*pings, error) {
 	return &pings{PacketConn: conn, id: os.Getpid() & 0xffff, patience: b.patience}, nil
 }
 
-// ping sends an echo request of size bytes and waits for its answer, so many times. errTooBig says that somebody told
-// that it does not fit.
+// ping sends an echo request of size bytes until one is answered, at most so many times. errTooBig is that the kernel or a
+// router refuses the size.
 func (p *pings) ping(to netip.Addr, size, times int) error {
 	const headers = 20 + 8
 	err := errSilent
@@ -218,7 +217,7 @@ func (p *pings) ping(to netip.Addr, size, times int) error {
 	return err
 }
 
-// await reads until the answer to the last request has come.
+// await reads until the answer to the last request, or the timeout.
 func (p *pings) await(to netip.Addr) error {
 	p.SetReadDeadline(time.Now().Add(p.patience))
 	buf := make([]byte, 1<<16)
@@ -242,10 +241,10 @@ func (p *pings) await(to netip.Addr) error {
 	}
 }
 
-// Precision is how exactly the longest packet is looked for, in bytes.
+// Precision is that of [Probe.Largest], in bytes.
 const Precision = 8
 
-// largest finds the longest packet that comes back, up to mtu; refused says that a longer one was answered with an error.
+// largest bisects for the longest packet that comes back, up to mtu; refused is that a longer one got an ICMP error.
 func (p *pings) largest(ctx context.Context, to netip.Addr, mtu int) (size int, refused bool) {
 	good, bad := smallest, mtu+1
 	for next := mtu; bad-good > Precision && ctx.Err() == nil; next = (good + bad) / 2 {

@@ -6,14 +6,14 @@ import (
 	"mape-netplan/cloudinit"
 )
 
-// units looks at those that install makes, and whether systemd could start them.
-func (e *examination) units(ctx context.Context) (err error) {
-	e.s.Units, err = cloudinit.States(ctx, e.h)
+// units reads the state of those that install writes, and why systemd could not start them, "" if it could.
+func (e *examination) units(ctx context.Context) (states []cloudinit.State, noSystemd string, err error) {
+	states, err = cloudinit.States(ctx, e.h)
 	switch {
 	case !e.h.Booted():
-		e.s.NoSystemd = "systemd does not run this machine"
+		noSystemd = "systemd does not run this machine"
 	case err != nil:
-		e.s.NoSystemd = err.Error()
+		noSystemd = err.Error()
 	}
-	return err
+	return states, noSystemd, err
 }

@@ -1,0 +1,96 @@
+package symptom
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"time"
+
+	"mape-netplan/reconcile/facts"
+	"mape-netplan/reconcile/gateway"
+	"mape-netplan/reconcile/host"
+	"mape-netplan/reconcile/kernel"
+	"mape-netplan/reconcile/line"
+	"mape-netplan/schema"
+)
+
+// Options are how an examination is done.
+type Options struct {
+	// Watch is how long the tunnel's counters are watched.
+	Watch time.Duration
+	Now   func() time.Time
+	Built time.Time // of the program; zero if not known
+	// Broken are the symptoms of that name, which are found while the facts are gathered.
+	Broken []string
+	// Refusal is install's of this program or section; nil if it would not refuse.
+	Refusal error
+	// Resolve asks the line's own resolvers for the addresses of a name; nil asks none.
+	Resolve func(ctx context.Context, h *host.Host, wan kernel.Link, name string) ([]netip.Addr, error)
+	// Probe are the servers that packets are sent to, and Patience is the timeout of each answer; nil sends none.
+	Probe    []netip.AddrPort
+	Patience time.Duration
+}
+
+// DefaultProbe are resolvers of two companies, which answer ping, and TCP and UDP at port 53, from everywhere.
+var DefaultProbe = []netip.AddrPort{netip.MustParseAddrPort("1.1.1.1:53"), netip.MustParseAddrPort("8.8.8.8:53")}
+
+// Servers are those of a section's probe, at port 53 unless it names one, or the default.
+func Servers(c *schema.Config) []netip.AddrPort {
+	if c.Probe == nil {
+		return DefaultProbe
+	}
+	var all []netip.AddrPort
+	for _, s := range c.Probe {
+		if s.Port() == 0 {
+			s = netip.AddrPortFrom(s.Addr(), 53)
+		}
+		all = append(all, s)
+	}
+	return all
+}
+
+// An examination is what every look starts from.
+type examination struct {
+	h   *host.Host
+	c   *schema.Config
+	f   facts.Facts
+	aim gateway.Aim
+	o   Options
+}
+
+// known reports whether the line has a softwire.
+func (e *examination) known() bool { return e.aim.Line.Softwire.CE.IsValid() }
+
+// WAN is the interface that the line is at or, when that cannot be told now, most likely is: the section's, the one
+// that an earlier run put the CE address on, the one with the IPv6 default route, the only candidate. "" is not known.
+func WAN(c *schema.Config, f facts.Facts, line line.Line) string {
+	if c.WAN != "" {
+		return c.WAN
+	}
+	for _, a := range f.Owned.Addresses {
+		if _, ok := f.Link(a.Link); ok {
+			return a.Link
+		}
+	}
+	if line.NoWAN == nil {
+		return line.WAN.Name
+	}
+	if all := Candidates(c, f); len(all) == 1 {
+		return all[0]
+	}
+	return ""
+}
+
+// Candidates are the interfaces that a line can be at: no LAN, loopback or tunnel.
+func Candidates(c *schema.Config, f facts.Facts) []string {
+	var all []string
+	for _, l := range f.Links {
+		lan := slices.Contains(c.LAN, l.Name) || slices.ContainsFunc(l.Addresses, func(a kernel.Inet) bool {
+			return a.Prefix.Addr().Is4() && a.Prefix.Addr().IsPrivate()
+		})
+		if !lan && !l.Loopback && l.Name != c.Tunnel && l.Kind != "ip6tnl" && l.Kind != "sit" && l.Kind != "dummy" {
+			all = append(all, l.Name)
+		}
+	}
+	return all
+}
