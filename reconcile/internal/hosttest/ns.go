@@ -7,7 +7,9 @@ import (
 	"os/exec"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -126,12 +128,18 @@ func (n *NS) Exec(t testing.TB, name string, args ...string) string {
 	return out
 }
 
-// Veth joins two namespaces by a pair of interfaces, up, each with its address ("192.0.2.1/24", or "" for none).
+// veths counts the pairs.
+var veths atomic.Int32
+
+// Veth joins two namespaces by a pair of interfaces, up and with a carrier, each with its address ("192.0.2.1/24", or ""
+// for none).
 func Veth(t testing.TB, a *NS, aName, aAddr string, b *NS, bName, bAddr string) {
 	t.Helper()
 	a.Do(func() {
 		link := &netlink.Veth{LinkAttrs: netlink.NewLinkAttrs(), PeerName: bName, PeerNamespace: netlink.NsFd(b.FD())}
 		link.Name = aName
+		// Ends of the same index wait a second for their carrier: the kernel takes them for no pair (linkwatch_urgent_event).
+		link.Index = 1000 + int(veths.Add(1))
 		if err := netlink.LinkAdd(link); err != nil {
 			t.Fatalf("veth %s: %v", aName, err)
 		}
@@ -145,6 +153,27 @@ func Veth(t testing.TB, a *NS, aName, aAddr string, b *NS, bName, bAddr string) 
 		}
 		end.n.Exec(t, "ip", "link", "set", end.name, "up")
 	}
+	carrier(t, a, aName)
+	carrier(t, b, bName)
+}
+
+// carrier waits until an interface has one: the kernel notes it in a thread of its own.
+func carrier(t testing.TB, n *NS, name string) {
+	t.Helper()
+	n.Do(func() {
+		for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+			link, err := netlink.LinkByName(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if link.Attrs().OperState == netlink.OperUp {
+				return
+			}
+			if time.Now().After(end) {
+				t.Fatalf("%s has no carrier", name)
+			}
+		}
+	})
 }
 
 func Sysctl(t testing.TB, n *NS, values map[string]string) {
