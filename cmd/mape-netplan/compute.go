@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mape-netplan/reconcile/facts"
+	"mape-netplan/reconcile/host"
 	"mape-netplan/reconcile/line"
 	"mape-netplan/reconcile/softwire"
 	"mape-netplan/schema"
@@ -70,9 +71,8 @@ func (o *options) linkFacts() (facts.Facts, error) {
 	if err != nil {
 		return facts.Facts{}, err
 	}
-	h.Hidden = func(string, error) {}
-	h.Broken = h.Hidden
-	return facts.Gather(h)
+	f, err := facts.Gather(h)
+	return f, host.Except(err, dispensable)
 }
 
 // A view is a softwire as compute and status print it.

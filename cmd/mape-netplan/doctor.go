@@ -13,6 +13,8 @@ import (
 	"mape-netplan/reconcile/doctor/symptom"
 	"mape-netplan/reconcile/facts"
 	"mape-netplan/reconcile/gateway"
+	"mape-netplan/reconcile/host"
+	"mape-netplan/reconcile/netplan"
 )
 
 // watched is how long doctor looks at what passes the tunnel.
@@ -74,14 +76,18 @@ func (o *options) visit(cmd *cobra.Command, probe bool) (doctor.Report, error) {
 		return doctor.Report{}, fmt.Errorf("doctor: %w", err)
 	}
 	var broken []string
-	h.Broken = func(name string, err error) {
-		why := err.Error()
-		if a := (advice.Advice{}); errors.As(err, &a) {
+	facts, err := facts.Gather(h)
+	err = host.Except(err, func(e host.FileError) bool {
+		if !errors.As(e, new(netplan.Broken)) {
+			return false
+		}
+		why := e.Err.Error()
+		if a := (advice.Advice{}); errors.As(e, &a) {
 			why = a.What // What to do the doctor says.
 		}
-		broken = append(broken, name+" "+why)
-	}
-	facts, err := facts.Gather(h)
+		broken = append(broken, "file "+e.Path+" "+why)
+		return true
+	})
 	if err != nil {
 		return doctor.Report{}, err
 	}

@@ -4,12 +4,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"mape-netplan/reconcile/facts"
+	"mape-netplan/reconcile/host"
+	"mape-netplan/reconcile/netplan"
 )
 
 func (o *options) facts() *cobra.Command {
@@ -28,19 +31,38 @@ read is left out with a warning.`,
 			if err != nil {
 				return err
 			}
-			h.Hidden = func(name string, err error) {
-				cmd.PrintErrf("warning: %s may not be read and is left out: %v\n", name, err)
-			}
-			h.Broken = passedOver(cmd)
 			if h.Privileged() != nil {
 				cmd.PrintErrln("warning: without root, what is in nf_tables is left out, and so is what only root may read of the files")
 			}
 			facts, err := facts.Gather(h)
+			err = host.Except(err, func(e host.FileError) bool {
+				if !errors.Is(e, fs.ErrPermission) {
+					return passedOver(cmd)(e)
+				}
+				cmd.PrintErrf("warning: file %s may not be read and is left out: %v\n", e.Path, e.Err)
+				return true
+			})
 			if err != nil {
 				return err
 			}
 			return printJSON(cmd, facts)
 		},
+	}
+}
+
+// dispensable is true of a file that only root may read, and of one that is not
+// a netplan file: what is not about them can do without.
+func dispensable(e host.FileError) bool {
+	return errors.Is(e, fs.ErrPermission) || errors.As(e, new(netplan.Broken))
+}
+
+// passedOver warns of a file that is not needed to go on.
+func passedOver(cmd *cobra.Command) func(host.FileError) bool {
+	return func(e host.FileError) bool {
+		if dispensable(e) {
+			cmd.PrintErrf("warning: file %s is passed over: %v\n", e.Path, e.Err)
+		}
+		return dispensable(e)
 	}
 }
 

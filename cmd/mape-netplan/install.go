@@ -132,7 +132,7 @@ func (o *options) installPlan(cmd *cobra.Command, units func(*host.Host) []engin
 	if err != nil {
 		return nil, err
 	}
-	h.Hidden = takenForAbsent(cmd)
+	hidden := takenForAbsent(cmd)
 	if h.Live() && !h.Booted() {
 		return nil, errNotBooted
 	}
@@ -143,7 +143,7 @@ func (o *options) installPlan(cmd *cobra.Command, units func(*host.Host) []engin
 			return nil, err
 		}
 		facts, err := facts.Gather(h)
-		if err != nil {
+		if err = host.Except(err, hidden.file); err != nil {
 			return nil, err
 		}
 		aim := gateway.Resolve(c, facts)
@@ -162,7 +162,7 @@ func (o *options) installPlan(cmd *cobra.Command, units func(*host.Host) []engin
 	} else if err := o.sectionIfThere(cmd); err != nil {
 		return nil, err
 	}
-	return engine.Plan(cmd.Context(), h, append(want, units(h)...))
+	return engine.PlanWithout(cmd.Context(), h, append(want, units(h)...), hidden.warn)
 }
 
 // oldScript is what earlier releases had cloud-init run at every boot.

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 	"time"
@@ -82,9 +83,9 @@ func (o *options) changes(cmd *cobra.Command) ([]engine.Change, error) {
 	if err != nil {
 		return nil, err
 	}
-	h.Hidden = takenForAbsent(cmd)
+	hidden := takenForAbsent(cmd)
 	facts, err := facts.Gather(h)
-	if err != nil {
+	if err = host.Except(err, hidden.file); err != nil {
 		return nil, err
 	}
 	aim := gateway.Resolve(c, facts)
@@ -92,7 +93,7 @@ func (o *options) changes(cmd *cobra.Command) ([]engine.Change, error) {
 		return o.examplePlan(cmd, c)
 	}
 	if asking := o.asking(cmd, c, facts, aim); len(asking) > 0 {
-		if changes, err := engine.Plan(cmd.Context(), h, asking); len(changes) > 0 || err != nil {
+		if changes, err := engine.PlanWithout(cmd.Context(), h, asking, hidden.warn); len(changes) > 0 || err != nil {
 			return changes, err
 		}
 	}
@@ -105,13 +106,13 @@ func (o *options) changes(cmd *cobra.Command) ([]engine.Change, error) {
 	}
 	warn(cmd, g.Warnings)
 	warn(cmd, line.Overdue(c, aim.Line, facts, time.Now()))
-	return planned(cmd, h, g, gateway.Compile(g, facts))
+	return planned(cmd, h, g, gateway.Compile(g, facts), hidden)
 }
 
 // planned is what apply would change. It warns of what takes packets away from a
 // tunnel that is as it should be.
-func planned(cmd *cobra.Command, h *host.Host, g *gateway.Gateway, want []engine.Resource) ([]engine.Change, error) {
-	changes, err := engine.Plan(cmd.Context(), h, want)
+func planned(cmd *cobra.Command, h *host.Host, g *gateway.Gateway, want []engine.Resource, hidden hidden) ([]engine.Change, error) {
+	changes, err := engine.PlanWithout(cmd.Context(), h, want, hidden.warn)
 	if err == nil {
 		warn(cmd, g.Strays(h, changes))
 	}
@@ -134,11 +135,28 @@ func (o *options) asking(cmd *cobra.Command, c *schema.Config, facts facts.Facts
 	return want
 }
 
-// takenForAbsent warns of what the caller may not read.
-func takenForAbsent(cmd *cobra.Command) func(string, error) {
-	return func(name string, err error) {
-		cmd.PrintErrf("warning: %s may not be read and is taken for absent: %v\n", name, err)
+// hidden warns, once for each, of what the caller may not read.
+type hidden struct {
+	cmd  *cobra.Command
+	told map[string]bool
+}
+
+func takenForAbsent(cmd *cobra.Command) hidden { return hidden{cmd, map[string]bool{}} }
+
+func (w hidden) warn(name string, err error) {
+	if !w.told[name] {
+		w.cmd.PrintErrf("warning: %s may not be read and is taken for absent: %v\n", name, err)
 	}
+	w.told[name] = true
+}
+
+// file is true of a file that the facts are without for that reason.
+func (w hidden) file(e host.FileError) bool {
+	if !errors.Is(e, fs.ErrPermission) {
+		return false
+	}
+	w.warn("file "+e.Path, e.Err)
+	return true
 }
 
 // examplePlan is for looking around on a machine that is no gateway.

@@ -68,10 +68,9 @@ func (o *options) lineOf(cmd *cobra.Command, suggest bool) (h *host.Host, found 
 	if h, err = o.open(); err != nil {
 		return h, found, nil, nil, err
 	}
-	h.Hidden = func(string, error) {} // Its links say enough.
-	h.Broken = h.Hidden
 	facts, err := facts.Gather(h)
-	if err != nil {
+	if err = host.Except(err, dispensable); err != nil { // Its links say enough.
+
 		return h, found, nil, nil, err
 	}
 	aim := gateway.Resolve(c, facts)

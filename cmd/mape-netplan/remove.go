@@ -47,10 +47,8 @@ boot.`,
 // our files on it; the section, where there is one, only helps when those were
 // deleted by hand: its tunnel is ours whoever made it.
 func (o *options) nothing(cmd *cobra.Command, h *host.Host) ([]engine.Resource, error) {
-	h.Hidden = passedOver(cmd)
-	h.Broken = h.Hidden
 	facts, err := facts.Gather(h)
-	if err != nil {
+	if err = host.Except(err, passedOver(cmd)); err != nil {
 		return nil, err
 	}
 	if name, data, err := cloudinit.Section(o.config, o.in, o.rootDir); err == nil {
@@ -59,9 +57,4 @@ func (o *options) nothing(cmd *cobra.Command, h *host.Host) ([]engine.Resource, 
 		}
 	}
 	return gateway.Compile(nil, facts), nil
-}
-
-// passedOver warns of what is not needed to go on.
-func passedOver(cmd *cobra.Command) func(string, error) {
-	return func(name string, err error) { cmd.PrintErrf("warning: %s is passed over: %v\n", name, err) }
 }

@@ -92,7 +92,7 @@ func TestStray(t *testing.T) {
 			cmd, out := &cobra.Command{}, new(bytes.Buffer)
 			cmd.SetContext(t.Context())
 			cmd.SetErr(out)
-			changes, err := planned(cmd, h, g, want)
+			changes, err := planned(cmd, h, g, want, takenForAbsent(cmd))
 			if err != nil || len(changes) > 0 || strings.HasPrefix(out.String(), "warning: packets of this machine to the internet") != warns {
 				t.Errorf("the plan is %v, %v, and says %s", changes, err, out)
 			}

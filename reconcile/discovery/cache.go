@@ -108,12 +108,28 @@ func (s *Store) Latest(kept *Discovery) *Discovery {
 	return kept
 }
 
-// Cached reads the file; nil is that there is none. One that is damaged is as
-// one that has run out.
+// Cached reads the file; nil is that there is none. One that is damaged, or may
+// not be read, is as one that has run out.
 func Cached(h *host.Host) *Discovery {
+	d, err := ReadCache(h)
+	if err != nil {
+		return unreadable(err)
+	}
+	return d
+}
+
+func unreadable(err error) *Discovery {
+	return &Discovery{Problem: "what it said before cannot be read: " + CachePath + ": " + err.Error()}
+}
+
+// ReadCache is Cached, but for a file that may not be read, which is a host.Unread.
+func ReadCache(h *host.Host) (*Discovery, error) {
 	data, err := h.Root.ReadFile(host.Local(CachePath))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil
+	case errors.Is(err, fs.ErrPermission):
+		return nil, host.Unread{{Path: CachePath, Err: err}}
 	}
 	c := cached{Discovery: new(Discovery)}
 	if err == nil {
@@ -124,11 +140,7 @@ func Cached(h *host.Host) *Discovery {
 		err = errors.New("it says nothing of the line") // As null does, which is JSON.
 	}
 	if err != nil {
-		if errors.Is(err, fs.ErrPermission) && h.Hidden != nil {
-			h.Hidden("file "+CachePath, err)
-			return nil
-		}
-		return &Discovery{Problem: "what it said before cannot be read: " + CachePath + ": " + err.Error()}
+		return unreadable(err), nil
 	}
 	d.User, d.Server = c.User, c.Server
 	if c.Token != nil {
@@ -137,5 +149,5 @@ func Cached(h *host.Host) *Discovery {
 	if !d.Offers() {
 		d.Next = d.Asked // Whoever starts anew asks anew.
 	}
-	return d
+	return d, nil
 }

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"mape-netplan/reconcile/engine"
 	"mape-netplan/reconcile/host"
@@ -125,45 +124,13 @@ func (secret) Read(context.Context, *host.Host) (engine.Resource, error) {
 func TestPlanHidden(t *testing.T) {
 	b := hosttest.NewBench(nil)
 	var told []string
-	h := &host.Host{Hidden: func(name string, _ error) { told = append(told, name) }}
+	hidden := func(name string, _ error) { told = append(told, name) }
 	want := []engine.Resource{secret{hosttest.Value{On: b, Key: "a", State: "1"}}}
-	changes, err := engine.Plan(t.Context(), h, want)
+	changes, err := engine.PlanWithout(t.Context(), &host.Host{}, want, hidden)
 	if err != nil || !slices.Equal(hosttest.Texts(changes), []string{"a:  -> 1"}) || !slices.Equal(told, []string{"a"}) {
 		t.Errorf("planned %q, told of %q, %v", hosttest.Texts(changes), told, err)
 	}
 	if _, err := engine.Plan(t.Context(), &host.Host{}, want); !errors.Is(err, fs.ErrPermission) || err.Error() != "a: open: permission denied" {
 		t.Errorf("the error is %v", err)
-	}
-}
-
-// TestLock lets one run at a time work, says who it is, and leaves nothing behind.
-func TestLock(t *testing.T) {
-	h, dir := hosttest.HostOf(t, "")
-	unlock, err := h.Lock(t.Context(), "mape-netplan apply")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), host.Settle)
-	defer cancel()
-	if _, err := h.Lock(ctx, "mape-netplan remove"); err == nil || !strings.HasPrefix(err.Error(), "another run is at work: mape-netplan apply, pid ") {
-		t.Errorf("the error is %v", err)
-	}
-	next := make(chan func())
-	go func() {
-		unlock, err := h.Lock(context.Background(), "mape-netplan remove")
-		if err != nil {
-			t.Error(err)
-		}
-		next <- unlock
-	}()
-	select {
-	case <-next:
-		t.Error("two runs at once")
-	case <-time.After(3 * host.Settle):
-	}
-	unlock()
-	(<-next)()
-	if left, err := fs.Glob(h.Root.FS(), "*"); err != nil || left != nil {
-		t.Errorf("%q is left in %s, %v", left, dir, err)
 	}
 }

@@ -14,22 +14,28 @@ type Change struct{ Before, After Resource }
 // Plan returns the changes that would make the machine what is wanted, in the
 // order in which they would be made.
 func Plan(ctx context.Context, h *host.Host, want []Resource) ([]Change, error) {
-	all, err := compare(ctx, h, want)
+	all, err := compare(ctx, h, want, nil)
 	return differing(all), err
 }
 
-// hidden stands for a resource that the caller may not read: a plan by an
-// unprivileged user shows it as if it were absent.
-type hidden struct{ Resource }
+// PlanWithout is Plan for a caller who may not read everything: what is hidden from it counts as absent, and hidden is
+// called for each.
+func PlanWithout(ctx context.Context, h *host.Host, want []Resource, hidden func(name string, err error)) ([]Change, error) {
+	all, err := compare(ctx, h, want, hidden)
+	return differing(all), err
+}
 
-func (hidden) Text() string { return "" }
+// absent is a resource that is not there, or that the caller may not read.
+type absent struct{ Resource }
+
+func (absent) Text() string { return "" }
 
 // FromNothing is the plan for a machine that has none of what is wanted.
 func FromNothing(want []Resource) []Change {
 	var changes []Change
 	for _, r := range want {
 		if r.Text() != "" {
-			changes = append(changes, Change{hidden{r}, r})
+			changes = append(changes, Change{absent{r}, r})
 		}
 	}
 	return changes

@@ -29,14 +29,14 @@ type Resource interface {
 }
 
 // compare reads the live counterpart of each resource, of those too that are
-// as wanted.
-func compare(ctx context.Context, h *host.Host, want []Resource) ([]Change, error) {
+// as wanted. One that may not be read is an error where hidden is nil.
+func compare(ctx context.Context, h *host.Host, want []Resource, hidden func(name string, err error)) ([]Change, error) {
 	var all []Change
 	for _, after := range want {
 		before, err := after.Read(ctx, h)
-		if errors.Is(err, fs.ErrPermission) && h.Hidden != nil {
-			h.Hidden(after.Name(), err)
-			before, err = hidden{after}, nil
+		if errors.Is(err, fs.ErrPermission) && hidden != nil {
+			hidden(after.Name(), err)
+			before, err = absent{after}, nil
 		}
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", after.Name(), err)
@@ -63,7 +63,7 @@ const lookTime = 5 * time.Second
 func ConvergeOr(ctx context.Context, h *host.Host, want []Resource, undo func(context.Context) ([]Change, error)) ([]Change, error) {
 	var found, done []Change
 	for pause := host.Settle; ; pause = min(2*pause, host.SettleMost) {
-		all, err := compare(ctx, h, want)
+		all, err := compare(ctx, h, want, nil)
 		if found == nil {
 			found = all
 		}
@@ -99,7 +99,7 @@ func ConvergeOr(ctx context.Context, h *host.Host, want []Resource, undo func(co
 // those that cannot be read. What is on its way is as good as there.
 func unlike(ctx context.Context, h *host.Host, all []Resource) (left []Change, err error) {
 	for _, r := range all {
-		found, e := compare(ctx, h, []Resource{r})
+		found, e := compare(ctx, h, []Resource{r}, nil)
 		if e != nil {
 			left = append(left, Change{unknown{r}, r})
 			err = errors.Join(err, e)

@@ -2,7 +2,6 @@
 package facts
 
 import (
-	"errors"
 	"net/netip"
 	"slices"
 	"strings"
@@ -54,21 +53,19 @@ type Facts struct {
 	Discovered *discovery.Discovery `json:"discovered,omitempty"`
 }
 
-// Gather looks at the machine.
+// Gather looks at the machine. The error is a host.Unread where all but these
+// files could be read, and the facts beside it are what the rest tells.
 func Gather(h *host.Host) (Facts, error) {
-	f, err := Look(h)
-	if err != nil {
+	f, unread := Look(h)
+	if err := new(host.Unread).Add(unread); err != nil {
 		return f, err
 	}
-	f.Foreign, err = firewall.Read(h)
-	return f, err
+	var err error
+	if f.Foreign, err = firewall.Read(h); err != nil {
+		return f, err
+	}
+	return f, unread
 }
-
-// Unread is the error of a look in which all but these files could be read. The
-// facts beside it are what the rest tells.
-type Unread struct{ error }
-
-func (u Unread) Unwrap() error { return u.error }
 
 // Look is Gather without what other programs have in nf_tables: only warnings
 // depend on that, and there may be much of it.
@@ -77,12 +74,16 @@ func Look(h *host.Host) (Facts, error) {
 		Live:     h.Live(),
 		Netplan:  netplan.Installed(h),
 		Networkd: h.Bus != nil,
-
-		Discovered: discovery.Cached(h),
 	}
-	files, closed := netplan.ReadFiles(h)
+	var unread host.Unread
+	files, err := netplan.ReadFiles(h)
+	if err := unread.Add(err); err != nil {
+		return f, err
+	}
+	if f.Discovered, err = discovery.ReadCache(h); unread.Add(err) != nil {
+		return f, err
+	}
 	var kept []netip.Prefix
-	var err error
 	if h.Live() {
 		kept, err = links(h, &f)
 	} else {
@@ -96,18 +97,18 @@ func Look(h *host.Host) (Facts, error) {
 		return f, err
 	}
 	f.Delegations = networkd.Delegations(h, f.Links, kept)
-	f.Owned, err = ReadOwned(h, f)
-	closed = errors.Join(closed, err)
+	if f.Owned, err = ReadOwned(h, f); unread.Add(err) != nil {
+		return f, err
+	}
 	if h.Live() {
 		if why := barred(h, f); why != nil {
 			f.Unfiltered = why.Error()
 		}
 	}
-	f.IPForward, err = ipForward(h, f.Owned)
-	if closed = errors.Join(closed, err); closed != nil {
-		return f, Unread{closed}
+	if f.IPForward, err = ipForward(h, f.Owned); unread.Add(err) != nil {
+		return f, err
 	}
-	return f, nil
+	return f, unread.Err()
 }
 
 // Link returns the interface of a name.
@@ -140,8 +141,11 @@ func (f Facts) Names() string {
 func ipForward(h *host.Host, o Owned) (string, error) {
 	if slices.Contains(o.Files, sysctld.SysctlPath) {
 		data, err := h.Root.ReadFile(host.Local(sysctld.SysctlPath))
-		if former := sysctld.FormerForward(string(data)); former != "" || err != nil {
-			return former, err
+		if err != nil {
+			return "", host.Unread{{Path: sysctld.SysctlPath, Err: err}}
+		}
+		if former := sysctld.FormerForward(string(data)); former != "" {
+			return former, nil
 		}
 	}
 	// A drop-in alone asks for a delegation, before anything else is touched.
@@ -152,7 +156,10 @@ func ipForward(h *host.Host, o Owned) (string, error) {
 		return "", nil
 	}
 	data, err := h.Sys.ReadFile(sysctld.ForwardKey)
-	return strings.TrimSpace(string(data)), err
+	if err != nil {
+		return "", host.Unread{{Path: "/proc/sys/" + sysctld.ForwardKey, Err: err}}
+	}
+	return strings.TrimSpace(string(data)), nil
 }
 
 // Faraway are internet addresses in both halves of the address space, which

@@ -3,7 +3,6 @@ package facts
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"io/fs"
 	"net/netip"
 	"slices"
@@ -56,11 +55,12 @@ func ReadOwned(h *host.Host, f Facts) (Owned, error) {
 }
 
 // ownedFiles reads our files; those that somebody else wrote at our paths are
-// left to File.Read to complain of. The error names each that cannot be read,
-// which may be ours or not, and what the others tell is returned beside it.
+// left to File.Read to complain of. The error is a host.Unread of those that
+// cannot be read, which may be ours or not, and what the others tell is returned
+// beside it.
 func ownedFiles(h *host.Host, f Facts) (Owned, error) {
 	var o Owned
-	var bad []error
+	var unread host.Unread
 	paths := []string{netplan.Path, sysctld.SysctlPath}
 	for _, pattern := range []string{"/*.netdev", "/*.network", "/*.d/" + networkd.DropInName} {
 		found, err := h.Glob(networkd.NetworkDir + pattern)
@@ -74,11 +74,11 @@ func ownedFiles(h *host.Host, f Facts) (Owned, error) {
 			continue
 		}
 		data, err := h.Root.ReadFile(host.Local(p))
-		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) && h.Hidden != nil {
+		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if err != nil {
-			bad = append(bad, fmt.Errorf("%s: %w", p, err))
+			unread = append(unread, host.FileError{Path: p, Err: err})
 			continue
 		}
 		if !strings.HasPrefix(string(data), host.Mark) {
@@ -98,7 +98,7 @@ func ownedFiles(h *host.Host, f Facts) (Owned, error) {
 		return cmp.Or(strings.Compare(a.Link, b.Link), a.Prefix.Compare(b.Prefix))
 	})
 	o.Addresses = slices.Compact(o.Addresses)
-	return o, errors.Join(bad...)
+	return o, unread.Err()
 }
 
 // Translations are those of the live table. One that cannot be read is left to

@@ -12,7 +12,7 @@ import (
 	"mape-netplan/reconcile/nft"
 )
 
-// A Host is the machine: whoever holds one can read and change it.
+// A Host is the machine. A function that takes one reads or changes the machine; any other one is pure.
 type Host struct {
 	Root *os.Root        // "/", or the directory that stands for it
 	Sys  *os.Root        // /proc/sys; nil when only files are meant
@@ -20,19 +20,6 @@ type Host struct {
 	NFT  *nft.Conn       // nil likewise
 	NS   int             // a descriptor of the network namespace that Net is of; 0 is the caller's
 	Bus  Bus             // nil when networkd does not answer
-
-	// Hidden is told of every resource that the caller may not read, which
-	// Plan then takes for absent. nil: that is an error.
-	Hidden func(name string, err error)
-	// Broken is told of every netplan file that is none, and that is then passed
-	// over. nil: that is an error.
-	Broken func(name string, err error)
-
-	madeRun bool       // the lock's directory was made for it
-	connect func() Bus // asks again for a networkd that did not answer
-
-	Filters    bool // the kernel can filter what leaves by a link
-	Unfiltered bool // it has turned out that it cannot
 }
 
 // Open opens this machine (root "") or a directory that stands for one, whose
@@ -46,7 +33,6 @@ func Open(root string) (*Host, error) {
 	if err != nil {
 		return nil, err
 	}
-	h.connect = networkdBus
 	h.Reconnect()
 	return h, nil
 }
@@ -75,20 +61,21 @@ func OpenEarly() (*Host, error) {
 	return &Host{Root: r, Sys: sys, Net: handle, NFT: conn}, nil
 }
 
-// Reconnect asks for networkd where it did not answer yet, or its bus is gone.
+// Reconnect connects to networkd where it did not answer yet or its bus is gone.
 func (h *Host) Reconnect() {
 	if n, ok := h.Bus.(networkd); ok && !n.conn.Connected() {
 		h.Bus = nil
 	}
-	if h.Bus == nil && h.connect != nil {
-		h.Bus = h.connect()
+	// A directory that stands for a machine has no daemons.
+	if h.Bus == nil && h.Live() && h.Root.Name() == "/" {
+		h.Bus = networkdBus()
 	}
 }
 
-// Live says whether there is a kernel to look at, not only files.
+// Live is true if there is a kernel to look at, not only files.
 func (h *Host) Live() bool { return h.Net != nil }
 
-// Privileged says what the caller lacks to change the machine.
+// Privileged is an error that names the capability which the caller lacks to change the machine.
 func (h *Host) Privileged() error {
 	if !h.Live() {
 		return nil

@@ -63,6 +63,48 @@ func Lacking(err error) bool {
 	return errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EOPNOTSUPP)
 }
 
+// Errors of a kernel that cannot filter what leaves by a link.
+var (
+	ErrNoClsact = errors.New("the kernel has no sch_ingress")
+	ErrNoBPF    = errors.New("the kernel has no cls_bpf")
+)
+
+// Barred is why a link cannot have our filter: ErrIngress, ErrNoClsact or ErrNoBPF. A link that has it answers with one
+// message. Otherwise the kernel is asked for what it refuses in any case, but with another error where it could. What a
+// caller without the right to ask gets is nil.
+func Barred(h *host.Host, index int) error {
+	if filtered(h, index) {
+		return nil
+	}
+	kind, err := IngressKind(h, index)
+	switch {
+	case err != nil:
+	case kind == "ingress":
+		return ErrIngress
+	case kind == "clsact":
+		// Without a program.
+		if Lacking(Tc(h, unix.RTM_NEWTFILTER, netlink.Create|netlink.Excl, EgressMessage(index), KindOf("bpf"))) {
+			return ErrNoBPF
+		}
+	case kind == "":
+		// With a block of number 0, which is not allowed.
+		block := netlink.Attribute{Type: nl.TCA_EGRESS_BLOCK, Data: make([]byte, 4)}
+		if Lacking(Tc(h, unix.RTM_NEWQDISC, netlink.Create|netlink.Excl, ClsactMessage(index), KindOf("clsact"), block)) {
+			return ErrNoClsact
+		}
+	}
+	return nil
+}
+
+// filtered is true of a link that has our filter.
+func filtered(h *host.Host, index int) (found bool) {
+	_ = Dump(h, unix.RTM_GETTFILTER, TcMessage(index, 0, vishvananda.HANDLE_MIN_EGRESS, 0), func(m nlmsg.Value) bool {
+		found = IsEgress(m) && binary.NativeEndian.Uint32(m[8:]) == EgressHandle
+		return !found
+	})
+	return found
+}
+
 // IngressKind is the qdisc in the one place for clsact and ingress; "" is none.
 func IngressKind(h *host.Host, index int) (kind string, err error) {
 	// Asked for a single one, the kernel tells those who listen for changes, not the one that asks (measured on 6.18).

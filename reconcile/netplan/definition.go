@@ -4,7 +4,6 @@ package netplan
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"io/fs"
 	"maps"
 	"net/netip"
@@ -78,20 +77,22 @@ func (m *match) matches(l kernel.Link) bool {
 	return byName && (m.MAC == "" || hardware && strings.EqualFold(m.MAC, l.MAC))
 }
 
+// Broken is the error of a file that is not a netplan file, or cannot be read as one by anybody.
+type Broken struct{ error }
+
+func (b Broken) Unwrap() error { return b.error }
+
 // ReadFiles reads every file but ours, in the order in which netplan merges
-// them. The error names each that cannot be read, and the others are returned
-// beside it.
+// them. The error is a host.Unread, and the other files are returned beside it.
 func ReadFiles(h *host.Host) ([]File, error) {
 	at := map[string]string{} // base name to path
-	var bad []error
+	var unread host.Unread
 	for _, dir := range slices.Backward(Dirs) {
 		// To glob, a directory that may not be read is an empty one.
 		if d, err := h.Root.Open(host.Local(dir)); err == nil {
 			d.Close()
-		} else if errors.Is(err, fs.ErrPermission) && h.Hidden != nil {
-			h.Hidden("directory "+dir, err)
 		} else if errors.Is(err, fs.ErrPermission) {
-			bad = append(bad, fmt.Errorf("%s: %w", dir, err))
+			unread = append(unread, host.FileError{Path: dir, Err: err})
 		}
 		paths, err := h.Glob(dir + "/*.yaml")
 		if err != nil {
@@ -115,21 +116,16 @@ func ReadFiles(h *host.Host) ([]File, error) {
 		if err == nil {
 			err = unquoted(yaml.Unmarshal(data, &f))
 		}
+		if err != nil && !errors.Is(err, fs.ErrPermission) {
+			err = Broken{err}
+		}
 		if err != nil {
-			passed := h.Broken
-			if errors.Is(err, fs.ErrPermission) {
-				passed = h.Hidden
-			}
-			if passed == nil {
-				bad = append(bad, fmt.Errorf("%s: %w", p, err))
-			} else {
-				passed("file "+p, err)
-			}
+			unread = append(unread, host.FileError{Path: p, Err: err})
 			continue
 		}
 		files = append(files, f)
 	}
-	return files, errors.Join(bad...)
+	return files, unread.Err()
 }
 
 // lineOf is where yaml.v3 says that a file is bad, which may be one too few.

@@ -322,7 +322,6 @@ func TestEgressBarred(t *testing.T) {
 		return g.Exec(t, "sh", "-c", "tc qdisc; for l in lo eth0 mape0; do tc filter show dev $l egress; tc filter show dev $l ingress; done")
 	}
 	warned := func() (warning string) {
-		g.H.Filters = false
 		g.Do(func() {
 			f, err := facts.Gather(g.H)
 			if err != nil {

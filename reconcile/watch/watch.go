@@ -142,7 +142,7 @@ func (w *Watch) pass(ctx context.Context) (again time.Duration) {
 	w.readSection()
 	w.hear()
 	f, err := w.look()
-	if w.blind = errors.As(err, new(facts.Unread)); err != nil && !w.blind {
+	if w.blind = errors.As(err, new(host.Unread)); err != nil && !w.blind {
 		w.complain("look", Failure, fmt.Sprintf("cannot look at the machine: %v; what was made last is kept", err))
 		return soonest(time.Second, w.mend(ctx, f))
 	}

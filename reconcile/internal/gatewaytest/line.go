@@ -33,7 +33,9 @@ func WriteFilter(t testing.TB, n *hosttest.NS, e resource.Egress) {
 	}
 	defer handle.Close()
 	h := &host.Host{Net: handle, NS: n.FD()}
-	if err := e.Write(t.Context(), h); kernel.Lacking(err) || h.Unfiltered {
+	err = e.Write(t.Context(), h)
+	link, _ := kernel.LinkByName(h, e.Link)
+	if kernel.Lacking(err) || link != nil && errors.Is(kernel.Barred(h, link.Attrs().Index), kernel.ErrNoBPF) {
 		hosttest.Unable(t, "needs a kernel with sch_ingress and cls_bpf")
 	} else if err != nil {
 		t.Fatal(err)

@@ -96,7 +96,7 @@ func (g *Machine) Snapshot(t testing.TB) string {
 		nft list tables; nft list chains; ! nft list table ip others 2>&1
 		cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/conf/all/rp_filter
 		tc qdisc; ! tc filter show dev mape0 egress 2>&1 | sed 's/ id [0-9]*//'
-		cd $root; find . -type f | sort | xargs tail -n +1; find . | sort | xargs stat -c '%n %a'`)
+		cd $root; find . -type f ! -name mape-netplan.lock | sort | xargs tail -n +1; find . ! -name mape-netplan.lock | sort | xargs stat -c '%n %a'`)
 }
 
 // Unchanged compares snapshots.
@@ -124,7 +124,7 @@ func NewMachine(t testing.TB) *Machine {
 	hosttest.Veth(t, g.NS, "eth1", "", g.Others, "line", "")
 	// Duplicate address detection takes a second or two each time; TestDetection has it.
 	hosttest.Sysctl(t, g.NS, map[string]string{"ipv6/conf/eth1/accept_dad": "0", "ipv6/conf/all/accept_dad": "0"})
-	g.H, g.Dir = hosttest.HostOf(t, CloudInit)
+	g.H, g.Dir = hosttest.HostOf(t, CloudInit+"-- run/README --\n")
 	handle, err := netlink.NewHandleAt(netns.NsHandle(g.FD()), unix.NETLINK_ROUTE)
 	if err != nil {
 		t.Fatal(err)
