@@ -1,6 +1,7 @@
 package firewall_test
 
 import (
+	"flag"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -19,6 +20,15 @@ import (
 	"mape-netplan/reconcile/nft"
 	"mape-netplan/schema"
 )
+
+// TestMain runs more tests beside each other than there are processors: most of their time they wait for packets.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
+		flag.Set(f.Name, "8")
+	}
+	os.Exit(m.Run())
+}
 
 // foreignPaths are those of a gateway between eth0 and eth1, and the rules in a namespace.
 func foreignPaths(t testing.TB, n *hosttest.NS) (firewall.Paths, firewall.Foreign) {
@@ -52,7 +62,7 @@ func warnings(p firewall.Paths, f firewall.Foreign) []string {
 	return all
 }
 
-// obey runs the commands that a warning prints, and says whether they were any that can be run here.
+// obey runs the commands that a warning prints, and reports whether they can be run here.
 func obey(t testing.TB, n *hosttest.NS, warning string) bool {
 	t.Helper()
 	_, advice, _ := strings.Cut(warning, "to let that through: ")
@@ -179,6 +189,7 @@ var programs = []struct {
 
 // TestForeign: the programs' rules, alone.
 func TestForeign(t *testing.T) {
+	t.Parallel()
 	n := bystander(t)
 	for _, test := range programs {
 		t.Run(test.files, func(t *testing.T) {
@@ -212,6 +223,7 @@ func wantForeign(t *testing.T, n *hosttest.NS, want []string) {
 // TestFlowtable is made by hand, for not every kernel has flowtables: only one with an interface that packets of the
 // tunnel's connections come in through matters.
 func TestFlowtable(t *testing.T) {
+	t.Parallel()
 	rule := ruleset.Rule{Handle: 7, Steps: []ruleset.Step{{Do: ruleset.DoFlow, To: "f"}}}
 	chain := ruleset.Chain{Family: "inet", Table: "t", Name: "c", Type: "filter", Hook: "forward", Rules: []ruleset.Rule{rule}}
 	p := firewall.Paths{Tunnel: kernel.Link{Name: "mape0"}, WAN: kernel.Link{Name: "eth1"}, LAN: []kernel.Link{{Name: "eth0"}}}
@@ -228,6 +240,7 @@ func TestFlowtable(t *testing.T) {
 
 // TestLegacy: rules of iptables-legacy are not in nf_tables.
 func TestLegacy(t *testing.T) {
+	t.Parallel()
 	n := bystander(t)
 	h, _ := hosttest.HostOf(t, "-- proc/thread-self/net/ip_tables_names --\nnat\nfilter\n")
 	h.NFT = nft.OpenNS(n.FD())
@@ -245,6 +258,7 @@ func TestLegacy(t *testing.T) {
 
 // TestForeignUnread: that rules cannot be read is said, and stops nothing.
 func TestForeignUnread(t *testing.T) {
+	t.Parallel()
 	h, _ := hosttest.HostOf(t, "-- etc/hostname --\ngw\n")
 	h.NFT = nft.OpenNS(1 << 20)
 	f, err := firewall.Read(h)

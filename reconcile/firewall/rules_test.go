@@ -22,6 +22,7 @@ const (
 
 // TestForeignRules: single rules, and what can be decided about them. Chains are of table inet t; "want" leaves that out.
 func TestForeignRules(t *testing.T) {
+	t.Parallel()
 	const (
 		post = "chain c { type nat hook postrouting priority 0; "
 		raw  = "chain c { type filter hook prerouting priority raw; "
@@ -34,6 +35,7 @@ func TestForeignRules(t *testing.T) {
 	both := "new connections from eth0 to mape0 and the answers from mape0 to eth0; to let that through: nft insert rule inet t c iifname eth0 oifname mape0 accept; " +
 		"nft insert rule inet t c iifname mape0 oifname eth0 ct state established,related accept (until the next boot)"
 	out := "new connections from eth0 to mape0; to let that through: nft insert rule inet t c iifname eth0 oifname mape0 accept (until the next boot)"
+	n := bystander(t)
 	for _, test := range []struct{ rules, want string }{
 		// Translation of the source: only what comes before ours and can meet what leaves through the tunnel.
 		{post + "masquerade; }", masquerades("translates", "masquerade")},
@@ -80,7 +82,6 @@ func TestForeignRules(t *testing.T) {
 		{"chain c { type filter hook output priority 0; policy drop; oifname { lo, eth0, eth1 } accept; }", "the policy drops this machine's own connections through mape0; to let that through: nft insert rule inet t c oifname mape0 accept (until the next boot)"},
 	} {
 		t.Run(test.rules, func(t *testing.T) {
-			n := bystander(t)
 			table(t, n, test.rules)
 			var want []string
 			if test.want != "" {
@@ -96,6 +97,7 @@ func TestForeignRules(t *testing.T) {
 
 // TestForeignForward: ports that are forwarded to a host have to get through too.
 func TestForeignForward(t *testing.T) {
+	t.Parallel()
 	n := bystander(t)
 	table(t, n, "chain c { type filter hook forward priority 0; policy drop; ct state established accept; iifname eth0 accept; }")
 	p, f := foreignPaths(t, n)
@@ -112,6 +114,7 @@ func TestForeignForward(t *testing.T) {
 
 // TestForeignTargets: where a forward leads decides what it meets, and its address, port and protocol what lets it pass.
 func TestForeignTargets(t *testing.T) {
+	t.Parallel()
 	const (
 		in      = "chain c { type filter hook input priority 0; policy drop; ip6 saddr 2001:db8:ffff::/48 accept; ct state established,related accept; iifname eth0 accept; "
 		forward = "chain c { type filter hook forward priority 0; policy drop; ct state established accept; iifname eth0 accept; "
@@ -123,6 +126,7 @@ func TestForeignTargets(t *testing.T) {
 			"to let that through: nft insert rule inet t c iifname eth0 oifname eth0 ct status dnat accept (until the next boot)"
 		strict = "chain c { type filter hook forward priority 0; policy drop; iifname eth0 oifname { mape0, docker0 } accept; iifname { mape0, docker0 } accept; "
 	)
+	n := bystander(t)
 	for _, test := range []struct {
 		name, rules string
 		which       []int
@@ -145,7 +149,6 @@ func TestForeignTargets(t *testing.T) {
 			"table inet t, chain c: rule handle N (iifname \"mape0\" l4proto tcp dport 22 drop) drops forwarded ports from mape0 to eth0 (tcp 192.168.1.10:22); to let that through: nft insert rule inet t c iifname mape0 ct status dnat accept (until the next boot)"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			n := bystander(t)
 			table(t, n, test.rules)
 			var forwards []schema.Forward
 			for _, i := range test.which {
@@ -160,6 +163,7 @@ func TestForeignTargets(t *testing.T) {
 
 // TestForeignUFW: what ufw has for exactly one host, port and protocol is enough, written as iptables of any version does.
 func TestForeignUFW(t *testing.T) {
+	t.Parallel()
 	n := bystander(t)
 	install(t, n, "ufw-route.rules")
 	feed(t, n, "*filter\n:INPUT ACCEPT\nCOMMIT\n", "ip6tables-nft-restore")
@@ -186,6 +190,7 @@ func TestForeignUFW(t *testing.T) {
 
 // TestForeignNoLAN: without a LAN that is known, the way out and the way back are still looked at, and said to be general.
 func TestForeignNoLAN(t *testing.T) {
+	t.Parallel()
 	n := bystander(t)
 	check := func(want ...string) {
 		t.Helper()
@@ -221,6 +226,7 @@ func TestForeignNoLAN(t *testing.T) {
 
 // TestForeignAdvice: the commands that a warning prints silence it, those of nft and those of iptables-nft.
 func TestForeignAdvice(t *testing.T) {
+	t.Parallel()
 	const tail = " { type filter hook %s priority 0; policy drop\n}\n"
 	for name, rules := range map[string]func(n *hosttest.NS){
 		"nft": func(n *hosttest.NS) {
@@ -258,6 +264,7 @@ func TestForeignAdvice(t *testing.T) {
 
 // TestForeignMaze: rules that lead everywhere many times over end a walk without an opinion.
 func TestForeignMaze(t *testing.T) {
+	t.Parallel()
 	rs := ruleset.Ruleset{Chains: []ruleset.Chain{{Name: "0", Type: "filter", Hook: "forward", Drop: true}}}
 	for i := range 15 {
 		rs.Chains = append(rs.Chains, ruleset.Chain{Name: fmt.Sprint(i + 1)})

@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -150,7 +149,7 @@ func fill(l *gatewaytest.Rig, b *testing.B, n int) (open []net.Conn) {
 		}
 		start := time.Now()
 		c, err := gatewaytest.Dial(l.Lan, gatewaytest.Server+":80", 8*time.Second)
-		if time.Since(start) > late && refusals(l, b) > 0 {
+		if time.Since(start) > late && refusals(b, l) > 0 {
 			if err == nil {
 				c.Close()
 			}
@@ -169,16 +168,6 @@ func reset(open []net.Conn) {
 		c.(*net.TCPConn).SetLinger(0)
 		c.Close()
 	}
-}
-
-// refusals is how many packets the gateway dropped because NAT found no free port: the kernel notices when the
-// connection is to be entered, and its tuple is there already.
-func refusals(l *gatewaytest.Rig, b *testing.B) (sum int) {
-	for _, m := range regexp.MustCompile(`insert_failed=(\d+)`).FindAllStringSubmatch(l.Gw.Exec(b, "conntrack", "-S"), -1) {
-		n, _ := strconv.Atoi(m[1])
-		sum += n
-	}
-	return sum
 }
 
 // mapping says how many ports six servers see of one UDP socket, over 100 sockets.
@@ -238,7 +227,7 @@ func churnPorts(l *gatewaytest.Rig, b *testing.B, n int) (c churn) {
 		}
 	}
 	c.filled = len(open)
-	before := refusals(l, b)
+	before := refusals(b, l)
 	for start := time.Now(); c.replaced < replacements && time.Since(start) < churnTime; c.replaced++ {
 		i := rand.IntN(len(open))
 		open[i].Close()
@@ -254,7 +243,7 @@ func churnPorts(l *gatewaytest.Rig, b *testing.B, n int) (c churn) {
 		}
 		open[i] = conn
 	}
-	c.refused = refusals(l, b) - before
+	c.refused = refusals(b, l) - before
 	c.states = states(l, b)
 	reset(open)
 	return c

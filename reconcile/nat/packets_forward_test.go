@@ -2,7 +2,6 @@ package nat_test
 
 import (
 	"fmt"
-	"net"
 	"net/netip"
 	"strings"
 	"testing"
@@ -12,6 +11,7 @@ import (
 
 	"mape-netplan/reconcile/internal/gatewaytest"
 	"mape-netplan/reconcile/internal/hosttest"
+	"mape-netplan/reconcile/kernel"
 	"mape-netplan/reconcile/softwire"
 	"mape-netplan/schema"
 )
@@ -39,6 +39,7 @@ func forwardLine(t *testing.T, sw softwire.Softwire, inbound string) (l *gateway
 func TestForward(t *testing.T) {
 	for _, name := range gatewaytest.ForwardKinds {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			l, first := forwardLine(t, gatewaytest.NatKinds[name], "drop")
 			for _, c := range []struct {
 				protocol string
@@ -52,7 +53,7 @@ func TestForward(t *testing.T) {
 				{"tcp", first + 5, ""}, {"udp", first + 5, ""}, {"tcp", 22, ""}, {"udp", 2222, ""},
 			} {
 				to := fmt.Sprintf("192.0.2.18:%d", c.port)
-				got, from, _ := strings.Cut(gatewaytest.Hear(t, l.Inet, c.protocol, to), " ")
+				got, from, _ := strings.Cut(gatewaytest.Hear(t, l.Inet, c.protocol, to, waitFor(c.want != "")), " ")
 				if got != c.want || got != "" && !strings.HasPrefix(from, "198.51.100.1:") {
 					t.Errorf("%s %s from the internet: %q from %s, not %q", c.protocol, to, got, from, c.want)
 				}
@@ -60,7 +61,7 @@ func TestForward(t *testing.T) {
 					continue
 				}
 				for _, inside := range []*hosttest.NS{l.Lan, l.Gw} {
-					if got, from, _ := strings.Cut(gatewaytest.Hear(t, inside, c.protocol, to), " "); got != c.want {
+					if got, from, _ := strings.Cut(gatewaytest.Hear(t, inside, c.protocol, to, gatewaytest.Limit), " "); got != c.want {
 						t.Errorf("%s %s from inside: %q from %s, not %q", c.protocol, to, got, from, c.want)
 					}
 				}
@@ -69,44 +70,48 @@ func TestForward(t *testing.T) {
 	}
 }
 
-// TestForwardedPortsAreNotDrawn: no connection of the LAN ever gets a forwarded port, nor any other service one.
+// waitFor is how long a test waits for something.
+func waitFor(comes bool) time.Duration {
+	if comes {
+		return gatewaytest.Limit
+	}
+	return gatewaytest.Silence
+}
+
+// TestForwardedPortsAreNotDrawn: connections of the LAN get every port of the set but the forwarded ones.
 func TestForwardedPortsAreNotDrawn(t *testing.T) {
+	t.Parallel()
 	l := gatewaytest.BareRig(t, gatewaytest.NatKinds["v6plus"])
 	l.Forwards = gatewaytest.ForwardsOf(l.Sw)
 	if err := l.Table().Write(l.Conn); err != nil {
 		t.Fatal(err)
 	}
-	l.ServeUDP(t)
-	count := 0
-	for _, c := range gatewaytest.Sockets(t, l.Lan, l.Sw.PortCount()) {
-		saw, err := askOnce(c)
-		if err != nil {
+	drawn := map[uint16]bool{}
+	o := newOpener(t, l)
+	refused := 0
+	for sport := uint16(20000); len(drawn) < l.Sw.PortCount()-5; {
+		line, ok := o.first(t, kernel.ProtoUDP, sport, webServer)
+		if !ok {
+			if refused++; refused > mostRefusals {
+				t.Fatalf("%d refused with %d ports taken", refused, len(drawn))
+			}
 			continue
 		}
-		count++
-		for _, f := range l.Forwards {
-			for _, r := range f.Ports {
-				if saw.Port() >= r.First && saw.Port() <= r.Last {
-					t.Errorf("a socket got the port %d", saw.Port())
+		drawn[line.Port()] = true
+		sport++
+	}
+	if line, ok := o.first(t, kernel.ProtoUDP, 30000, webServer); ok {
+		t.Errorf("one too many: %v", line)
+	}
+	for _, f := range l.Forwards {
+		for _, r := range f.Ports {
+			for port := r.First; port <= r.Last; port++ {
+				if drawn[port] {
+					t.Errorf("a connection got the port %d", port)
 				}
 			}
 		}
 	}
-	if want := l.Sw.PortCount() - 5; count != want {
-		t.Errorf("%d sockets got a port, not %d", count, want)
-	}
-}
-
-func askOnce(c *net.UDPConn) (netip.AddrPort, error) {
-	c.WriteToUDPAddrPort([]byte("x"), netip.MustParseAddrPort(gatewaytest.Server+":3478"))
-	c.SetReadDeadline(time.Now().Add(500 * time.Millisecond))
-	b := make([]byte, 100)
-	n, err := c.Read(b)
-	if err != nil {
-		return netip.AddrPort{}, err
-	}
-	text, _, _ := strings.Cut(string(b[:n]), "\x00")
-	return netip.ParseAddrPort(text)
 }
 
 // TestInboundAccept: a new connection to a port of the set, under its real number, is left to other tables' destination
@@ -114,6 +119,7 @@ func askOnce(c *net.UDPConn) (netip.AddrPort, error) {
 func TestInboundAccept(t *testing.T) {
 	for _, name := range gatewaytest.ForwardKinds {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			l, first := forwardLine(t, gatewaytest.NatKinds[name], "accept")
 			l.Gw.Exec(t, "ip", "addr", "add", "192.0.2.18/32", "dev", "lo")
 			outside := l.Sw.Ports()[0].Last + 1
@@ -122,21 +128,23 @@ func TestInboundAccept(t *testing.T) {
 			}
 			other := fmt.Sprintf("192.0.2.18:%d", first+5)
 			for _, protocol := range []string{"tcp", "udp"} {
-				if got := gatewaytest.Hear(t, l.Inet, protocol, other); got != "" {
-					t.Errorf("%s: %s without a rule of anybody's", protocol, got)
+				if got := gatewaytest.Hear(t, l.Inet, protocol, other, gatewaytest.Silence); got != "" {
+					t.Errorf("%s: %s without any rule for it", protocol, got)
 				}
-				if got := gatewaytest.Hear(t, l.Inet, protocol, fmt.Sprintf("192.0.2.18:%d", first)); !strings.HasPrefix(got, "lan:22 198.51.100.1:") {
+				if got := gatewaytest.Hear(t, l.Inet, protocol, fmt.Sprintf("192.0.2.18:%d", first), gatewaytest.Limit); !strings.HasPrefix(got, "lan:22 198.51.100.1:") {
 					t.Errorf("%s: forwarded: %q", protocol, got)
 				}
 			}
 			l.Gw.Exec(t, "nft", fmt.Sprintf(`table ip other { chain c { type nat hook prerouting priority dstnat;
 				meta l4proto { tcp, udp } th dport { %d, %d } dnat to 192.168.1.10:7000; }; }`, first+5, outside))
 			for _, protocol := range []string{"tcp", "udp"} {
-				if got := gatewaytest.Hear(t, l.Inet, protocol, other); !strings.HasPrefix(got, "lan:7000 198.51.100.1:") {
+				if got := gatewaytest.Hear(t, l.Inet, protocol, other, gatewaytest.Limit); !strings.HasPrefix(got, "lan:7000 198.51.100.1:") {
 					t.Errorf("%s: another table's destination NAT: %q", protocol, got)
 				}
-				got := gatewaytest.Hear(t, l.Inet, protocol, fmt.Sprintf("192.0.2.18:%d", outside))
-				if !gatewaytest.NatKinds[name].HasPort(outside) && got != "" {
+				if l.Sw.HasPort(outside) {
+					continue
+				}
+				if got := gatewaytest.Hear(t, l.Inet, protocol, fmt.Sprintf("192.0.2.18:%d", outside), gatewaytest.Silence); got != "" {
 					t.Errorf("%s: a port outside the set: %q", protocol, got)
 				}
 			}
@@ -145,39 +153,46 @@ func TestInboundAccept(t *testing.T) {
 }
 
 // TestNoWayBack: what came out of the tunnel never goes back into it: not where a forward leads to a host that only the
-// tunnel has a route to, and not where a new connection is accepted that nobody translates.
+// tunnel has a route to, and not where a new connection is accepted that nothing translates.
 func TestNoWayBack(t *testing.T) {
 	for _, name := range gatewaytest.ForwardKinds {
 		for _, inbound := range []string{"drop", "accept"} {
-			l := gatewaytest.BareRig(t, gatewaytest.NatKinds[name])
-			l.Forwards, l.Inbound = gatewaytest.ForwardsOf(l.Sw), inbound
-			first := l.Forwards[0].Ports[0].First
-			for i, to := range []string{"10.99.99.99:22", "192.0.2.18:22"} {
-				port := first + 6 + uint16(i)
-				l.Forwards = append(l.Forwards, schema.Forward{Protocol: "both", Ports: []schema.PortRange{{First: port, Last: port}}, To: netip.MustParseAddrPort(to)})
-			}
-			if err := l.Table().Write(l.Conn); err != nil {
-				t.Fatal(err)
-			}
-			l.Gw.Exec(t, "ip", "link", "set", "eth0", "down")
-			for port := first; port < first+10; port++ {
-				if port == first+4 {
-					continue // the gateway's own, which answers that nobody listens
-				}
-				l.Inject(t, hosttest.UdpTo(gatewaytest.Server, 53, "192.0.2.18", port, "x"))
-				l.Inject(t, hosttest.TcpTo(gatewaytest.Server, 80, "192.0.2.18", port, 2))
-				l.Inject(t, hosttest.TcpTo(gatewaytest.Server, 81, "192.0.2.18", port, 0x10))
-			}
-			if n := l.Quiet(); n != 0 {
-				t.Errorf("%s, inbound %s: %d packets went back", name, inbound, n)
-			}
+			t.Run(name+" "+inbound, func(t *testing.T) {
+				t.Parallel()
+				noWayBack(t, gatewaytest.BareRig(t, gatewaytest.NatKinds[name]), inbound)
+			})
 		}
+	}
+}
+
+func noWayBack(t *testing.T, l *gatewaytest.Rig, inbound string) {
+	l.Forwards, l.Inbound = gatewaytest.ForwardsOf(l.Sw), inbound
+	first := l.Forwards[0].Ports[0].First
+	for i, to := range []string{"10.99.99.99:22", "192.0.2.18:22"} {
+		port := first + 6 + uint16(i)
+		l.Forwards = append(l.Forwards, schema.Forward{Protocol: "both", Ports: []schema.PortRange{{First: port, Last: port}}, To: netip.MustParseAddrPort(to)})
+	}
+	if err := l.Table().Write(l.Conn); err != nil {
+		t.Fatal(err)
+	}
+	l.Gw.Exec(t, "ip", "link", "set", "eth0", "down")
+	for port := first; port < first+10; port++ {
+		if port == first+4 {
+			continue // the gateway's own, which answers that nothing listens
+		}
+		l.Inject(t, hosttest.UdpTo(gatewaytest.Server, 53, "192.0.2.18", port, "x"))
+		l.Inject(t, hosttest.TcpTo(gatewaytest.Server, 80, "192.0.2.18", port, 2))
+		l.Inject(t, hosttest.TcpTo(gatewaytest.Server, 81, "192.0.2.18", port, 0x10))
+	}
+	if n := l.Quiet(); n != 0 {
+		t.Errorf("%d packets went back", n)
 	}
 }
 
 // TestOtherProtocolsOfNeighbours: a protocol without ports reaches the gateway from its LAN, multicast and broadcast
 // included, though the default route would take those into the tunnel.
 func TestOtherProtocolsOfNeighbours(t *testing.T) {
+	t.Parallel()
 	l := gatewaytest.NewRig(t, gatewaytest.NatKinds["ocn"])
 	l.Lan.Exec(t, "ip", "route", "add", "224.0.0.0/4", "dev", "eth0")
 	for _, protocol := range []int{2, 89, 112} { // IGMP, OSPF, VRRP
@@ -189,7 +204,7 @@ func TestOtherProtocolsOfNeighbours(t *testing.T) {
 	}
 }
 
-// arrives sends a packet of a protocol from the LAN host and says whether the gateway gets it.
+// arrives sends a packet of a protocol from the LAN host and reports whether the gateway gets it.
 func arrives(t *testing.T, l *gatewaytest.Rig, protocol int, to string) (ok bool) {
 	t.Helper()
 	raw := func(n *hosttest.NS) (fd int) {
@@ -204,7 +219,7 @@ func arrives(t *testing.T, l *gatewaytest.Rig, protocol int, to string) (ok bool
 	defer unix.Close(there)
 	defer unix.Close(here)
 	unix.SetsockoptIPMreqn(there, unix.IPPROTO_IP, unix.IP_ADD_MEMBERSHIP, &unix.IPMreqn{Multiaddr: [4]byte{224, 0, 0, 18}, Address: [4]byte{192, 168, 1, 1}})
-	unix.SetsockoptTimeval(there, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Usec: 500000})
+	unix.SetsockoptTimeval(there, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: int64(gatewaytest.Limit / time.Second)})
 	unix.SetsockoptInt(here, unix.SOL_SOCKET, unix.SO_BROADCAST, 1)
 	if err := unix.Sendto(here, make([]byte, 30), 0, &unix.SockaddrInet4{Addr: netip.MustParseAddr(to).As4()}); err != nil {
 		t.Fatal(err)

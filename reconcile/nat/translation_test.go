@@ -16,6 +16,7 @@ import (
 // TestTranslations reads from a table what it translates, before and after the kernel has had it, whatever somebody did
 // to it.
 func TestTranslations(t *testing.T) {
+	t.Parallel()
 	for name, sw := range gatewaytest.NatKinds {
 		g := gatewaytest.GatewayOf(sw, 1460)
 		p := g.Nat().Pool()

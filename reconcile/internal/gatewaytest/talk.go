@@ -17,6 +17,13 @@ import (
 	"mape-netplan/reconcile/internal/hosttest"
 )
 
+const (
+	// Limit is how long a test waits for what has to happen. It usually happens at once; a busy machine may take seconds.
+	Limit = time.Minute
+	// Silence is how long a test waits for what must not happen.
+	Silence = 400 * time.Millisecond
+)
+
 // Say answers on a TCP port and a UDP port of a namespace with its name and whom it sees.
 func Say(t *testing.T, n *hosttest.NS, name string, port uint16) {
 	t.Helper()
@@ -53,14 +60,14 @@ func Say(t *testing.T, n *hosttest.NS, name string, port uint16) {
 	})
 }
 
-// Hear connects and returns what is answered: "" when there is no answer.
-func Hear(t *testing.T, from *hosttest.NS, protocol, to string) (answer string) {
+// Hear connects and returns what is answered: "" when there is no answer for so long.
+func Hear(t *testing.T, from *hosttest.NS, protocol, to string, wait time.Duration) (answer string) {
 	t.Helper()
 	from.Do(func() {
-		c, err := (&net.Dialer{Timeout: 700 * time.Millisecond}).Dial(protocol+"4", to)
+		c, err := (&net.Dialer{Timeout: wait}).Dial(protocol+"4", to)
 		if err == nil {
 			defer c.Close()
-			c.SetDeadline(time.Now().Add(700 * time.Millisecond))
+			c.SetDeadline(time.Now().Add(wait))
 			if protocol == "udp" {
 				c.Write([]byte("x"))
 			}
@@ -147,7 +154,7 @@ func Sockets(t testing.TB, in *hosttest.NS, n int) []*net.UDPConn {
 func Ask(c *net.UDPConn, number, size int) (netip.AddrPort, error) {
 	to := netip.MustParseAddrPort(fmt.Sprintf("198.51.100.%d:3478", number))
 	b := make([]byte, 65536)
-	for range 3 {
+	for end := time.Now().Add(Limit); time.Now().Before(end); {
 		if _, err := c.WriteToUDPAddrPort(make([]byte, size), to); err != nil {
 			return netip.AddrPort{}, err
 		}
@@ -176,7 +183,7 @@ func IsTimeout(err error) bool {
 	return errors.As(err, &e) && e.Timeout()
 }
 
-// Dial opens a TCP connection from a namespace; whether the first SYN was refused shows in the time.
+// Dial opens a TCP connection from a namespace.
 func Dial(in *hosttest.NS, to string, wait time.Duration) (c net.Conn, err error) {
 	in.Do(func() { c, err = (&net.Dialer{Timeout: wait}).Dial("tcp4", to) })
 	return c, err
@@ -184,13 +191,13 @@ func Dial(in *hosttest.NS, to string, wait time.Duration) (c net.Conn, err error
 
 func FlowTCP(t *testing.T, from *hosttest.NS) {
 	t.Helper()
-	c, err := Dial(from, Server+":80", 3*time.Second)
+	c, err := Dial(from, Server+":80", Limit)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer c.Close()
 	go c.Write(make([]byte, 1<<20))
-	c.SetDeadline(time.Now().Add(20 * time.Second))
+	c.SetDeadline(time.Now().Add(Limit))
 	if n, err := io.CopyN(io.Discard, c, 1<<20); err != nil {
 		t.Errorf("TCP: %d bytes, %v", n, err)
 	}
