@@ -68,7 +68,7 @@ func TestAsk(t *testing.T) {
 			}
 			want := slices.DeleteFunc(gateway.Compile(fitted, f), func(r engine.Resource) bool { return !strings.HasPrefix(r.Name(), "networkd eth1") })
 			data, _ := os.ReadFile(filepath.Join(g.Dir, gatewaytest.AskingDropIn))
-			if !strings.Contains(string(data), networkd.AskText+networkd.LinkLayerText) || len(want) != 1 {
+			if !strings.Contains(string(data), networkd.RequestText+networkd.LinkLayerText) || len(want) != 1 {
 				t.Fatalf("the drop-in is %q, for %q", data, want)
 			}
 			// Its text changes, for the CE address is in it too: networkd must read it again.
@@ -109,7 +109,7 @@ func TestAskKeepsDUID(t *testing.T) {
 		t.Fatal(err)
 	}
 	data, _ := os.ReadFile(filepath.Join(g.Dir, gatewaytest.AskingDropIn))
-	if !strings.Contains(string(data), networkd.AskText) || strings.Contains(string(data), networkd.LinkLayerText) || d.Reloads > 0 {
+	if !strings.Contains(string(data), networkd.RequestText) || strings.Contains(string(data), networkd.LinkLayerText) || d.Reloads > 0 {
 		t.Errorf("networkd has been made to read %d times\n%s", d.Reloads, data)
 	}
 }

@@ -52,7 +52,7 @@ func routes(h *host.Host, f *Facts) (kept []netip.Prefix, err error) {
 			return nil, err
 		}
 		for _, r := range all {
-			if networkd.KeepsDelegation(r) {
+			if networkd.IsDelegationRoute(r) {
 				kept = append(kept, kernel.Destination(r))
 			}
 			switch {
@@ -93,7 +93,7 @@ func definedLinks(h *host.Host, files []netplan.File) ([]kernel.Link, error) {
 			links = append(links, l)
 		}
 	}
-	units, err := networkd.UnitLinks(h)
+	units, err := networkd.NamedLinks(h)
 	for _, l := range units {
 		if !slices.ContainsFunc(links, func(other kernel.Link) bool { return other.Name == l.Name }) {
 			links = append(links, l)

@@ -136,8 +136,8 @@ func (o *Owned) fromNetplan(data []byte, f Facts) {
 
 // fromUnit is what one of our networkd files tells.
 func (o *Owned) fromUnit(file, text string, f Facts) {
-	netdev, dropIn := networkd.ReadUnit(text)
-	for _, tunnel := range []string{networkd.Limited(file), netdev.Name} {
+	netdev, dropIn := networkd.ReadBack(text)
+	for _, tunnel := range []string{networkd.LimitedTunnel(file), netdev.Name} {
 		if tunnel != "" {
 			o.Tunnels = append(o.Tunnels, tunnel)
 		}
@@ -149,7 +149,7 @@ func (o *Owned) fromUnit(file, text string, f Facts) {
 			o.Addresses = append(o.Addresses, OwnedAddress{l, dropIn.Address})
 		}
 	}
-	if dropIn.Ask {
+	if dropIn.Request {
 		o.Asking = append(o.Asking, links...)
 		o.Requests = append(o.Requests, Request{File: file, KeepsDUID: dropIn.KeepsDUID})
 	}
@@ -169,7 +169,7 @@ func (f Facts) ConfiguredBy(dropIn string) (links []string) {
 // which DUID it asks there. Where it does not run, it is the first file whose
 // [Match] names the link.
 func networkFiles(h *host.Host, links []kernel.Link) error {
-	files, err := networkd.NetworkUnits(h)
+	files, err := networkd.NetworkFiles(h)
 	if err != nil {
 		return err
 	}
@@ -177,7 +177,7 @@ func networkFiles(h *host.Host, links []kernel.Link) error {
 		if h.Bus != nil && l.Index > 0 {
 			var configured bool
 			if links[i].NetworkFile, configured = networkd.LinkState(h, l.Index, "NETWORK_FILE"); configured {
-				links[i].DUIDType = networkd.DuidType(h, l.Index)
+				links[i].DUIDType = networkd.DUIDType(h, l.Index)
 			}
 			continue
 		}

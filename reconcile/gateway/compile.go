@@ -84,7 +84,7 @@ func (g *Gateway) NetplanText() string {
 
 // netdevText is the tunnel's file where there is no netplan.
 func (g *Gateway) netdevText() string {
-	return networkd.NetdevText(networkd.Netdev{Name: g.Tunnel, Local: g.Softwire.CE, Remote: g.Softwire.BR, TTL: hopLimit, MTU: g.MTU})
+	return networkd.RenderNetdev(networkd.Tunnel{Name: g.Tunnel, Local: g.Softwire.CE, Remote: g.Softwire.BR, TTL: hopLimit, MTU: g.MTU})
 }
 
 // live lists what the kernel and the daemons have, which the files are for.

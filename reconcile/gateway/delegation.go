@@ -65,7 +65,7 @@ func (p *Persist) identify(f facts.Facts) {
 	}
 	link, _ := f.Link(p.Link)
 	if link.DUIDType != "" && cameBy(f, p.Link) {
-		p.KeepsDUID = link.DUIDType != networkd.LinkLayer
+		p.KeepsDUID = link.DUIDType != networkd.LinkLayerDUID
 		return
 	}
 	// The link may have had another .network file when ours was made. Without

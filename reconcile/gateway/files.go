@@ -74,7 +74,7 @@ func files(g *Gateway, f facts.Facts) []ownFile {
 	}
 	if g != nil && !g.Netplan {
 		add(networkd.NetdevPath, PublicMode, g.netdevText())
-		add(networkd.NetworkPath, PublicMode, networkd.NetworkText(g.Tunnel))
+		add(networkd.NetworkPath, PublicMode, networkd.RenderNetwork(g.Tunnel))
 	}
 	if g != nil {
 		for _, p := range g.Persist {

@@ -93,13 +93,13 @@ func (p *Persist) find(byNetplan bool, f facts.Facts) error {
 // DropIn is what a drop-in has to say of the link, and for which file; no text
 // is none. What netplan has keys for is in its file.
 func (p Persist) DropIn() (path, text string) {
-	file, link := p.File, networkd.DropIn{Ask: p.Ask, KeepsDUID: p.KeepsDUID}
+	file, link := p.File, networkd.DropIn{Request: p.Ask, KeepsDUID: p.KeepsDUID}
 	if p.Definition != nil {
 		file = p.Definition.Network()
 	} else {
 		link.NoRA, link.Address = p.NoRA, p.CE
 	}
-	if text = networkd.DropInText(link); text == "" || file == "" {
+	if text = networkd.RenderDropIn(link); text == "" || file == "" {
 		return "", ""
 	}
 	return networkd.DropInPath(file), text

@@ -66,14 +66,14 @@ default via 192.168.1.4 dev eth0 table 77
 		if err != nil {
 			t.Fatal(err)
 		}
-		got = slices.DeleteFunc(got, func(r netlink.Route) bool { return kernel.Destination(r).Bits() > 0 && !networkd.KeepsDelegation(r) })
+		got = slices.DeleteFunc(got, func(r netlink.Route) bool { return kernel.Destination(r).Bits() > 0 && !networkd.IsDelegationRoute(r) })
 		all, err := g.H.Net.RouteListFiltered(family, &netlink.Route{Table: unix.RT_TABLE_MAIN}, netlink.RT_FILTER_TABLE)
 		if err != nil {
 			t.Fatal(err)
 		}
 		var want []netlink.Route
 		for _, r := range all {
-			if bits, _ := r.Dst.Mask.Size(); bits == 0 || networkd.KeepsDelegation(r) {
+			if bits, _ := r.Dst.Mask.Size(); bits == 0 || networkd.IsDelegationRoute(r) {
 				want = append(want, r)
 			}
 		}

@@ -17,16 +17,16 @@ import (
 // IA_PD), or a part of one.
 type Delegation struct {
 	Prefix netip.Prefix `json:"prefix"`
-	// Link is the one it came by; "" is not known.
+	// Link is the one that it was delegated on; "" if unknown.
 	Link string `json:"link,omitempty"`
-	// Source is what tells of it: "route", "lease" or "assigned".
+	// Source is where it was found: "route", "lease" or "assigned".
 	Source string `json:"source"`
 }
 
 const (
-	// SourceRoute is the kernel's unreachable route, which networkd makes for
-	// every delegation shorter than /64 so that packets to a part that no link
-	// has do not go back to the provider.
+	// SourceRoute is the unreachable route that networkd adds for every
+	// delegation shorter than /64, so that packets to an unassigned part do not
+	// go back to the provider.
 	SourceRoute = "route"
 	// SourceLease is networkd's DHCPv6 lease. systemd 252 does not show it.
 	SourceLease = "lease"
@@ -35,19 +35,20 @@ const (
 	sourceAssigned = "assigned"
 )
 
-// KeepsDelegation says whether a route is the one that networkd keeps for a
+// IsDelegationRoute reports whether a route is one that networkd adds for a
 // delegation: "unreachable … dev lo proto dhcp".
-func KeepsDelegation(r netlink.Route) bool {
+func IsDelegationRoute(r netlink.Route) bool {
 	return r.Family == unix.AF_INET6 && r.Type == unix.RTN_UNREACHABLE && r.Protocol == unix.RTPROT_DHCP &&
 		kernel.Destination(r).Bits() > 0
 }
 
-// Delegations finds the prefixes that DHCPv6 delegated: those that the kernel
-// keeps a route for, and where there is none, what networkd says of the links
-// that its DHCPv6 client runs on. networkd is only asked then: its answer
-// lists every route of the link, and with a thousand takes it a second on a
-// slow machine.
-func Delegations(h *host.Host, links []kernel.Link, kept []netip.Prefix) []Delegation {
+// Delegations finds the prefixes that DHCPv6 has delegated: routed, the
+// destinations of delegation routes, or, if there are none, those that networkd
+// describes for the links on which its DHCPv6 client runs. It is queried only
+// then, because its answer lists every route of the link: a thousand take a
+// second on a slow machine. Addresses of links out of a delegation get the
+// origin [kernel.OriginPD].
+func Delegations(h *host.Host, links []kernel.Link, routed []netip.Prefix) []Delegation {
 	var clients []kernel.Link
 	if h.Bus != nil {
 		for _, l := range links {
@@ -56,13 +57,13 @@ func Delegations(h *host.Host, links []kernel.Link, kept []netip.Prefix) []Deleg
 			}
 		}
 	}
-	by := "" // not known of several
+	client := "" // unknown if there are several
 	if len(clients) == 1 {
-		by = clients[0].Name
+		client = clients[0].Name
 	}
 	var all []Delegation
-	for _, p := range kept {
-		all = append(all, Delegation{p, by, SourceRoute})
+	for _, p := range routed {
+		all = append(all, Delegation{p, client, SourceRoute})
 	}
 	if len(all) == 0 {
 		for _, l := range clients {
@@ -72,7 +73,7 @@ func Delegations(h *host.Host, links []kernel.Link, kept []netip.Prefix) []Deleg
 		}
 	}
 	if len(all) == 0 && len(clients) > 0 {
-		all = assigned(h, links, by)
+		all = assigned(h, links, client)
 	}
 	for i := range links {
 		mark(&links[i], all)
@@ -80,34 +81,35 @@ func Delegations(h *host.Host, links []kernel.Link, kept []netip.Prefix) []Deleg
 	return all
 }
 
-// IsDelegated says whether a prefix has been delegated to the link of an index,
-// or by way of some other.
+// IsDelegated reports whether a prefix has been delegated on the link with an
+// index, or, by its route, on any link.
 func IsDelegated(h *host.Host, index int) (bool, error) {
 	all, err := kernel.MainRoutes(h, unix.AF_INET6)
-	return err != nil || slices.ContainsFunc(all, KeepsDelegation) || len(describe(h, kernel.Link{Index: index}).leases()) > 0, err
+	return err != nil || slices.ContainsFunc(all, IsDelegationRoute) || len(describe(h, kernel.Link{Index: index}).leases()) > 0, err
 }
 
-// assigned finds the parts of a delegation that networkd gave to links: all
-// that systemd 252 tells of a delegated /64. by is the link that it came by.
-func assigned(h *host.Host, links []kernel.Link, by string) (all []Delegation) {
+// assigned finds the parts of a delegation that networkd assigned to links, which
+// is all that systemd 252 shows of a delegated /64. client is the link that it
+// was delegated on.
+func assigned(h *host.Host, links []kernel.Link, client string) (all []Delegation) {
 	for _, l := range links {
 		if l.NetworkFile == "" || !slices.ContainsFunc(l.Addresses, func(a kernel.Inet) bool { return a.Origin == kernel.OriginRA }) {
 			continue
 		}
 		for _, p := range describe(h, l).assigned() {
 			if !slices.ContainsFunc(all, func(d Delegation) bool { return d.Prefix == p }) {
-				all = append(all, Delegation{p, by, sourceAssigned})
+				all = append(all, Delegation{p, client, sourceAssigned})
 			}
 		}
 	}
 	return all
 }
 
-// mark says of addresses out of a delegation that they are: to the kernel they
-// look as if a router had advertised them.
+// mark sets the origin of addresses out of a delegation. To the kernel they look
+// like addresses from router advertisements.
 func mark(l *kernel.Link, delegations []Delegation) {
 	if l.Default6 != nil {
-		return // On the line itself a router does advertise them.
+		return // on the line itself a router does advertise them
 	}
 	for i, a := range l.Addresses {
 		out := func(d Delegation) bool { return d.Link != l.Name && d.Prefix.Contains(a.Prefix.Addr()) }
@@ -133,8 +135,8 @@ type description struct {
 	}
 }
 
-// describe asks networkd about a link. No answer is no knowledge, as on
-// versions that do not have the method.
+// describe queries networkd about a link. Without an answer, as from versions
+// that do not have the method, the description is empty.
 func describe(h *host.Host, l kernel.Link) (d description) {
 	data, err := h.Bus.Describe(context.Background(), l.Index)
 	if err != nil || json.Unmarshal(data, &d) != nil {
@@ -153,7 +155,7 @@ func (d description) leases() (all []netip.Prefix) {
 	return all
 }
 
-// assigned are the prefixes of the addresses that were made of a delegation.
+// assigned are the prefixes of the addresses that are out of a delegation.
 func (d description) assigned() (all []netip.Prefix) {
 	for _, a := range d.Addresses {
 		if prefix := netip.PrefixFrom(a.Address.addr(), a.PrefixLength); a.ConfigSource == "DHCP-PD" && prefix.IsValid() {

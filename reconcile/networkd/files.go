@@ -1,4 +1,5 @@
-// Package networkd writes and reads our files of systemd-networkd, and reads its link states and leases.
+// Package networkd renders our files for systemd-networkd and reads them back,
+// and reads its link states, its .network files and its DHCPv6 delegations.
 package networkd
 
 import (
@@ -15,8 +16,8 @@ import (
 
 const (
 	NetworkDir = "/etc/systemd/network"
-	// The tunnel's own files where there is no netplan. They sort before what
-	// matches every interface.
+	// The files of the tunnel, used without netplan. They sort before those that
+	// match every interface.
 	NetdevPath  = NetworkDir + "/10-mape-netplan.netdev"
 	NetworkPath = NetworkDir + "/10-mape-netplan.network"
 	DropInName  = "50-mape.conf"
@@ -27,12 +28,12 @@ func DropInPath(file string) string {
 	return path.Join(NetworkDir, path.Base(file)+".d", DropInName)
 }
 
-// LimitPath is the drop-in for the tunnel that netplan's generator writes.
+// LimitPath is the path of the drop-in, with the text [LimitText], for the tunnel
+// that netplan's generator writes.
 func LimitPath(tunnel string) string { return DropInPath("10-netplan-" + tunnel + ".netdev") }
 
-// Limited is the tunnel that a path of limitPath's is for; "" where it is of no
-// such path.
-func Limited(file string) (tunnel string) {
+// LimitedTunnel is the tunnel of a path of [LimitPath]; "" for another path.
+func LimitedTunnel(file string) (tunnel string) {
 	name, ok := strings.CutSuffix(path.Base(path.Dir(file)), ".netdev.d")
 	if tunnel, is := strings.CutPrefix(name, "10-netplan-"); ok && is {
 		return tunnel
@@ -40,20 +41,21 @@ func Limited(file string) (tunnel string) {
 	return ""
 }
 
-// LimitText keeps the Destination Options header off: netplan has no key for
-// it, and border relays in Japan drop packets that carry one.
+// LimitText turns off the Destination Options header of the encapsulation limit
+// (RFC 2473, section 4.1.1): netplan has no key for it, and border relays in
+// Japan drop packets that have one.
 const LimitText = host.Heading + "[Tunnel]\nEncapsulationLimit=none\n"
 
-// A Netdev is what a .netdev file says of the tunnel. Read back it has no more
-// than its name, where it begins and its MTU.
-type Netdev struct {
+// A Tunnel is what the .netdev file has of the tunnel.
+type Tunnel struct {
 	Name          string
 	Local, Remote netip.Addr
 	TTL           int
-	MTU           int // bytes; 0 is not known
+	MTU           int // bytes; 0 if unknown
 }
 
-func NetdevText(n Netdev) string {
+// RenderNetdev renders the file at [NetdevPath].
+func RenderNetdev(t Tunnel) string {
 	return fmt.Sprintf(host.Heading+`[NetDev]
 Name=%s
 Kind=ip6tnl
@@ -66,10 +68,11 @@ Local=%s
 Remote=%s
 TTL=%d
 EncapsulationLimit=none
-`, n.Name, n.MTU, n.Local, n.Remote, n.TTL)
+`, t.Name, t.MTU, t.Local, t.Remote, t.TTL)
 }
 
-func NetworkText(tunnel string) string {
+// RenderNetwork renders the file at [NetworkPath].
+func RenderNetwork(tunnel string) string {
 	return fmt.Sprintf(host.Heading+`[Match]
 Name=%s
 
@@ -86,20 +89,19 @@ Scope=link
 `, tunnel)
 }
 
-// A DropIn is what a drop-in says of a link that somebody else's
-// .network file configures.
+// A DropIn is what our drop-in adds to a .network file of others.
 type DropIn struct {
-	Ask       bool         // DHCPv6 for a prefix
-	KeepsDUID bool         // by the DUID that networkd has anyway
-	NoRA      bool         // refuse router advertisements
-	Address   netip.Prefix // deprecated from the start; invalid for none
+	Request   bool         // request a delegated prefix (DHCPv6-PD)
+	KeepsDUID bool         // under the DUID that networkd uses without us
+	NoRA      bool         // ignore router advertisements
+	Address   netip.Prefix // deprecated from the start; invalid: none
 }
 
-// DropInText renders a drop-in; "" is one that says nothing.
-func DropInText(d DropIn) string {
+// RenderDropIn renders a drop-in; "" if it adds nothing.
+func RenderDropIn(d DropIn) string {
 	var text string
-	if d.Ask {
-		text += AskText
+	if d.Request {
+		text += RequestText
 		if !d.KeepsDUID {
 			text += LinkLayerText
 		}
@@ -116,41 +118,40 @@ func DropInText(d DropIn) string {
 	return host.Heading + text
 }
 
-// ReadUnit reads one of our files for networkd back: what it says of the
-// tunnel, and of the link that it is a drop-in for.
-func ReadUnit(text string) (n Netdev, d DropIn) {
+// ReadBack reads one of our files: of a .netdev file the name, the local address
+// and the MTU of the tunnel, of a drop-in all but NoRA.
+func ReadBack(text string) (t Tunnel, d DropIn) {
 	options, err := unit.DeserializeOptions(strings.NewReader(text))
 	if err != nil {
-		return n, d
+		return t, d
 	}
 	d.KeepsDUID = true
 	for _, option := range options {
 		switch option.Section + " " + option.Name {
 		case "NetDev Name":
-			n.Name = option.Value
+			t.Name = option.Value
 		case "NetDev MTUBytes":
-			n.MTU, _ = strconv.Atoi(option.Value)
+			t.MTU, _ = strconv.Atoi(option.Value)
 		case "Tunnel Local":
-			n.Local, _ = netip.ParseAddr(option.Value)
+			t.Local, _ = netip.ParseAddr(option.Value)
 		case "Address Address":
 			if p, err := netip.ParsePrefix(option.Value); err == nil {
 				d.Address = p
 			}
 		case "DHCPv6 UseDelegatedPrefix":
-			d.Ask = true
+			d.Request = true
 		case "DHCPv6 DUIDType":
 			d.KeepsDUID = false
 		}
 	}
-	return n, d
+	return t, d
 }
 
-// AskText has networkd ask for a delegated prefix. Router advertisements still
-// bring the default route, which DHCPv6 never does, and start the client,
-// whatever their flags say; DHCP= is left alone, for it is about IPv4 as well.
-// No address is asked for: there are home gateways that do not answer who asks
-// for both, and the prefix is enough.
-const AskText = `[Network]
+// RequestText makes networkd request a delegated prefix. Router advertisements
+// still bring the default route, which DHCPv6 cannot, and start the client
+// whatever their flags are. DHCP= stays as it is, because it is about IPv4, too.
+// No address is requested: some home gateways do not answer a request for both.
+const RequestText = `[Network]
 IPv6AcceptRA=yes
 [IPv6AcceptRA]
 DHCPv6Client=always
@@ -160,7 +161,7 @@ UseHostname=no
 UseDelegatedPrefix=yes
 `
 
-// LinkLayerText follows askText where nothing has been delegated by another
-// DUID: it is of the type that NTT's servers want, with the MAC address in it
+// LinkLayerText follows [RequestText] unless a prefix has been delegated under
+// another DUID. NTT's servers demand this type, which has the MAC address in it
 // (RFC 8415, section 11.4).
 const LinkLayerText = "DUIDType=link-layer\n"

@@ -87,8 +87,8 @@ func isOutdated(h *host.Host, m Managed, index int) bool {
 	if err == nil && string(data) != m.Data {
 		return true
 	}
-	kind := networkd.DuidType(h, index)
-	return kind != "" && m.LinkLayer && kind != networkd.LinkLayer
+	kind := networkd.DUIDType(h, index)
+	return kind != "" && m.LinkLayer && kind != networkd.LinkLayerDUID
 }
 
 // Write has networkd read its files again, which configures the links whose

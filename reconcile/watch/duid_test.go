@@ -40,7 +40,7 @@ func TestAskDUID(t *testing.T) {
 		{name: "nothing delegated", kind: vendor},
 		{name: "delegated without us", kind: vendor, delegations: by("eth1"), keeps: true},
 		{name: "by a time and a MAC address", kind: "DUID-LLT", delegations: by("eth1"), keeps: true},
-		{name: "our file is lost", kind: networkd.LinkLayer, delegations: by("eth1")},
+		{name: "our file is lost", kind: networkd.LinkLayerDUID, delegations: by("eth1")},
 		{name: "the DUID is not known", delegations: by("eth1")},
 		{name: "by another link", kind: vendor, delegations: by("eth0")},
 		{name: "by an unknown link, on one line", kind: vendor, delegations: by(""), keeps: true},
@@ -111,7 +111,7 @@ func TestAskAgain(t *testing.T) {
 				}
 			}
 			ask()
-			if f := g.Gather(t); len(f.Delegations) != 1 || f.Links[slices.IndexFunc(f.Links, func(l kernel.Link) bool { return l.Name == "eth1" })].DUIDType != networkd.LinkLayer {
+			if f := g.Gather(t); len(f.Delegations) != 1 || f.Links[slices.IndexFunc(f.Links, func(l kernel.Link) bool { return l.Name == "eth1" })].DUIDType != networkd.LinkLayerDUID {
 				t.Fatalf("%v of %v", f.Delegations, f.Links)
 			}
 			d.Late = true

@@ -72,7 +72,7 @@ func Examine(ctx context.Context, h *host.Host, c *schema.Config, f facts.Facts,
 		}
 	}
 	var err error
-	s.Stops, err = netplan.TryGenerate(h, ctx)
+	s.Stops, err = netplan.DryRun(h, ctx)
 	note("netplan", err)
 	s.Tunnel, err = e.tunnel()
 	note("tunnel", err)

@@ -9,8 +9,8 @@ import (
 	"mape-netplan/reconcile/netplan"
 )
 
-// TestTryGenerate finds what netplan refuses and YAML does not, tells no more than where, and leaves no file.
-func TestTryGenerate(t *testing.T) {
+// TestDryRun finds what netplan refuses and YAML does not, tells no more than where, and leaves no file.
+func TestDryRun(t *testing.T) {
 	if !slices.ContainsFunc(netplan.Generators, func(g string) bool { _, err := os.Stat(g); return err == nil }) {
 		hosttest.Unable(t, "netplan's generator is not installed")
 	}
@@ -24,7 +24,7 @@ func TestTryGenerate(t *testing.T) {
 		{"a bad value", "-- lib/netplan/a.yaml --\nnetwork: {ethernets: {eth0: {dhcp4: hush}}}\n", "/lib/netplan/a.yaml, line 1"},
 	} {
 		h, dir := hosttest.HostOf(t, test.files)
-		if got, err := netplan.TryGenerate(h, t.Context()); got != test.want || err != nil {
+		if got, err := netplan.DryRun(h, t.Context()); got != test.want || err != nil {
 			t.Errorf("%s: %q, %v; want %q", test.name, got, err, test.want)
 		}
 		if _, err := os.Stat(dir + "/run"); err == nil {
