@@ -132,7 +132,7 @@ func (g *guest) silentRelay() {
 func (g *guest) brokenMachine() {
 	for _, b := range []struct{ breaks, mends, words string }{
 		{"ip route replace default via 192.168.1.10 dev eth0", "ip route del default via 192.168.1.10; ", "Another IPv4 default route wins … eth0"},
-		{"ip route add 128.0.0.0/1 via 192.168.1.10", "ip route del 128.0.0.0/1; ", "goes before … leave by eth0 and not by mape0"},
+		{"ip route add 128.0.0.0/1 via 192.168.1.10", "ip route del 128.0.0.0/1; ", "takes precedence … leave by eth0 and not by mape0"},
 		{"ip link del mape0", "", "tunnel mape0 is missing"},
 	} {
 		g.sh(b.breaks)

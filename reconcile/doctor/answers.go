@@ -12,11 +12,11 @@ import (
 func (d *dossier) answers() Finding {
 	t, br := d.s.Tunnel, d.line.Softwire.BR
 	dead := fmt.Sprintf("The border relay %s is silent: packets leave through %s, and nothing comes back.", br, d.c.Tunnel)
-	advice := `The relay does not answer a CE whose address, rule or contract is wrong. Compare "mape-netplan compute" with the provider's calculator or router, ask whether the contract has IPv4 over IPv6 (MAP-E), and see that no other MAP-E router is on the line.`
+	advice := `The relay does not answer a CE whose address, rule or contract is wrong. Compare "mape-netplan compute" with the provider's calculator or router, ask whether the contract has IPv4 over IPv6 (MAP-E), and make sure that no other MAP-E router is on the line.`
 	if p := d.s.Probe; p != nil {
 		return d.probed(p, dead, advice)
 	}
-	const sure = ` "mape-netplan doctor --probe" makes sure.`
+	const sure = ` Run "mape-netplan doctor --probe" to make sure.`
 	switch {
 	case t.Lately.RX > 0:
 		return good("%d packets left and %d came back in %s", t.Lately.TX, t.Lately.RX, t.Watched.Round(time.Second))
@@ -28,6 +28,7 @@ func (d *dossier) answers() Finding {
 	return good("%d packets have left and %d have come back so far", t.Total.TX, t.Total.RX)
 }
 
+// probed is answers with those of a probe.
 func (d *dossier) probed(p *symptom.Probe, dead, advice string) Finding {
 	var yes, no []string
 	for _, a := range p.Answers {
@@ -38,18 +39,18 @@ func (d *dossier) probed(p *symptom.Probe, dead, advice string) Finding {
 		}
 	}
 	if f := d.ports(); len(yes) == 0 && f.State == Bad {
-		return skipped("nobody answers, but %s", f.Seen)
+		return skipped("no answers, but %s", f.Seen)
 	}
 	switch t := d.s.Tunnel; {
 	case len(no) == 0:
-		return good("%d questions, all answered", len(yes))
+		return good("all %d requests were answered", len(yes))
 	case len(yes) == 0 && t.Lately.TX > 0 && t.Lately.RX == 0:
-		return bad("nobody answers: "+strings.Join(no, ", "), dead, advice)
+		return bad("no answers: "+strings.Join(no, ", "), dead, advice)
 	case len(yes) == 0:
-		return bad("nobody answers: "+strings.Join(no, ", "),
+		return bad("no answers: "+strings.Join(no, ", "),
 			fmt.Sprintf("None of the probed servers answers through %s (%d packets left, %d came back).", d.c.Tunnel, t.Lately.TX, t.Lately.RX),
-			"See whether these servers are alive, and try others with probe: in the section.")
+			"Check whether these servers are up, or set others with probe: in the section.")
 	}
 	return warning("no answer from "+strings.Join(no, ", "), "Some of the probed servers do not answer: "+strings.Join(no, ", ")+".",
-		"See whether these servers answer at all, and try others with probe: in the section.")
+		"Check whether these servers are up, or set others with probe: in the section.")
 }

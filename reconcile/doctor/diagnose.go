@@ -1,4 +1,4 @@
-// Package doctor says in words why a gateway does not work.
+// Package doctor finds out why a gateway does not work, and what to do.
 //
 // [symptom.Examine] gathers what the machine shows, [Diagnose] judges it in the order in which a signal travels, from the
 // line to the LAN: what comes first in that order explains what follows.
@@ -13,15 +13,14 @@ import (
 	"mape-netplan/schema"
 )
 
-// A check is one question, and the judge that answers it.
+// A check is one question with the judge that answers it.
 type check struct {
 	name  string
 	judge func(*dossier) Finding
 }
 
-// checks are in the order in which a signal travels: from the line to the tunnel, through it, and on to the LAN. What
-// configures the interfaces, without which nothing travels, comes first. Whether
-// answers come back is asked when everything is known that would keep them away.
+// checks are in the order in which a signal travels: from the line to the tunnel, through it, and on to the LAN. Netplan,
+// without which no interface is configured, comes first. "answers" comes after everything that would keep answers away.
 var checks = []check{
 	{"netplan", (*dossier).netplan},
 	{"link", (*dossier).link},
@@ -46,8 +45,8 @@ var checks = []check{
 	{"service", (*dossier).service},
 }
 
-// Diagnose makes a finding of each check. It is pure: facts and symptoms from another machine are as good. After a bad
-// finding the others are skipped: they would only repeat it in other words.
+// Diagnose returns the finding of each check. It is pure: facts and symptoms of another machine will do. After a bad
+// finding the rest are skipped, because they would only repeat it in other words.
 func Diagnose(c *schema.Config, f facts.Facts, aim gateway.Aim, s symptom.Symptoms) []Finding {
 	d := &dossier{c: c, f: f, s: s, wan: symptom.WAN(c, f, aim.Line), line: aim.Line, g: aim.Gateway, err: aim.Err}
 	var all []Finding

@@ -13,21 +13,22 @@ import (
 	"mape-netplan/schema"
 )
 
-// A dossier is everything that a diagnosis is made from.
+// A dossier is what a diagnosis is based on.
 type dossier struct {
 	c *schema.Config
 	f facts.Facts
 	s symptom.Symptoms
 
-	wan  string // "" is not known
+	wan  string // "" if not known
 	line line.Line
-	g    *gateway.Gateway // nil when the section does not fit the machine
-	err  error            // why the section makes no gateway of the line
+	g    *gateway.Gateway // nil if the section does not fit the machine
+	err  error            // why it does not
 }
 
-// discover is the provider that the line itself names.
+// discover is the provider: key by which the rules come from the line.
 const discover = "discover"
 
+// linkOf is the state of a link; the zero Link if there is none of that name.
 func (d *dossier) linkOf(name string) symptom.Link {
 	i := slices.IndexFunc(d.s.Links, func(l symptom.Link) bool { return l.Name == name })
 	if i < 0 {
@@ -36,10 +37,10 @@ func (d *dossier) linkOf(name string) symptom.Link {
 	return d.s.Links[i]
 }
 
-// known reports whether the line has told its softwire.
+// known reports whether the line has a softwire.
 func (d *dossier) known() bool { return d.line.Softwire.CE.IsValid() }
 
-// difference is what apply would change of a resource, which is known by its name.
+// difference is what apply would change of a resource.
 func (d *dossier) difference(of interface{ Name() string }) (symptom.Difference, bool) {
 	i := slices.IndexFunc(d.s.Differences, func(x symptom.Difference) bool { return x.Name == of.Name() })
 	if i < 0 {
@@ -48,7 +49,7 @@ func (d *dossier) difference(of interface{ Name() string }) (symptom.Difference,
 	return d.s.Differences[i], true
 }
 
-// why is the reason for which a look failed, after a colon.
+// why is the reason for which a look failed, after a colon; "" if it did not.
 func (d *dossier) why(look string) string {
 	for _, u := range d.s.Unread {
 		if u.Look == look {
@@ -58,7 +59,7 @@ func (d *dossier) why(look string) string {
 	return ""
 }
 
-// words are an error's for a sentence: of a section's problems the first, without the line and the caret.
+// words are an error's for a sentence. Of a section's problems that is the first, without its line and caret.
 func words(err error) string {
 	problems := (schema.Problems)(nil)
 	if !errors.As(err, &problems) || len(problems) == 0 {

@@ -19,6 +19,7 @@ import (
 	"mape-netplan/reconcile/facts"
 	"mape-netplan/reconcile/gateway"
 	"mape-netplan/reconcile/host"
+	"mape-netplan/reconcile/internal/hosttest"
 	"mape-netplan/reconcile/kernel"
 	"mape-netplan/reconcile/nat"
 	"mape-netplan/reconcile/nft"
@@ -38,7 +39,7 @@ type machine struct {
 	o             symptom.Options
 }
 
-// newMachine is one on which everything works but the tunnel.
+// newMachine is a machine on which everything works but the tunnel.
 func newMachine(t *testing.T) *machine {
 	t.Helper()
 	m := &machine{lan: newNS(t), gw: newNS(t), line: newNS(t), section: "mape: {wan: eth1, lan: eth0}"}
@@ -61,8 +62,8 @@ sysctl -qw net.ipv4.conf.mape0.rp_filter=2`)
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.h = &host.Host{Root: root, NFT: nft.OpenNS(int(m.gw.handle))}
-	m.gw.do(func() {
+	m.h = &host.Host{Root: root, NFT: nft.OpenNS(m.gw.FD())}
+	m.gw.Do(func() {
 		if m.h.Sys, err = os.OpenRoot("/proc/sys"); err == nil {
 			m.h.Net, err = netlink.NewHandle(unix.NETLINK_ROUTE)
 		}
@@ -81,7 +82,7 @@ sysctl -qw net.ipv4.conf.mape0.rp_filter=2`)
 	return m
 }
 
-// table makes the one that apply would.
+// table installs the NAT table that apply would.
 func (m *machine) table(t *testing.T) {
 	t.Helper()
 	c, f := m.facts(t)
@@ -92,7 +93,7 @@ func (m *machine) table(t *testing.T) {
 	}
 	for _, r := range gateway.Compile(aim.Gateway, f) {
 		if r.Name() == nat.ResourceName {
-			m.gw.do(func() { err = r.Write(t.Context(), m.h) })
+			m.gw.Do(func() { err = r.Write(t.Context(), m.h) })
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -107,20 +108,20 @@ func (m *machine) facts(t *testing.T) (*schema.Config, facts.Facts) {
 		t.Fatal(err)
 	}
 	var f facts.Facts
-	m.gw.do(func() { f, err = facts.Gather(m.h) })
+	m.gw.Do(func() { f, err = facts.Gather(m.h) })
 	if err != nil {
 		t.Fatal(err)
 	}
 	return c, f
 }
 
-// visit examines and diagnoses the machine, and forgives it the tunnel.
+// visit examines and diagnoses the machine, and leaves out what is not a real tunnel.
 func (m *machine) visit(t *testing.T) doctor.Report {
 	t.Helper()
 	c, f := m.facts(t)
 	var s symptom.Symptoms
 	var err error
-	m.gw.do(func() { s, err = symptom.Examine(t.Context(), m.h, c, f, gateway.Resolve(c, f), m.o) })
+	m.gw.Do(func() { s, err = symptom.Examine(t.Context(), m.h, c, f, gateway.Resolve(c, f), m.o) })
 	if err != nil || len(s.Unread) > 0 {
 		t.Fatal(err, s.Unread)
 	}
@@ -128,7 +129,7 @@ func (m *machine) visit(t *testing.T) doctor.Report {
 	return doctor.Conclude(doctor.Diagnose(c, f, gateway.Resolve(c, f), s), s)
 }
 
-// is says what has to be found: the check, and words of the diagnosis.
+// is checks what is found: the check, and words of the diagnosis.
 func (m *machine) is(t *testing.T, state doctor.State, check, words string) doctor.Report {
 	t.Helper()
 	r := m.visit(t)
@@ -139,7 +140,7 @@ func (m *machine) is(t *testing.T, state doctor.State, check, words string) doct
 	return r
 }
 
-// well says that nothing is bad and nothing but our missing files is worth a word.
+// well checks that nothing is found but our missing files.
 func (m *machine) well(t *testing.T) {
 	t.Helper()
 	m.is(t, doctor.Warn, "settings", "not as it should be")
@@ -153,14 +154,15 @@ func all(r doctor.Report) string {
 	return fmt.Sprintf("%s\n%s\n%s", b.String(), r.Diagnosis, r.Advice)
 }
 
-// TestLine breaks what is between the line and the tunnel, and mends it again.
+// TestLine breaks what is between the line and the tunnel, and repairs it again.
 func TestLine(t *testing.T) {
+	t.Parallel()
 	m := newMachine(t)
 	m.well(t)
 	br := netip.MustParseAddr(brText)
 	for _, test := range []struct {
-		name, breaks, mends string // in the gateway
-		check, words        string
+		name, breaks, repairs string // in the gateway
+		check, words          string
 	}{
 		{"switched off", "ip link set eth1 down", "ip link set eth1 up; ip addr add 2400:4050:5c71:af00::5/64 dev eth1 nodad; ip addr add " + ceText + "/128 dev eth1 preferred_lft 0 nodad; ip -6 route add default via fe80::1 dev eth1", "link", "eth1 is switched off"},
 		{"no default route", "ip -6 route del default", "ip -6 route add default via fe80::1 dev eth1", "router", "No router advertisement has arrived on eth1"},
@@ -171,7 +173,7 @@ func TestLine(t *testing.T) {
 		{"relay through the LAN", "ip -6 route add " + br.String() + " dev eth0", "ip -6 route del " + br.String() + " dev eth0", "border relay", "leave through eth0"},
 		{"no tunnel route", "ip route del default dev mape0", "ip route add default dev mape0 scope link proto static", "route", "no IPv4 default route"},
 		{"another default route", "ip route add default via 192.168.1.10 dev eth0 metric 0 tos 0x10; ip route del default dev mape0; ip route add default via 192.168.1.10 dev eth0", "ip route del default via 192.168.1.10 dev eth0; ip route del default tos 0x10; ip route add default dev mape0 scope link proto static", "route", "Another IPv4 default route wins … eth0"},
-		{"a VPN's halves", "ip route add 128.0.0.0/1 via 192.168.1.10 dev eth0", "ip route del 128.0.0.0/1", "route", "goes before … packets to 198.41.0.4 leave by eth0 and not by mape0"},
+		{"a VPN's halves", "ip route add 128.0.0.0/1 via 192.168.1.10 dev eth0", "ip route del 128.0.0.0/1", "route", "takes precedence … packets to 198.41.0.4 leave by eth0 and not by mape0"},
 		{"no forwarding", "sysctl -qw net.ipv4.ip_forward=0", "sysctl -qw net.ipv4.ip_forward=1", "route", "does not forward IPv4"},
 		{"a foreign SNAT", "nft 'table ip other { chain c { type nat hook postrouting priority 0; masquerade; }; }'", "nft delete table ip other", "other firewalls", "table ip other … translates what leaves through mape0"},
 		{"a forward drop", "nft 'table inet other { chain c { type filter hook forward priority 0; policy drop; }; }'", "nft delete table inet other", "other firewalls", "table inet other, chain c: the policy drops"},
@@ -180,7 +182,7 @@ func TestLine(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			m.gw.run(t, test.breaks)
 			m.is(t, doctor.Bad, test.check, test.words)
-			m.gw.run(t, test.mends)
+			m.gw.run(t, test.repairs)
 			m.well(t)
 		})
 	}
@@ -206,23 +208,25 @@ func TestLine(t *testing.T) {
 
 // TestNameTaken: an interface of another kind has the tunnel's name.
 func TestNameTaken(t *testing.T) {
+	t.Parallel()
 	m := newMachine(t)
 	c, f := m.facts(t)
 	var s symptom.Symptoms
 	var err error
-	m.gw.do(func() { s, err = symptom.Examine(t.Context(), m.h, c, f, gateway.Resolve(c, f), m.o) })
+	m.gw.Do(func() { s, err = symptom.Examine(t.Context(), m.h, c, f, gateway.Resolve(c, f), m.o) })
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r := doctor.Conclude(doctor.Diagnose(c, f, gateway.Resolve(c, f), s), s); !says(r.Diagnosis, "mape0 cannot be made or mended: an interface … of kind veth") {
+	if r := doctor.Conclude(doctor.Diagnose(c, f, gateway.Resolve(c, f), s), s); !says(r.Diagnosis, "mape0 cannot be created or repaired: an interface … of kind veth") {
 		t.Error(all(r))
 	}
 }
 
 // TestStops: netplan's own generator refuses a file.
 func TestStops(t *testing.T) {
+	t.Parallel()
 	if _, err := os.Stat("/usr/libexec/netplan/generate"); err != nil {
-		needTool(t, "/usr/lib/netplan/generate")
+		hosttest.NeedTool(t, "/usr/lib/netplan/generate")
 	}
 	m := newMachine(t)
 	if err := m.h.Root.MkdirAll("etc/netplan", 0o755); err != nil {
@@ -234,8 +238,9 @@ func TestStops(t *testing.T) {
 	m.is(t, doctor.Bad, "netplan", "stops at /etc/netplan/a.yaml, line 1")
 }
 
-// TestDuplicate: the kernel asks on the line whether somebody has the CE address, and somebody has.
+// TestDuplicate: duplicate address detection of the CE address gets an answer on the line.
 func TestDuplicate(t *testing.T) {
+	t.Parallel()
 	m := newMachine(t)
 	m.line.run(t, "ip addr add "+ceText+"/128 dev line0 nodad")
 	m.gw.run(t, "sysctl -qw net.ipv6.conf.all.accept_dad=1 net.ipv6.conf.eth1.accept_dad=1; ip addr del "+ceText+"/128 dev eth1; ip addr add "+ceText+"/128 dev eth1 preferred_lft 0")
@@ -248,6 +253,7 @@ func TestDuplicate(t *testing.T) {
 
 // TestAdvertisements: the kernel takes those of the line, then those without a prefix, and none when it forwards IPv6.
 func TestAdvertisements(t *testing.T) {
+	t.Parallel()
 	m := newMachine(t)
 	m.gw.run(t, "ip -6 route del default; ip addr del 2400:4050:5c71:af00::5/64 dev eth1; sysctl -qw net.ipv6.conf.eth1.accept_ra=1")
 	m.is(t, doctor.Bad, "router", "No router advertisement has arrived on eth1")

@@ -2,17 +2,17 @@ package doctor
 
 import "fmt"
 
-// A State is how a check went.
+// A State is the result of a check.
 type State string
 
 const (
 	OK      State = "ok"
-	Warn    State = "warn" // it works, and there is something to know
+	Warn    State = "warn" // it works, but there is something to know
 	Bad     State = "bad"
 	Skipped State = "skipped"
 )
 
-// A Finding is what one check saw.
+// A Finding is the result of one check and its reasons.
 type Finding struct {
 	Check string `json:"check"`
 	State State  `json:"state"`

@@ -23,9 +23,10 @@ func (d *dossier) firewalls() Finding {
 	case len(may) > 0:
 		return warning(d.count(all), "Another firewall on this machine may be in the way: "+may[0].What+".", d.sentence(may[0].Advice))
 	}
-	return good("none is in the way")
+	return good("none blocks the gateway")
 }
 
+// count is the first obstacle, and how many more there are.
 func (d *dossier) count(all []firewall.Obstacle) string {
 	if len(all) == 1 {
 		return all[0].What

@@ -22,7 +22,7 @@ func newHGW(t *testing.T, n ns) *hgw {
 	t.Helper()
 	var l net.Listener
 	var err error
-	n.do(func() { l, err = net.Listen("tcp4", "192.168.24.1:8888") })
+	n.Do(func() { l, err = net.Listen("tcp4", "192.168.24.1:8888") })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,6 +55,7 @@ func (h *hgw) say(s string) {
 
 // TestHomeGateway: a home gateway that serves the line's IPv4 itself is asked on the line, and only there.
 func TestHomeGateway(t *testing.T) {
+	t.Parallel()
 	m := newMachine(t)
 	m.line.run(t, "ip addr add 192.168.24.1/24 dev line0")
 	m.gw.run(t, "ip addr add 192.168.24.9/24 dev eth1")
@@ -84,6 +85,6 @@ func TestHomeGateway(t *testing.T) {
 	home.say("")
 	m.well(t)
 	if *home.asked.Load() != "" || *elsewhere.asked.Load() != "" {
-		t.Error("somebody else was asked")
+		t.Error("another host was asked")
 	}
 }

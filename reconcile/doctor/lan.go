@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// lan: does the LAN's side disturb?
+// lan: is there a LAN, and does it stay out of the line's routing?
 func (d *dossier) lan() Finding {
 	for _, r := range d.s.Routers {
 		if r.RA && r.Link != d.wan && slices.Contains(d.g.LAN, r.Link) {
@@ -18,17 +18,17 @@ func (d *dossier) lan() Finding {
 	for _, name := range d.g.LAN {
 		if l := d.linkOf(name); d.kernelRA(l) && (l.AcceptRA == "2" || l.AcceptRA == "1" && l.Forward != "1") {
 			return warning(name+" accepts router advertisements",
-				fmt.Sprintf("Router advertisements are accepted on the LAN (%s): whoever sends one there becomes this machine's router.", name),
+				fmt.Sprintf("Router advertisements are accepted on the LAN (%s): any host there can become this machine's router.", name),
 				fmt.Sprintf(`Run "sudo sysctl -w net.ipv6.conf.%s.accept_ra=0" and put that into /etc/sysctl.d.`, name))
 		}
 	}
 	for _, name := range d.g.LAN {
 		if l := d.linkOf(name); !l.Up || !l.Carrier {
-			return warning(name+" has no link", fmt.Sprintf("The LAN interface %s has no link, so no host of the home gets here.", name), "Check its cable, or the VM's bridge.")
+			return warning(name+" has no link", fmt.Sprintf("The LAN interface %s has no link, so no LAN host reaches this machine.", name), "Check its cable, or the VM's bridge.")
 		}
 	}
 	if d.c.LAN != nil && len(d.c.LAN) == 0 {
-		return good("none, as the section says")
+		return good("none, as in the section")
 	}
 	if len(d.g.LAN) == 0 {
 		return warning("there is no LAN", "No interface has a private IPv4 address, so there is no LAN to be a gateway for.",

@@ -11,7 +11,7 @@ import (
 	"mape-netplan/reconcile/line"
 )
 
-// link: is there anything at the other end?
+// link: is the WAN interface up, with something at the other end?
 func (d *dossier) link() Finding {
 	if d.wan == "" {
 		return d.anyLink()
@@ -33,11 +33,11 @@ func (d *dossier) link() Finding {
 	return good("%s is up", d.wan)
 }
 
-// anyLink is link where it is not known which interface the line is at.
+// anyLink is link while the WAN is not known.
 func (d *dossier) anyLink() Finding {
 	all := symptom.Candidates(d.c, d.f)
 	if len(all) == 0 {
-		return bad("only the LAN's interfaces are there", "This machine has no interface that the line could be at.",
+		return bad("there are only LAN interfaces", "This machine has no interface that the line could be at.",
 			"Give the machine a second network card that is connected to the line.")
 	}
 	var with []string
@@ -67,26 +67,26 @@ func (d *dossier) names() []string {
 	return all
 }
 
-// router: does anybody say "I am the way to the internet" on the line?
+// router: is there an IPv6 router on the line, and does it answer?
 func (d *dossier) router() Finding {
 	i := slices.IndexFunc(d.s.Routers, func(r symptom.Router) bool { return r.Link == d.wan })
 	if err := d.line.NoWAN; err != nil && !errors.Is(err, line.ErrNotYet) && len(d.s.Routers) > 1 {
 		return bad("several interfaces have an IPv6 default route", d.sentence(words(err)),
-			"Write wan: with the name of the line's interface into the section, and see that nothing sends router advertisements on the others.")
+			"Write wan: with the name of the line's interface into the section, and make sure that nothing sends router advertisements on the others.")
 	}
 	l := d.linkOf(d.wan)
 	switch {
 	case i >= 0 && d.s.Routers[i].Silent && !d.s.Routers[i].RA:
 		return bad(fmt.Sprintf("%s does not answer on %s", d.s.Routers[i].Via, d.wan),
-			fmt.Sprintf("The fixed IPv6 default route of %s leads to %s, and nobody answers there.", d.wan, d.s.Routers[i].Via),
+			fmt.Sprintf("The fixed IPv6 default route of %s points to %s, which does not answer.", d.wan, d.s.Routers[i].Via),
 			`Compare that address with the router's own, correct the route where it is configured, or leave it out and accept router advertisements; if the address is right, restart the ONU or home gateway.`)
 	case i >= 0 && d.s.Routers[i].Silent:
 		return bad(fmt.Sprintf("%s does not answer on %s", d.s.Routers[i].Via, d.wan),
-			fmt.Sprintf("The line's router %s has announced itself on %s, and does not answer now.", d.s.Routers[i].Via, d.wan),
+			fmt.Sprintf("The line's router %s has announced itself on %s, but does not answer now.", d.s.Routers[i].Via, d.wan),
 			"Wait a minute for its next announcement. If it stays silent, restart the ONU or home gateway.")
-	case i >= 0 && d.kernelRA(l) && d.deaf(l): // networkd's state is what it does, and it does.
+	case i >= 0 && d.kernelRA(l) && d.ignoresRA(l): // With networkd the route shows that it accepts them.
 		return warning(fmt.Sprintf("%s is the router, but %s forwards IPv6 and does not accept the next advertisement", d.s.Routers[i].Via, d.wan),
-			d.deafText(l), d.deafAdvice(l))
+			d.ignoresText(l), d.ignoresAdvice(l))
 	case i >= 0 && !d.s.Routers[i].RA:
 		return good("%s is the router on %s, by a fixed route", d.s.Routers[i].Via, d.wan)
 	case i >= 0:
@@ -96,12 +96,12 @@ func (d *dossier) router() Finding {
 	case l.Disabled:
 		return bad("IPv6 is switched off on "+d.wan, fmt.Sprintf("IPv6 is switched off on %s, and the whole line is IPv6.", d.wan),
 			fmt.Sprintf(`Run "sudo sysctl -w net.ipv6.conf.%s.disable_ipv6=0", and remove what sets it at boot (/etc/sysctl.d, ipv6.disable=1 on the kernel's command line).`, d.wan))
-	case d.deaf(l):
-		return bad(fmt.Sprintf("no router is known on %s, and it forwards IPv6", d.wan), d.deafText(l), d.deafAdvice(l))
-	case d.c.WAN != "" && len(d.s.Routers) > 0: // The section has most likely taken the one for the other.
+	case d.ignoresRA(l):
+		return bad(fmt.Sprintf("no router is known on %s, and it forwards IPv6", d.wan), d.ignoresText(l), d.ignoresAdvice(l))
+	case d.c.WAN != "" && len(d.s.Routers) > 0: // The section has probably swapped WAN and LAN.
 		return d.noRA()
 	case l.Networkd == "no" || l.Networkd == "" && d.kernelRA(l) && l.AcceptRA == "0":
-		return bad(d.wan+" ignores router advertisements", fmt.Sprintf("%s is told to ignore router advertisements, and so does not learn the line's router and prefix.", d.wan),
+		return bad(d.wan+" ignores router advertisements", fmt.Sprintf("%s is configured to ignore router advertisements, and so gets neither the line's router nor its prefix.", d.wan),
 			d.acceptAdvice())
 	}
 	return d.noRA()
@@ -125,11 +125,11 @@ func (d *dossier) noRA() Finding {
 		again = append(again, fmt.Sprintf("sudo ip link set %[1]s down; sudo ip link set %[1]s up", name))
 	}
 	return bad("no router announces itself on "+where+elsewhere,
-		fmt.Sprintf("No router advertisement has arrived on %s%s: the line's side says nothing, or it does not get here.", where, elsewhere),
-		move+fmt.Sprintf(`See with "sudo tcpdump -ni %s icmp6" whether any comes (there is one every few minutes, or after "%s"). If not, restart the ONU or home gateway, and on a Proxmox bridge turn multicast snooping off.`, cmp.Or(d.wan, "any"), strings.Join(again, "; ")))
+		fmt.Sprintf("No router advertisement has arrived on %s%s: the line sends none, or they are lost on the way.", where, elsewhere),
+		move+fmt.Sprintf(`Run "sudo tcpdump -ni %s icmp6" to see whether any arrive (one every few minutes, and one after "%s"). If not, restart the ONU or home gateway, and on a Proxmox bridge turn multicast snooping off.`, cmp.Or(d.wan, "any"), strings.Join(again, "; ")))
 }
 
-// otherRouter is one where the line is not looked for, rather one that announces itself.
+// otherRouter is a router on another link than the WAN, preferably one that sends router advertisements.
 func (d *dossier) otherRouter() (symptom.Router, bool) {
 	if i := slices.IndexFunc(d.s.Routers, func(r symptom.Router) bool { return r.RA }); i >= 0 {
 		return d.s.Routers[i], true
@@ -140,7 +140,7 @@ func (d *dossier) otherRouter() (symptom.Router, bool) {
 	return symptom.Router{}, false
 }
 
-// name is how the section comes to say that the line is at a link.
+// name is what to write into the section to put the line at a link.
 func (d *dossier) name(link string) string {
 	if slices.Contains(d.c.LAN, link) {
 		return fmt.Sprintf(`write "wan: %s" and the LAN's own interface as "lan:" into the section`, link)
@@ -148,7 +148,7 @@ func (d *dossier) name(link string) string {
 	return fmt.Sprintf(`write "wan: %s" into the section`, link)
 }
 
-// suspects are the interfaces that the line is, or can be, at.
+// suspects are the WAN or, while it is not known, the links that can be it.
 func (d *dossier) suspects() []string {
 	if d.wan != "" {
 		return []string{d.wan}
@@ -156,15 +156,15 @@ func (d *dossier) suspects() []string {
 	return symptom.Candidates(d.c, d.f)
 }
 
-// kernelRA says whether the kernel and not networkd looks at router advertisements on a link.
+// kernelRA reports whether the kernel, not networkd, handles router advertisements on a link.
 func (d *dossier) kernelRA(l symptom.Link) bool {
 	known, ok := d.f.Link(l.Name)
 	return ok && known.NetworkFile == ""
 }
 
-// deaf says whether IPv6 forwarding makes a link ignore router advertisements: the kernel's accept_ra has to be 2 then
-// (Documentation/networking/ip-sysctl), and networkd has to be told so.
-func (d *dossier) deaf(l symptom.Link) bool {
+// ignoresRA reports whether a link ignores router advertisements because IPv6 forwarding is on: the kernel's accept_ra
+// must be 2 then (Documentation/networking/ip-sysctl), and networkd's IPv6AcceptRA= be set.
+func (d *dossier) ignoresRA(l symptom.Link) bool {
 	forwards := l.Forward == "1" || d.s.Forward
 	if d.kernelRA(l) {
 		return l.Forward == "1" && l.AcceptRA == "1"
@@ -172,14 +172,14 @@ func (d *dossier) deaf(l symptom.Link) bool {
 	return forwards && l.Networkd == "" && l.Name != ""
 }
 
-func (d *dossier) deafText(l symptom.Link) string {
+func (d *dossier) ignoresText(l symptom.Link) string {
 	if !d.kernelRA(l) {
-		return fmt.Sprintf("No router advertisement has been accepted on %s, and IPv6 forwarding is on: networkd older than version 256 ignores them then, unless it is told to accept them (what accept_ra=2 is for the kernel).", l.Name)
+		return fmt.Sprintf("No router advertisement has been accepted on %s, and IPv6 forwarding is on: networkd before version 256 ignores them then, unless it is configured to accept them (as accept_ra=2 does for the kernel).", l.Name)
 	}
-	return fmt.Sprintf("IPv6 forwarding is on, and so %s ignores router advertisements: with accept_ra=2 it would not.", l.Name)
+	return fmt.Sprintf("IPv6 forwarding is on, and so %s ignores router advertisements: with accept_ra=2 it would accept them.", l.Name)
 }
 
-func (d *dossier) deafAdvice(l symptom.Link) string {
+func (d *dossier) ignoresAdvice(l symptom.Link) string {
 	if d.kernelRA(l) {
 		return fmt.Sprintf(`Run "sudo sysctl -w net.ipv6.conf.%s.accept_ra=2" and put that into /etc/sysctl.d, or turn IPv6 forwarding off (net.ipv6.conf.all.forwarding=0).`, l.Name)
 	}

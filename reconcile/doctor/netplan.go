@@ -7,9 +7,9 @@ import (
 	"mape-netplan/reconcile/gateway"
 )
 
-// netplan: can what configures the interfaces be read, and does it leave them to networkd?
+// netplan: can its files be read, and do they leave the interfaces to networkd?
 func (d *dossier) netplan() Finding {
-	const advice = `"sudo netplan generate" says what is wrong with it. Correct it until that says nothing.`
+	const advice = `Run "sudo netplan generate" to see the error, and correct the file until it prints none.`
 	switch {
 	case len(d.s.Broken) > 0:
 		seen := d.s.Broken[0]

@@ -8,14 +8,14 @@ import (
 )
 
 const (
-	portsFull = 98 // percent of the set towards one destination: the kernel gives up before all are taken
+	portsFull = 98 // percent of the set towards one destination: the kernel gives up its search before all are in use
 	portsMany = 85
-	dnsMany   = 25 // percent of the set for DNS, which has IPv6
+	dnsMany   = 25 // percent of the set for DNS, which could use IPv6
 	dnsPort   = 53
 	tracked   = 95 // percent of nf_conntrack_max
 )
 
-// ports: is the port set, or the memory for connections, used up?
+// ports: is the port set, or the table of connections, exhausted?
 func (d *dossier) ports() Finding {
 	if t := d.s.Tracked; t.Max > 0 && t.Count*100 >= t.Max*tracked {
 		return bad(fmt.Sprintf("%d of %d connections", t.Count, t.Max), fmt.Sprintf("The kernel's table of connections is full (%d of %d), and new ones are dropped.", t.Count, t.Max),
@@ -31,17 +31,17 @@ func (d *dossier) ports() Finding {
 	top := u.Busiest[0]
 	seen := fmt.Sprintf("%d of %d towards %s", top.Ports, u.Ports, destination(u, 0))
 	switch {
-	case top.Port == dnsPort: // dns says it better
+	case top.Port == dnsPort: // for the check of DNS
 	case top.Ports*100 >= u.Ports*portsFull:
 		return bad(seen, fmt.Sprintf("The port set is exhausted: %s. Most ports: %s; most destinations: %s.", seen, d.hosts(), d.destinations()),
 			"Find out what that host does with so many connections to one server, and limit it there; a line with a fixed IPv4 address has more ports.")
 	case top.Ports*100 >= u.Ports*portsMany:
-		return warning(seen, fmt.Sprintf("The port set is nearly exhausted: %s. Most ports: %s.", seen, d.hosts()), `Look at "mape-netplan ports" now and then, and find out what that host does.`)
+		return warning(seen, fmt.Sprintf("The port set is nearly exhausted: %s. Most ports: %s.", seen, d.hosts()), `Run "mape-netplan ports" from time to time, and find out what that host does.`)
 	}
 	return good("%s", seen)
 }
 
-// dns: do questions that could go over IPv6 eat the ports?
+// dns: do queries that could go over IPv6 use up the ports?
 func (d *dossier) dns() Finding {
 	u := d.s.Ports
 	if u == nil || u.Ports == 0 {
@@ -52,14 +52,14 @@ func (d *dossier) dns() Finding {
 			continue
 		}
 		seen := fmt.Sprintf("%d of %d ports towards %s", b.Ports, u.Ports, destination(u, i))
-		f := warning(seen, fmt.Sprintf("DNS over IPv4 eats the ports: %s. Most ports: %s.", seen, d.hosts()),
+		f := warning(seen, fmt.Sprintf("DNS over IPv4 uses up the ports: %s. Most ports: %s.", seen, d.hosts()),
 			"Let the LAN's hosts ask a resolver that answers over IPv6, or one on this machine (dnsmasq, unbound) that asks over IPv6; hand it out by DHCP instead of a public IPv4 resolver.")
 		if b.Ports*100 >= u.Ports*portsFull {
 			f.State = Bad
 		}
 		return f
 	}
-	return good("its questions over IPv4 use few ports")
+	return good("queries over IPv4 use few ports")
 }
 
 func destination(u *symptom.Ports, i int) string {
@@ -70,7 +70,7 @@ func destination(u *symptom.Ports, i int) string {
 	return fmt.Sprintf("%s:%d (%s)", b.Address, b.Port, b.Protocol)
 }
 
-// hosts are those of the LAN that use most.
+// hosts are the LAN hosts with most ports in use.
 func (d *dossier) hosts() string {
 	var all []string
 	for _, h := range d.s.Ports.Hosts[:min(3, len(d.s.Ports.Hosts))] {
@@ -81,7 +81,7 @@ func (d *dossier) hosts() string {
 		all = append(all, fmt.Sprintf("%s has %d", h.Address, n))
 	}
 	if all == nil {
-		return "nobody's"
+		return "none"
 	}
 	return strings.Join(all, ", ")
 }

@@ -6,18 +6,20 @@ import (
 	"time"
 
 	"mape-netplan/reconcile/doctor"
+	"mape-netplan/reconcile/internal/hosttest"
 )
 
 // TestPorts: the LAN host opens connections until the set is used up, first to a server and then to a resolver. They go
 // nowhere, but connection tracking has them.
 func TestPorts(t *testing.T) {
+	t.Parallel()
 	m := newMachine(t)
 	m.section = "mape: {wan: eth1, lan: eth0, softwire: {ce: \"" + ceText + "\", br: \"" + brText + "\", ipv4: 192.0.2.18, psid: 47, psid-len: 8, psid-offset: 4}, conntrack: {dns: 5m}}"
 	m.table(t)
 	m.well(t)
 	flood := func(to string, n int) []net.Conn {
 		var all []net.Conn
-		m.lan.do(func() {
+		m.lan.Do(func() {
 			for range n {
 				c, err := net.Dial("udp4", to)
 				if err != nil {
@@ -40,7 +42,7 @@ func TestPorts(t *testing.T) {
 		}
 		m.gw.run(t, "conntrack -F 2>/dev/null")
 	}
-	needTool(t, "conntrack")
+	hosttest.NeedTool(t, "conntrack")
 	all := flood("203.0.113.9:443", 260)
 	m.is(t, doctor.Bad, "ports", "port set is exhausted … 203.0.113.9:443 … 192.168.1.10 has 240")
 	close(all)
@@ -48,10 +50,10 @@ func TestPorts(t *testing.T) {
 	m.is(t, doctor.Warn, "ports", "nearly exhausted … 203.0.113.9:443")
 	close(all)
 	all = flood("203.0.113.8:53", 100)
-	m.is(t, doctor.Warn, "DNS", "DNS over IPv4 eats the ports: 100 of 240 ports towards 203.0.113.8:53 (udp)")
+	m.is(t, doctor.Warn, "DNS", "DNS over IPv4 uses up the ports: 100 of 240 ports towards 203.0.113.8:53 (udp)")
 	close(all)
 	all = flood("203.0.113.8:53", 260)
-	m.is(t, doctor.Bad, "DNS", "DNS over IPv4 eats the ports: 240 of 240")
+	m.is(t, doctor.Bad, "DNS", "DNS over IPv4 uses up the ports: 240 of 240")
 	close(all)
 	m.well(t)
 }

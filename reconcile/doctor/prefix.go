@@ -15,20 +15,20 @@ import (
 	"mape-netplan/schema"
 )
 
-// address: has the line given a prefix?
+// address: has the line assigned a prefix?
 func (d *dossier) address() Finding {
 	if d.c.Prefix.IsValid() {
-		return d.told()
+		return d.given()
 	}
 	if all := d.prefixes(); len(all) > 0 {
 		return good("%s has %s", d.wan, strings.Join(texts(all), ", "))
 	}
 	if d.known() {
-		return good("the section says the prefix, and %s has none of its own", d.wan)
+		return good("the section gives the prefix, and %s has none of its own", d.wan)
 	}
 	if d.c.WANPrefix == "pd" && !slices.Contains(d.f.Owned.Asking, d.wan) {
-		return bad("nothing asks for a prefix on "+d.wan+" yet", fmt.Sprintf("The section says wan-prefix: pd, and nothing on this machine asks the line's DHCPv6 server for a prefix on %s yet.", d.wan),
-			d.mend())
+		return bad("no DHCPv6 client asks for a prefix on "+d.wan+" yet", fmt.Sprintf("The section says wan-prefix: pd, and nothing on this machine asks the line's DHCPv6 server for a prefix on %s yet.", d.wan),
+			d.restore())
 	}
 	if d.c.WANPrefix == "pd" {
 		return bad("no prefix has been delegated to "+d.wan, fmt.Sprintf("The line's DHCPv6 server has delegated no prefix to %s, and the section says wan-prefix: pd.", d.wan),
@@ -43,11 +43,11 @@ func (d *dossier) address() Finding {
 		`If the line gives its prefix by DHCPv6 (ひかり電話 without a home gateway, フレッツ光クロス), write "wan-prefix: pd" into the section and run "`+d.command()+`"; if the provider told you the prefix, write it as "prefix:".`)
 }
 
-// elsewhere is address where another interface than what is taken for the WAN has a prefix that a rule covers.
+// elsewhere is address if another interface than the presumed WAN has a prefix that a rule covers.
 func (d *dossier) elsewhere() (Finding, bool) {
 	taken := d.wan
 	if d.line.NoWAN == nil {
-		taken = d.line.WAN.Name // Not where an earlier run put the CE address.
+		taken = d.line.WAN.Name // d.wan can be where an earlier run put the CE address.
 	}
 	for _, l := range d.f.Links {
 		if l.Name == taken || l.Loopback || l.Name == d.c.Tunnel {
@@ -77,7 +77,7 @@ func (d *dossier) elsewhere() (Finding, bool) {
 	return Finding{}, false
 }
 
-// noPrefix says who has given none.
+// noPrefix is which router, if any, has assigned no prefix.
 func (d *dossier) noPrefix() string {
 	i := slices.IndexFunc(d.s.Routers, func(r symptom.Router) bool { return r.Link == d.wan })
 	switch {
@@ -89,7 +89,7 @@ func (d *dossier) noPrefix() string {
 	return fmt.Sprintf("The router of %s, %s, is known by a fixed route, and no prefix has come from it", d.wan, d.s.Routers[i].Via)
 }
 
-// addresses are those of a WAN on which none tells the prefix, and why.
+// addresses are those of a WAN that do not give the prefix, each with the reason.
 func (d *dossier) addresses(wan string) string {
 	var all []string
 	for _, c := range d.line.Candidates {
@@ -106,11 +106,11 @@ func (d *dossier) addresses(wan string) string {
 	return "no IPv6 address at all"
 }
 
-// told is address where the section says the prefix: the WAN has to be on that very line.
-func (d *dossier) told() Finding {
-	says, untold := d.c.Prefix, *d.c
-	untold.Prefix, untold.WANPrefix = netip.Prefix{}, "" // Delegations and addresses alike.
-	there, _ := line.Find(&untold, d.f)
+// given is address if the section gives the prefix: the WAN must be on that very line.
+func (d *dossier) given() Finding {
+	says, without := d.c.Prefix, *d.c
+	without.Prefix, without.WANPrefix = netip.Prefix{}, "" // from delegations and addresses alike
+	there, _ := line.Find(&without, d.f)
 	has := prefixes(there, true)
 	fits := func(p netip.Prefix) bool {
 		whole := d.line.Softwire.EndUserPrefix
@@ -120,16 +120,16 @@ func (d *dossier) told() Finding {
 	case len(has) == 0:
 		return warning(fmt.Sprintf("the section says %s, and %s has no address of its own", says, d.wan),
 			fmt.Sprintf("The section says that the line's prefix is %s, and %s has no global IPv6 address that would show it.", says, d.wan),
-			"See that the line is the one that the prefix is of; if nothing comes back, that is what to look at first.")
+			"Make sure that the prefix is this line's; if no answers come back, check that first.")
 	case !slices.ContainsFunc(has, fits):
 		return bad(fmt.Sprintf("the section says %s, and %s has %s", says, d.wan, strings.Join(texts(has), ", ")),
 			fmt.Sprintf("The section (or --prefix) says that the line's prefix is %s, and %s has %s: nothing would come back.", says, d.wan, strings.Join(texts(has), ", ")),
-			`Take "prefix:" out of the section, so that the prefix is found out, or correct it.`)
+			`Take "prefix:" out of the section, so that it is detected, or correct it.`)
 	}
 	return good("%s has %s, and the section says %s", d.wan, strings.Join(texts(has), ", "), says)
 }
 
-// prefixes are the one that the line is taken for, or those that no rule covers.
+// prefixes are the line's prefix or, if no rule covers one, all that were tried.
 func (d *dossier) prefixes() []netip.Prefix {
 	if d.c.Prefix.IsValid() {
 		return []netip.Prefix{d.c.Prefix}
@@ -137,8 +137,7 @@ func (d *dossier) prefixes() []netip.Prefix {
 	return prefixes(d.line, false)
 }
 
-// prefixes are what the WAN has: the one that the line is taken for and those before it, or all. An address counts for
-// its /64.
+// prefixes are the candidates up to the chosen one, or all of them. An address counts as its /64.
 func prefixes(l line.Line, every bool) []netip.Prefix {
 	var all []netip.Prefix
 	for _, c := range l.Candidates {
@@ -155,7 +154,7 @@ func prefixes(l line.Line, every bool) []netip.Prefix {
 	return all
 }
 
-// rule: what does the prefix mean, and with which provider?
+// rule: which rule covers the prefix, and does the section fit?
 func (d *dossier) rule() Finding {
 	if problems := (schema.Problems)(nil); !d.known() && errors.As(d.err, &problems) {
 		return bad("the section does not fit", d.sentence(words(problems)), "Correct the section and run \"mape-netplan validate\".")
@@ -208,17 +207,17 @@ func (d *dossier) noRule() Finding {
 	return bad("no rule covers "+strings.Join(texts(all), ", "), d.sentence(text), advice)
 }
 
-// undiscovered is noRule where the line is to be asked for its rules.
+// undiscovered is noRule if the rules are to come from the line.
 func (d *dossier) undiscovered() Finding {
 	if d.f.Discovered == nil {
 		return bad("the line has not been asked for its rules yet", "The section is right, and nothing has asked the line for its rules yet (provider: discover).",
-			d.mend())
+			d.restore())
 	}
 	return bad("the line has given no rules", d.sentence("the line has been asked for its rules, and there are none to use: "+words(d.err)),
 		`"mape-netplan apply" asks it again. If that changes nothing, ask the provider whether the contract has MAP-E by HB46PP, or write its rules into the section (keys rules and br).`)
 }
 
-// part: a home gateway hands out parts of its prefix, and the CE address is in the first one only.
+// part is rule if a home gateway has delegated a part of the line's prefix, and not the first, which has the CE address.
 func (d *dossier) part(seen string) (Finding, bool) {
 	sw := d.line.Softwire
 	if !sw.EndUserPrefix.IsValid() || !slices.ContainsFunc(sw.Warnings, func(w softwire.Warning) bool { return w.Kind == softwire.NotFirst }) {
@@ -228,9 +227,9 @@ func (d *dossier) part(seen string) (Finding, bool) {
 	has := strings.Join(texts(d.prefixes()), ", ")
 	f := warning(seen+"; but "+has+" is not the first part of "+sw.EndUserPrefix.String(),
 		fmt.Sprintf("%s is a part, not the first, of the line's %s: a home gateway has handed it out, and the CE address is in the first part, %s, which is the home gateway's own network.", has, sw.EndUserPrefix, first),
-		"Connect the WAN to the home gateway's own LAN (no other router in between), and see that MAP-E is off in the home gateway.")
+		"Connect the WAN to the home gateway's own LAN (no other router in between), and make sure that MAP-E is off in the home gateway.")
 	if t := d.s.Tunnel; t == nil && len(d.f.Owned.Files) == 0 || t != nil && t.Total.RX == 0 && t.Total.TX >= symptom.EnoughSent {
-		f.State = Bad // Nothing has ever come back.
+		f.State = Bad // No answer has ever come back.
 	}
 	return f, true
 }

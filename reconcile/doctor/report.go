@@ -7,7 +7,7 @@ import (
 	"mape-netplan/reconcile/doctor/symptom"
 )
 
-// A Report is the whole visit.
+// A Report is the findings with their conclusion.
 type Report struct {
 	OK        bool             `json:"ok"`
 	Diagnosis string           `json:"diagnosis"`
@@ -16,8 +16,8 @@ type Report struct {
 	Symptoms  symptom.Symptoms `json:"symptoms"`
 }
 
-// Conclude takes the cause from the findings: the first bad one, for it explains what follows. Without any the first
-// warning is what is said.
+// Conclude takes diagnosis and advice from the first bad finding, which explains what follows or, if none is bad, from the
+// first warning.
 func Conclude(findings []Finding, s symptom.Symptoms) Report {
 	r := Report{OK: true, Findings: findings, Symptoms: s}
 	for _, f := range findings {
@@ -37,10 +37,10 @@ func Conclude(findings []Finding, s symptom.Symptoms) Report {
 		r.Diagnosis, r.Advice = "The gateway works: servers on the internet answer through the tunnel.", "There is nothing to do."
 	case s.Tunnel != nil && s.Tunnel.Total.RX > 0:
 		r.Diagnosis, r.Advice = "Nothing is wrong: packets leave through the tunnel and answers come back.",
-			`If something still does not work, "mape-netplan doctor --probe" sends a few packets and says what becomes of them.`
+			`If something still does not work, run "mape-netplan doctor --probe", which sends a few packets and reports the answers.`
 	default:
 		r.Diagnosis, r.Advice = "Nothing is wrong that can be seen without sending anything.",
-			`"mape-netplan doctor --probe" sends a few packets through the tunnel and says whether answers come back.`
+			`Run "mape-netplan doctor --probe" to send a few packets through the tunnel and see whether answers come back.`
 	}
 	return r
 }

@@ -57,6 +57,7 @@ func resolveInside(wan, dir string) string {
 
 // TestLineResolver asks the resolvers that networkd knows of the line, and none that another interface leads to.
 func TestLineResolver(t *testing.T) {
+	t.Parallel()
 	m := newMachine(t)
 	m.line.run(t, "ip addr add 2001:db8:7f01::53/128 dev lo nodad; ip -6 route add 2400:4050:5c71:af00::/64 dev line0")
 	m.lan.run(t, "ip addr add 192.168.1.53/24 dev lan0")
@@ -65,7 +66,7 @@ func TestLineResolver(t *testing.T) {
 	other := m.answerDNS(t, m.lan, "192.168.1.53:53")
 	dir := t.TempDir()
 	var index int
-	m.gw.do(func() {
+	m.gw.Do(func() {
 		if link, err := netlink.LinkByName("eth1"); err == nil {
 			index = link.Attrs().Index
 		}
@@ -85,7 +86,7 @@ func TestLineResolver(t *testing.T) {
 		}
 		var out []byte
 		var err error
-		m.gw.do(func() {
+		m.gw.Do(func() {
 			cmd := exec.Command(os.Args[0])
 			cmd.Env = append(os.Environ(), inside+"=eth1", inside+"_ROOT="+dir)
 			out, err = cmd.CombinedOutput()
@@ -104,7 +105,7 @@ func (m *machine) answerDNS(t *testing.T, n ns, address string) *atomic.Int32 {
 	t.Helper()
 	var conn net.PacketConn
 	var err error
-	n.do(func() { conn, err = net.ListenPacket("udp", address) })
+	n.Do(func() { conn, err = net.ListenPacket("udp", address) })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,13 +26,13 @@ func (d *dossier) route() Finding {
 			return bad(seen, fmt.Sprintf("This machine has no IPv4 default route into %s.", d.c.Tunnel), d.last())
 		}
 		advice := p.Advice()
-		return bad(seen, fmt.Sprintf("Something goes before the IPv4 default route into %s: %s.", d.c.Tunnel, seen), strings.ToUpper(advice[:1])+advice[1:]+".")
+		return bad(seen, fmt.Sprintf("Something takes precedence over the IPv4 default route into %s: %s.", d.c.Tunnel, seen), strings.ToUpper(advice[:1])+advice[1:]+".")
 	}
 	return good("IPv4 goes into %s", d.c.Tunnel)
 }
 
-// rivals is the link of a default route that is as good as the tunnel's, or that route itself where it leaves by none;
-// "" is that there is none.
+// rivals is the link of another default route of metric 0 or, if that is of a type without a link, the route; "" if there
+// is none.
 func (d *dossier) rivals() string {
 	for _, l := range d.f.Links {
 		ours := l.Name == d.c.Tunnel || slices.Contains(d.f.Owned.Tunnels, l.Name)
@@ -43,7 +43,7 @@ func (d *dossier) rivals() string {
 	return d.nowhere()
 }
 
-// nowhere is a default route that is as good as the tunnel's and leaves by no link, as in "ip route"; "" is none.
+// nowhere is a default route of metric 0 without a link, such as "unreachable default"; "" if there is none.
 func (d *dossier) nowhere() string {
 	if d.f.Nowhere4 == "" {
 		return ""
@@ -51,6 +51,7 @@ func (d *dossier) nowhere() string {
 	return d.f.Nowhere4 + " default"
 }
 
+// rival is the finding of what rivals returns.
 func (d *dossier) rival(link, what string) Finding {
 	if link == d.nowhere() {
 		return bad("there is "+link+" of metric 0", fmt.Sprintf(`Another IPv4 default route is as good as the tunnel's and leads nowhere: "%s".`, link),

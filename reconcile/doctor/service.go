@@ -7,12 +7,12 @@ import (
 	"mape-netplan/cloudinit"
 )
 
-// installed says whether every unit is there and will be at the next boot.
+// installed reports whether every unit is there and enabled.
 func (d *dossier) installed() bool {
 	return len(d.s.Units) > 0 && !slices.ContainsFunc(d.s.Units, func(u cloudinit.State) bool { return !u.File || !u.Enabled })
 }
 
-// command is what makes the machine what the section says, and keeps it so.
+// command is what to run to restore the gateway and keep it.
 func (d *dossier) command() string {
 	if d.s.Units == nil || d.s.NoSystemd != "" {
 		return "sudo mape-netplan apply"
@@ -26,14 +26,14 @@ func (d *dossier) command() string {
 	return "sudo mape-netplan apply"
 }
 
-func (d *dossier) mend() string { return `Run "` + d.command() + `".` }
+func (d *dossier) restore() string { return `Run "` + d.command() + `".` }
 
-// last is mend for what something else may undo.
+// last is restore for what another program may undo.
 func (d *dossier) last() string {
-	return `Run "` + d.command() + `", and if that does not last, look at "mape-netplan status" again.`
+	return `Run "` + d.command() + `", and if that does not last, run "mape-netplan status".`
 }
 
-// service: does anything keep the gateway, and bring it back at boot?
+// service: are the units installed, enabled and running?
 func (d *dossier) service() Finding {
 	if len(d.s.Units) == 0 {
 		return skipped("not known%s", d.why("units"))

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// settings: is all the rest as apply makes it?
+// settings: is everything else as apply makes it?
 func (d *dossier) settings() Finding {
 	if f, ok := d.refused(); ok {
 		return f
@@ -18,5 +18,5 @@ func (d *dossier) settings() Finding {
 		return good("everything else is as apply makes it")
 	}
 	return warning("not as apply makes it: "+strings.Join(names, ", "),
-		fmt.Sprintf("Some of what this program makes is not as it should be, and may stop working at the next boot: %s.", strings.Join(names, ", ")), d.mend())
+		fmt.Sprintf("Some of what this program makes is not as it should be, and may stop working at the next boot: %s.", strings.Join(names, ", ")), d.restore())
 }

@@ -6,35 +6,35 @@ import (
 	"mape-netplan/reconcile/resource"
 )
 
-// refused is a resource that apply cannot even look at, such as another's file at the path of one of ours.
+// refused is a resource that apply cannot read, such as a file of another program at the path of one of ours.
 func (d *dossier) refused() (Finding, bool) {
 	for _, x := range d.s.Differences {
 		if x.Error != "" {
 			return bad(x.Name+" "+x.Refusal(), "What sets up the gateway refuses: "+x.Name+" "+oneLine(x.Refusal())+".",
-				"Mend that first; then run \""+d.command()+"\"."), true
+				"Fix that first; then run \""+d.command()+"\"."), true
 		}
 	}
 	return Finding{}, false
 }
 
-// setup: has the machine been made a gateway, and if not, could it be?
+// setup: is the machine set up as a gateway, and if not, could it be?
 func (d *dossier) setup() Finding {
 	other, differs := d.difference(resource.Tunnel{Link: d.c.Tunnel})
 	switch {
-	case differs && other.Error != "": // Another's interface, as a rule.
-		return bad(d.c.Tunnel+": "+other.Error, fmt.Sprintf("The tunnel %s cannot be made or mended: %s.", d.c.Tunnel, other.Error),
+	case differs && other.Error != "": // as a rule an interface of another program
+		return bad(d.c.Tunnel+": "+other.Error, fmt.Sprintf("The tunnel %s cannot be created or repaired: %s.", d.c.Tunnel, other.Error),
 			`Give it another name with "tunnel:" in the section, or remove what has that name; then run "`+d.command()+`".`)
 	case d.s.Tunnel != nil || len(d.f.Owned.Files) > 0:
-		return good("this machine has been made the line's gateway")
-	case d.duplicate(): // The next check says more.
+		return good("this machine is set up as the line's gateway")
+	case d.duplicate(): // for the next check
 		return skipped("nothing has been set up yet")
 	}
 	return d.ready()
 }
 
-// ready: nothing has been set up, and could it be?
+// ready is setup if nothing has been set up yet: what would keep install from success?
 func (d *dossier) ready() Finding {
-	if d.g == nil { // Everything else of that is said before.
+	if d.g == nil { // Only a rival gets here: the check of the rule has the other reasons.
 		return d.rival(d.rivals(), "has an IPv4 default route of metric 0")
 	}
 	if f, ok := d.refused(); ok {
@@ -59,5 +59,5 @@ func (d *dossier) ready() Finding {
 		return bad("install would refuse", d.sentence("The line is there, and install would refuse: "+d.s.Refusal),
 			`Do what it says there; then run "`+d.command()+`".`)
 	}
-	return bad("nothing has been set up yet"+d.maybeNoModule(), "The line is there, and this machine has not been made its gateway yet.", d.mend()+d.maybeLoad())
+	return bad("nothing has been set up yet"+d.maybeNoModule(), "The line is there, but this machine is not set up as its gateway yet.", d.restore()+d.maybeLoad())
 }

@@ -12,28 +12,28 @@ import (
 	"mape-netplan/reconcile/resource"
 )
 
-// ce: can packets leave and arrive with the CE address?
+// ce: is the CE address on the WAN, and only here?
 func (d *dossier) ce() Finding {
 	ce := d.line.Softwire.CE
 	x, differs := d.difference(d.ceAddress())
 	switch {
 	case d.duplicate():
 		return bad(fmt.Sprintf("%s is a duplicate", ce),
-			fmt.Sprintf("Another router on the line already has the CE address %s: the kernel has asked and somebody answered.", ce),
+			fmt.Sprintf("Another router on the line already has the CE address %s: duplicate address detection got an answer.", ce),
 			fmt.Sprintf(`Switch off the other MAP-E router (the home gateway's own, or an old one), then run "sudo ip -6 address del %s/128 dev %s" and "`+d.command()+`".`, ce, d.wan))
 	case differs && x.Before == "", d.g == nil && !d.has(ce):
 		return bad(fmt.Sprintf("%s is not on %s", ce, d.wan), fmt.Sprintf("The CE address %s is missing on %s, so nothing can come back to it.", ce, d.wan),
 			`Run "`+d.command()+`". If that says that another host on the link has the address, switch off the other MAP-E router of the line.`)
 	case differs && x.Detection == resource.Tentative:
-		return warning(fmt.Sprintf("%s is still being checked", ce), fmt.Sprintf("The kernel is still asking whether somebody else has the CE address %s.", ce), "Try again in a few seconds.")
+		return warning(fmt.Sprintf("%s is still being checked", ce), fmt.Sprintf("Duplicate address detection of the CE address %s is still running.", ce), "Try again in a few seconds.")
 	case differs:
 		return warning(fmt.Sprintf("%s is on %s, but not as it should be", ce, d.wan),
-			fmt.Sprintf("The CE address %s is not what apply makes it, and this machine may use it for connections of its own.", ce), d.mend())
+			fmt.Sprintf("The CE address %s is not what apply makes it, and this machine may use it for connections of its own.", ce), d.restore())
 	}
 	return good("%s is on %s", ce, d.wan)
 }
 
-// duplicate says whether somebody else on the line has the CE address.
+// duplicate reports whether another host on the line has the CE address.
 func (d *dossier) duplicate() bool {
 	x, _ := d.difference(d.ceAddress())
 	return x.Detection == resource.Duplicate
@@ -48,13 +48,13 @@ func (d *dossier) ceAddress() resource.Address {
 	return resource.Address{Link: link, Prefix: netip.PrefixFrom(d.line.Softwire.CE, 128)}
 }
 
-// has says whether the WAN has an address.
+// has reports whether the WAN has an address.
 func (d *dossier) has(a netip.Addr) bool {
 	wan, _ := d.f.Link(d.wan)
 	return slices.ContainsFunc(wan.Addresses, func(i kernel.Inet) bool { return i.Prefix.Addr() == a })
 }
 
-// relay: is there a way to the border relay?
+// relay: does the line have the route to the border relay?
 func (d *dossier) relay() Finding {
 	br, p := d.line.Softwire.BR, d.s.Relay
 	switch {
@@ -64,17 +64,17 @@ func (d *dossier) relay() Finding {
 		return bad(fmt.Sprintf("no route to %s: %s", br, p.Error), fmt.Sprintf("The border relay %s is unreachable: this machine has no IPv6 route to it.", br),
 			`Look at "ip -6 route get `+br.String()+`": an unreachable or blackhole route, or a missing default route, is in the way.`)
 	case p.Link != d.wan:
-		return bad(fmt.Sprintf("the route to %s leads through %s", br, p.Link),
+		return bad(fmt.Sprintf("the route to %s is through %s", br, p.Link),
 			fmt.Sprintf("Packets to the border relay %s leave through %s and not through the line at %s.", br, p.Link, d.wan),
-			`Look at "ip -6 route get `+br.String()+`" and remove the route, VPN or router advertisement that leads there.`)
+			`Look at "ip -6 route get `+br.String()+`" and remove the route, VPN or router advertisement that causes it.`)
 	}
 	if !p.Via.IsValid() {
 		return good("%s is reached through %s", br, p.Link)
 	}
-	return good("%s is reached through %s by way of %s", br, p.Link, p.Via)
+	return good("%s is reached through %s via %s", br, p.Link, p.Via)
 }
 
-// tunnel: is it there, and does it send what the provider takes?
+// tunnel: is it there, and does it send what border relays accept?
 func (d *dossier) tunnel() Finding {
 	t, name := d.s.Tunnel, d.c.Tunnel
 	x, differs := d.difference(resource.Tunnel{Link: name})
@@ -85,23 +85,23 @@ func (d *dossier) tunnel() Finding {
 		return bad("there is no "+name+d.maybeNoModule(), fmt.Sprintf("The tunnel %s is missing.", name), d.last()+d.maybeLoad())
 	case t.EncapLimit >= 0:
 		return bad(fmt.Sprintf("%s has encaplimit %d", name, t.EncapLimit),
-			fmt.Sprintf("Every packet of %s carries a destination options header (encaplimit %d), and providers' border relays drop such packets without a word%s.", name, t.EncapLimit, d.silence()),
-			d.mend())
+			fmt.Sprintf("Every packet of %s carries a destination options header (encaplimit %d), and providers' border relays silently drop such packets%s.", name, t.EncapLimit, d.silence()),
+			d.restore())
 	case differs && x.Before != "" && !t.Up:
-		return bad(name+" is down", fmt.Sprintf("The tunnel %s is switched off.", name), d.mend())
+		return bad(name+" is down", fmt.Sprintf("The tunnel %s is switched off.", name), d.restore())
 	case differs && (t.Local != d.line.Softwire.CE || t.Remote != d.line.Softwire.BR):
 		return bad(fmt.Sprintf("%s goes from %s to %s", name, t.Local, t.Remote),
 			fmt.Sprintf("The tunnel %s goes from %s to %s, and the line's are %s and %s: the line's prefix has changed, or the section.", name, t.Local, t.Remote, d.line.Softwire.CE, d.line.Softwire.BR),
-			d.mend())
+			d.restore())
 	case differs:
-		return warning(name+" is not as it should be", fmt.Sprintf("The tunnel %s is not what apply makes it: %s.", name, oneLine(x.Before)), d.mend())
+		return warning(name+" is not as it should be", fmt.Sprintf("The tunnel %s is not what apply makes it: %s.", name, oneLine(x.Before)), d.restore())
 	case t.Filter == "1":
-		return bad("strict rp_filter on "+name, fmt.Sprintf("The kernel drops what comes back through %s, because its rp_filter is strict (1).", name), d.mend())
+		return bad("strict rp_filter on "+name, fmt.Sprintf("The kernel drops what comes back through %s, because its rp_filter is strict (1).", name), d.restore())
 	}
 	return good("%s goes to %s, MTU %d", name, t.Remote, t.MTU)
 }
 
-// silence is what the counters add to a sentence.
+// silence is what the counters add to that: packets leave, none comes back.
 func (d *dossier) silence() string {
 	if t := d.s.Tunnel; t.Lately.TX >= symptom.EnoughSent && t.Lately.RX == 0 {
 		return fmt.Sprintf(" (%d packets have left while this was watched, and none came back)", t.Lately.TX)
@@ -114,7 +114,8 @@ func noModule() Finding {
 		`Install and boot a distribution's full kernel, and see with "modprobe `+symptom.TunnelModule+`" that it has the module; in a container, load it on the host.`)
 }
 
-// maybeNoModule and maybeLoad are what is seen, and to be done, where nothing tells whether the kernel can make a tunnel.
+// maybeNoModule and maybeLoad are what to add to a finding and its advice if it is not known whether the kernel can make
+// a tunnel.
 func (d *dossier) maybeNoModule() string {
 	if d.s.Module != "" {
 		return ""
@@ -131,22 +132,22 @@ func (d *dossier) maybeLoad() string {
 
 const tunnelHeader = line.TunnelHeader
 
-// mtu: do packets of the full size get through?
+// mtu: do packets of full size get through?
 func (d *dossier) mtu() Finding {
 	t := d.s.Tunnel
 	if p := d.s.Probe; p != nil && p.Largest > 0 && p.Largest < t.MTU-symptom.Precision && !p.Refused {
 		return bad(fmt.Sprintf("packets of more than %d bytes are lost", p.Largest),
-			fmt.Sprintf("Packets of more than about %d bytes get lost on the way and nobody says so (an MTU black hole): small pages work, large ones hang.", p.Largest),
+			fmt.Sprintf("Packets of more than about %d bytes get lost on the way without an ICMP error (an MTU black hole): small pages work, large ones hang.", p.Largest),
 			fmt.Sprintf(`Write "mtu: %d" into the section and run "`+d.command()+`".`, max(1240, p.Largest)))
 	}
 	if wan, ok := d.f.Link(d.wan); ok && wan.MTU > 0 && t.MTU > wan.MTU-tunnelHeader {
 		return warning(fmt.Sprintf("%s has MTU %d, and %s carries %d", d.c.Tunnel, t.MTU, d.wan, wan.MTU-tunnelHeader),
-			fmt.Sprintf("The tunnel's MTU %d is more than fits through %s (%d), and large packets are cut into two, which many border relays do not put together.", t.MTU, d.wan, wan.MTU-tunnelHeader),
+			fmt.Sprintf("The tunnel's MTU %d is more than fits through %s (%d), so large packets are fragmented, and many border relays do not reassemble fragments.", t.MTU, d.wan, wan.MTU-tunnelHeader),
 			fmt.Sprintf(`Write "mtu: %d" into the section, or leave the key out, and run "`+d.command()+`".`, wan.MTU-tunnelHeader))
 	}
 	if p := d.s.Relay; p != nil && p.MTU > 0 && p.MTU-tunnelHeader < t.MTU {
 		return warning(fmt.Sprintf("the path to the border relay carries %d bytes", p.MTU),
-			fmt.Sprintf("The IPv6 path to the border relay carries only %d bytes, so that the tunnel's MTU of %d is too large.", p.MTU, t.MTU),
+			fmt.Sprintf("The IPv6 path to the border relay carries only %d bytes, so the tunnel's MTU of %d is too large.", p.MTU, t.MTU),
 			fmt.Sprintf(`Write "mtu: %d" into the section and run "`+d.command()+`".`, max(1240, p.MTU-tunnelHeader)))
 	}
 	if p := d.s.Probe; p != nil && p.Largest > 0 {

@@ -11,11 +11,12 @@ import (
 
 // TestNoSystemd tells a machine that systemd does not run from one on which it does not answer.
 func TestNoSystemd(t *testing.T) {
+	t.Parallel()
 	m := newMachine(t)
 	c, f := m.facts(t)
 	look := func() (s symptom.Symptoms) {
 		var err error
-		m.gw.do(func() { s, err = symptom.Examine(t.Context(), m.h, c, f, gateway.Resolve(c, f), m.o) })
+		m.gw.Do(func() { s, err = symptom.Examine(t.Context(), m.h, c, f, gateway.Resolve(c, f), m.o) })
 		if err != nil {
 			t.Fatal(err)
 		}

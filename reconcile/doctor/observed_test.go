@@ -17,8 +17,8 @@ import (
 	"mape-netplan/schema"
 )
 
-// A patient is a machine that a test makes sick.
-type patient struct {
+// observed is what a diagnosis is made from, for a test to change.
+type observed struct {
 	section string
 	f       facts.Facts
 	s       symptom.Symptoms
@@ -30,8 +30,8 @@ const (
 )
 
 // healthy is a gateway as the README sets it up, on which everything works.
-func healthy() *patient {
-	p := &patient{section: "mape: {}", f: facts.ExampleFacts()}
+func healthy() *observed {
+	p := &observed{section: "mape: {}", f: facts.ExampleFacts()}
 	p.f.Links[1].Addresses = append(p.f.Links[1].Addresses,
 		kernel.Inet{Prefix: netip.MustParsePrefix("2400:4050:5c71:af00::5/64")},
 		kernel.Inet{Prefix: netip.MustParsePrefix(ceText + "/128"), Deprecated: true})
@@ -60,42 +60,42 @@ func healthy() *patient {
 	return p
 }
 
-func (p *patient) wan() *kernel.Link { return &p.f.Links[1] }
+func (p *observed) wan() *kernel.Link { return &p.f.Links[1] }
 
-// noRouter takes the default route away.
-func (p *patient) noRouter() {
+// noRouter removes the default route.
+func (p *observed) noRouter() {
 	p.f.Links[1].Default6, p.s.Routers, p.s.Relay = nil, nil, nil
 }
 
-// bare takes away what apply and install made.
-func (p *patient) bare() {
+// bare removes what apply and install made.
+func (p *observed) bare() {
 	p.s.Tunnel, p.f.Owned, p.s.Module = nil, facts.Owned{}, "yes"
 	p.s.Units = []cloudinit.State{{Name: cloudinit.GuardUnit, Active: "inactive"}, {Name: cloudinit.WatchUnit, Active: "inactive"}}
 	p.differs("address "+ceText+" dev eth1", "")
 }
 
-func (p *patient) differs(name, before string) {
+func (p *observed) differs(name, before string) {
 	p.s.Differences = append(p.s.Differences, symptom.Difference{Name: name, Before: before, After: "as it should be"})
 }
 
-// duplicate has another host have the CE address.
-func (p *patient) duplicate() {
+// duplicate gives the CE address to another host.
+func (p *observed) duplicate() {
 	p.s.Differences = append(p.s.Differences, symptom.Difference{
 		Name: "address " + ceText + " dev eth1", Before: "inet6 x", After: "as it should be", Detection: resource.Duplicate,
 	})
 }
 
-// leads has a route of a table take one of the internet's addresses to a link.
-func (p *patient) leads(i int, link, route string, table int) {
+// leads adds a route of a table by which one of the internet's addresses is reached through a link.
+func (p *observed) leads(i int, link, route string, table int) {
 	to := &p.s.Internet[i]
 	to.Link, to.Route, to.Table = link, netip.MustParsePrefix(route), table
 }
 
-func (p *patient) busiest(port uint16, n int) {
+func (p *observed) busiest(port uint16, n int) {
 	p.s.Ports.Busiest = []ports.BusyDestination{{Protocol: "udp", Destination: ports.Destination{Address: netip.MustParseAddr("203.0.113.9"), Port: port, Ports: n}}}
 }
 
-func (p *patient) report(t *testing.T) doctor.Report {
+func (p *observed) report(t *testing.T) doctor.Report {
 	t.Helper()
 	c, err := schema.Parse("gw.yaml", []byte(p.section))
 	if err != nil {
@@ -104,23 +104,23 @@ func (p *patient) report(t *testing.T) doctor.Report {
 	return doctor.Conclude(doctor.Diagnose(c, p.f, gateway.Resolve(c, p.f), p.s), p.s)
 }
 
-// An ailment is a way in which a machine is sick, the check that names it, how bad it is, and words of the sentences.
-type ailment struct {
+// A fault is a change, the check that must find it, how bad it is, and words of the sentences.
+type fault struct {
 	name      string
-	sick      func(*patient)
+	make      func(*observed)
 	check     string
 	state     doctor.State
 	diagnosis string // words, in order
 	advice    string
 }
 
-// diagnose has each of them found.
-func diagnose(t *testing.T, all []ailment) {
+// diagnose checks that each of them is found.
+func diagnose(t *testing.T, all []fault) {
 	t.Helper()
 	for _, test := range all {
 		t.Run(test.name, func(t *testing.T) {
 			p := healthy()
-			test.sick(p)
+			test.make(p)
 			r := p.report(t)
 			check, state := "", doctor.OK
 			for _, f := range r.Findings {
