@@ -1,6 +1,7 @@
 package reconcile_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -70,10 +71,11 @@ func (d *discovering) await(section string) string {
 	d.t.Helper()
 	ctx, cancel := context.WithTimeoutCause(d.t.Context(), d.patience, errors.New("too late"))
 	defer cancel()
-	g, _, err := d.run.Await(ctx, gatewaytest.SectionOf(d.t, section), func(error) {})
-	if err != nil {
+	aim, _, err := d.run.Await(ctx, gatewaytest.SectionOf(d.t, section), func(error) {})
+	if err = cmp.Or(err, aim.Err); err != nil {
 		return err.Error()
 	}
+	g := aim.Gateway
 	return g.Service + " " + g.Softwire.CE.String()
 }
 

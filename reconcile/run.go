@@ -8,7 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"mape-netplan/reconcile/discovery"
 	"mape-netplan/reconcile/engine"
 	"mape-netplan/reconcile/facts"
 	"mape-netplan/reconcile/gateway"
@@ -17,62 +16,62 @@ import (
 	"mape-netplan/schema"
 )
 
-// A Run is one run on a machine, with what it has made before there was a
-// gateway to make: a run that fails takes it back.
+// A Run is one run on a machine, with what it has changed before there was a
+// gateway to converge to: a run that fails takes that back.
 type Run struct {
 	line.Asker
 	Asked []engine.Change // that make networkd ask for a prefix
-	guard *replaced       // that was put in the place of another table, or of none
+	guard *replaced       // the guard that was put up, with the table that it replaced
 }
 
 // NewRun begins a run.
 func NewRun(h *host.Host) *Run { return &Run{Asker: line.Asker{Host: h}} }
 
 // Await fits a section to the machine as soon as the line has what it needs: at
-// boot a router advertisement may be later than we are. waiting is told once
-// what is missing, and a delegation that the section wants is asked for.
-// Meanwhile a guard stands before the tunnel: see Unguard. It is put back when
-// somebody flushes it, because the run has the lock, and no watch may.
-func (r *Run) Await(ctx context.Context, c *schema.Config, waiting func(error)) (*gateway.Gateway, facts.Facts, error) {
-	told := false
+// boot a router advertisement may come later than the run begins. waiting is
+// called once with what is missing, and a delegation that the section wants is
+// asked for. Meanwhile a guard stands before the tunnel: see Unguard. It is put
+// back when something flushes it, because the run has the lock, and no watch may.
+//
+// Each look at the machine finds the line once.
+func (r *Run) Await(ctx context.Context, c *schema.Config, waiting func(error)) (gateway.Aim, facts.Facts, error) {
+	told, asked := false, false
 	for {
-		facts, err := facts.Gather(r.Host)
+		f, err := facts.Gather(r.Host)
 		if err != nil {
-			return nil, facts, err
+			return gateway.Aim{}, f, err
 		}
-		facts.Discovered = r.Latest(facts.Discovered)
-		found, missing := line.Find(c, facts)
-		if line.AsksNow(c, found, facts) { // That takes seconds.
-			if _, _, err = r.PutGuard(ctx, c); err == nil {
-				facts, err = r.Inform(ctx, c, found, facts)
-			}
-			if err != nil {
-				return nil, facts, err
-			}
-			found, missing = line.Find(c, facts)
-		}
-		aim := gateway.ResolveLine(c, facts, found, missing)
-		err = aim.Err
-		if !errors.Is(err, line.ErrNotYet) || errors.Is(err, discovery.ErrWithdrawn) || !r.Host.Live() {
-			return aim.Gateway, facts, err
+		f.Discovered = r.Latest(f.Discovered)
+		aim := gateway.Resolve(c, f)
+		asks := !asked && line.AsksNow(c, aim.Line, f)
+		if !asks && (!aim.Waits() || !r.Host.Live()) {
+			return aim, f, nil
 		}
 		if _, _, err := r.PutGuard(ctx, c); err != nil {
-			return nil, facts, err
+			return aim, f, err
+		}
+		if asks { // That takes seconds, in which the machine may change.
+			if _, err := r.Discover(ctx, c, aim.Line, f); err != nil {
+				return aim, f, err
+			}
+			asked = true
+			continue
 		}
 		if !told {
-			waiting(err)
+			waiting(aim.Err)
 			told = true
 		}
-		if err := r.Ask(ctx, c, found, facts); err != nil {
-			return nil, facts, err
+		if err := r.Ask(ctx, c, aim.Line, f); err != nil {
+			return aim, f, err
 		}
 		if ended := host.Wait(ctx, 250*time.Millisecond); ended != nil {
-			return nil, facts, fmt.Errorf("%w: %w", ended, err)
+			return aim, f, fmt.Errorf("%w: %w", ended, aim.Err)
 		}
+		asked = false
 	}
 }
 
-// Converge makes the machine what is wanted. A run that fails also takes back what it did before.
+// Converge makes the machine what is wanted. A run that fails also takes back what it changed before.
 func (r *Run) Converge(ctx context.Context, want []engine.Resource) ([]engine.Change, error) {
 	changes, err := engine.ConvergeOr(ctx, r.Host, want, r.TakeBack)
 	if err == nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"mape-netplan/reconcile/engine"
 	"mape-netplan/reconcile/gateway"
 	"mape-netplan/reconcile/host"
+	"mape-netplan/schema"
 )
 
 func (o *options) apply() *cobra.Command {
@@ -27,16 +29,24 @@ wanted, and roll back if that takes longer than --timeout. Until the line is
 there, the guard is, as with "mape-netplan guard". One run at a time changes a
 machine; another one waits for it.
 
-Without the service of install this lasts until the next boot.`,
+A forward whose port is not in the port set is left out, with a warning, unless
+the section itself says which line it is for: then it is an error.
+
+Without the service of install this lasts until the next boot.
+
+Exit codes: 0 done or in sync, 1 failed, or the line did not come in time, 2 bad
+section.`,
 		Example: "  sudo mape-netplan apply\n  sudo mape-netplan apply -c /etc/mape-netplan.yaml --timeout 1m --json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			changes, err := o.converge(cmd, timeout, func(ctx context.Context, r *reconcile.Run) ([]engine.Resource, error) {
-				return o.gateway(cmd, ctx, r)
+			var aim gateway.Aim
+			changes, err := o.converge(cmd, timeout, func(ctx context.Context, r *reconcile.Run) (want []engine.Resource, err error) {
+				want, aim, err = o.gateway(cmd, ctx, r)
+				return want, err
 			})
 			if err == nil && len(changes) > 0 {
 				err = o.warnUnkept(cmd)
 			}
-			return o.report(cmd, changes, err)
+			return o.report(cmd, changes, aim, err)
 		},
 	}
 	timeoutFlag(cmd, &timeout, 30*time.Second, "how long to wait for another run, the line and the machine to settle")
@@ -83,21 +93,21 @@ func (o *options) change(cmd *cobra.Command, timeout time.Duration, do func(cont
 }
 
 // gateway compiles the section, once the line has what it needs. With the error
-// that says that it never will comes what takes the gateway down.
-func (o *options) gateway(cmd *cobra.Command, ctx context.Context, r *reconcile.Run) ([]engine.Resource, error) {
+// that the line has no MAP-E any more comes what takes the gateway down.
+func (o *options) gateway(cmd *cobra.Command, ctx context.Context, r *reconcile.Run) ([]engine.Resource, gateway.Aim, error) {
 	c, err := o.section(cmd)
 	if err != nil {
-		return nil, err
+		return nil, gateway.Aim{}, err
 	}
-	g, facts, err := r.Await(ctx, c, func(missing error) { cmd.PrintErrf("waiting: %v\n", missing) })
-	if errors.Is(err, discovery.ErrWithdrawn) {
-		return gateway.Compile(nil, facts), o.blame(err)
+	aim, f, err := r.Await(ctx, c, func(missing error) { cmd.PrintErrf("waiting: %v\n", missing) })
+	if err = cmp.Or(err, aim.Err); errors.Is(err, discovery.ErrWithdrawn) {
+		return o.compile(nil, f), aim, o.blame(err)
 	}
 	if err != nil {
-		return nil, o.blame(err)
+		return nil, aim, o.blame(err)
 	}
-	warn(cmd, g.Warnings)
-	return gateway.Compile(g, facts), nil
+	warnOf(cmd, aim)
+	return o.compile(aim.Gateway, f), aim, nil
 }
 
 // withdraw takes down what earlier runs made of a line that has no MAP-E any
@@ -110,11 +120,12 @@ func withdraw(ctx context.Context, r *reconcile.Run, nothing []engine.Resource, 
 	return changes, errors.Join(why, err)
 }
 
-// A result is what apply and plan print as JSON.
+// A result is what apply, install and plan print as JSON.
 type result struct {
 	Changed bool         `json:"changed"`
 	Changes []changeView `json:"changes"`
-	Error   string       `json:"error,omitempty"`
+	short
+	Error string `json:"error,omitempty"`
 }
 
 type changeView struct {
@@ -123,8 +134,33 @@ type changeView struct {
 	After  string `json:"after"`
 }
 
-func outcome(changes []engine.Change, err error) result {
-	r := result{Changed: len(changes) > 0, Changes: []changeView{}}
+// short is what a gateway lacks although nothing is wrong with it.
+type short struct {
+	Held string          `json:"held,omitempty"` // why it is that of the last line
+	Off  schema.Problems `json:"off,omitempty"`  // the forwards that the port set does not have
+}
+
+func shortOf(aim gateway.Aim) short { return short{aim.Why(), aim.Off()} }
+
+// warnings are one for each of them.
+func (s short) warnings() (all []string) {
+	if s.Held != "" {
+		all = append(all, s.Held)
+	}
+	if len(s.Off) > 0 {
+		all = append(all, gateway.OffText(s.Off))
+	}
+	return all
+}
+
+// warnOf prints what there is to know of a gateway.
+func warnOf(cmd *cobra.Command, aim gateway.Aim) {
+	warn(cmd, shortOf(aim).warnings())
+	warn(cmd, aim.Gateway.Warnings)
+}
+
+func outcome(changes []engine.Change, aim gateway.Aim, err error) result {
+	r := result{Changed: len(changes) > 0, Changes: []changeView{}, short: shortOf(aim)}
 	for _, c := range changes {
 		r.Changes = append(r.Changes, changeView{c.After.Name(), c.Before.Text(), c.After.Text()})
 	}
@@ -135,9 +171,9 @@ func outcome(changes []engine.Change, err error) result {
 }
 
 // report prints what a run changed and returns its error.
-func (o *options) report(cmd *cobra.Command, changes []engine.Change, err error) error {
+func (o *options) report(cmd *cobra.Command, changes []engine.Change, aim gateway.Aim, err error) error {
 	if o.json {
-		if e := printJSON(cmd, outcome(changes, err)); e != nil {
+		if e := printJSON(cmd, outcome(changes, aim, err)); e != nil {
 			return e
 		}
 		return err

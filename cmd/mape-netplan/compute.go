@@ -10,7 +10,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"mape-netplan/reconcile/facts"
+	"mape-netplan/reconcile/gateway"
 	"mape-netplan/reconcile/host"
+	"mape-netplan/reconcile/kernel"
 	"mape-netplan/reconcile/line"
 	"mape-netplan/reconcile/softwire"
 	"mape-netplan/schema"
@@ -58,7 +60,11 @@ func (o *options) softwire(c *schema.Config) (view, error) {
 	if err != nil {
 		return view{}, err
 	}
-	return viewOf(found, line.TunnelMTU(c, found.LikelyWAN(c, facts))), nil
+	wan, _ := facts.Link(found.WAN.Name)
+	if found.Elsewhere {
+		wan = kernel.Link{}
+	}
+	return viewOf(found, gateway.TunnelMTU(c, wan)), nil
 }
 
 // linkFacts are those of the machine that is meant, of which its links say

@@ -34,7 +34,8 @@ that file.
 Run it again after you replace the program. With --root-dir only the units are
 put in place, and the gateway is made at that machine's first boot.
 
-Exit codes of --dry-run: 0 in sync, 3 there are differences.`,
+Exit codes: 0 done or in sync, 1 failed, 2 bad section; of --dry-run: 0 in sync,
+3 there are differences.`,
 		Example: "  sudo mape-netplan install\n  sudo mape-netplan install --dry-run",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			units, err := o.units()
@@ -42,12 +43,14 @@ Exit codes of --dry-run: 0 in sync, 3 there are differences.`,
 				return err
 			}
 			if dry {
-				changes, err := o.installPlan(cmd, units)
-				return o.preview(cmd, changes, err)
+				changes, aim, err := o.installPlan(cmd, units)
+				return o.preview(cmd, changes, aim, err)
 			}
-			changes, err := o.converge(cmd, timeout, func(ctx context.Context, r *reconcile.Run) ([]engine.Resource, error) {
+			var aim gateway.Aim
+			changes, err := o.converge(cmd, timeout, func(ctx context.Context, r *reconcile.Run) (want []engine.Resource, err error) {
 				o.warnOld(cmd, r.Host)
-				return o.gatewayIfThere(cmd, ctx, timeout, r)
+				want, aim, err = o.gatewayIfThere(cmd, ctx, timeout, r)
+				return want, err
 			})
 			if err == nil {
 				var more []engine.Change
@@ -56,7 +59,7 @@ Exit codes of --dry-run: 0 in sync, 3 there are differences.`,
 				}
 				changes = append(changes, more...)
 			}
-			return o.report(cmd, changes, err)
+			return o.report(cmd, changes, aim, err)
 		},
 	}
 	timeoutFlag(cmd, &timeout, time.Minute, "how long to wait for another run, the line and the machine to settle, and as long for the units")
@@ -96,24 +99,24 @@ func (o *options) settle(cmd *cobra.Command, timeout time.Duration, units func(*
 // kernel, from making the builder a gateway.
 var errNotBooted = errors.New("systemd does not run this machine, so no unit can be started; for an image, name its directory with --root-dir")
 
-// gatewayIfThere compiles the section as apply does. Where the line does not
-// have what it needs in half of the time, that is left to the service, and
-// what is missing is a warning. A directory gets its gateway when it is booted.
-func (o *options) gatewayIfThere(cmd *cobra.Command, ctx context.Context, timeout time.Duration, r *reconcile.Run) ([]engine.Resource, error) {
+// gatewayIfThere compiles the section as apply does. If the line does not have
+// what it needs in half of the time, that is left to the service, and what is
+// missing is a warning. A directory gets its gateway when it is booted.
+func (o *options) gatewayIfThere(cmd *cobra.Command, ctx context.Context, timeout time.Duration, r *reconcile.Run) ([]engine.Resource, gateway.Aim, error) {
 	if !r.Live() {
-		return nil, o.sectionIfThere(cmd)
+		return nil, gateway.Aim{}, o.sectionIfThere(cmd)
 	}
 	if !r.Booted() {
-		return nil, errNotBooted
+		return nil, gateway.Aim{}, errNotBooted
 	}
-	soon, cancel := context.WithTimeoutCause(ctx, timeout/2, fmt.Errorf("%v are over", timeout/2))
+	soon, cancel := context.WithTimeoutCause(ctx, timeout/2, fmt.Errorf("timed out after %v", timeout/2))
 	defer cancel()
-	resources, err := o.gateway(cmd, soon, r)
+	resources, aim, err := o.gateway(cmd, soon, r)
 	if errors.Is(err, line.ErrNotYet) && ctx.Err() == nil {
 		warn(cmd, []string{fmt.Sprintf("there is no gateway yet, the service waits for the line: %v", err)})
-		return nil, nil
+		return nil, aim, nil
 	}
-	return resources, err
+	return resources, aim, err
 }
 
 // sectionIfThere checks an image's section, which may also come with its first
@@ -126,43 +129,45 @@ func (o *options) sectionIfThere(cmd *cobra.Command) error {
 	return err
 }
 
-// installPlan is what install would change. Without a line that is the units.
-func (o *options) installPlan(cmd *cobra.Command, units func(*host.Host) []engine.Resource) ([]engine.Change, error) {
+// installPlan is what install and then the service would change: without a line
+// only the units, or what holds the last line.
+func (o *options) installPlan(cmd *cobra.Command, units func(*host.Host) []engine.Resource) ([]engine.Change, gateway.Aim, error) {
+	var aim gateway.Aim
 	h, err := o.open()
 	if err != nil {
-		return nil, err
+		return nil, aim, err
 	}
 	hidden := takenForAbsent(cmd)
 	if h.Live() && !h.Booted() {
-		return nil, errNotBooted
+		return nil, aim, errNotBooted
 	}
 	var want []engine.Resource
 	if h.Live() {
 		c, err := o.section(cmd)
 		if err != nil {
-			return nil, err
+			return nil, aim, err
 		}
-		facts, err := facts.Gather(h)
+		f, err := facts.Gather(h)
 		if err = host.Except(err, hidden.file); err != nil {
-			return nil, err
+			return nil, aim, err
 		}
-		aim := gateway.Resolve(c, facts)
-		switch {
+		switch aim = gateway.Resolve(c, f); {
+		case aim.Gateway != nil:
+			warnOf(cmd, aim)
+			want = o.compile(aim.Gateway, f)
 		case errors.Is(aim.Err, line.ErrNotYet):
 			warn(cmd, []string{aim.Err.Error()})
-			if want, err = gateway.Asking(c, aim.Line, facts); err != nil && !errors.Is(err, line.ErrNotYet) {
-				return nil, o.blame(err)
+			if want, err = gateway.Asking(c, aim.Line, f); err != nil && !errors.Is(err, line.ErrNotYet) {
+				return nil, aim, o.blame(err)
 			}
-		case aim.Err != nil:
-			return nil, o.blame(aim.Err)
 		default:
-			warn(cmd, aim.Gateway.Warnings)
-			want = gateway.Compile(aim.Gateway, facts)
+			return nil, aim, o.blame(aim.Err)
 		}
 	} else if err := o.sectionIfThere(cmd); err != nil {
-		return nil, err
+		return nil, aim, err
 	}
-	return engine.PlanWithout(cmd.Context(), h, append(want, units(h)...), hidden.warn)
+	changes, err := engine.PlanWithout(cmd.Context(), h, append(want, units(h)...), hidden.warn)
+	return changes, aim, err
 }
 
 // oldScript is what earlier releases had cloud-init run at every boot.

@@ -50,7 +50,11 @@ func (c *counter) Write(p []byte) (int, error) {
 
 // run is the program: everything it takes and everything it returns.
 func run(ctx context.Context, args []string, in io.Reader, out, errs io.Writer) int {
-	root := newRoot(in)
+	return newOptions(in).run(ctx, args, out, errs)
+}
+
+func (o *options) run(ctx context.Context, args []string, out, errs io.Writer) int {
+	root := o.root()
 	printed := &counter{Writer: out}
 	root.SetArgs(args)
 	root.SetOut(printed)

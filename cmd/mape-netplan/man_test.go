@@ -45,7 +45,7 @@ func TestManual(t *testing.T) {
 
 // commands describes the commands in the macros of man(7), by their names.
 func commands() []byte {
-	root := newRoot(nil)
+	root := newOptions(nil).root()
 	addCompletion(root)
 	var b bytes.Buffer
 	for _, c := range root.Commands() {
@@ -107,7 +107,7 @@ func TestManualNames(t *testing.T) {
 		t.Fatal(err)
 	}
 	page := strings.ReplaceAll(string(data), `\-`, "-")
-	root := newRoot(nil)
+	root := newOptions(nil).root()
 	addCompletion(root)
 	for _, c := range append(root.Commands(), root) {
 		if c != root && !strings.Contains(page, "\n.SS "+c.Name()+"\n") {

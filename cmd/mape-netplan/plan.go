@@ -11,7 +11,6 @@ import (
 	"github.com/rogpeppe/go-internal/diff"
 	"github.com/spf13/cobra"
 
-	"mape-netplan/reconcile/discovery"
 	"mape-netplan/reconcile/engine"
 	"mape-netplan/reconcile/facts"
 	"mape-netplan/reconcile/gateway"
@@ -33,13 +32,16 @@ machine's is planned for an example gateway that has nothing yet (WAN eth1, LAN
 eth0). With --facts the plan is for the machine that the facts describe. Its
 files are not among the facts, so everything is shown as new.
 
-Until a prefix has been delegated, the plan is the request for one.
+Until a prefix has been delegated, the plan is the request for one. While the
+line of an earlier run is away, the plan is for that line, which the service
+holds. A forward whose port is not in the port set is left out. Warnings say so.
 
-Exit codes: 0 in sync, 3 there are differences.`,
+Exit codes: 0 in sync, also with a line that is held; 1 there is neither a line
+nor one to hold; 2 bad section; 3 there are differences.`,
 		Example: "  mape-netplan plan -c examples/ocn.yaml\n  mape-netplan plan -c gateway.yaml --facts gateway.json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			changes, err := o.changes(cmd)
-			return o.preview(cmd, changes, err)
+			changes, aim, err := o.changes(cmd)
+			return o.preview(cmd, changes, aim, err)
 		},
 	}
 	o.factsFlag(cmd)
@@ -48,9 +50,9 @@ Exit codes: 0 in sync, 3 there are differences.`,
 
 // preview prints changes that were not made, and returns their error or the
 // exit code that says that there are some.
-func (o *options) preview(cmd *cobra.Command, changes []engine.Change, err error) error {
+func (o *options) preview(cmd *cobra.Command, changes []engine.Change, aim gateway.Aim, err error) error {
 	if o.json {
-		if e := printJSON(cmd, outcome(changes, err)); e != nil {
+		if e := printJSON(cmd, outcome(changes, aim, err)); e != nil {
 			return e
 		}
 	}
@@ -71,42 +73,39 @@ func (o *options) preview(cmd *cobra.Command, changes []engine.Change, err error
 	return nil
 }
 
-func (o *options) changes(cmd *cobra.Command) ([]engine.Change, error) {
+func (o *options) changes(cmd *cobra.Command) ([]engine.Change, gateway.Aim, error) {
 	c, err := o.section(cmd)
 	if err != nil {
-		return nil, err
+		return nil, gateway.Aim{}, err
 	}
 	if o.factsFile != "" {
 		return o.planFor(cmd, c)
 	}
 	h, err := o.open()
 	if err != nil {
-		return nil, err
+		return nil, gateway.Aim{}, err
 	}
 	hidden := takenForAbsent(cmd)
-	facts, err := facts.Gather(h)
+	f, err := facts.Gather(h)
 	if err = host.Except(err, hidden.file); err != nil {
-		return nil, err
+		return nil, gateway.Aim{}, err
 	}
-	aim := gateway.Resolve(c, facts)
-	if o.config != "" && o.rootDir == "" && aim.Line.Elsewhere(c, facts) {
+	aim := gateway.Resolve(c, f)
+	if o.config != "" && o.rootDir == "" && aim.Line.Elsewhere {
 		return o.examplePlan(cmd, c)
 	}
-	if asking := o.asking(cmd, c, facts, aim); len(asking) > 0 {
+	if asking := o.asking(cmd, c, f, aim); len(asking) > 0 {
 		if changes, err := engine.PlanWithout(cmd.Context(), h, asking, hidden.warn); len(changes) > 0 || err != nil {
-			return changes, err
+			return changes, aim, err
 		}
 	}
-	g := aim.Gateway
-	if g == nil {
-		return nil, o.blame(aim.Err)
+	if aim.Gateway == nil {
+		return nil, aim, o.blame(aim.Err)
 	}
-	if aim.Held() {
-		warn(cmd, []string{held(aim)})
-	}
-	warn(cmd, g.Warnings)
-	warn(cmd, line.Overdue(c, aim.Line, facts, time.Now()))
-	return planned(cmd, h, g, gateway.Compile(g, facts), hidden)
+	warnOf(cmd, aim)
+	warn(cmd, line.Overdue(c, aim.Line, f, time.Now()))
+	changes, err := planned(cmd, h, aim.Gateway, o.compile(aim.Gateway, f), hidden)
+	return changes, aim, err
 }
 
 // planned is what apply would change. It warns of what takes packets away from a
@@ -119,19 +118,18 @@ func planned(cmd *cobra.Command, h *host.Host, g *gateway.Gateway, want []engine
 	return changes, err
 }
 
-// asking compiles what has the line asked for the prefix that is missing, which
-// apply does at once, and tells what is missing. None is that nothing has to be.
-func (o *options) asking(cmd *cobra.Command, c *schema.Config, facts facts.Facts, aim gateway.Aim) []engine.Resource {
-	missing := aim.Err
-	if !facts.Live || !errors.Is(missing, line.ErrNotYet) || errors.Is(missing, discovery.ErrWithdrawn) ||
-		slices.Contains(facts.Owned.Asking, aim.Line.LikelyWAN(c, facts).Name) {
+// asking compiles what asks the line for the prefix that is missing, which apply
+// does at once, and prints what is missing. It is empty where that asks already,
+// and for a line that is held: its gateway has it.
+func (o *options) asking(cmd *cobra.Command, c *schema.Config, f facts.Facts, aim gateway.Aim) []engine.Resource {
+	if !f.Live || !aim.Waits() || aim.Held() || slices.Contains(f.Owned.Asking, aim.Line.WAN.Name) {
 		return nil
 	}
-	want, err := gateway.Asking(c, aim.Line, facts)
+	want, err := gateway.Asking(c, aim.Line, f)
 	if err != nil || len(want) == 0 {
 		return nil
 	}
-	cmd.PrintErrf("waiting: %v\n", missing)
+	cmd.PrintErrf("waiting: %v\n", aim.Err)
 	return want
 }
 
@@ -160,37 +158,35 @@ func (w hidden) file(e host.FileError) bool {
 }
 
 // examplePlan is for looking around on a machine that is no gateway.
-func (o *options) examplePlan(cmd *cobra.Command, c *schema.Config) ([]engine.Change, error) {
-	facts := facts.ExampleFacts()
-	aim := gateway.Resolve(c, facts)
+func (o *options) examplePlan(cmd *cobra.Command, c *schema.Config) ([]engine.Change, gateway.Aim, error) {
+	f := facts.ExampleFacts()
+	aim := gateway.Resolve(c, f)
 	if aim.Err != nil {
-		return nil, o.blame(aim.Err)
+		return nil, aim, o.blame(aim.Err)
 	}
-	g := aim.Gateway
 	cmd.PrintErrln("warning: this machine is not on that line: this is the plan for an example gateway (WAN eth1, LAN eth0) that has nothing yet")
-	warn(cmd, g.Warnings)
-	return engine.FromNothing(gateway.Compile(g, facts)), nil
+	warnOf(cmd, aim)
+	return engine.FromNothing(o.compile(aim.Gateway, f)), aim, nil
 }
 
 // planFor plans for the machine of --facts.
-func (o *options) planFor(cmd *cobra.Command, c *schema.Config) ([]engine.Change, error) {
-	facts, err := o.givenFacts()
+func (o *options) planFor(cmd *cobra.Command, c *schema.Config) ([]engine.Change, gateway.Aim, error) {
+	f, err := o.givenFacts()
 	if err != nil {
-		return nil, err
+		return nil, gateway.Aim{}, err
 	}
-	aim := gateway.Resolve(c, facts)
-	if asking := o.asking(cmd, c, facts, aim); len(asking) > 0 {
-		return engine.FromNothing(asking), nil
+	aim := gateway.Resolve(c, f)
+	if asking := o.asking(cmd, c, f, aim); len(asking) > 0 {
+		return engine.FromNothing(asking), aim, nil
 	}
-	g := aim.Gateway
-	if aim.Err != nil {
-		return nil, o.blame(aim.Err)
+	if aim.Gateway == nil {
+		return nil, aim, o.blame(aim.Err)
 	}
-	if len(facts.Owned.Files) > 0 {
+	if len(f.Owned.Files) > 0 {
 		cmd.PrintErrf("warning: %s is of a machine where apply has run; what it made there is not in the file, so that everything is shown as new\n", o.factsFile)
 	}
-	warn(cmd, g.Warnings)
-	return engine.FromNothing(gateway.Compile(g, facts)), nil
+	warnOf(cmd, aim)
+	return engine.FromNothing(o.compile(aim.Gateway, f)), aim, nil
 }
 
 // summary counts changes: "9 to create, 1 to change".

@@ -15,7 +15,6 @@ import (
 	"mape-netplan/reconcile/facts"
 	"mape-netplan/reconcile/gateway"
 	"mape-netplan/reconcile/host"
-	"mape-netplan/reconcile/line"
 	"mape-netplan/reconcile/ports"
 	"mape-netplan/schema"
 )
@@ -31,10 +30,16 @@ from the connections that the kernel tracks now. A port can serve any number of
 connections as long as each goes to another destination, so what runs out is the
 ports towards one of them.
 
+While the line of an earlier run is away, its ports are shown, with a warning. A
+forward whose port is not in the port set is listed as off.
+
 --suggest N names N ports that suit mape.forwards: of the set, 1024 or higher, not
 forwarded yet and not in use. They are the lowest there are, in a row if possible,
 and the first is even, which some services want. Without root it is not known
-which ports are in use.`,
+which ports are in use.
+
+Exit codes: 0 done, 1 failed, or there is neither a line nor one to hold, 2 bad
+section.`,
 		Example: "  sudo mape-netplan ports\n  mape-netplan ports --suggest 4",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if cmd.Flags().Changed("suggest") {
@@ -49,7 +54,7 @@ which ports are in use.`,
 	return cmd
 }
 
-// speaksUTF8 says whether the locale of the environment has UTF-8.
+// speaksUTF8 reports whether the locale of the environment has UTF-8.
 func speaksUTF8(getenv func(string) string) bool {
 	for _, name := range []string{"LC_ALL", "LC_CTYPE", "LANG"} {
 		if locale := strings.ToLower(getenv(name)); locale != "" {
@@ -59,33 +64,30 @@ func speaksUTF8(getenv func(string) string) bool {
 	return false
 }
 
-// lineOf is the line that the machine has or holds, with the forwards that work on it and why others do not.
-func (o *options) lineOf(cmd *cobra.Command, suggest bool) (h *host.Host, found line.Line, on []schema.Forward, off schema.Problems, err error) {
-	c, err := o.section(cmd)
+// lookAtLine finds the line that the machine is on or holds.
+func (o *options) lookAtLine(cmd *cobra.Command, suggest bool) (h *host.Host, c *schema.Config, aim gateway.Aim, err error) {
+	c, err = o.section(cmd)
 	if err != nil && !(suggest && c != nil && onlyForwards(err)) {
-		return h, found, nil, nil, err
+		return h, c, aim, err
 	}
 	if h, err = o.open(); err != nil {
-		return h, found, nil, nil, err
+		return h, c, aim, err
 	}
-	facts, err := facts.Gather(h)
+	f, err := facts.Gather(h)
 	if err = host.Except(err, dispensable); err != nil { // Its links say enough.
-
-		return h, found, nil, nil, err
+		return h, c, aim, err
 	}
-	aim := gateway.Resolve(c, facts)
-	if found = aim.Line; aim.Held() {
-		found = aim.Gateway.Line
-		warn(cmd, []string{held(aim)})
+	aim = gateway.Resolve(c, f)
+	if l, _, _ := aim.Current(c); !l.Softwire.CE.IsValid() {
+		return h, c, aim, o.blame(aim.Err)
 	}
-	if !found.Softwire.CE.IsValid() {
-		return h, found, nil, nil, o.blame(aim.Err)
+	if why := aim.Why(); why != "" {
+		warn(cmd, []string{why})
 	}
-	on, off = line.SplitForwards(c, found.Softwire)
-	return h, found, on, off, nil
+	return h, c, aim, nil
 }
 
-// onlyForwards says whether nothing is wrong but which ports are forwarded: others may be what is asked for.
+// onlyForwards reports whether nothing is wrong but which ports are forwarded: others may be what is asked for.
 func onlyForwards(err error) bool {
 	var problems schema.Problems
 	return errors.As(err, &problems) && !slices.ContainsFunc(problems, func(p schema.Problem) bool {
@@ -97,23 +99,28 @@ func (o *options) showPorts(cmd *cobra.Command, ascii bool) error {
 	if o.rootDir != "" {
 		return exit{exitBad, errors.New("ports: --root-dir leaves the running system out, and its connections are what is shown; only --suggest works without")}
 	}
-	h, line, forwards, off, err := o.lineOf(cmd, false)
+	h, c, aim, err := o.lookAtLine(cmd, false)
 	if err != nil {
 		return err
 	}
 	if err := h.Privileged(); err != nil {
 		return fmt.Errorf("ports: %w", err)
 	}
-	u, err := ports.Look(h, line, forwards)
+	l, on, off := aim.Current(c)
+	u, err := ports.Look(h, l, on)
 	if err != nil {
 		return fmt.Errorf("ports: %w", err)
 	}
-	u.Warnings = append(u.Warnings, gateway.OffTexts(off)...)
+	u.ListForwards(c.Forwards, on)
+	if len(off) > 0 {
+		u.Warnings = append(u.Warnings, gateway.OffText(off))
+	}
 	if o.json {
 		return printJSON(cmd, struct {
 			IPv4 string `json:"ipv4"`
+			short
 			ports.Usage
-		}{address(u.Address), u})
+		}{address(u.Address), short{aim.Why(), off}, u})
 	}
 	warn(cmd, u.Warnings)
 	return printUsage(cmd.OutOrStdout(), u, picture(ascii))
@@ -123,13 +130,14 @@ func (o *options) suggestPorts(cmd *cobra.Command, n int) error {
 	if n < 1 || n > 1<<16-1 {
 		return exit{exitBad, fmt.Errorf("--suggest %d: must be from 1 to 65535", n)}
 	}
-	h, line, forwards, _, err := o.lineOf(cmd, true)
+	h, c, aim, err := o.lookAtLine(cmd, true)
 	if err != nil {
 		return err
 	}
-	u := ports.NewUsage(line, forwards)
+	l, on, _ := aim.Current(c)
+	u := ports.NewUsage(l, on)
 	if h.Live() {
-		live, err := ports.Look(h, line, forwards)
+		live, err := ports.Look(h, l, on)
 		switch {
 		case err == nil:
 			u = live
@@ -262,7 +270,11 @@ func printForwards(w io.Writer, u ports.Usage) {
 		if protocol == "both" {
 			protocol = "tcp and udp"
 		}
-		fmt.Fprintf(w, "%s %s\t%s\t%d\n", protocol, f.Ports, f.To, f.Connections)
+		connections := fmt.Sprint(f.Connections)
+		if f.Off {
+			connections = "off: not in the port set"
+		}
+		fmt.Fprintf(w, "%s %s\t%s\t%s\n", protocol, f.Ports, f.To, connections)
 	}
 }
 

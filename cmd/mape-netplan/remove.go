@@ -36,7 +36,7 @@ boot.`,
 				}
 				return o.nothing(cmd, r.Host)
 			})
-			return o.report(cmd, changes, err)
+			return o.report(cmd, changes, gateway.Aim{}, err)
 		},
 	}
 	timeoutFlag(cmd, &timeout, 30*time.Second, "how long to wait for another run and the machine to settle")

@@ -10,6 +10,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"mape-netplan/cloudinit"
+	"mape-netplan/reconcile/engine"
+	"mape-netplan/reconcile/facts"
+	"mape-netplan/reconcile/gateway"
 	"mape-netplan/reconcile/host"
 	"mape-netplan/reconcile/line"
 	"mape-netplan/schema"
@@ -21,10 +24,17 @@ type options struct {
 	factsFile               string // of plan and compute
 	json                    bool
 	in                      io.Reader
+
+	// What the verbs work on and what a gateway is made of, for tests in namespaces on a kernel without ip6_tunnel.
+	machine func(rootDir string) (*host.Host, error)
+	compile func(*gateway.Gateway, facts.Facts) []engine.Resource
 }
 
-func newRoot(in io.Reader) *cobra.Command {
-	o := &options{in: in}
+func newOptions(in io.Reader) *options {
+	return &options{in: in, machine: host.Open, compile: gateway.Compile}
+}
+
+func (o *options) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "mape-netplan",
 		Short:         "From a mape: section to a working MAP-E gateway",
@@ -121,7 +131,7 @@ func (o *options) blame(err error) error {
 
 // open opens the machine, or the directory that stands for it.
 func (o *options) open() (*host.Host, error) {
-	return host.Open(o.rootDir)
+	return o.machine(o.rootDir)
 }
 
 func warn(cmd *cobra.Command, warnings []string) {

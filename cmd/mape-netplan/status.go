@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/rogpeppe/go-internal/diff"
@@ -22,7 +23,12 @@ func (o *options) status() *cobra.Command {
 		Long: `Show the softwire, and for each resource whether it is as it should be. A warning
 says if the units of install are there and do not run or have been changed.
 
-Exit codes: 0 everything is as it should be, 1 something is not.`,
+While the line of an earlier run is away, the service holds that line, and status
+shows it. A forward whose port is not in the port set is off. Warnings say so.
+
+Exit codes: 0 everything is as it should be, also for a line that is held or a
+forward that is off, 1 something is not, or there is neither a line nor one to
+hold, 2 bad section.`,
 		Example: "  sudo mape-netplan status",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s, err := o.look(cmd)
@@ -44,7 +50,8 @@ Exit codes: 0 everything is as it should be, 1 something is not.`,
 
 // A state is what status prints.
 type state struct {
-	OK        bool           `json:"ok"`
+	OK bool `json:"ok"`
+	short
 	Resources []resourceView `json:"resources"`
 	Softwire  view           `json:"softwire"`
 }
@@ -67,25 +74,18 @@ func (o *options) look(cmd *cobra.Command) (state, error) {
 	if err := h.Privileged(); err != nil {
 		return state{}, fmt.Errorf("status: %w", err)
 	}
-	facts, err := facts.Gather(h)
+	f, err := facts.Gather(h)
 	if err != nil {
 		return state{}, err
 	}
-	aim := gateway.Resolve(c, facts)
+	aim := gateway.Resolve(c, f)
 	if aim.Gateway == nil {
 		return state{}, o.blame(aim.Err)
 	}
-	s, err := stateOf(cmd.Context(), h, aim.Gateway, gateway.Compile(aim.Gateway, facts))
-	if aim.Held() {
-		s.Softwire.Warnings = append([]string{held(aim)}, s.Softwire.Warnings...)
-	}
-	s.Softwire.Warnings = append(s.Softwire.Warnings, o.serviceDoubts(cmd.Context(), h)...)
+	s, err := stateOf(cmd.Context(), h, aim.Gateway, o.compile(aim.Gateway, f))
+	s.short = shortOf(aim)
+	s.Softwire.Warnings = append([]string{}, slices.Concat(s.short.warnings(), s.Softwire.Warnings, o.serviceDoubts(cmd.Context(), h))...)
 	return s, err
-}
-
-// held is what is said of a gateway whose line is not there.
-func held(aim gateway.Aim) string {
-	return fmt.Sprintf("waiting: %v; until then the last line is held", aim.Err)
 }
 
 // serviceDoubts warn of a service that is installed and does not keep the

@@ -10,6 +10,7 @@ import (
 	"mape-netplan/cloudinit"
 	"mape-netplan/reconcile/engine"
 	"mape-netplan/reconcile/facts"
+	"mape-netplan/reconcile/gateway"
 	"mape-netplan/reconcile/host"
 )
 
@@ -32,7 +33,7 @@ boot or the next change of the line; "remove" removes it.`,
 			if left && len(changes) > 0 {
 				cmd.PrintErrf("The gateway itself is still there, and %s. \"%s\" takes it away, \"%s\" keeps it.\n", unkept, o.command("remove"), o.command("install"))
 			}
-			return o.report(cmd, changes, err)
+			return o.report(cmd, changes, gateway.Aim{}, err)
 		},
 	}
 	timeoutFlag(cmd, &timeout, time.Minute, "how long to wait for another run and the units to stop")

@@ -27,6 +27,7 @@ var checks = []check{
 	{"router", (*dossier).router},
 	{"address", (*dossier).address},
 	{"rule", (*dossier).rule},
+	{"forwards", (*dossier).forwards},
 	{"home gateway", (*dossier).home},
 	{"setup", (*dossier).setup},
 	{"CE address", (*dossier).ce},
@@ -48,7 +49,7 @@ var checks = []check{
 // Diagnose returns the finding of each check. It is pure: facts and symptoms of another machine will do. After a bad
 // finding the rest are skipped, because they would only repeat it in other words.
 func Diagnose(c *schema.Config, f facts.Facts, aim gateway.Aim, s symptom.Symptoms) []Finding {
-	d := &dossier{c: c, f: f, s: s, wan: symptom.WAN(c, f, aim.Line), line: aim.Line, g: aim.Gateway, err: aim.Err}
+	d := &dossier{c: c, f: f, s: s, wan: aim.Line.Likely, line: aim.Line, g: aim.Gateway, err: aim.Err}
 	var all []Finding
 	cause := ""
 	for _, c := range checks {
@@ -59,6 +60,7 @@ func Diagnose(c *schema.Config, f facts.Facts, aim gateway.Aim, s symptom.Sympto
 		finding.Check = c.name
 		if all = append(all, finding); finding.State == Bad {
 			cause = c.name
+			d.held(&all[len(all)-1])
 		}
 	}
 	return all

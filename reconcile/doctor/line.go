@@ -35,7 +35,7 @@ func (d *dossier) link() Finding {
 
 // anyLink is link while the WAN is not known.
 func (d *dossier) anyLink() Finding {
-	all := symptom.Candidates(d.c, d.f)
+	all := line.Interfaces(d.c, d.f)
 	if len(all) == 0 {
 		return bad("there are only LAN interfaces", "This machine has no interface that the line could be at.",
 			"Give the machine a second network card that is connected to the line.")
@@ -153,7 +153,7 @@ func (d *dossier) suspects() []string {
 	if d.wan != "" {
 		return []string{d.wan}
 	}
-	return symptom.Candidates(d.c, d.f)
+	return line.Interfaces(d.c, d.f)
 }
 
 // kernelRA reports whether the kernel, not networkd, handles router advertisements on a link.

@@ -55,7 +55,7 @@ func (d *dossier) elsewhere() (Finding, bool) {
 		}
 		there := *d.c
 		there.WAN = l.Name
-		line, err := line.Find(&there, d.f)
+		line, err := line.Suppose(&there, d.f)
 		all := prefixes(line, false)
 		if err != nil || len(all) == 0 {
 			continue
@@ -110,7 +110,7 @@ func (d *dossier) addresses(wan string) string {
 func (d *dossier) given() Finding {
 	says, without := d.c.Prefix, *d.c
 	without.Prefix, without.WANPrefix = netip.Prefix{}, "" // from delegations and addresses alike
-	there, _ := line.Find(&without, d.f)
+	there, _ := line.Suppose(&without, d.f)
 	has := prefixes(there, true)
 	fits := func(p netip.Prefix) bool {
 		whole := d.line.Softwire.EndUserPrefix

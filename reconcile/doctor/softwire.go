@@ -7,8 +7,8 @@ import (
 	"strings"
 
 	"mape-netplan/reconcile/doctor/symptom"
+	"mape-netplan/reconcile/gateway"
 	"mape-netplan/reconcile/kernel"
-	"mape-netplan/reconcile/line"
 	"mape-netplan/reconcile/resource"
 )
 
@@ -130,7 +130,7 @@ func (d *dossier) maybeLoad() string {
 	return ` If that says that the kernel has no ` + symptom.TunnelModule + `, as in a container, run "sudo modprobe ` + symptom.TunnelModule + `", in a container on its host.`
 }
 
-const tunnelHeader = line.TunnelHeader
+const tunnelHeader = gateway.TunnelHeader
 
 // mtu: do packets of full size get through?
 func (d *dossier) mtu() Finding {

@@ -2,6 +2,8 @@ package gateway
 
 import (
 	"errors"
+	"fmt"
+	"strings"
 
 	"mape-netplan/reconcile/discovery"
 	"mape-netplan/reconcile/facts"
@@ -10,20 +12,17 @@ import (
 )
 
 // An Aim is what a section makes of a machine as it is now. Commands and the service take it from [Resolve] alike, so
-// that plan and status say what the service does.
+// that status, plan, ports and doctor say what the service does.
 type Aim struct {
 	// Line is the line as far as it could be found.
 	Line line.Line
-	// Gateway is what the machine is to be; nil for none. With Err it is the gateway of the last line, which is held while
-	// the line is not there.
+	// Gateway is what the machine is to be; nil for none. With Err it is the gateway of the last line, which is held until
+	// the line is back.
 	Gateway *Gateway
 	// Err is why the section makes no gateway of the line: of type schema.Problems where the section is to be changed,
 	// ErrNotYet where it may pass, ErrWithdrawn where the tunnel is to go.
 	Err error
 }
-
-// Held reports whether the gateway is that of the last line.
-func (a Aim) Held() bool { return a.Err != nil && a.Gateway != nil }
 
 // Resolve finds the line of a section, once, and fits it to the machine.
 func Resolve(c *schema.Config, f facts.Facts) Aim {
@@ -33,7 +32,7 @@ func Resolve(c *schema.Config, f facts.Facts) Aim {
 
 // ResolveLine is Resolve for a line that Find has found, with its error.
 func ResolveLine(c *schema.Config, f facts.Facts, found line.Line, err error) Aim {
-	// It needs no line, and waiting for one would not mend it.
+	// First, because no router advertisement changes the renderer.
 	if wrong := checkRenderer(c, found, f); wrong != nil {
 		return Aim{Line: found, Err: wrong}
 	}
@@ -42,12 +41,67 @@ func ResolveLine(c *schema.Config, f facts.Facts, found line.Line, err error) Ai
 		return Aim{found, g, err}
 	}
 	aim := Aim{Line: found, Err: err}
-	if errors.Is(err, line.ErrNotYet) && !errors.Is(err, discovery.ErrWithdrawn) {
-		if last, known, e := Recall(c, f); known && e == nil {
+	if aim.Waits() {
+		if last, known, e := line.Recall(c, f); known && e == nil {
 			if g, e := Fit(c, last, f); e == nil {
 				aim.Gateway = g
 			}
 		}
 	}
 	return aim
+}
+
+// Waits reports whether the line lacks something that may come by itself.
+func (a Aim) Waits() bool {
+	return errors.Is(a.Err, line.ErrNotYet) && !errors.Is(a.Err, discovery.ErrWithdrawn)
+}
+
+// Held reports whether the gateway is that of the last line.
+func (a Aim) Held() bool { return a.Err != nil && a.Gateway != nil }
+
+// Why says in a line why the gateway is held; "" where it is not.
+func (a Aim) Why() string {
+	if !a.Held() {
+		return ""
+	}
+	return fmt.Sprintf("waiting: %v; until then the last line is held: %s", a.Err, a.Gateway)
+}
+
+// Off are the forwards that are switched off and why: their ports are not in the port set.
+func (a Aim) Off() schema.Problems {
+	if a.Gateway == nil {
+		return nil
+	}
+	return a.Gateway.Off
+}
+
+// Current is the line that the machine is on or holds, with the forwards that work on it and why others do not. Its
+// softwire is the zero value where neither is known.
+func (a Aim) Current(c *schema.Config) (l line.Line, on []schema.Forward, off schema.Problems) {
+	if a.Gateway != nil {
+		return a.Gateway.Line, a.Gateway.Forwards, a.Gateway.Off
+	}
+	on, off = line.SplitForwards(c, a.Line.Softwire)
+	return a.Line, on, off
+}
+
+// OffText says of forwards that are off where they are in the section, which ports are free and what becomes of them.
+func OffText(off schema.Problems) string {
+	if len(off) == 0 {
+		return ""
+	}
+	return strings.TrimSpace(off.Error()) + "\nuntil the section is changed, the gateway works without that forward"
+}
+
+// Remembered is the gateway of the remembered line, as far as the table of nftables depends on it: no interface but the
+// tunnel is known. The error is why there is none.
+func Remembered(c *schema.Config, f facts.Facts) (*Gateway, error) {
+	l, known, err := line.Recall(c, facts.Facts{Owned: f.Owned, Discovered: f.Discovered})
+	if !known {
+		return nil, line.NotYet{Why: ErrNoMemory}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return gatewayOn(c, l, rememberedMTU(c, f.Owned))
 }

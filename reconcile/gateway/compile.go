@@ -9,8 +9,6 @@ import (
 	"mape-netplan/reconcile/engine"
 	"mape-netplan/reconcile/facts"
 	"mape-netplan/reconcile/nat"
-	"mape-netplan/reconcile/netplan"
-	"mape-netplan/reconcile/networkd"
 	"mape-netplan/reconcile/nft"
 	"mape-netplan/reconcile/resource"
 	"mape-netplan/reconcile/sysctld"
@@ -68,23 +66,6 @@ func isLive(r engine.Resource) bool {
 type ownFile struct {
 	resource.File
 	memory bool
-}
-
-// NetplanText is our netplan file: the tunnel, and what the definitions of the
-// WAN and the LAN need besides their own files.
-func (g *Gateway) NetplanText() string {
-	var additions []netplan.Addition
-	for _, p := range g.Persist {
-		if d := p.Definition; d != nil {
-			additions = append(additions, netplan.Addition{Section: d.Section, ID: d.ID, Address: p.CE, NoRA: p.NoRA})
-		}
-	}
-	return netplan.Render(netplan.Tunnel{ID: g.Tunnel, Local: g.Softwire.CE, Remote: g.Softwire.BR, TTL: hopLimit, MTU: g.MTU}, additions)
-}
-
-// netdevText is the tunnel's file where there is no netplan.
-func (g *Gateway) netdevText() string {
-	return networkd.RenderNetdev(networkd.Tunnel{Name: g.Tunnel, Local: g.Softwire.CE, Remote: g.Softwire.BR, TTL: hopLimit, MTU: g.MTU})
 }
 
 // live lists what the kernel and the daemons have, which the files are for.

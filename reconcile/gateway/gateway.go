@@ -3,29 +3,32 @@ package gateway
 
 import (
 	"fmt"
+	"net/netip"
 
 	"mape-netplan/reconcile/facts"
+	"mape-netplan/reconcile/firewall"
+	"mape-netplan/reconcile/kernel"
 	"mape-netplan/reconcile/line"
 	"mape-netplan/reconcile/nat"
+	"mape-netplan/reconcile/resource"
 	"mape-netplan/schema"
 )
 
-// A Gateway is a section that has been fitted to a machine: nothing in it is
-// left to be found out.
+// A Gateway is a line that has been fitted to a machine: nothing in it is left to be found out.
 type Gateway struct {
 	line.Line
 	Tunnel  string
-	MTU     int // of the tunnel, bytes
-	Netplan bool
-	Ask     bool // DHCPv6 for a prefix, on the WAN
+	MTU     int  // of the tunnel, bytes
+	Netplan bool // netplan makes the tunnel last, otherwise networkd alone
+	Ask     bool // DHCPv6 is asked for a prefix on the WAN
 	// Forwards are those of the section whose ports are all in the set; Off is why the others are switched off.
 	Forwards  []schema.Forward
 	Off       schema.Problems
 	Inbound   string
 	Conntrack schema.Conntrack
-	// pool is what the NAT draws from.
+	// Pool is what the NAT draws from.
 	Pool nat.Pool
-	// Foreign says that the WAN has the CE address from somebody else.
+	// Foreign: the CE address on the WAN is another program's or a user's.
 	Foreign  bool
 	Persist  []Persist
 	Warnings []string
@@ -42,7 +45,7 @@ func Fit(c *schema.Config, l line.Line, f facts.Facts) (*Gateway, error) {
 	if l.NoLAN != nil {
 		return nil, l.NoLAN
 	}
-	g, err := gatewayOn(c, l, line.TunnelMTU(c, l.WAN))
+	g, err := gatewayOn(c, l, TunnelMTU(c, l.WAN))
 	if err != nil {
 		return nil, err
 	}
@@ -75,16 +78,16 @@ func gatewayOn(c *schema.Config, l line.Line, mtu int) (*Gateway, error) {
 		Warnings: l.Softwire.WarningTexts(),
 	}
 	g.Pool = g.Nat().Pool()
-	g.Warnings = append(g.Warnings, OffTexts(off)...)
 	return g, nil
 }
 
-// OffTexts are what is said of forwards that are off, one line each.
-func OffTexts(off schema.Problems) (all []string) {
-	for _, p := range off {
-		all = append(all, fmt.Sprintf("%s: %s; this forward is off until the section is changed", p.Path, p.Message))
-	}
-	return all
+func usesNetplan(c *schema.Config, f facts.Facts) bool {
+	return c.Backend == "netplan" || c.Backend == "auto" && f.Netplan
+}
+
+// String is the gateway in half a line, for logs.
+func (g *Gateway) String() string {
+	return fmt.Sprintf("CE %s, IPv4 %s, tunnel %s", g.Softwire.CE, g.Softwire.IPv4, g.Tunnel)
 }
 
 // Nat is what the NAT of the gateway is made of.
@@ -95,6 +98,40 @@ func (g *Gateway) Nat() nat.Config {
 	}
 }
 
-func usesNetplan(c *schema.Config, f facts.Facts) bool {
-	return c.Backend == "netplan" || c.Backend == "auto" && f.Netplan
+// Connections are the tracked connections that a gateway does not want; without a gateway all that were translated.
+func Connections(g *Gateway, f facts.Facts) resource.Conntrack {
+	if g == nil {
+		return resource.Conntrack{Was: f.Owned.Translations}
+	}
+	return resource.Conntrack{Was: f.Owned.Translations, Now: g.Nat().Translations(g.Pool), Guard: g.Pool, Closed: g.Inbound == "drop"}
+}
+
+// CEAddress is the CE address as a resource; the zero value for one that is not the program's, and for no gateway.
+func (g *Gateway) CEAddress() resource.Address {
+	if g == nil || g.Foreign {
+		return resource.Address{}
+	}
+	return resource.Address{Link: g.WAN.Name, Prefix: netip.PrefixFrom(g.Softwire.CE, 128), Present: true}
+}
+
+// Paths are the ways that this gateway's packets take through a machine.
+func (g *Gateway) Paths(f facts.Facts) firewall.Paths {
+	link := func(name string) kernel.Link {
+		l, _ := f.Link(name)
+		l.Name = name // The tunnel may not be there yet.
+		return l
+	}
+	p := firewall.Paths{
+		Tunnel: link(g.Tunnel), WAN: link(g.WAN.Name), Links: f.Links,
+		CE: g.Softwire.CE, BR: g.Softwire.BR, Forwards: g.Forwards,
+	}
+	for _, name := range g.LAN {
+		p.LAN = append(p.LAN, link(name))
+	}
+	return p
+}
+
+// Obstacles lists what other programs' rules do to packets that this gateway needs.
+func (g *Gateway) Obstacles(f facts.Facts) []firewall.Obstacle {
+	return firewall.Obstacles(g.Paths(f), f.Foreign)
 }

@@ -72,11 +72,3 @@ func (g *Gateway) Renumbers(before *Gateway, f facts.Facts) bool {
 	}
 	return slices.Equal(files(&moved, f), files(g, f))
 }
-
-// CEAddress is the CE address as a resource; the zero value where the WAN has it from elsewhere, and for no gateway.
-func (g *Gateway) CEAddress() resource.Address {
-	if g == nil || g.Foreign {
-		return resource.Address{}
-	}
-	return resource.Address{Link: g.WAN.Name, Prefix: netip.PrefixFrom(g.Softwire.CE, 128), Present: true}
-}

@@ -53,24 +53,11 @@ func (a *Asker) Discover(ctx context.Context, c *schema.Config, l Line, f facts.
 	return a.Remember(a.Host, d)
 }
 
-// AsksNow says whether the line is to be asked at once.
+// AsksNow reports whether the line is to be asked for its rules at once.
 func AsksNow(c *schema.Config, l Line, f facts.Facts) bool {
 	now := time.Now()
 	next := NextDiscovery(c, l, f, now)
 	return !next.IsZero() && !next.After(now)
-}
-
-// Inform asks the line where that is due, and returns the facts with what it
-// says.
-func (a *Asker) Inform(ctx context.Context, c *schema.Config, l Line, f facts.Facts) (facts.Facts, error) {
-	if !AsksNow(c, l, f) {
-		return f, nil
-	}
-	d, err := a.Discover(ctx, c, l, f)
-	if err == nil {
-		f.Discovered = d
-	}
-	return f, err
 }
 
 // client is the Client with what it leaves to be found out.

@@ -209,7 +209,7 @@ func TestPrefixOfAnotherLine(t *testing.T) {
 		if slices.Contains(g.Warnings, want) != test.warns {
 			t.Errorf("%v, %v: warns %q", test.addresses, test.delegations, g.Warnings)
 		}
-		if got := gatewaytest.Seek(c, f).Elsewhere(c, f); got != test.elsewhere {
+		if got := gatewaytest.Seek(c, f).Elsewhere; got != test.elsewhere {
 			t.Errorf("%v, %v: elsewhere is %v", test.addresses, test.delegations, got)
 		}
 	}

@@ -43,12 +43,6 @@ func discoveredLine(c *schema.Config, d *discovery.Discovery, prefix netip.Prefi
 	return mapping{discovery.Discover, d.Reply.Name(), sw}, nil
 }
 
-// undiscovered is the error of a line that no built-in rule is for, with what
-// asking it came to.
-func undiscovered(err, asked error) error {
-	return fmt.Errorf("%w; and the line, asked for its rules (HB46PP): %w", err, asked)
-}
-
 // A line that changes all the time is not asked more often than this.
 const DiscoveryPause = 10 * time.Second
 

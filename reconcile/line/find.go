@@ -2,7 +2,7 @@
 package line
 
 import (
-	"errors"
+	"net/netip"
 	"slices"
 	"sync/atomic"
 
@@ -17,11 +17,13 @@ import (
 // A Line is what a section means on a machine: which interfaces, which prefix, which rule and so which softwire. It is
 // found once by [Find]; all else takes it.
 type Line struct {
-	// WAN is the interface towards the provider, LAN are those towards the home. Where they are not known NoWAN and NoLAN
-	// are why.
+	// WAN is the interface towards the provider, LAN are those towards the home. NoWAN and NoLAN are the errors where they
+	// cannot be told.
 	WAN          kernel.Link
 	LAN          []string
 	NoWAN, NoLAN error
+	// Likely is the name of the WAN or, where that cannot be told, of the interface that it most likely is; "" if unknown.
+	Likely string
 	// Candidates are the prefixes of the WAN, the one that is taken first; none where the section gives the prefix.
 	Candidates []Candidate
 	// Provider is that of the built-in rule that made the softwire, if one did, or "discover", with what the line's server
@@ -31,33 +33,68 @@ type Line struct {
 	Softwire softwire.Softwire
 	// Asks: the section leaves the rules to the line, which is asked for them.
 	Asks bool
+	// Elsewhere: the section is for a line that this machine is not on.
+	Elsewhere bool
 	// Recalled: the line is the one that this machine's own files were made for.
 	Recalled bool
 }
 
-// Find finds the line of a section. Only what the section does not give is looked up in the facts. Where there is no
-// softwire, the error says why, and the rest of the line is what could be found.
+// Find finds the line of a section. Only what the section does not give is looked up in the facts. Without a softwire the
+// error tells why, and the rest of the line is what could be found.
+//
+// Each look at a machine calls it once.
 func Find(c *schema.Config, f facts.Facts) (Line, error) {
-	finds.Add(1)
+	found.Add(1)
+	return find(c, f)
+}
+
+// Suppose finds the line that another section would mean on the machine, for a diagnosis.
+func Suppose(c *schema.Config, f facts.Facts) (Line, error) {
+	supposed.Add(1)
+	return find(c, f)
+}
+
+// Recall finds the line that the program's own files were last made for: what the section leaves open is the prefix that
+// the remembered CE address is in, and the WAN that has it. It reports false where none is remembered.
+func Recall(c *schema.Config, f facts.Facts) (Line, bool, error) {
+	r := *c
+	if r.Softwire == nil && !r.Prefix.IsValid() {
+		if f.Owned.Memory == nil {
+			return Line{}, false, nil
+		}
+		r.Prefix = netip.PrefixFrom(f.Owned.Memory.CE, 128)
+	}
+	if r.WAN == "" {
+		r.WAN = f.Owned.Wan()
+	}
+	recalled.Add(1)
+	l, err := find(&r, f)
+	l.Recalled = true
+	return l, true, err
+}
+
+var found, recalled, supposed atomic.Int64
+
+// Counts is how often this process has found a line, recalled one and supposed one.
+type Counts struct{ Found, Recalled, Supposed int64 }
+
+// Counted returns the counts so far. Tests hold a run to one Find by them.
+func Counted() Counts { return Counts{found.Load(), recalled.Load(), supposed.Load()} }
+
+func find(c *schema.Config, f facts.Facts) (Line, error) {
 	l := Line{Asks: c.Provider == discovery.Discover}
 	if l.WAN, l.NoWAN = wan(c, f); l.NoWAN == nil {
 		l.LAN, l.NoLAN = lan(c, f, l.WAN.Name)
 	} else {
 		l.NoLAN = l.NoWAN
 	}
-	var m mapping
-	var err error
+	l.Likely = likely(c, f, l)
 	if l.NoWAN == nil && !c.Prefix.IsValid() {
 		l.Candidates = candidates(c, l.WAN, f)
 	}
+	m, ok, err := given(c, f)
 	switch {
-	case c.Softwire != nil:
-		m, err = given(c)
-	case c.Prefix.IsValid():
-		m, err = derive(c, f, c.Prefix)
-		if err != nil && !errors.Is(err, ErrNotYet) && !errors.Is(err, discovery.ErrWithdrawn) {
-			err = problem(c, "prefix", err)
-		}
+	case ok:
 	case l.NoWAN != nil:
 		err = l.NoWAN
 	default:
@@ -71,14 +108,6 @@ func Find(c *schema.Config, f facts.Facts) (Line, error) {
 		}
 	}
 	l.Provider, l.Service, l.Softwire = m.provider, m.service, m.softwire
+	l.Elsewhere = elsewhere(c, f, l.Softwire.CE)
 	return l, err
-}
-
-// finds counts the calls of Find, for the tests that hold a run to one.
-var finds atomic.Int64
-
-// A mapping is what a prefix comes to.
-type mapping struct {
-	provider, service string
-	softwire          softwire.Softwire
 }

@@ -3,12 +3,17 @@ package line
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 
 	"mape-netplan/reconcile/facts"
 	"mape-netplan/reconcile/kernel"
+	"mape-netplan/reconcile/networkd"
 	"mape-netplan/schema"
 )
+
+// EthernetMTU is the MTU of an interface that the kernel does not have yet, in bytes.
+const EthernetMTU = 1500
 
 // wan returns the interface towards the provider.
 func wan(c *schema.Config, f facts.Facts) (kernel.Link, error) {
@@ -36,8 +41,8 @@ func wan(c *schema.Config, f facts.Facts) (kernel.Link, error) {
 	return kernel.Link{}, NotYet{noWAN(c, f)}
 }
 
-// named finds an interface that the section names. Without a kernel a name
-// that no netplan file defines may still be right.
+// named returns the interface of a name in the section. An image has no kernel, so there a name that no netplan file
+// defines may still be right.
 func named(c *schema.Config, f facts.Facts, path, name string) (kernel.Link, error) {
 	l, ok := f.Link(name)
 	if !ok && f.Live {
@@ -47,14 +52,24 @@ func named(c *schema.Config, f facts.Facts, path, name string) (kernel.Link, err
 		l.Name = name
 	}
 	if l.MTU == 0 {
-		l.MTU = ethernetMTU // The kernel is not there to ask.
+		l.MTU = EthernetMTU
 	}
 	return l, nil
 }
 
-// lan returns the interfaces towards the home: those that the section names,
-// or every one with a private IPv4 address that netplan or networkd
-// configures. A container engine's bridge is nobody's LAN.
+// noWAN is why the WAN of a machine, or of an image that no router announces itself to, cannot be told.
+func noWAN(c *schema.Config, f facts.Facts) error {
+	switch {
+	case f.Live:
+		return fmt.Errorf("no interface has an IPv6 default route, so the WAN is not known; wait for a router advertisement, or set mape.wan to one of: %s", f.Names())
+	case c.Softwire != nil || c.Prefix.IsValid():
+		return errors.New("an image has no WAN to look at; set mape.wan")
+	}
+	return errors.New("an image has no WAN to look at; set mape.wan, and mape.prefix unless the image's files have an address of the line")
+}
+
+// lan returns the interfaces towards the home: those that the section names, or every one with a private IPv4 address that
+// netplan or networkd configures. That leaves out the bridges of container engines.
 func lan(c *schema.Config, f facts.Facts, wan string) ([]string, error) {
 	if c.LAN != nil {
 		for i, name := range c.LAN {
@@ -71,31 +86,68 @@ func lan(c *schema.Config, f facts.Facts, wan string) ([]string, error) {
 		if l.Name == wan || l.Name == c.Tunnel || l.Loopback || !defined && l.NetworkFile == "" {
 			continue
 		}
-		if slices.ContainsFunc(l.Addresses, func(a kernel.Inet) bool { return a.Prefix.Addr().Is4() && a.Prefix.Addr().IsPrivate() }) {
+		if hasPrivate(l) {
 			names = append(names, l.Name)
 		}
 	}
 	return names, nil
 }
 
-// LikelyWAN is the WAN where it can be known; otherwise, as on a machine that is
-// not on the section's line, a link of which nothing is known.
-func (l Line) LikelyWAN(c *schema.Config, f facts.Facts) kernel.Link {
-	if l.Elsewhere(c, f) {
-		return kernel.Link{}
-	}
-	link, _ := f.Link(l.WAN.Name)
-	return link
+func hasPrivate(l kernel.Link) bool {
+	return slices.ContainsFunc(l.Addresses, func(a kernel.Inet) bool { return a.Prefix.Addr().Is4() && a.Prefix.Addr().IsPrivate() })
 }
 
-// noWAN says what would tell the WAN of a machine, or of an image, for which no
-// router will ever announce itself.
-func noWAN(c *schema.Config, f facts.Facts) error {
-	switch {
-	case f.Live:
-		return fmt.Errorf("no interface has an IPv6 default route, so the WAN is not known; wait for a router advertisement, or set mape.wan to one of: %s", f.Names())
-	case c.Softwire != nil || c.Prefix.IsValid():
-		return errors.New("an image has no WAN to look at; set mape.wan")
+// likely is the interface that the section names, the one that an earlier run put the CE address on, the one with the IPv6
+// default route or the only one that can be the WAN, in this order.
+func likely(c *schema.Config, f facts.Facts, l Line) string {
+	if c.WAN != "" {
+		return c.WAN
 	}
-	return errors.New("an image has no WAN to look at; set mape.wan, and mape.prefix unless the image's files have an address of the line")
+	for _, a := range f.Owned.Addresses {
+		if _, ok := f.Link(a.Link); ok {
+			return a.Link
+		}
+	}
+	if l.NoWAN == nil {
+		return l.WAN.Name
+	}
+	if all := Interfaces(c, f); len(all) == 1 {
+		return all[0]
+	}
+	return ""
+}
+
+// Interfaces are the names of those that can be the WAN.
+func Interfaces(c *schema.Config, f facts.Facts) []string {
+	var all []string
+	for _, l := range f.Links {
+		lan := slices.Contains(c.LAN, l.Name) || hasPrivate(l)
+		if !lan && !l.Loopback && l.Name != c.Tunnel && l.Kind != "ip6tnl" && l.Kind != "sit" && l.Kind != "dummy" {
+			all = append(all, l.Name)
+		}
+	}
+	return all
+}
+
+// elsewhere reports whether a section gives its line but no interface, and nothing on this machine has an address of that
+// line or a delegation, nor has an earlier run left files.
+func elsewhere(c *schema.Config, f facts.Facts, ce netip.Addr) bool {
+	if c.WAN != "" || len(c.LAN) > 0 || len(f.Owned.Files) > 0 || c.Softwire == nil && !c.Prefix.IsValid() {
+		return false
+	}
+	return ce.IsValid() && !DelegatedFrom(f, ce) && !slices.ContainsFunc(f.Links, func(link kernel.Link) bool { return OnLine(link, ce) })
+}
+
+// HomeOf is the part of the line that one home has. Every known rule makes a /56, and behind a home gateway the machine's
+// address is in another /64 of it than the CE address.
+func HomeOf(ce netip.Addr) netip.Prefix { return netip.PrefixFrom(ce, 56).Masked() }
+
+// OnLine reports whether an interface has an address of the line.
+func OnLine(l kernel.Link, ce netip.Addr) bool {
+	return slices.ContainsFunc(l.Addresses, func(a kernel.Inet) bool { return HomeOf(ce).Contains(a.Prefix.Addr()) })
+}
+
+// DelegatedFrom reports whether a part of the line has been delegated to the machine.
+func DelegatedFrom(f facts.Facts, ce netip.Addr) bool {
+	return slices.ContainsFunc(f.Delegations, func(d networkd.Delegation) bool { return HomeOf(ce).Overlaps(d.Prefix) })
 }

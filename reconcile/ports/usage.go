@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"maps"
 	"net/netip"
+	"reflect"
 	"slices"
 
 	"mape-netplan/reconcile/facts"
@@ -67,6 +68,8 @@ type ForwardUsage struct {
 	Ports       string `json:"ports"`
 	To          string `json:"to"`
 	Connections int    `json:"connections"`
+	// Off: the forward does not work, because its ports are not in the set.
+	Off bool `json:"off,omitempty"`
 
 	ranges []schema.PortRange
 }
@@ -122,11 +125,7 @@ func NewUsage(line line.Line, forwards []schema.Forward) Usage {
 		u.cell(port).Ports++
 	}
 	for _, f := range forwards {
-		use := ForwardUsage{Protocol: f.Protocol, Ports: Ports(f.Ports), To: f.To.String(), ranges: f.Ports}
-		if f.To.Port() == 0 {
-			use.To = f.To.Addr().String()
-		}
-		u.Forwards = append(u.Forwards, use)
+		u.Forwards = append(u.Forwards, forwardUsage(f))
 		for _, r := range f.Ports {
 			for port := int(r.First); port <= int(r.Last); port++ {
 				if c := u.cell(uint16(port)); c != nil {
@@ -137,6 +136,29 @@ func NewUsage(line line.Line, forwards []schema.Forward) Usage {
 	}
 	u.Ports *= 1 << (32 - u.Address.Bits())
 	return u
+}
+
+func forwardUsage(f schema.Forward) ForwardUsage {
+	u := ForwardUsage{Protocol: f.Protocol, Ports: Ports(f.Ports), To: f.To.String(), ranges: f.Ports}
+	if f.To.Port() == 0 {
+		u.To = f.To.Addr().String()
+	}
+	return u
+}
+
+// ListForwards lists the forwards of a section in their order: those that are on with their connections, the others as off.
+func (u *Usage) ListForwards(all, on []schema.Forward) {
+	list := []ForwardUsage{}
+	for _, f := range all {
+		if len(on) > 0 && reflect.DeepEqual(f, on[0]) {
+			list, u.Forwards, on = append(list, u.Forwards[0]), u.Forwards[1:], on[1:]
+			continue
+		}
+		use := forwardUsage(f)
+		use.Off = true
+		list = append(list, use)
+	}
+	u.Forwards = list
 }
 
 // drawn lists the real ports that NAT may draw, in ascending order.

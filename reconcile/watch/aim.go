@@ -41,13 +41,13 @@ func (w *Watch) aim(f facts.Facts, at gateway.Aim) aim {
 		if !w.blind { // Else what is missed may be in the file.
 			w.warn("warning: ", g.Warnings)
 		}
-		return aim{g, w.compile(gateway.Order{}, g, f), lineText(g)}
+		return aim{g, w.Compile(gateway.Order{}, g, f), g.String()}
 	case errors.Is(err, discovery.ErrWithdrawn):
 		w.complain("line", Failure, err.Error())
 		return w.withdrawn(f)
 	case at.Held():
-		w.complain("line", Notice, fmt.Sprintf("waiting: %v; until then the last line is held: %s", err, lineText(g)))
-		return aim{g, w.compile(gateway.Order{}, g, f), lineText(g)}
+		w.complain("line", Notice, at.Why())
+		return aim{g, w.Compile(gateway.Order{}, g, f), g.String()}
 	case !errors.Is(err, line.ErrNotYet):
 		w.complain("line", Failure, err.Error())
 		if w.want != nil {
@@ -77,10 +77,6 @@ func (w *Watch) guarded(g gateway.Guard, more []engine.Resource) aim {
 	return aim{want: append([]engine.Resource{gateway.Standing{Guard: g}}, more...), line: "the guard alone: " + why}
 }
 
-func lineText(g *gateway.Gateway) string {
-	return fmt.Sprintf("CE %s, IPv4 %s, tunnel %s", g.Softwire.CE, g.Softwire.IPv4, g.Tunnel)
-}
-
 // withdrawn is the machine without a gateway. When the line was asked stays
 // known: it is asked again.
 func (w *Watch) withdrawn(f facts.Facts) aim {
@@ -89,5 +85,5 @@ func (w *Watch) withdrawn(f facts.Facts) aim {
 		return aim{} // The files that told what there was to undo are gone.
 	}
 	f.Discovered = nil
-	return aim{want: w.compile(gateway.Order{}, nil, f), line: line}
+	return aim{want: w.Compile(gateway.Order{}, nil, f), line: line}
 }

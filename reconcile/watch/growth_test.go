@@ -87,7 +87,7 @@ func glancesOf(t testing.TB, grow func(testing.TB, *gatewaytest.Machine)) (*gate
 				t.Error(text)
 			}
 		},
-		Notify: func(string) {}, compile: withoutTunnel, said: map[string]string{}, mended: ledger{},
+		Notify: func(string) {}, Compile: withoutTunnel, said: map[string]string{}, mended: ledger{},
 	}
 	g.Do(func() {
 		var err error

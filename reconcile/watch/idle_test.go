@@ -113,7 +113,7 @@ func TestWatchProcess(t *testing.T) {
 		},
 		Log:     func(_ Priority, text string) { t.Log(text) },
 		Notify:  func(string) {},
-		compile: withoutTunnel,
+		Compile: withoutTunnel,
 	}
 	if err := w.Run(ctx); err != nil && ctx.Err() == nil {
 		t.Error(err)

@@ -70,7 +70,7 @@ func (w *Watch) make(ctx context.Context, f facts.Facts, t aim) (done bool, agai
 		order.Quiet, order.Told = true, w.told
 	}
 	list := func(o gateway.Order) []engine.Resource {
-		all := t.list(w.compile, f, o)
+		all := t.list(w.Compile, f, o)
 		if w.blind { // The files are kept as they are.
 			all = kernels(all)
 		}

@@ -48,8 +48,9 @@ type Watch struct {
 	Watchdog time.Duration
 	// Reload is sent to when the section is to be read again; nil is never.
 	Reload <-chan os.Signal
+	// Compile lists what the machine is to be; nil is [gateway.Order.Compile].
+	Compile func(gateway.Order, *gateway.Gateway, facts.Facts) []engine.Resource
 
-	compile func(gateway.Order, *gateway.Gateway, facts.Facts) []engine.Resource // Order.Compile
 	events  *events.Listener
 	section *schema.Config    // the last good one; nil is none yet
 	want    []engine.Resource // what the machine was last made, but for what is absent
@@ -92,8 +93,8 @@ func (w *Watch) Run(ctx context.Context) error {
 	}
 	defer w.events.Close()
 	defer w.inquiry.running.Wait()
-	if w.compile == nil {
-		w.compile = gateway.Order.Compile
+	if w.Compile == nil {
+		w.Compile = gateway.Order.Compile
 	}
 	w.asker.Host, w.said, w.mended = w.Host, map[string]string{}, ledger{}
 	// Now nothing is missed. The line may be long in coming, and whoever waits
@@ -216,7 +217,7 @@ func (w *Watch) tell(g *gateway.Gateway) {
 		w.fine("forwards")
 		return
 	}
-	w.complain("forwards", Failure, strings.TrimSpace(g.Off.Error())+"\nuntil the section is changed, the gateway works without that forward")
+	w.complain("forwards", Failure, gateway.OffText(g.Off))
 }
 
 // status is what the watch does, for "systemctl status".

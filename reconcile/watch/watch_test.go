@@ -80,7 +80,7 @@ func startWatchBy(t testing.TB, g *gatewaytest.Machine, section string, do func(
 			w.states = append(w.states, state)
 			w.pass = w.passes
 		},
-		compile: withoutTunnel,
+		Compile: withoutTunnel,
 	}
 	w.section(t, section)
 	ctx, cancel := context.WithCancel(t.Context())

@@ -6,7 +6,6 @@ import (
 
 	"mape-netplan/reconcile/advice"
 	"mape-netplan/reconcile/engine"
-	"mape-netplan/reconcile/gateway"
 	"mape-netplan/reconcile/resource"
 )
 
@@ -35,7 +34,7 @@ func (e *examination) differences(ctx context.Context) []Difference {
 		return nil
 	}
 	var all []Difference
-	for _, after := range gateway.Compile(e.aim.Gateway, e.f) {
+	for _, after := range e.o.Compile(e.aim.Gateway, e.f) {
 		before, err := after.Read(ctx, e.h)
 		if err != nil {
 			all = append(all, unread(after, err))

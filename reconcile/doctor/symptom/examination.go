@@ -3,9 +3,9 @@ package symptom
 import (
 	"context"
 	"net/netip"
-	"slices"
 	"time"
 
+	"mape-netplan/reconcile/engine"
 	"mape-netplan/reconcile/facts"
 	"mape-netplan/reconcile/gateway"
 	"mape-netplan/reconcile/host"
@@ -29,6 +29,8 @@ type Options struct {
 	// Probe are the servers that packets are sent to, and Patience is the timeout of each answer; nil sends none.
 	Probe    []netip.AddrPort
 	Patience time.Duration
+	// Compile lists what the machine is to be; nil is [gateway.Compile].
+	Compile func(*gateway.Gateway, facts.Facts) []engine.Resource
 }
 
 // DefaultProbe are resolvers of two companies, which answer ping, and TCP and UDP at port 53, from everywhere.
@@ -58,39 +60,11 @@ type examination struct {
 	o   Options
 }
 
-// known reports whether the line has a softwire.
-func (e *examination) known() bool { return e.aim.Line.Softwire.CE.IsValid() }
+// known reports whether the line has a softwire, or one is held.
+func (e *examination) known() bool { return e.line().Softwire.CE.IsValid() }
 
-// WAN is the interface that the line is at or, when that cannot be told now, most likely is: the section's, the one
-// that an earlier run put the CE address on, the one with the IPv6 default route, the only candidate. "" is not known.
-func WAN(c *schema.Config, f facts.Facts, line line.Line) string {
-	if c.WAN != "" {
-		return c.WAN
-	}
-	for _, a := range f.Owned.Addresses {
-		if _, ok := f.Link(a.Link); ok {
-			return a.Link
-		}
-	}
-	if line.NoWAN == nil {
-		return line.WAN.Name
-	}
-	if all := Candidates(c, f); len(all) == 1 {
-		return all[0]
-	}
-	return ""
-}
-
-// Candidates are the interfaces that a line can be at: no LAN, loopback or tunnel.
-func Candidates(c *schema.Config, f facts.Facts) []string {
-	var all []string
-	for _, l := range f.Links {
-		lan := slices.Contains(c.LAN, l.Name) || slices.ContainsFunc(l.Addresses, func(a kernel.Inet) bool {
-			return a.Prefix.Addr().Is4() && a.Prefix.Addr().IsPrivate()
-		})
-		if !lan && !l.Loopback && l.Name != c.Tunnel && l.Kind != "ip6tnl" && l.Kind != "sit" && l.Kind != "dummy" {
-			all = append(all, l.Name)
-		}
-	}
-	return all
+// line is the line that the machine is on or holds.
+func (e *examination) line() line.Line {
+	l, _, _ := e.aim.Current(e.c)
+	return l
 }

@@ -61,6 +61,9 @@ type Unread struct {
 // Examine gathers the symptoms of a machine. It changes nothing. A look that fails is listed in Unread, and the others are
 // taken all the same. The tunnel's counters are read first and again last, so that what passes meanwhile is counted.
 func Examine(ctx context.Context, h *host.Host, c *schema.Config, f facts.Facts, aim gateway.Aim, o Options) (Symptoms, error) {
+	if o.Compile == nil {
+		o.Compile = gateway.Compile
+	}
 	e := &examination{h: h, c: c, f: f, aim: aim, o: o}
 	s := Symptoms{Broken: o.Broken}
 	if o.Refusal != nil {

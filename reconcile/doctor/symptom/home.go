@@ -37,7 +37,7 @@ const (
 // home asks the home gateway and no other host: the line's own resolvers resolve its name, the route to its address must
 // be through the WAN, and the connection is bound to the WAN.
 func (e *examination) home(ctx context.Context) Home {
-	wan, ok := e.f.Link(WAN(e.c, e.f, e.aim.Line))
+	wan, ok := e.f.Link(e.aim.Line.Likely)
 	if !ok || e.o.Resolve == nil {
 		return Home{Skipped: "the WAN is not known"}
 	}

@@ -8,7 +8,7 @@ import (
 // paths looks up how packets leave for the border relay, nil while that is not known, and for the internet.
 func (e *examination) paths() (relay *kernel.Path, internet []kernel.Path) {
 	if e.known() {
-		p := kernel.PathTo(e.h, e.aim.Line.Softwire.BR)
+		p := kernel.PathTo(e.h, e.line().Softwire.BR)
 		relay = &p
 	}
 	for _, to := range facts.Faraway {

@@ -16,7 +16,8 @@ func (e *examination) ports() (*Ports, error) {
 	if !e.known() {
 		return nil, nil
 	}
-	u, err := ports.Look(e.h, e.aim.Line, e.c.Forwards)
+	l, on, _ := e.aim.Current(e.c)
+	u, err := ports.Look(e.h, l, on)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,120 @@
+package gateway
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"mape-netplan/reconcile/advice"
+	"mape-netplan/reconcile/facts"
+	"mape-netplan/reconcile/kernel"
+	"mape-netplan/reconcile/line"
+	"mape-netplan/reconcile/netplan"
+	"mape-netplan/reconcile/resource"
+	"mape-netplan/schema"
+)
+
+// A WrongRenderer is the error that netplan leaves to NetworkManager what only
+// networkd can do.
+type WrongRenderer struct {
+	Link string // "" is whatever says nothing else, the tunnel among it
+}
+
+// Advice says what to write where.
+func (e WrongRenderer) Advice() advice.Advice {
+	if e.Link == "" {
+		return advice.Advice{What: "netplan has NetworkManager configure whatever does not say otherwise, the tunnel too, and a gateway needs systemd-networkd for it",
+			Do: `write "renderer: networkd" below "network:" in the netplan file that names NetworkManager`}
+	}
+	return advice.Advice{What: fmt.Sprintf("netplan has NetworkManager configure %s, and a gateway needs systemd-networkd for it", e.Link),
+		Do: fmt.Sprintf(`write "renderer: networkd" below %s in the netplan file that defines it`, e.Link)}
+}
+
+func (e WrongRenderer) Error() string { return e.Advice().Error() }
+
+// checkRenderer refuses what would fail once netplan generates from our file.
+// It needs no line.
+func checkRenderer(c *schema.Config, l line.Line, f facts.Facts) error {
+	if !usesNetplan(c, f) {
+		return nil
+	}
+	if f.Renderer == netplan.NetworkManager {
+		return WrongRenderer{}
+	}
+	// What is wrong with the names is said later.
+	for _, name := range append([]string{cmp.Or(l.WAN.Name, c.WAN)}, l.LAN...) {
+		if d, ok := f.DefinitionOf(name); ok && d.Renderer == netplan.NetworkManager {
+			return WrongRenderer{name}
+		}
+	}
+	return nil
+}
+
+// conflict says what of somebody else's is in the way.
+func (g *Gateway) conflict(f facts.Facts) error {
+	for _, d := range f.Definitions {
+		if d.Section == "tunnels" && d.ID == g.Tunnel {
+			return fmt.Errorf("another netplan file defines the tunnel %s already, and netplan would merge the two; remove it there, or give ours another name with mape.tunnel", g.Tunnel)
+		}
+	}
+	for _, l := range f.Links {
+		ours := l.Name == g.Tunnel || slices.Contains(f.Owned.Tunnels, l.Name)
+		if l.Default4 != nil && *l.Default4 == 0 && !ours {
+			return fmt.Errorf("%s: %w", l.Name, resource.ErrRival)
+		}
+	}
+	if f.Nowhere4 != "" {
+		return fmt.Errorf("%s default: %w", f.Nowhere4, resource.ErrRival)
+	}
+	return nil
+}
+
+// foreign says whether the WAN has the CE address from somebody else: another
+// file defines it, or the kernel has it and no file of ours does.
+func foreign(wan kernel.Link, f facts.Facts, ce netip.Addr) bool {
+	is := func(p netip.Prefix) bool { return p.Addr() == ce }
+	if d, ok := f.DefinitionOf(wan.Name); ok && slices.ContainsFunc(d.Addresses, is) {
+		return true
+	}
+	// One that looks as we make it is ours, though a file of ours that said so
+	// be gone.
+	return f.Live && !f.Owned.Has(wan.Name, ce) &&
+		slices.ContainsFunc(wan.Addresses, func(a kernel.Inet) bool { return is(a.Prefix) && !(a.Deprecated && a.Prefix.IsSingleIP()) })
+}
+
+// checkTargets refuses forwards to the two addresses of a network that no host has. The error is of type
+// schema.Problems.
+func checkTargets(c *schema.Config, f facts.Facts) error {
+	var all schema.Problems
+	for i, forward := range c.Forwards {
+		to := forward.To.Addr()
+		for _, l := range f.Links {
+			if network, is := edge(l, to); is != "" && l.Name != c.Tunnel {
+				all = append(all, c.Problem(fmt.Sprintf("forwards[%d].to", i),
+					"%s is %s of %s on %s, and no host has it; write the address of one", to, is, network, l.Name))
+				break
+			}
+		}
+	}
+	if len(all) > 0 {
+		return all
+	}
+	return nil
+}
+
+// edge says what an address is in a network of the link besides a host's, and in which. A network of two addresses has
+// only hosts (RFC 3021).
+func edge(l kernel.Link, to netip.Addr) (network netip.Prefix, is string) {
+	for _, a := range l.Addresses {
+		network = a.Prefix.Masked()
+		switch {
+		case !network.Addr().Is4() || network.Bits() > 30:
+		case to == network.Addr():
+			return network, "the network address"
+		case to == kernel.LastAddress(network):
+			return network, "the broadcast address"
+		}
+	}
+	return netip.Prefix{}, ""
+}

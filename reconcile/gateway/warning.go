@@ -1,0 +1,80 @@
+package gateway
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"mape-netplan/reconcile/engine"
+	"mape-netplan/reconcile/facts"
+	"mape-netplan/reconcile/host"
+	"mape-netplan/reconcile/kernel"
+	"mape-netplan/reconcile/line"
+	"mape-netplan/schema"
+)
+
+// warn says what is legal and probably not meant.
+func (g *Gateway) warn(c *schema.Config, f facts.Facts) {
+	wan := g.WAN
+	if most := wan.MTU - TunnelHeader; wan.MTU > 0 && g.MTU > most {
+		g.Warnings = append(g.Warnings, fmt.Sprintf("mtu %d is more than fits through %s: packets over %d bytes will be fragmented", g.MTU, wan.Name, most))
+	}
+	for _, l := range f.Links {
+		if l.Default4 != nil && *l.Default4 > 0 && l.Name != g.Tunnel {
+			g.Warnings = append(g.Warnings, fmt.Sprintf("%s has an IPv4 default route too, of metric %d: the tunnel's, of metric 0, goes before it", l.Name, *l.Default4))
+		}
+	}
+	known := len(f.Delegations) > 0 || slices.ContainsFunc(wan.Addresses, line.OfLine)
+	if c.Prefix.IsValid() && known && !line.OnLine(wan, g.Softwire.CE) && !line.DelegatedFrom(f, g.Softwire.CE) {
+		g.Warnings = append(g.Warnings, fmt.Sprintf("no address of %s is in %s, the line that mape.prefix says", wan.Name, line.HomeOf(g.Softwire.CE)))
+	}
+	if g.Pool.First == 0 {
+		g.Warnings = append(g.Warnings, "the port set has no port above 1023 that is not forwarded, and the NAT draws from none below: nothing will get out")
+	}
+	if f.Unfiltered != "" {
+		g.Warnings = append(g.Warnings, fmt.Sprintf("%s cannot have a filter of its own (%s): whenever something flushes the ruleset of nftables, packets leave untranslated until the table is back", g.Tunnel, f.Unfiltered))
+	}
+	g.unreachable(f)
+}
+
+// unreachable warns of forwards to hosts that are in no network of this machine.
+func (g *Gateway) unreachable(f facts.Facts) {
+	if !f.Live {
+		return
+	}
+	warned := map[netip.Addr]bool{}
+	for i, forward := range g.Forwards {
+		to := forward.To.Addr()
+		near := slices.ContainsFunc(f.Links, func(l kernel.Link) bool {
+			return l.Name != g.Tunnel && slices.ContainsFunc(l.Addresses, func(a kernel.Inet) bool { return a.Prefix.Contains(to) })
+		})
+		if !near && !warned[to] {
+			warned[to] = true
+			g.Warnings = append(g.Warnings, fmt.Sprintf("forwards[%d]: %s is in no network of this machine; it gets the packets only if there is a route, and must send its answers back through here", i, to))
+		}
+	}
+}
+
+// Strays are warnings of packets that this machine does not send into the
+// tunnel although nothing is wrong with that and its route. Changes are what a
+// run would change: where that is one of the two, there is nothing to say yet.
+func (g *Gateway) Strays(h *host.Host, changes []engine.Change) []string {
+	pending := slices.ContainsFunc(changes, func(c engine.Change) bool {
+		t := c.After.Traits()
+		return t.Makes == g.Tunnel || t.Event == engine.RouteEvent
+	})
+	if !h.Live() || pending {
+		return nil
+	}
+	var all []string
+	var former kernel.Path
+	for _, to := range facts.Faraway {
+		p := kernel.PathTo(h, to)
+		same := p.Link == former.Link && p.Route == former.Route && p.Table == former.Table && p.Error == former.Error
+		if former = p; same || !p.Strays(g.Tunnel) {
+			continue
+		}
+		all = append(all, fmt.Sprintf("packets of this machine to the internet (%s) %s; %s", to, p.Where(g.Tunnel), p.Advice()))
+	}
+	return all
+}
