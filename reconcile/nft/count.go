@@ -2,7 +2,6 @@ package nft
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/google/nftables"
@@ -34,9 +33,6 @@ func TimeSet(name string, timeout time.Duration, key ...nftables.SetDatatype) Se
 	s.Timeout = timeout
 	return s
 }
-
-// dynamicSize is how many keys a dynamic set may have at most: with more, new ones are left out.
-const dynamicSize = 65535
 
 // registers are those that hold the parts of a key, one behind the other; the kernel calls the first one so.
 var registers = []uint32{unix.NFT_REG_1, unix.NFT_REG32_01, unix.NFT_REG32_02, unix.NFT_REG32_03}
@@ -101,26 +97,6 @@ func OneIn(n uint32) []expr.Any {
 	}
 }
 
-// key is what the registers hold, from the one given on.
-func (d *decompiler) key(first uint32) string {
-	if first != registers[0] {
-		return maskText(d.get(first))
-	}
-	var key []string
-	for i, r := range registers {
-		o, held := d.regs[r]
-		if i > 0 && !(held && o.unread) {
-			break
-		}
-		o = d.get(r)
-		if i > 0 && len(o.data) == 2 {
-			o.text = portText(o.data)
-		}
-		key = append(key, maskText(o))
-	}
-	return strings.Join(key, " . ")
-}
-
 // Rate matches packets up to so many per second, after a burst.
 func Rate(perSecond uint64, burst uint32) []expr.Any { return limit(perSecond, burst, false) }
 
@@ -129,39 +105,4 @@ func RateOver(perSecond uint64, burst uint32) []expr.Any { return limit(perSecon
 
 func limit(rate uint64, burst uint32, over bool) []expr.Any {
 	return []expr.Any{&expr.Limit{Type: expr.LimitTypePkts, Rate: rate, Unit: expr.LimitTimeSecond, Burst: burst, Over: over}}
-}
-
-func (d *decompiler) limit(e *expr.Limit) {
-	over, kind := "", "packets"
-	if e.Over {
-		over = "over "
-	}
-	if e.Type != expr.LimitTypePkts {
-		kind = "bytes"
-	}
-	d.say("limit rate %s%d/%s burst %d %s", over, e.Rate, time.Duration(e.Unit)*time.Second, e.Burst, kind)
-}
-
-func (d *decompiler) dynset(e *expr.Dynset) {
-	text := fmt.Sprintf("%s @%s { %s", map[uint32]string{0: "add", 1: "update", 2: "delete"}[e.Operation], e.SetName, d.key(e.SrcRegKey))
-	for _, inner := range e.Exprs {
-		if limit, ok := inner.(*expr.Connlimit); ok {
-			text += " ct count "
-			if limit.Flags&expr.NFT_CONNLIMIT_F_INV != 0 {
-				text += "over "
-			}
-			text += fmt.Sprint(limit.Count)
-			continue
-		}
-		text += fmt.Sprintf(" # unknown expression %T", inner)
-	}
-	if e.SrcRegData != 0 || e.Timeout != 0 || e.Invert {
-		text += fmt.Sprintf(" # data %d timeout %s invert %v", e.SrcRegData, e.Timeout, e.Invert)
-	}
-	d.say("%s }", text)
-}
-
-func (d *decompiler) numgen(e *expr.Numgen) {
-	kind := map[uint32]string{unix.NFT_NG_INCREMENTAL: "inc", unix.NFT_NG_RANDOM: "random"}[e.Type]
-	d.put(e.Register, operand{text: fmt.Sprintf("numgen %s mod %d offset %d", kind, e.Modulus, e.Offset), value: hostNumber})
 }

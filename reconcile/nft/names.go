@@ -1,7 +1,9 @@
 package nft
 
 import (
+	"encoding/binary"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -97,3 +99,25 @@ func ifname(b []byte) string {
 
 // zero says whether b has no bit set.
 func zero(b []byte) bool { return !slices.ContainsFunc(b, func(x byte) bool { return x != 0 }) }
+
+// Port is a port as rules and elements hold it.
+func Port(p uint16) []byte { return binary.BigEndian.AppendUint16(nil, p) }
+
+func toPort(b []byte) uint16 { return binary.BigEndian.Uint16(b) }
+
+func portText(b []byte) string { return fmt.Sprint(toPort(b)) }
+
+func addressText(b []byte) string {
+	a, _ := netip.AddrFromSlice(b)
+	return a.String()
+}
+
+func hex(b []byte) string { return fmt.Sprintf("0x%x", b) }
+
+// hostNumber renders a number in the machine's own byte order.
+func hostNumber(b []byte) string {
+	if len(b) != 4 {
+		return hex(b)
+	}
+	return fmt.Sprint(binary.NativeEndian.Uint32(b))
+}

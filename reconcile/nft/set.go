@@ -3,9 +3,7 @@ package nft
 import (
 	"bytes"
 	"cmp"
-	"encoding/binary"
 	"fmt"
-	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -43,9 +41,6 @@ func PortMap(name string, ports map[uint16]uint16) Set {
 	s.sort()
 	return s
 }
-
-// Port is a port as rules and elements hold it.
-func Port(p uint16) []byte { return binary.BigEndian.AppendUint16(nil, p) }
 
 func (s Set) sort() {
 	slices.SortFunc(s.Elements, func(a, b Element) int {
@@ -92,8 +87,6 @@ func (s Set) run(i int) int {
 	return n
 }
 
-func toPort(b []byte) uint16 { return binary.BigEndian.Uint16(b) }
-
 func (s Set) line(first, last Element) string {
 	text := func(t nftables.SetDatatype, first, last []byte) string {
 		if bytes.Equal(first, last) {
@@ -119,23 +112,6 @@ func valueText(t nftables.SetDatatype, b []byte) string {
 		return addressText(b)
 	}
 	return hex(b)
-}
-
-func portText(b []byte) string { return fmt.Sprint(toPort(b)) }
-
-func addressText(b []byte) string {
-	a, _ := netip.AddrFromSlice(b)
-	return a.String()
-}
-
-func hex(b []byte) string { return fmt.Sprintf("0x%x", b) }
-
-// hostNumber renders a number in the machine's own byte order.
-func hostNumber(b []byte) string {
-	if len(b) != 4 {
-		return hex(b)
-	}
-	return fmt.Sprint(binary.NativeEndian.Uint32(b))
 }
 
 func typeName(t nftables.SetDatatype) string {
@@ -173,3 +149,6 @@ func setFlags(flags uint32, timeout time.Duration) string {
 	}
 	return line
 }
+
+// dynamicSize is how many keys a dynamic set may have at most: with more, new ones are left out.
+const dynamicSize = 65535

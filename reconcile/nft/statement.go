@@ -2,6 +2,8 @@ package nft
 
 import (
 	"fmt"
+	"strings"
+	"time"
 
 	"github.com/google/nftables/expr"
 	"golang.org/x/sys/unix"
@@ -71,4 +73,59 @@ func (d *decompiler) reject(e *expr.Reject) {
 	default:
 		d.say("reject with type %d code %d", e.Type, e.Code)
 	}
+}
+
+// key is what the registers hold, from the one given on.
+func (d *decompiler) key(first uint32) string {
+	if first != registers[0] {
+		return maskText(d.get(first))
+	}
+	var key []string
+	for i, r := range registers {
+		o, held := d.regs[r]
+		if i > 0 && !(held && o.unread) {
+			break
+		}
+		o = d.get(r)
+		if i > 0 && len(o.data) == 2 {
+			o.text = portText(o.data)
+		}
+		key = append(key, maskText(o))
+	}
+	return strings.Join(key, " . ")
+}
+
+func (d *decompiler) limit(e *expr.Limit) {
+	over, kind := "", "packets"
+	if e.Over {
+		over = "over "
+	}
+	if e.Type != expr.LimitTypePkts {
+		kind = "bytes"
+	}
+	d.say("limit rate %s%d/%s burst %d %s", over, e.Rate, time.Duration(e.Unit)*time.Second, e.Burst, kind)
+}
+
+func (d *decompiler) dynset(e *expr.Dynset) {
+	text := fmt.Sprintf("%s @%s { %s", map[uint32]string{0: "add", 1: "update", 2: "delete"}[e.Operation], e.SetName, d.key(e.SrcRegKey))
+	for _, inner := range e.Exprs {
+		if limit, ok := inner.(*expr.Connlimit); ok {
+			text += " ct count "
+			if limit.Flags&expr.NFT_CONNLIMIT_F_INV != 0 {
+				text += "over "
+			}
+			text += fmt.Sprint(limit.Count)
+			continue
+		}
+		text += fmt.Sprintf(" # unknown expression %T", inner)
+	}
+	if e.SrcRegData != 0 || e.Timeout != 0 || e.Invert {
+		text += fmt.Sprintf(" # data %d timeout %s invert %v", e.SrcRegData, e.Timeout, e.Invert)
+	}
+	d.say("%s }", text)
+}
+
+func (d *decompiler) numgen(e *expr.Numgen) {
+	kind := map[uint32]string{unix.NFT_NG_INCREMENTAL: "inc", unix.NFT_NG_RANDOM: "random"}[e.Type]
+	d.put(e.Register, operand{text: fmt.Sprintf("numgen %s mod %d offset %d", kind, e.Modulus, e.Offset), value: hostNumber})
 }
