@@ -17,9 +17,6 @@ import (
 	"mape-netplan/reconcile/netplan"
 )
 
-// watched is how long doctor looks at what passes the tunnel.
-const watched = 2 * time.Second
-
 func (o *options) doctor() *cobra.Command {
 	var probe bool
 	cmd := &cobra.Command{
@@ -92,7 +89,7 @@ func (o *options) visit(cmd *cobra.Command, probe bool) (doctor.Report, error) {
 		return doctor.Report{}, err
 	}
 	aim := gateway.Resolve(c, facts)
-	with := symptom.Options{Watch: watched, Now: time.Now, Built: built(), Broken: broken, Resolve: symptom.LineResolver}
+	with := symptom.Options{Watch: o.watched, Compile: o.compile, Now: time.Now, Built: built(), Broken: broken, Resolve: symptom.LineResolver}
 	_, with.Refusal = o.units()
 	if probe {
 		with.Probe, with.Patience = symptom.Servers(c), symptom.Patience

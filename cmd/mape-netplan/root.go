@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -28,10 +29,11 @@ type options struct {
 	// What the verbs work on and what a gateway is made of, for tests in namespaces on a kernel without ip6_tunnel.
 	machine func(rootDir string) (*host.Host, error)
 	compile func(*gateway.Gateway, facts.Facts) []engine.Resource
+	watched time.Duration // how long doctor watches what passes the tunnel
 }
 
 func newOptions(in io.Reader) *options {
-	return &options{in: in, machine: host.Open, compile: gateway.Compile}
+	return &options{in: in, machine: host.Open, compile: gateway.Compile, watched: 2 * time.Second}
 }
 
 func (o *options) root() *cobra.Command {
