@@ -56,7 +56,7 @@ func TestCache(t *testing.T) {
 		`{"reply":null}`:     "it says nothing of the line",
 		"nonsense":           "invalid character 'o' in literal null (expecting 'u')",
 		whole[:len(whole)/2]: "unexpected end of JSON input",
-		strings.Replace(whole, "2400:db8::/40", "fe80::/40", 1): "map_e.rules[0]: ipv6 fe80::/40 is no prefix of a line, fe80:: being a link-local address: it is the global IPv6 prefix that the provider hands out, such as 2001:db8:12:3400::/56",
+		strings.Replace(whole, "2400:db8::/40", "fe80::/40", 1): "map_e.rules[0]: ipv6 fe80::/40 must be a global IPv6 prefix of the provider, such as 2001:db8:12:3400::/56: fe80:: is a link-local address",
 	} {
 		d.restart()
 		if err := d.root.WriteFile(host.Local(discovery.CachePath), []byte(text), 0o600); err != nil {

@@ -7,11 +7,8 @@ import (
 	"mape-netplan/reconcile/softwire"
 )
 
-// homeLen is the length in bits of the end-user prefix that every rule of the table makes.
-const homeLen = 56
-
-// Find is the rule of a provider, or of any for Auto, that covers prefix. When there is none the error says what the
-// prefix is known to be.
+// Find returns the rule of a provider, or of any for [Auto], that covers prefix. The error is a [NoRule] if there is
+// none, unless another provider has it.
 func Find(name string, prefix netip.Prefix) (Rule, error) {
 	rules, err := Rules(name)
 	if err != nil {
@@ -23,17 +20,17 @@ func Find(name string, prefix netip.Prefix) (Rule, error) {
 	if r, ok := covering(rules, prefix); ok {
 		return r, nil
 	}
-	if prefix.Bits() < homeLen {
+	if prefix.Bits() < softwire.HomeLen {
 		if r, ok := overlapping(rules, prefix); ok {
-			return Rule{}, fmt.Errorf("prefix %v is too short: it reaches over several lines of %s, whose lines have a /%d each",
-				prefix, service(r.Provider), homeLen)
+			return Rule{}, fmt.Errorf("prefix %v is too short: it covers several lines of %s, each of which has a /%d",
+				prefix, service(r.Provider), softwire.HomeLen)
 		}
 	}
 	return Rule{}, notCovered(name, prefix)
 }
 
-// covering finds the rule that holds all of prefix, even when prefix is too short for its EA bits: softwire.Compute
-// says that better.
+// covering finds the rule that contains all of prefix, even if prefix is too short for its EA bits, which
+// softwire.Compute reports.
 func covering(rules []Rule, prefix netip.Prefix) (Rule, bool) {
 	for _, r := range rules {
 		if r.IPv6.Bits() <= prefix.Bits() && r.IPv6.Contains(prefix.Addr()) {
@@ -70,7 +67,7 @@ func notCovered(name string, prefix netip.Prefix) error {
 // NoRule is the error that no built-in rule covers a prefix.
 type NoRule struct {
 	Prefix  netip.Prefix
-	Network Network // that Prefix is in; the zero value where it is not known
+	Network Network // that Prefix is in; the zero value if unknown
 }
 
 func (e NoRule) Error() string {

@@ -36,10 +36,10 @@ func TestFindRefuses(t *testing.T) {
 		{"auto", "240d:10:2000::/56", none + "240d:10:2000::/56: 240d:10::/32 is NURO 光" + unknown},
 		{"auto", "2001:db8:12:3400::/56", none + "2001:db8:12:3400::/56, and its network is not known: if the provider uses MAP-E, write its rules or values into the section (keys rules and br, or softwire)"},
 		{"ocn", "240b:10:2a40:9600::/56", "no rule of provider ocn covers prefix 240b:10:2a40:9600::/56, but one of v6plus (v6プラス) does: write provider: v6plus, or auto"},
-		{"auto", "2400:4050::/30", "prefix 2400:4050::/30 is too short: it reaches over several lines of OCN バーチャルコネクト, whose lines have a /56 each"},
-		{"docomo", "2400:4050::/56", `provider "docomo" is unknown: it is auto or ocn, v6plus, biglobe, nuro`},
-		{"auto", "fe80::/64", "prefix fe80::/64 is no prefix of a line, fe80:: being a link-local address: it is the global IPv6 prefix that the provider hands out, such as 2001:db8:12:3400::/56"},
-		{"auto", "", "prefix is missing or not a prefix: it is an IPv6 prefix such as 2001:db8:12:3400::/56"},
+		{"auto", "2400:4050::/30", "prefix 2400:4050::/30 is too short: it covers several lines of OCN バーチャルコネクト, each of which has a /56"},
+		{"docomo", "2400:4050::/56", `provider "docomo" is unknown: it must be auto or ocn, v6plus, biglobe, nuro`},
+		{"auto", "fe80::/64", "prefix fe80::/64 must be a global IPv6 prefix of the provider, such as 2001:db8:12:3400::/56: fe80:: is a link-local address"},
+		{"auto", "", "prefix is missing or not a prefix: it must be an IPv6 prefix such as 2001:db8:12:3400::/56"},
 	} {
 		prefix, _ := netip.ParsePrefix(test.prefix)
 		_, err := Find(test.provider, prefix)

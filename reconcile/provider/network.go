@@ -2,25 +2,24 @@ package provider
 
 import "net/netip"
 
-// A Network is one in which lines are found that no built-in rule covers.
+// A Network is a block of addresses with lines that no built-in rule covers.
 type Network struct {
 	Prefix netip.Prefix
-	Owner  string // whose it is: "transix"
+	Owner  string // "transix"
 	Kind   Kind
 	Note   string
 }
 
-// A Kind is what the lines in a network are.
+// A Kind is the kind of the lines in a network.
 type Kind uint8
 
-// The kinds that are known.
 const (
-	RuleUnknown Kind = iota // lines of MAP-E, of which not every rule is known
+	RuleUnknown Kind = iota // MAP-E, of which not every rule is known
 	DSLite
 	Closed // not on the Internet
 )
 
-// kinds are what a line is, and what follows from that.
+// kinds have what a line is, and what to do.
 var kinds = map[Kind]struct{ what, then string }{
 	RuleUnknown: {"but in none of the rules known in November 2026", ": ask for the rule and write it into the section " +
 		"(keys rules and br), or write the values (key softwire)"},
@@ -29,16 +28,16 @@ var kinds = map[Kind]struct{ what, then string }{
 		"; ask it to, and try again when the line has another prefix"},
 }
 
-// String goes on behind the owner: "which is DS-Lite and not MAP-E".
+// String continues a sentence after the owner: "which is DS-Lite and not MAP-E".
 func (k Kind) String() string { return kinds[k].what }
 
-// String is whose it is, what its lines are, and what to do about that.
+// String is the owner, what its lines are, and what to do.
 func (n Network) String() string {
 	return n.Owner + ", " + n.Kind.String() + kinds[n.Kind].then + n.Note
 }
 
-// networks are by the prefixes by which ikm-san/openwrt calib.lua and makeding/luci-app-fleth tell the services apart; the
-// regions of the last ones are NTT's.
+// networks are the prefixes by which ikm-san/openwrt calib.lua and makeding/luci-app-fleth tell the services apart. East
+// and west are the regions of NTT.
 func networks() []Network {
 	p := netip.MustParsePrefix
 	const east, west = "NTT East's closed network", "NTT West's closed network"

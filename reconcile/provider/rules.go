@@ -31,7 +31,7 @@ type Rule struct {
 	InterfaceID softwire.InterfaceID
 }
 
-// names are the providers of the table, with what their customers know the service by.
+// names are the providers of the table, with the names of their services.
 var names = []struct{ name, service string }{
 	{"ocn", "OCN バーチャルコネクト"},
 	{"v6plus", "v6プラス"},
@@ -51,7 +51,7 @@ func Names() []string {
 // Rules are the rules of one provider, or of all for Auto. The caller owns the slice.
 func Rules(name string) ([]Rule, error) {
 	if name != Auto && !slices.Contains(Names(), name) {
-		return nil, fmt.Errorf("provider %q is unknown: it is %s or %s", name, Auto, strings.Join(Names(), ", "))
+		return nil, fmt.Errorf("provider %q is unknown: it must be %s or %s", name, Auto, strings.Join(Names(), ", "))
 	}
 	all, err := parsed()
 	if err != nil {
@@ -69,14 +69,14 @@ func Rules(name string) ([]Rule, error) {
 	return rules, nil
 }
 
-// parsed is the table, read when it is first asked for: most runs of the program never do.
+// parsed is the table, read at its first use: most runs of the program have none.
 var parsed = sync.OnceValues(func() ([]Rule, error) { return parse(table) })
 
 // parse reads the table by its commas: no field is quoted, and the last one, source, is not read.
 func parse(table string) ([]Rule, error) {
 	lines := strings.Split(strings.TrimSuffix(table, "\n"), "\n")
 	if lines[0] != heading {
-		return nil, fmt.Errorf("rules.csv: line 1: columns are not %s", heading)
+		return nil, fmt.Errorf("rules.csv: line 1: the columns must be %s", heading)
 	}
 	rules := make([]Rule, len(lines)-1)
 	for i, line := range lines[1:] {
@@ -90,7 +90,7 @@ func parse(table string) ([]Rule, error) {
 func (r *Rule) parse(line string) (err error) {
 	field := strings.SplitN(line, ",", 8)
 	if len(field) != 8 || strings.Contains(line, `"`) {
-		return fmt.Errorf("it has not 8 unquoted fields")
+		return fmt.Errorf("must have 8 unquoted fields")
 	}
 	r.Provider = field[0]
 	if r.IPv6, err = netip.ParsePrefix(field[1]); err != nil {

@@ -36,8 +36,8 @@ func TestTable(t *testing.T) {
 		if r.IPv6 != r.IPv6.Masked() || r.IPv4 != r.IPv4.Masked() {
 			t.Errorf("%v or %v is not aligned", r.IPv6, r.IPv4)
 		}
-		if r.EndUserLen() != homeLen {
-			t.Errorf("%v: a line has a /%d, not a /%d", r.IPv6, r.EndUserLen(), homeLen)
+		if r.EndUserLen() != softwire.HomeLen {
+			t.Errorf("%v: a line has a /%d, not a /%d", r.IPv6, r.EndUserLen(), softwire.HomeLen)
 		}
 		if r.InterfaceID != softwire.MAP03 {
 			t.Errorf("%v: interface identifier %v", r.IPv6, r.InterfaceID)
@@ -86,11 +86,11 @@ func TestNoOverlaps(t *testing.T) {
 func TestEveryRuleComputes(t *testing.T) {
 	for _, r := range allRules(t) {
 		last := r.IPv6.Addr().As16()
-		for bit := r.IPv6.Bits(); bit < homeLen; bit++ {
+		for bit := r.IPv6.Bits(); bit < softwire.HomeLen; bit++ {
 			last[bit/8] |= 1 << (7 - bit%8)
 		}
 		for _, addr := range []netip.Addr{r.IPv6.Addr(), netip.AddrFrom16(last)} {
-			prefix := netip.PrefixFrom(addr, homeLen)
+			prefix := netip.PrefixFrom(addr, softwire.HomeLen)
 			found, err := Find(Auto, prefix)
 			if err != nil || found != r {
 				t.Errorf("Find(%v) is %+v, %v; want %+v", prefix, found, err, r)
@@ -172,7 +172,7 @@ func TestRules(t *testing.T) {
 		t.Errorf("the providers have %d rules together, the table has %d", sum, len(allRules(t)))
 	}
 	_, err := Rules("jpne")
-	wantError(t, err, `provider "jpne" is unknown: it is auto or ocn, v6plus, biglobe, nuro`)
+	wantError(t, err, `provider "jpne" is unknown: it must be auto or ocn, v6plus, biglobe, nuro`)
 	allRules(t)[0].Provider = "changed"
 	if allRules(t)[0].Provider == "changed" {
 		t.Error("a caller can change the table")
@@ -185,11 +185,11 @@ func TestParseRefuses(t *testing.T) {
 		t.Error(err)
 	}
 	for bad, want := range map[string]string{
-		good:                        "rules.csv: line 1: columns are not " + heading,
-		heading + "\nocn,2400::/34": "rules.csv: line 2: it has not 8 unquoted fields",
+		good:                        "rules.csv: line 1: the columns must be " + heading,
+		heading + "\nocn,2400::/34": "rules.csv: line 2: must have 8 unquoted fields",
 		heading + "\n" + good + "\n" + strings.Replace(good, "22", "x", 1):      `rules.csv: line 3: strconv.Atoi: parsing "x": invalid syntax`,
-		heading + "\n" + strings.Replace(good, "map-03", "draft", 1):            `rules.csv: line 2: interface identifier "draft" is unknown: it is "map-03" or "rfc7597"`,
-		heading + "\n" + strings.Replace(good, "somewhere", `"here, there"`, 1): "rules.csv: line 2: it has not 8 unquoted fields",
+		heading + "\n" + strings.Replace(good, "map-03", "draft", 1):            `rules.csv: line 2: interface identifier "draft" is unknown: it must be "map-03" or "rfc7597"`,
+		heading + "\n" + strings.Replace(good, "somewhere", `"here, there"`, 1): "rules.csv: line 2: must have 8 unquoted fields",
 	} {
 		_, err := parse(bad)
 		wantError(t, err, want)

@@ -33,11 +33,10 @@ func ipv4Addr(v uint32) netip.Addr {
 	return netip.AddrFrom4(b)
 }
 
-// commonBits is the number of leading bits, at most 64, in which a and b agree.
-func commonBits(a, b netip.Addr) int { return bits.LeadingZeros64(high(a) ^ high(b)) }
+// CommonBits is the number of leading bits, at most 64, in which a and b agree.
+func CommonBits(a, b netip.Addr) int { return bits.LeadingZeros64(high(a) ^ high(b)) }
 
-// kind names what keeps a from being an address that tunnel packets can carry as source or destination; "" when
-// nothing does.
+// kind names why a cannot be the source or destination of tunnel packets; "" if it can.
 func kind(a netip.Addr) string {
 	switch {
 	case a.Is4():
@@ -58,10 +57,10 @@ func kind(a netip.Addr) string {
 	return ""
 }
 
-// checkEndpoint says whether a can be one end of the tunnel. Unique local addresses can: a test bed may use them.
+// checkEndpoint reports why a cannot be one end of the tunnel. Unique local addresses can: a test bed may use them.
 func checkEndpoint(name string, a netip.Addr) error {
 	if !a.IsValid() {
-		return fmt.Errorf("%s is missing: it is an IPv6 address such as 2001:db8:ffff::1", name)
+		return fmt.Errorf("%s is missing: it must be an IPv6 address such as 2001:db8:ffff::1", name)
 	}
 	if k := kind(a); k != "" {
 		return fmt.Errorf("%s %v is %s: it must be a unicast IPv6 address that the line routes, "+
@@ -70,33 +69,32 @@ func checkEndpoint(name string, a netip.Addr) error {
 	return nil
 }
 
-// checkGlobal says whether p can be a prefix of a provider's line, or of a rule. name is how the sentence begins.
+// checkGlobal reports why p cannot be the prefix of a provider's line, or of a rule. name is what the message calls it.
 func checkGlobal(name string, p netip.Prefix) error {
 	if !p.IsValid() {
-		return fmt.Errorf("%s is missing or not a prefix: it is an IPv6 prefix such as 2001:db8:12:3400::/56", name)
+		return fmt.Errorf("%s is missing or not a prefix: it must be an IPv6 prefix such as 2001:db8:12:3400::/56", name)
 	}
 	k := kind(p.Addr())
 	if k == "" && p.Addr().IsPrivate() {
-		k = "a unique local address, of a LAN only"
+		k = "a unique local address, which is for LANs only"
 	}
 	if k != "" {
-		return fmt.Errorf("%s %v is no prefix of a line, %v being %s: it is the global IPv6 prefix that the provider "+
-			"hands out, such as 2001:db8:12:3400::/56", name, p, p.Addr(), k)
+		return fmt.Errorf("%s %v must be a global IPv6 prefix of the provider, such as 2001:db8:12:3400::/56: %v is %s",
+			name, p, p.Addr(), k)
 	}
 	return nil
 }
 
 func checkIPv4(p netip.Prefix) error {
 	if !p.IsValid() {
-		return fmt.Errorf("ipv4 is missing or not a prefix: it is an IPv4 prefix such as 192.0.2.0/24, or an address")
+		return fmt.Errorf("ipv4 is missing or not a prefix: it must be an IPv4 prefix such as 192.0.2.0/24, or an address")
 	}
 	a := p.Masked().Addr()
 	if !a.Is4() {
-		return fmt.Errorf("ipv4 %v is an IPv6 prefix: it is an IPv4 prefix such as 192.0.2.0/24, or an address", p)
+		return fmt.Errorf("ipv4 %v is an IPv6 prefix: it must be an IPv4 prefix such as 192.0.2.0/24, or an address", p)
 	}
 	if a.IsUnspecified() || a.IsLoopback() || a.IsMulticast() || a.IsLinkLocalUnicast() {
-		return fmt.Errorf("ipv4 %v can be no host's address: "+
-			"it is a unicast IPv4 prefix such as 192.0.2.0/24, or an address", p)
+		return fmt.Errorf("ipv4 %v must be a unicast IPv4 prefix such as 192.0.2.0/24, or an address", p)
 	}
 	return nil
 }

@@ -33,7 +33,7 @@ var calculatorExceptions = map[string]exception{
 		reason:    "the tool skips the invalid length and goes on with 32",
 	},
 	"openwrt-mapcalc/bad-negative-ealen": {
-		disagrees: "ea-bits -1 is negative",
+		disagrees: "ea-bits -1 must be from 0",
 		reason:    "the tool skips the invalid length and derives it from the prefix",
 	},
 	"euank/v6plus-tun calculate/2400:4050:5c71:af00::": {

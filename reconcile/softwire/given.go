@@ -6,7 +6,7 @@ import (
 	"net/netip"
 )
 
-// Given is the softwire of values that a calculator or the provider worked out; nothing is derived. ipv4 is a /32, or
+// Given is the softwire of values that a calculator or the provider computed; nothing is derived. ipv4 is a /32, or
 // shorter for a prefix that is not shared.
 func Given(ce, br netip.Addr, ipv4 netip.Prefix, psid uint16, psidLen, psidOffset int) (Softwire, error) {
 	err := errors.Join(
@@ -40,20 +40,20 @@ func checkGivenIPv4(ipv4 netip.Prefix, psidLen int) error {
 	return nil
 }
 
-// homeLen is the length of the prefix of a line. Of it a home gateway hands out a /60 or a /64 while the CE
-// address stays in subnet 0, so a longer prefix only says which line it is.
-const homeLen = 56
+// HomeLen is the length in bits of the end-user prefix of Japanese lines. A home gateway delegates a /60 or a /64 of
+// it, while the CE address stays in subnet 0, so a longer prefix only identifies the line.
+const HomeLen = 56
 
-// CheckPrefix says whether the CE address lies in the line's prefix, or in the /56 around a longer one. A CE outside
-// it gets no packet.
+// CheckPrefix reports a CE address that is not in the line's prefix, or in the /56 around a longer one: packets to it do
+// not arrive.
 func (s Softwire) CheckPrefix(prefix netip.Prefix) error {
 	if err := CheckPrefix(prefix); err != nil {
 		return err
 	}
-	line := prefixOf(high(prefix.Addr()), min(prefix.Bits(), homeLen))
+	line := prefixOf(high(prefix.Addr()), min(prefix.Bits(), HomeLen))
 	if !line.Contains(s.CE) {
-		return fmt.Errorf("ce %v is outside the prefix %v: nothing sent to it arrives on this line; "+
-			"take the values that belong to %v", s.CE, line, line)
+		return fmt.Errorf("ce %v is outside the prefix %v: packets to it do not arrive on this line; "+
+			"use the values for %v", s.CE, line, line)
 	}
 	return nil
 }

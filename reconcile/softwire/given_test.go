@@ -44,21 +44,21 @@ func TestGivenRefuses(t *testing.T) {
 		psid, length, offset int
 		want                 string
 	}{
-		{"", givenBR, "192.0.2.18/32", 0, 0, 0, "ce is missing: it is an IPv6 address such as 2001:db8:ffff::1"},
+		{"", givenBR, "192.0.2.18/32", 0, 0, 0, "ce is missing: it must be an IPv6 address such as 2001:db8:ffff::1"},
 		{"fe80::2%eth1", givenBR, "192.0.2.18/32", 0, 0, 0, "ce fe80::2%eth1 is a link-local address" + endpoint},
 		{"2001:db8::2%eth1", givenBR, "192.0.2.18/32", 0, 0, 0, "ce 2001:db8::2%eth1 is bound to one interface by its zone" + endpoint},
 		{givenCE, "ff02::1", "192.0.2.18/32", 0, 0, 0, "br ff02::1 is a multicast address" + endpoint},
 		{givenCE, "192.0.2.1", "192.0.2.18/32", 0, 0, 0, "br 192.0.2.1 is an IPv4 address" + endpoint},
-		{givenCE, givenCE, "192.0.2.18/32", 0, 0, 0, "ce and br are both " + givenCE + ": br is the provider's border relay, another host than this one"},
-		{givenCE, givenBR, "", 0, 0, 0, "ipv4 is missing or not a prefix: it is an IPv4 prefix such as 192.0.2.0/24, or an address"},
+		{givenCE, givenCE, "192.0.2.18/32", 0, 0, 0, "ce and br are both " + givenCE + ": br must be the provider's border relay, not this machine"},
+		{givenCE, givenBR, "", 0, 0, 0, "ipv4 is missing or not a prefix: it must be an IPv4 prefix such as 192.0.2.0/24, or an address"},
 		{givenCE, givenBR, "192.0.2.18/29", 0, 0, 0, "ipv4 192.0.2.18/29 has bits set after its first 29: write 192.0.2.18 for one address or 192.0.2.16/29 for the prefix"},
 		{givenCE, givenBR, "192.0.2.16/29", 1, 6, 6, "psid-len 6 shares one address, but ipv4 192.0.2.16/29 is a prefix: write one address, or leave out psid, psid-len and psid-offset"},
-		{givenCE, givenBR, "192.0.2.18/32", 0x40, 6, 6, "psid 0x40 does not fit psid-len 6: it is at most 0x3f, written right-aligned"},
-		{givenCE, givenBR, "192.0.2.18/32", 0x34, 0, 6, "psid 0x34 does not fit psid-len 0: it is at most 0x0, written right-aligned"},
+		{givenCE, givenBR, "192.0.2.18/32", 0x40, 6, 6, "psid 0x40 does not fit psid-len 6: it must be at most 0x3f, right-aligned"},
+		{givenCE, givenBR, "192.0.2.18/32", 0x34, 0, 6, "psid 0x34 does not fit psid-len 0: it must be at most 0x0, right-aligned"},
 		{givenCE, givenBR, "192.0.2.18/32", 1, 11, 6, "psid-offset 6 and a PSID of 11 bits need 17 bits, a port has 16: with this PSID the offset is at most 5, with this offset the PSID has at most 10 bits"},
-		{givenCE, givenBR, "192.0.2.18/32", 0, 16, 0, "psid 0 of 16 bits at psid-offset 0 leaves port 0 only, which no packet may carry: one of the three is wrong"},
+		{givenCE, givenBR, "192.0.2.18/32", 0, 16, 0, "psid 0 of 16 bits at psid-offset 0 leaves only port 0, which is reserved: one of the three is wrong"},
 		{"::", "::1", "127.0.0.1/32", 0, -1, 0, "ce :: is the unspecified address" + endpoint + "\nbr ::1 is a loopback address" + endpoint +
-			"\nipv4 127.0.0.1/32 can be no host's address: it is a unicast IPv4 prefix such as 192.0.2.0/24, or an address\npsid-len -1 is outside 0 to 16"},
+			"\nipv4 127.0.0.1/32 must be a unicast IPv4 prefix such as 192.0.2.0/24, or an address\npsid-len -1 is outside 0 to 16"},
 	} {
 		_, err := given(test.ce, test.br, test.ipv4, test.psid, test.length, test.offset)
 		wantError(t, err, test.want)
@@ -76,7 +76,7 @@ func TestCheckPrefix(t *testing.T) {
 		}
 	}
 	wantError(t, s.CheckPrefix(netip.MustParsePrefix("2001:db8:12c0:f300::/64")),
-		"ce "+givenCE+" is outside the prefix 2001:db8:12c0:f300::/56: nothing sent to it arrives on this line; take the values that belong to 2001:db8:12c0:f300::/56")
+		"ce "+givenCE+" is outside the prefix 2001:db8:12c0:f300::/56: packets to it do not arrive on this line; use the values for 2001:db8:12c0:f300::/56")
 	if err := s.CheckPrefix(netip.MustParsePrefix("fe80::/64")); err == nil {
 		t.Error("a link-local prefix is taken for the line's")
 	}

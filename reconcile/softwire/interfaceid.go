@@ -26,7 +26,7 @@ func ParseInterfaceID(s string) (InterfaceID, error) {
 			return InterfaceID(id), nil
 		}
 	}
-	return 0, fmt.Errorf("interface identifier %q is unknown: it is %q or %q", s, MAP03, RFC7597)
+	return 0, fmt.Errorf("interface identifier %q is unknown: it must be %q or %q", s, MAP03, RFC7597)
 }
 
 func (id InterfaceID) String() string {

@@ -17,7 +17,7 @@ func TestInterfaceIDText(t *testing.T) {
 		}
 	}
 	_, err := softwire.ParseInterfaceID("draft")
-	wantError(t, err, `interface identifier "draft" is unknown: it is "map-03" or "rfc7597"`)
+	wantError(t, err, `interface identifier "draft" is unknown: it must be "map-03" or "rfc7597"`)
 	if _, err := softwire.InterfaceID(9).MarshalText(); err == nil {
 		t.Error("a layout that does not exist is written")
 	}

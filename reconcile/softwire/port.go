@@ -60,7 +60,7 @@ func (s Softwire) PortCount() int {
 	}
 }
 
-// HasPort says whether p is in the set, without walking it.
+// HasPort reports whether p is in the set.
 func (s Softwire) HasPort(p uint16) bool {
 	if p == 0 {
 		return false

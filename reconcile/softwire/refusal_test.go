@@ -26,31 +26,31 @@ func TestRuleCheck(t *testing.T) {
 		want   string
 	}{
 		"no ipv6": {func(r *softwire.Rule) { r.IPv6 = netip.Prefix{} },
-			"ipv6 is missing or not a prefix: it is an IPv6 prefix such as 2001:db8:12:3400::/56"},
+			"ipv6 is missing or not a prefix: it must be an IPv6 prefix such as 2001:db8:12:3400::/56"},
 		"ipv6 too long": {func(r *softwire.Rule) { r.IPv6 = netip.PrefixFrom(a("2001:db8::"), 129) },
-			"ipv6 is missing or not a prefix: it is an IPv6 prefix such as 2001:db8:12:3400::/56"},
+			"ipv6 is missing or not a prefix: it must be an IPv6 prefix such as 2001:db8:12:3400::/56"},
 		"ipv6 is ipv4": {func(r *softwire.Rule) { r.IPv6 = p("192.0.2.0/24") },
-			"ipv6 192.0.2.0/24 is no prefix of a line, 192.0.2.0 being an IPv4 address: it is the global IPv6 prefix that the provider hands out, such as 2001:db8:12:3400::/56"},
+			"ipv6 192.0.2.0/24 must be a global IPv6 prefix of the provider, such as 2001:db8:12:3400::/56: 192.0.2.0 is an IPv4 address"},
 		"ipv6 host bits": {func(r *softwire.Rule) { r.IPv6 = p("2001:db8:12:3400::/40") },
 			"ipv6 2001:db8:12:3400::/40 has bits set after its first 40: write 2001:db8::/40, or correct the length"},
 		"ipv6 past 64": {func(r *softwire.Rule) { r.IPv6 = p("2001:db8::/65"); r.EABits = 0 },
-			"ipv6 2001:db8::/65 is longer than /64: the interface identifier begins there, a rule's prefix is shorter"},
+			"ipv6 2001:db8::/65 is longer than /64: the interface identifier begins there, a rule's prefix must be shorter"},
 		"no ipv4": {func(r *softwire.Rule) { r.IPv4 = netip.Prefix{} },
-			"ipv4 is missing or not a prefix: it is an IPv4 prefix such as 192.0.2.0/24, or an address"},
+			"ipv4 is missing or not a prefix: it must be an IPv4 prefix such as 192.0.2.0/24, or an address"},
 		"ipv4 is ipv6": {func(r *softwire.Rule) { r.IPv4 = p("2001:db8::/32") },
-			"ipv4 2001:db8::/32 is an IPv6 prefix: it is an IPv4 prefix such as 192.0.2.0/24, or an address"},
+			"ipv4 2001:db8::/32 is an IPv6 prefix: it must be an IPv4 prefix such as 192.0.2.0/24, or an address"},
 		"ipv4 multicast": {func(r *softwire.Rule) { r.IPv4 = p("224.0.0.0/24") },
-			"ipv4 224.0.0.0/24 can be no host's address: it is a unicast IPv4 prefix such as 192.0.2.0/24, or an address"},
+			"ipv4 224.0.0.0/24 must be a unicast IPv4 prefix such as 192.0.2.0/24, or an address"},
 		"ipv4 of length 0": {func(r *softwire.Rule) { r.IPv4 = p("0.0.0.0/0") },
 			"ea-bits 16 must be at least 32, because ipv4 0.0.0.0/0 has no part of the address: 32, and the length of the PSID"},
 		"ipv4 unspecified": {func(r *softwire.Rule) { r.IPv4 = p("0.0.0.0/32"); r.EABits = 8 },
-			"ipv4 0.0.0.0/32 can be no host's address: it is a unicast IPv4 prefix such as 192.0.2.0/24, or an address"},
+			"ipv4 0.0.0.0/32 must be a unicast IPv4 prefix such as 192.0.2.0/24, or an address"},
 		"no br": {func(r *softwire.Rule) { r.BR = netip.Addr{} },
-			"br is missing: it is an IPv6 address such as 2001:db8:ffff::1"},
+			"br is missing: it must be an IPv6 address such as 2001:db8:ffff::1"},
 		"br link-local": {func(r *softwire.Rule) { r.BR = a("fe80::1") },
 			"br fe80::1 is a link-local address: it must be a unicast IPv6 address that the line routes, such as 2001:db8:ffff::1"},
 		"negative ea-bits": {func(r *softwire.Rule) { r.EABits = -1 },
-			"ea-bits -1 is negative: it is 0 to 24"},
+			"ea-bits -1 must be from 0 to 24"},
 		"ea-bits past the PSID": {func(r *softwire.Rule) { r.IPv4 = p("192.0.2.18/32"); r.EABits = 17 },
 			"ea-bits 17 is more than 192.0.2.18/32 can use: 0 bits of IPv4 suffix and 16 of PSID make at most 16"},
 		"ea-bits past the prefix": {func(r *softwire.Rule) { r.IPv6 = p("2001:db8:12::/48"); r.EABits = 20 },
@@ -60,15 +60,15 @@ func TestRuleCheck(t *testing.T) {
 		"offset and length": {func(r *softwire.Rule) { r.EABits = 20 },
 			"psid-offset 6 and a PSID of 12 bits need 18 bits, a port has 16: with this PSID the offset is at most 4, with this offset the PSID has at most 10 bits"},
 		"psid too large": {func(r *softwire.Rule) { r.PSID = &softwire.PSID{Value: 0x100, Len: 8} },
-			"psid 0x100 does not fit psid-len 8: it is at most 0xff, written right-aligned"},
+			"psid 0x100 does not fit psid-len 8: it must be at most 0xff, right-aligned"},
 		"psid-len too large": {func(r *softwire.Rule) { r.PSID = &softwire.PSID{Len: 17} },
 			"psid-len 17 is outside 0 to 16"},
 		"psid-len contradicts": {func(r *softwire.Rule) { r.PSID = &softwire.PSID{Value: 0x34, Len: 6} },
-			"psid-len 6 contradicts the rule: of 16 EA bits 8 are IPv4 suffix, so the PSID has 8; write psid-len 8, or leave psid and psid-len out"},
+			"psid-len 6 conflicts with the rule: of 16 EA bits 8 are IPv4 suffix, so the PSID has 8; write psid-len 8, or leave psid and psid-len out"},
 		"psid of a prefix": {func(r *softwire.Rule) { r.EABits = 4; r.PSID = &softwire.PSID{Value: 0x34, Len: 6} },
 			"psid-len 6 shares one address, but 192.0.2.0/24 and 4 EA bits make a /28: ea-bits must be at least 8, or leave out psid and psid-len"},
 		"several": {func(r *softwire.Rule) { r.BR = netip.Addr{}; r.PSIDOffset = -1 },
-			"br is missing: it is an IPv6 address such as 2001:db8:ffff::1\npsid-offset -1 is outside 0 to 15"},
+			"br is missing: it must be an IPv6 address such as 2001:db8:ffff::1\npsid-offset -1 is outside 0 to 15"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := exampleRule()
@@ -109,7 +109,7 @@ func TestCheckRules(t *testing.T) {
 	bad, worse := exampleRule(), exampleRule()
 	bad.PSIDOffset, worse.EABits, worse.BR = 16, -1, netip.Addr{}
 	wantError(t, softwire.CheckRules([]softwire.Rule{bad, other, worse}), "rule 1: psid-offset 16 is outside 0 to 15\n"+
-		"rule 3: br is missing: it is an IPv6 address such as 2001:db8:ffff::1\nrule 3: ea-bits -1 is negative: it is 0 to 24")
+		"rule 3: br is missing: it must be an IPv6 address such as 2001:db8:ffff::1\nrule 3: ea-bits -1 must be from 0 to 24")
 }
 
 // TestRulesOfOneAddress: lines that share an address by explicit PSIDs have one rule each.
@@ -142,20 +142,20 @@ func TestRulesOfOneAddress(t *testing.T) {
 func TestComputeRefuses(t *testing.T) {
 	far := exampleRule()
 	far.IPv6, far.IPv4 = netip.MustParsePrefix("2400:4050::/34"), netip.MustParsePrefix("198.51.100.0/24")
-	const global = ": it is the global IPv6 prefix that the provider hands out, such as 2001:db8:12:3400::/56"
+	const global = " must be a global IPv6 prefix of the provider, such as 2001:db8:12:3400::/56: "
 	for _, test := range []struct{ prefix, want string }{
 		{"2001:db8:12::/48", "prefix 2001:db8:12::/48 is too short for rule 2001:db8::/40, which with 16 EA bits needs a /56: give the whole /56 that this line has"},
 		{"2001::/16", "prefix 2001::/16 is too short for rule 2001:db8::/40, which with 16 EA bits needs a /56: give the whole /56 that this line has"},
 		{"2001:db9:12:3400::/56", "prefix 2001:db9:12:3400::/56 is outside every rule: the nearest is 2001:db8::/40, with which it shares the first 31 bits; correct the prefix or add its rule"},
-		{"240b:10:2a40:9600::/56", "prefix 240b:10:2a40:9600::/56 is outside every rule and near none: the rules or the prefix are another line's"},
-		{"fd00:12:3400::/56", "prefix fd00:12:3400::/56 is no prefix of a line, fd00:12:3400:: being a unique local address, of a LAN only" + global},
-		{"fe80::/64", "prefix fe80::/64 is no prefix of a line, fe80:: being a link-local address" + global},
-		{"ff02::1/128", "prefix ff02::1/128 is no prefix of a line, ff02::1 being a multicast address" + global},
-		{"::ffff:192.0.2.1/128", "prefix ::ffff:192.0.2.1/128 is no prefix of a line, ::ffff:192.0.2.1 being an IPv4-mapped address" + global},
-		{"192.0.2.0/24", "prefix 192.0.2.0/24 is no prefix of a line, 192.0.2.0 being an IPv4 address" + global},
-		{"::1/128", "prefix ::1/128 is no prefix of a line, ::1 being a loopback address" + global},
-		{"::/0", "prefix ::/0 is no prefix of a line, :: being the unspecified address" + global},
-		{"", "prefix is missing or not a prefix: it is an IPv6 prefix such as 2001:db8:12:3400::/56"},
+		{"240b:10:2a40:9600::/56", "prefix 240b:10:2a40:9600::/56 is outside every rule, and not near one: the rules or the prefix belong to another line"},
+		{"fd00:12:3400::/56", "prefix fd00:12:3400::/56" + global + "fd00:12:3400:: is a unique local address, which is for LANs only"},
+		{"fe80::/64", "prefix fe80::/64" + global + "fe80:: is a link-local address"},
+		{"ff02::1/128", "prefix ff02::1/128" + global + "ff02::1 is a multicast address"},
+		{"::ffff:192.0.2.1/128", "prefix ::ffff:192.0.2.1/128" + global + "::ffff:192.0.2.1 is an IPv4-mapped address"},
+		{"192.0.2.0/24", "prefix 192.0.2.0/24" + global + "192.0.2.0 is an IPv4 address"},
+		{"::1/128", "prefix ::1/128" + global + "::1 is a loopback address"},
+		{"::/0", "prefix ::/0" + global + ":: is the unspecified address"},
+		{"", "prefix is missing or not a prefix: it must be an IPv6 prefix such as 2001:db8:12:3400::/56"},
 	} {
 		prefix, _ := netip.ParsePrefix(test.prefix)
 		_, err := softwire.Compute([]softwire.Rule{far, exampleRule()}, prefix, softwire.RFC7597)
@@ -163,18 +163,18 @@ func TestComputeRefuses(t *testing.T) {
 	}
 	prefix := netip.MustParsePrefix("2001:db8:12:3400::/56")
 	_, err := softwire.Compute(nil, prefix, softwire.RFC7597)
-	wantError(t, err, "there is no rule that could cover 2001:db8:12:3400::/56: give at least one")
+	wantError(t, err, "no rule is given that could cover 2001:db8:12:3400::/56")
 	_, err = softwire.Compute([]softwire.Rule{exampleRule()}, prefix, 7)
-	wantError(t, err, `interface identifier "InterfaceID(7)" is unknown: it is "map-03" or "rfc7597"`)
+	wantError(t, err, `interface identifier "InterfaceID(7)" is unknown: it must be "map-03" or "rfc7597"`)
 
 	loopback := exampleRule()
 	loopback.IPv4 = netip.MustParsePrefix("112.0.0.0/4")
 	loopback.EABits = 16
 	_, err = softwire.Compute([]softwire.Rule{loopback}, netip.MustParsePrefix("2001:db8:f0:100::/56"), softwire.RFC7597)
-	wantError(t, err, "ipv4 127.0.16.0/20 can be no host's address: it is a unicast IPv4 prefix such as 192.0.2.0/24, or an address")
+	wantError(t, err, "ipv4 127.0.16.0/20 must be a unicast IPv4 prefix such as 192.0.2.0/24, or an address")
 
 	onePort := exampleOneLineRule()
 	onePort.PSIDOffset, onePort.PSID = 0, &softwire.PSID{Len: 16}
 	_, err = softwire.Compute([]softwire.Rule{onePort}, prefix, softwire.RFC7597)
-	wantError(t, err, "psid 0 of 16 bits at psid-offset 0 leaves port 0 only, which no packet may carry: one of the three is wrong")
+	wantError(t, err, "psid 0 of 16 bits at psid-offset 0 leaves only port 0, which is reserved: one of the three is wrong")
 }

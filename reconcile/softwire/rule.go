@@ -22,7 +22,7 @@ type Rule struct {
 	BR         netip.Addr
 }
 
-// EndUserLen is the length in bits of the end-user prefix that the rule makes: all of it that counts for MAP.
+// EndUserLen is the length in bits of the end-user prefix of the rule's lines.
 func (r Rule) EndUserLen() int { return r.IPv6.Bits() + r.EABits }
 
 // suffixLen is p of RFC 7597 section 5.2: how many EA bits continue the IPv4 prefix.
@@ -38,7 +38,7 @@ func (r Rule) psidLen() int {
 	return r.carriedLen()
 }
 
-// Check says everything that is wrong with the rule and what would be right.
+// Check reports everything that is wrong with the rule, joined.
 func (r Rule) Check() error { return errors.Join(r.problems()...) }
 
 func (r Rule) problems() []error {
@@ -47,7 +47,7 @@ func (r Rule) problems() []error {
 		r.checkIPv4,
 		func() error { return checkEndpoint("br", r.BR) },
 	}
-	// The numbers mean nothing without prefixes of the right families, and the PSID nothing without its place.
+	// The bounds of the numbers depend on the prefixes, and those of the PSID on the EA bits.
 	if r.IPv6.IsValid() && r.IPv6.Addr().Is6() && r.IPv4.IsValid() && r.IPv4.Addr().Is4() {
 		checks = append(checks, r.checkEABits)
 		if r.checkEABits() == nil {
@@ -92,9 +92,9 @@ func (r Rule) checkEABits() error {
 	switch {
 	case r.IPv6.Bits() > 64:
 		return fmt.Errorf("ipv6 %v is longer than /64: the interface identifier begins there, "+
-			"a rule's prefix is shorter", r.IPv6)
+			"a rule's prefix must be shorter", r.IPv6)
 	case r.EABits < 0:
-		return fmt.Errorf("ea-bits %d is negative: it is 0 to %d", r.EABits, min(suffix+16, 64-r.IPv6.Bits()))
+		return fmt.Errorf("ea-bits %d must be from 0 to %d", r.EABits, min(suffix+16, 64-r.IPv6.Bits()))
 	case r.EABits > suffix+16:
 		return fmt.Errorf("ea-bits %d is more than %v can use: %d bits of IPv4 suffix and 16 of PSID make at most %d",
 			r.EABits, r.IPv4, suffix, suffix+16)
@@ -114,7 +114,7 @@ func (r Rule) checkPSID() error {
 		return err
 	}
 	if carried := r.carriedLen(); carried > 0 && r.PSID.Len != carried {
-		return fmt.Errorf("psid-len %d contradicts the rule: of %d EA bits %d are IPv4 suffix, so the PSID has %d; "+
+		return fmt.Errorf("psid-len %d conflicts with the rule: of %d EA bits %d are IPv4 suffix, so the PSID has %d; "+
 			"write psid-len %d, or leave psid and psid-len out",
 			r.PSID.Len, r.EABits, r.suffixLen(), carried, carried)
 	}
@@ -126,7 +126,7 @@ func (r Rule) checkPSID() error {
 	return nil
 }
 
-// checkPSID says whether the value fits its length and both fit a port (RFC 7597 section 5.1: a + k + m = 16). The
+// checkPSID reports a value that does not fit its length, or a length that does not fit a port (RFC 7597 section 5.1: a + k + m = 16). The
 // offset is at most 15 (RFC 7598 section 4.5).
 func checkPSID(value uint16, length, offset int) error {
 	switch {
@@ -139,7 +139,7 @@ func checkPSID(value uint16, length, offset int) error {
 			"with this PSID the offset is at most %d, with this offset the PSID has at most %d bits",
 			offset, length, offset+length, 16-length, 16-offset)
 	case int(value)>>length != 0:
-		return fmt.Errorf("psid %#x does not fit psid-len %d: it is at most %#x, written right-aligned",
+		return fmt.Errorf("psid %#x does not fit psid-len %d: it must be at most %#x, right-aligned",
 			value, length, 1<<length-1)
 	}
 	return nil

@@ -36,8 +36,8 @@ func CheckRules(rules []Rule) error {
 	return errors.Join(problems...)
 }
 
-// overlap says whether two rules claim the same end-user prefix, or the same IPv4 address and port in one MAP domain.
-// A border relay stands for its domain: different ones may use the same private IPv4 prefix.
+// overlap reports that two rules claim the same end-user prefix, or the same IPv4 address and port in one MAP domain.
+// Each border relay is a domain of its own: two may use the same private IPv4 prefix.
 func overlap(r, earlier Rule, index int) error {
 	switch {
 	case r.IPv6.Overlaps(earlier.IPv6):
@@ -52,7 +52,7 @@ func overlap(r, earlier Rule, index int) error {
 	return nil
 }
 
-// distinctPSIDs says whether two rules share an address by PSIDs of their own that differ in their common leading bits,
+// distinctPSIDs reports whether two rules share an address by PSIDs of their own that differ in their common leading bits,
 // so that no port is in both sets: such rules need differ in nothing else (RFC 7597 appendix A example 5).
 func distinctPSIDs(r, other Rule) bool {
 	if r.PSID == nil || other.PSID == nil || r.PSIDOffset != other.PSIDOffset {
@@ -62,14 +62,14 @@ func distinctPSIDs(r, other Rule) bool {
 	return r.PSID.Value>>(r.PSID.Len-common) != other.PSID.Value>>(other.PSID.Len-common)
 }
 
-// nearBits is how many leading bits a prefix shares with a rule before the rule is worth naming: fewer are the same
-// for everyone (2001::/16 and 2400::/12 are allocated to registries).
+// nearBits is how many leading bits a prefix must share with a rule for an error to name the rule: fewer are common to
+// unrelated networks (2001::/16 and 2400::/12 are allocated to registries).
 const nearBits = 16
 
 // match is the rule that covers prefix. rules do not overlap.
 func match(rules []Rule, prefix netip.Prefix) (Rule, error) {
 	if len(rules) == 0 {
-		return Rule{}, fmt.Errorf("there is no rule that could cover %v: give at least one", prefix)
+		return Rule{}, fmt.Errorf("no rule is given that could cover %v", prefix)
 	}
 	for _, r := range rules {
 		if !r.IPv6.Overlaps(prefix) {
@@ -84,8 +84,8 @@ func match(rules []Rule, prefix netip.Prefix) (Rule, error) {
 	}
 	nearest, shared := nearest(rules, prefix)
 	if shared < nearBits {
-		return Rule{}, fmt.Errorf("prefix %v is outside every rule and near none: "+
-			"the rules or the prefix are another line's", prefix)
+		return Rule{}, fmt.Errorf("prefix %v is outside every rule, and not near one: "+
+			"the rules or the prefix belong to another line", prefix)
 	}
 	return Rule{}, fmt.Errorf("prefix %v is outside every rule: the nearest is %v, with which it shares the first %d bits; "+
 		"correct the prefix or add its rule",
@@ -96,7 +96,7 @@ func match(rules []Rule, prefix netip.Prefix) (Rule, error) {
 func nearest(rules []Rule, prefix netip.Prefix) (found Rule, shared int) {
 	shared = -1
 	for _, r := range rules {
-		if n := commonBits(r.IPv6.Addr(), prefix.Addr()); n > shared {
+		if n := CommonBits(r.IPv6.Addr(), prefix.Addr()); n > shared {
 			found, shared = r, n
 		}
 	}

@@ -7,7 +7,7 @@ import (
 	"net/netip"
 )
 
-// Softwire is one end of a MAP-E tunnel. Compute and Given make it; their checks are what its methods rely on.
+// Softwire is one end of a MAP-E tunnel. Only Compute and Given return valid ones, on which its methods rely.
 type Softwire struct {
 	Rule          *Rule        // nil when the values were given
 	EndUserPrefix netip.Prefix // invalid when the values were given
@@ -43,7 +43,7 @@ func Compute(rules []Rule, prefix netip.Prefix, id InterfaceID) (Softwire, error
 	return s, nil
 }
 
-// CheckPrefix says whether prefix can be a provider's line at all, whatever the rules.
+// CheckPrefix reports why prefix cannot be that of a provider's line, whatever the rules are.
 func CheckPrefix(prefix netip.Prefix) error { return checkGlobal("prefix", prefix) }
 
 // softwire is RFC 7597 section 5.2 for an end-user prefix given by its high 64 bits.
@@ -74,34 +74,34 @@ func (r Rule) split(endUser uint64) (suffix uint32, psid uint16) {
 	return uint32(ea >> q << (32 - r.IPv4.Bits() - r.suffixLen())), uint16(ea & (1<<q - 1))
 }
 
-// check is what must hold however the softwire came about.
+// check is what must hold of every softwire, computed or given.
 func (s Softwire) check() error {
 	if s.CE == s.BR {
-		return fmt.Errorf("ce and br are both %v: br is the provider's border relay, another host than this one", s.CE)
+		return fmt.Errorf("ce and br are both %v: br must be the provider's border relay, not this machine", s.CE)
 	}
 	if s.PortCount() == 0 {
-		return fmt.Errorf("psid 0 of 16 bits at psid-offset 0 leaves port 0 only, which no packet may carry: " +
+		return fmt.Errorf("psid 0 of 16 bits at psid-offset 0 leaves only port 0, which is reserved: " +
 			"one of the three is wrong")
 	}
-	return checkIPv4(s.IPv4) // of a large rule some addresses may be no host's
+	return checkIPv4(s.IPv4) // a large rule may contain addresses that are not unicast
 }
 
-// warn notes what is legal and probably not meant.
+// warn records what is legal but probably a mistake.
 func (s *Softwire) warn(prefix netip.Prefix) {
 	r := s.Rule
 	if r.IPv4 != r.IPv4.Masked() {
-		s.warnf(StrayBits, "rule ipv4 %v has bits set after its first %d, which count for nothing (RFC 7598 section 4.1): "+
-			"%v is meant, or another length",
+		s.warnf(StrayBits, "rule ipv4 %v has bits set after its first %d, which are ignored (RFC 7598 section 4.1): "+
+			"write %v, or correct the length",
 			r.IPv4, r.IPv4.Bits(), r.IPv4.Masked())
 	}
 	if _, carried := r.split(high(s.EndUserPrefix.Addr())); r.PSID != nil && r.carriedLen() > 0 && carried != s.PSID {
-		s.warnf(PSIDReplaced, "the rule's psid %#x replaces %#x, which the prefix carries: the border relay must know of it", s.PSID, carried)
+		s.warnf(PSIDReplaced, "the rule's psid %#x replaces %#x, which is in the prefix: the border relay must be configured for it", s.PSID, carried)
 	}
 	line := prefixOf(high(prefix.Masked().Addr()), min(prefix.Bits(), 64))
 	if line.Addr() != s.EndUserPrefix.Addr() {
-		s.warnf(NotFirst, "%v is not the first subnet of %v: it looks like a part that a home gateway handed out. "+
-			"MAP-E puts the CE address %v into the first one, %v, which is the home gateway's own LAN: "+
-			"this machine's WAN must be on that link",
+		s.warnf(NotFirst, "%v is not the first subnet of %v: it looks like a part that a home gateway delegated. "+
+			"The CE address %v is in the first one, %v, the home gateway's own LAN: "+
+			"the WAN of this machine must be on that link",
 			line, s.EndUserPrefix, s.CE, prefixOf(high(s.CE), 64))
 	}
 }

@@ -99,7 +99,7 @@ func TestExplicitPSIDReplacesCarriedOne(t *testing.T) {
 	if s.PSID != 0x56 || s.CE != netip.MustParseAddr("2001:db8:12:3400:0:c000:212:56") {
 		t.Errorf("PSID is %#x, CE %v", s.PSID, s.CE)
 	}
-	wantWarning(t, s, "the rule's psid 0x56 replaces 0x34, which the prefix carries: the border relay must know of it")
+	wantWarning(t, s, "the rule's psid 0x56 replaces 0x34, which is in the prefix: the border relay must be configured for it")
 }
 
 func TestIPv4HostBitsAreIgnored(t *testing.T) {
@@ -109,8 +109,8 @@ func TestIPv4HostBitsAreIgnored(t *testing.T) {
 	if s.IPv4 != netip.MustParsePrefix("192.0.2.18/32") {
 		t.Errorf("IPv4 is %v", s.IPv4)
 	}
-	wantWarning(t, s, "rule ipv4 192.0.2.77/24 has bits set after its first 24, which count for nothing (RFC 7598 section 4.1): "+
-		"192.0.2.0/24 is meant, or another length")
+	wantWarning(t, s, "rule ipv4 192.0.2.77/24 has bits set after its first 24, which are ignored (RFC 7598 section 4.1): "+
+		"write 192.0.2.0/24, or correct the length")
 }
 
 // TestPartsOfThePrefix: whatever part of the /56 is handed out, the CE is the same; only a part that is not the first
@@ -139,9 +139,9 @@ func TestPartsOfThePrefix(t *testing.T) {
 			}
 			continue
 		}
-		wantWarning(t, s, line+" is not the first subnet of 2001:db8:12:3400::/56: it looks like a part that a home gateway handed out. "+
-			"MAP-E puts the CE address "+ce+" into the first one, 2001:db8:12:3400::/64, which is the home gateway's own LAN: "+
-			"this machine's WAN must be on that link")
+		wantWarning(t, s, line+" is not the first subnet of 2001:db8:12:3400::/56: it looks like a part that a home gateway delegated. "+
+			"The CE address "+ce+" is in the first one, 2001:db8:12:3400::/64, the home gateway's own LAN: "+
+			"the WAN of this machine must be on that link")
 		if len(s.Warnings) != 1 || s.Warnings[0].Kind != softwire.NotFirst {
 			t.Errorf("%s: %+v", prefix, s.Warnings)
 		}

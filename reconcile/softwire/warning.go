@@ -1,6 +1,6 @@
 package softwire
 
-// A Warning is of what is legal and probably not meant.
+// A Warning is about what is legal but probably a mistake.
 type Warning struct {
 	Kind WarningKind
 	text string
@@ -10,10 +10,10 @@ type Warning struct {
 type WarningKind int
 
 const (
-	StrayBits    WarningKind = iota // the rule's IPv4 prefix has bits behind its length
-	PSIDReplaced                    // the prefix carries another PSID than the rule has
-	NotFirst                        // the prefix is a part of the end-user prefix that the CE address is not in
-	Mesh                            // customers of the line send to each other directly, which is not supported
+	StrayBits    WarningKind = iota // the rule's IPv4 prefix has bits set after its length
+	PSIDReplaced                    // the prefix has another PSID than the rule
+	NotFirst                        // the prefix is not the subnet of the end-user prefix that has the CE address
+	Mesh                            // customers send to each other directly, which is not supported
 )
 
 // NewWarning is a warning of that kind.

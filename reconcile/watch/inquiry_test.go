@@ -124,7 +124,7 @@ func TestWatchMendsWhileAsking(t *testing.T) {
 	if log := strings.Join(l.log, "\n"); strings.Contains(log, "asked for its rules") {
 		t.Errorf("the question had ended before:\n%s", log)
 	}
-	l.says(t, 10*second, "<4>the line was asked for its rules (HB46PP): https://vne.example.jp", "no answer in 3s; those that it gave before hold")
+	l.says(t, 10*second, "<4>the line was asked for its rules (HB46PP): https://vne.example.jp", "no answer within 3s; those that it gave before hold")
 	l.tells(gatewaytest.Offer)
 	l.due(t)
 	l.says(t, 5*second, "the line tells its rules again")
@@ -184,7 +184,7 @@ func TestWatchKeepsSecrets(t *testing.T) {
 	}) + "/c t=b")
 	l.due(t)
 	l.section(t, "{wan: eth1, lan: eth0, provider: discover, discover: {user: hush-1, password: hush-2, server: vne.example.jp}}")
-	l.says(t, 20*second, "<4>the line was asked for its rules", "which is no URL")
+	l.says(t, 20*second, "<4>the line was asked for its rules", "which is not a URL")
 	l.section(t, "{wan: eth1, discover: {user: hush-1, password: hush-2, server: vne.example.jp, port: 1}}")
 	l.says(t, 5*second, "does not belong here")
 	l.section(t, "{wan: eth1, discover: {user: hush-1, password: *hush-2}}")

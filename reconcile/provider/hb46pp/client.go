@@ -59,7 +59,7 @@ func (c Client) Ask(ctx context.Context, q Question) (Answer, error) {
 	if err := q.check(); err != nil {
 		return Answer{}, err
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, c.Total, fmt.Errorf("no whole answer in %v", c.Total))
+	ctx, cancel := context.WithTimeoutCause(ctx, c.Total, fmt.Errorf("no complete answer within %v", c.Total))
 	defer cancel()
 	record, err := c.record(ctx)
 	if err != nil {
@@ -100,7 +100,7 @@ func (c Client) checkTarget(a netip.Addr) error {
 	default:
 		return nil
 	}
-	return fmt.Errorf("%v is %s, which no provisioning server has", a, what)
+	return fmt.Errorf("%v is %s, which a provisioning server cannot have", a, what)
 }
 
 // causeOf prefers the reason why ctx ended to what somebody made of that.

@@ -104,16 +104,16 @@ func TestDNS(t *testing.T) {
 	for rcode, want := range map[dnsmessage.RCode]string{
 		dnsmessage.RCodeServerFailure: "resolver ::1: TXT of 4over6.info.: server misbehaving",
 		dnsmessage.RCodeRefused:       "resolver ::1: TXT of 4over6.info.: server misbehaving",
-		hb46pptest.Mute:               "resolver ::1: TXT of 4over6.info.: no answer in 300ms",
+		hb46pptest.Mute:               "resolver ::1: TXT of 4over6.info.: no answer within 300ms",
 	} {
 		l.Fail(rcode)
 		l.wantFailure(Unresolved, want)
 	}
 	l.Fail(0)
 	l.TXT("v=v6mig-1 url=https://a/ t=b", "v=spf1 -all")
-	l.wantFailure(Unresolved, `resolver ::1: 4over6.info. there are 2 TXT records: it is one record "v=v6mig-1 url=https://… t=a", or t=b`)
+	l.wantFailure(Unresolved, `resolver ::1: 4over6.info. there are 2 TXT records: it must be one record "v=v6mig-1 url=https://… t=a", or t=b`)
 	l.TXT("v=v6mig-1 url=http://a/ t=b")
-	l.wantFailure(Unresolved, `resolver ::1: 4over6.info. TXT record "v=v6mig-1 url=http://a/ t=b": t=b wants a certificate, and http has none: it is https with t=b, or t=a`)
+	l.wantFailure(Unresolved, `resolver ::1: 4over6.info. TXT record "v=v6mig-1 url=http://a/ t=b": t=b needs a certificate, which http does not have: it must be https with t=b, or t=a`)
 	l.client.Servers = nil
 	l.wantFailure(Unresolved, "no resolver of the line is known")
 }
@@ -156,16 +156,16 @@ func TestTargets(t *testing.T) {
 	l.Set("ipv4.example.jp.")
 	l.client.Loopback = false
 	for host, want := range map[string]string{
-		"mapped.example.jp":  "resolver ::1: it has no IPv6 address there",
-		"local.example.jp":   "fe80::1 is a link-local address, which no provisioning server has",
-		"multi.example.jp":   "ff02::1 is a multicast address, which no provisioning server has",
-		"none.example.jp":    ":: is the unspecified address, which no provisioning server has",
-		"self.example.jp":    "::1 is a loopback address, which no provisioning server has",
-		"[::1]":              "::1 is a loopback address, which no provisioning server has",
-		"[fe80::1%25eth0]":   "fe80::1%eth0 is a link-local address, which no provisioning server has",
-		"[::ffff:127.0.0.1]": "::ffff:127.0.0.1 is an IPv4-mapped address, which no provisioning server has",
-		"ipv4.example.jp":    "resolver ::1: it has no IPv6 address there",
-		"nobody.example.jp":  "resolver ::1: it has no IPv6 address there",
+		"mapped.example.jp":  "resolver ::1: no IPv6 address",
+		"local.example.jp":   "fe80::1 is a link-local address, which a provisioning server cannot have",
+		"multi.example.jp":   "ff02::1 is a multicast address, which a provisioning server cannot have",
+		"none.example.jp":    ":: is the unspecified address, which a provisioning server cannot have",
+		"self.example.jp":    "::1 is a loopback address, which a provisioning server cannot have",
+		"[::1]":              "::1 is a loopback address, which a provisioning server cannot have",
+		"[fe80::1%25eth0]":   "fe80::1%eth0 is a link-local address, which a provisioning server cannot have",
+		"[::ffff:127.0.0.1]": "::ffff:127.0.0.1 is an IPv4-mapped address, which a provisioning server cannot have",
+		"ipv4.example.jp":    "resolver ::1: no IPv6 address",
+		"nobody.example.jp":  "resolver ::1: no IPv6 address",
 	} {
 		l.TXT("v=v6mig-1 url=https://" + host + "/ t=b")
 		l.wantFailure(Silent, "https://"+mustURL("https://"+host).Host+"/: "+want)

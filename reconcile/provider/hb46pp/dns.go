@@ -63,7 +63,7 @@ func (c Client) addresses(ctx context.Context, host string) ([]netip.Addr, error
 			return all, nil
 		}
 		if isAbsent(err) {
-			err = errors.New("it has no IPv6 address there")
+			err = errors.New("no IPv6 address")
 		}
 		if failed == nil {
 			failed = fmt.Errorf("resolver %v: %w", server.Addr(), err)
@@ -82,7 +82,7 @@ func lookup[T any](ctx context.Context, c Client, server netip.AddrPort, ask fun
 	case ctx.Err() != nil:
 		return result, context.Cause(ctx)
 	case isTimeout(err):
-		return result, fmt.Errorf("no answer in %v", c.DNS)
+		return result, fmt.Errorf("no answer within %v", c.DNS)
 	}
 	return result, plainDNS(err)
 }

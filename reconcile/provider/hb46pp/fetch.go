@@ -55,13 +55,13 @@ func follow(hop *url.URL, location string) (*url.URL, error) {
 	}
 	next, err := hop.Parse(location)
 	if err != nil {
-		return nil, fmt.Errorf("307 to %s, which is no URL", quote(location))
+		return nil, fmt.Errorf("307 to %s, which is not a URL", quote(location))
 	}
 	if err := checkURL(next); err != nil {
 		return nil, fmt.Errorf("307 to another server: %w", err)
 	}
 	if hop.Scheme == "https" && next.Scheme != "https" {
-		return nil, fmt.Errorf("307 to %s: from https only https is followed", shown(next))
+		return nil, fmt.Errorf("307 to %s: a redirection from https must be to https", shown(next))
 	}
 	return next, nil
 }
@@ -107,16 +107,16 @@ func (c Client) dial(ctx context.Context, _, hostport string) (net.Conn, error) 
 func (c Client) get(ctx context.Context, transport *http.Transport, u *url.URL) (*http.Response, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
-		return nil, errors.New("it cannot be asked: its URL is none")
+		return nil, errors.New("the URL is not valid")
 	}
 	request.Header.Set("User-Agent", "mape-netplan")
 	request.Header.Set("Accept", "application/json")
 	response, err := transport.RoundTrip(request)
 	switch {
 	case errors.Is(err, io.EOF):
-		err = errors.New("the server ends the connection without an answer")
+		err = errors.New("the server closed the connection without an answer")
 	case err != nil && ctx.Err() == nil && isTimeout(err):
-		err = fmt.Errorf("no answer in %v", c.Server)
+		err = fmt.Errorf("no answer within %v", c.Server)
 	}
 	return response, err
 }
@@ -127,9 +127,9 @@ func (c Client) answer(response *http.Response) (Answer, error) {
 	switch response.StatusCode {
 	case http.StatusOK:
 	case http.StatusForbidden, http.StatusNotFound:
-		return Answer{}, fmt.Errorf("answers %s: it does not know this line's IPv6 address", status(response))
+		return Answer{}, fmt.Errorf("status %s: the server does not know this line's IPv6 address", status(response))
 	default:
-		return Answer{}, fmt.Errorf("answers %s: the protocol has 200 and 307 only", status(response))
+		return Answer{}, fmt.Errorf("status %s: the protocol allows only 200 and 307", status(response))
 	}
 	body, err := c.body(response)
 	if err != nil {
@@ -152,7 +152,7 @@ func (c Client) body(response *http.Response) ([]byte, error) {
 	var b bytes.Buffer
 	n, err := b.ReadFrom(io.LimitReader(response.Body, c.Body+1))
 	if err != nil {
-		return nil, fmt.Errorf("the answer breaks off: %w", err)
+		return nil, fmt.Errorf("the answer is incomplete: %w", err)
 	}
 	if n > c.Body {
 		return nil, tooLong

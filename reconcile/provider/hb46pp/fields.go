@@ -21,7 +21,7 @@ type fields struct {
 func object(path string, data []byte) *fields {
 	f := &fields{path: path}
 	if json.Unmarshal(data, &f.raw) != nil || f.raw == nil {
-		f.err = fmt.Errorf("%s: is no JSON object", strings.TrimSuffix(path, "."))
+		f.err = fmt.Errorf("%s: must be a JSON object", strings.TrimSuffix(path, "."))
 	}
 	return f
 }
@@ -41,7 +41,7 @@ func (f *fields) get(key string) (json.RawMessage, bool) {
 func (f *fields) need(key, what string) (json.RawMessage, bool) {
 	raw, ok := f.get(key)
 	if !ok {
-		f.fail(key, "is missing: it is %s", what)
+		f.fail(key, "is missing: it must be %s", what)
 	}
 	return raw, ok
 }
@@ -53,11 +53,11 @@ func (f *fields) text(key string) string {
 	switch {
 	case !ok:
 	case json.Unmarshal(raw, &s) != nil:
-		f.fail(key, "%s is no string", quote(string(raw)))
+		f.fail(key, "%s is not a string", quote(string(raw)))
 	case len(s)+2 > 256:
-		f.fail(key, "is of %d bytes: with its quotes it has at most 256", len(s)+2)
+		f.fail(key, "has %d bytes with its quotes; at most 256 are allowed", len(s)+2)
 	case strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }):
-		f.fail(key, "%s has a character that does not print", quote(s))
+		f.fail(key, "%s has an unprintable character", quote(s))
 	default:
 		return s
 	}
@@ -71,7 +71,7 @@ func (f *fields) number(key string, raw json.RawMessage, least, most int) int {
 	case errors.Is(err, strconv.ErrRange) || err == nil && (n < least || n > most):
 		f.fail(key, "%s is outside %d to %d", quoteNumber(raw), least, most)
 	case err != nil:
-		f.fail(key, "%s is no whole number", quote(string(raw)))
+		f.fail(key, "%s is not a whole number", quote(string(raw)))
 	}
 	return n
 }
@@ -93,7 +93,7 @@ func (f *fields) needNumber(key string, least, most int) int {
 func (f *fields) needPrefix(key, example string) netip.Prefix {
 	p, err := netip.ParsePrefix(f.needText(key, "a prefix such as "+example))
 	if err != nil {
-		f.fail(key, "%s is no prefix such as %s", quote(f.text(key)), example)
+		f.fail(key, "%s is not a prefix such as %s", quote(f.text(key)), example)
 	}
 	return p
 }
@@ -113,7 +113,7 @@ func (f *fields) list(key string, most int, what string) []json.RawMessage {
 	}
 	var all []json.RawMessage
 	if json.Unmarshal(raw, &all) != nil {
-		f.fail(key, "%s is no list: it is %s", quote(string(raw)), what)
+		f.fail(key, "%s is not a list: it must be %s", quote(string(raw)), what)
 	}
 	if len(all) > most {
 		f.fail(key, "must have at most %d entries, not %d", most, len(all))

@@ -72,29 +72,29 @@ func TestBadAnswers(t *testing.T) {
 		answer http.HandlerFunc
 		want   string
 	}{
-		{send(403, "X", "", sample), "answers 403 Forbidden: it does not know this line's IPv6 address"},
-		{send(404, "X", "", sample), "answers 404 Not Found: it does not know this line's IPv6 address"},
-		{send(500, "X", "", sample), "answers 500 Internal Server Error: the protocol has 200 and 307 only"},
-		{send(204, "X", "", ""), "answers 204 No Content: the protocol has 200 and 307 only"},
-		{send(777, "X", "", sample), "answers 777: the protocol has 200 and 307 only"},
-		{send(302, "Location", server+"/other", ""), "answers 302 Found: the protocol has 200 and 307 only"},
-		{send(301, "Location", server+"/other", ""), "answers 301 Moved Permanently: the protocol has 200 and 307 only"},
+		{send(403, "X", "", sample), "status 403 Forbidden: the server does not know this line's IPv6 address"},
+		{send(404, "X", "", sample), "status 404 Not Found: the server does not know this line's IPv6 address"},
+		{send(500, "X", "", sample), "status 500 Internal Server Error: the protocol allows only 200 and 307"},
+		{send(204, "X", "", ""), "status 204 No Content: the protocol allows only 200 and 307"},
+		{send(777, "X", "", sample), "status 777: the protocol allows only 200 and 307"},
+		{send(302, "Location", server+"/other", ""), "status 302 Found: the protocol allows only 200 and 307"},
+		{send(301, "Location", server+"/other", ""), "status 301 Moved Permanently: the protocol allows only 200 and 307"},
 		{send(307, "X", "", ""), "307 without a Location"},
-		{send(307, "Location", "http://vne.example.jp/", ""), "307 to http://vne.example.jp/: from https only https is followed"},
-		{send(307, "Location", "ftp://vne.example.jp/", ""), `307 to another server: "ftp://vne.example.jp/" is no http or https URL with a server's name`},
+		{send(307, "Location", "http://vne.example.jp/", ""), "307 to http://vne.example.jp/: a redirection from https must be to https"},
+		{send(307, "Location", "ftp://vne.example.jp/", ""), `307 to another server: "ftp://vne.example.jp/" is not an http or https URL with a server name`},
 		{send(307, "Location", "https://192.0.2.1/", ""), "307 to another server: 192.0.2.1 is an IPv4 address: the server must be reached over IPv6"},
-		{send(307, "Location", "https://u:secret@vne.example.jp/", ""), "307 to another server: it has a user in it: user and password are parameters of the request"},
-		{send(307, "Location", "https://%zz", ""), `307 to "https://%zz", which is no URL`},
-		{send(200, "Content-Encoding", "gzip", "\x1f\x8b"), "the answer is no JSON"},
-		{send(200, "X", "", "<html>"), "the answer is no JSON"},
-		{send(200, "X", "", ""), "the answer is no JSON"},
-		{send(200, "X", "", `{"enabler_name": "E"}`), `order: is missing: it is a list such as ["map_e"]`},
+		{send(307, "Location", "https://u:secret@vne.example.jp/", ""), "307 to another server: it must not contain a user: user and password are parameters of the request"},
+		{send(307, "Location", "https://%zz", ""), `307 to "https://%zz", which is not a URL`},
+		{send(200, "Content-Encoding", "gzip", "\x1f\x8b"), "the answer is not JSON"},
+		{send(200, "X", "", "<html>"), "the answer is not JSON"},
+		{send(200, "X", "", ""), "the answer is not JSON"},
+		{send(200, "X", "", `{"enabler_name": "E"}`), `order: is missing: it must be a list such as ["map_e"]`},
 		{send(200, "X", strings.Repeat("x", 70<<10), sample), "net/http: HTTP/1.x transport connection broken: net/http: server response headers exceeded 65536 bytes; aborted"},
 		{func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Length", "1000")
 			io.WriteString(w, sample[:100])
-		}, "the answer breaks off: unexpected EOF"},
-		{func(w http.ResponseWriter, r *http.Request) { panic(http.ErrAbortHandler) }, "the server ends the connection without an answer"},
+		}, "the answer is incomplete: unexpected EOF"},
+		{func(w http.ResponseWriter, r *http.Request) { panic(http.ErrAbortHandler) }, "the server closed the connection without an answer"},
 	} {
 		answer = test.answer
 		l.wantFailure(Silent, "https://vne.example.jp:PORT/: "+test.want)
@@ -186,7 +186,7 @@ func TestSlow(t *testing.T) {
 		answer http.HandlerFunc
 		want   string
 	}{
-		"body": {drip, "the answer breaks off: no whole answer in 500ms"},
+		"body": {drip, "the answer is incomplete: no complete answer within 500ms"},
 		"head": {func(w http.ResponseWriter, r *http.Request) {
 			conn, _, err := w.(http.Hijacker).Hijack()
 			if err != nil {
@@ -199,12 +199,12 @@ func TestSlow(t *testing.T) {
 				_, err = io.WriteString(conn, "x")
 				time.Sleep(20 * time.Millisecond)
 			}
-		}, "no answer in 300ms"},
-		"nothing": {func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, "no answer in 300ms"},
+		}, "no answer within 300ms"},
+		"nothing": {func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, "no answer within 300ms"},
 		"a 307 every time": {func(w http.ResponseWriter, r *http.Request) {
 			time.Sleep(150 * time.Millisecond)
 			http.Redirect(w, r, "/", http.StatusTemporaryRedirect)
-		}, "no whole answer in 500ms"},
+		}, "no complete answer within 500ms"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -58,14 +58,14 @@ func parseMAPE(data []byte) (*MAPE, error) {
 	br := f.needText("br", "the IPv6 address of the border relay")
 	address, err := netip.ParseAddr(br)
 	if err != nil {
-		f.fail("br", "%s is no IPv6 address", quote(br))
+		f.fail("br", "%s is not an IPv6 address", quote(br))
 	}
 	m.BR = address
 	for i, raw := range f.list("rules", MostRules, "a list of rules") {
 		m.Rules = append(m.Rules, f.rule(i, raw))
 	}
 	if len(m.Rules) == 0 {
-		f.fail("rules", "is empty: it has a rule for this line at least")
+		f.fail("rules", "is empty: it must have at least the rule of this line")
 	}
 	if f.err == nil {
 		f.err = m.check()
@@ -81,7 +81,7 @@ func (f *fields) mesh() bool {
 	case s == "true", s == "1":
 		return true
 	case s != "false" && s != "0":
-		f.fail("mesh", "%s is neither true nor false", quote(s))
+		f.fail("mesh", "%s must be true or false", quote(s))
 	}
 	return false
 }

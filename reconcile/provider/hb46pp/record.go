@@ -25,7 +25,7 @@ type Record struct {
 	Verify bool
 }
 
-const form = `it is one record "v=v6mig-1 url=https://… t=a", or t=b`
+const form = `it must be one record "v=v6mig-1 url=https://… t=a", or t=b`
 
 // ParseRecord reads the TXT records of the name, each with its strings joined (section 3.1). The specification knows
 // one record; of several, none is better than the others.
@@ -45,12 +45,12 @@ func parseRecord(text string) (Record, error) {
 	for i, field := range strings.Fields(text) {
 		key, value, ok := strings.Cut(field, "=")
 		if _, twice := values[key]; !ok || twice || i == 0 && key != "v" {
-			return Record{}, errors.New("is no list of different keys and values that begins with v: " + form)
+			return Record{}, errors.New("must be a list of different keys with values that begins with v: " + form)
 		}
 		values[key] = value
 	}
 	if values["v"] != "v6mig-1" {
-		return Record{}, fmt.Errorf("v is %s, and only v6mig-1 is known: %s", quote(values["v"]), form)
+		return Record{}, fmt.Errorf("v is %s, but must be v6mig-1: %s", quote(values["v"]), form)
 	}
 	u, err := parseURL(values["url"])
 	if err != nil {
@@ -58,9 +58,9 @@ func parseRecord(text string) (Record, error) {
 	}
 	switch t := values["t"]; {
 	case t != "a" && t != "b":
-		return Record{}, fmt.Errorf("t is %s: it is a (the certificate is not checked) or b (it is)", quote(t))
+		return Record{}, fmt.Errorf("t is %s: it must be a (the certificate is not checked) or b (it is)", quote(t))
 	case t == "b" && u.Scheme == "http":
-		return Record{}, errors.New("t=b wants a certificate, and http has none: it is https with t=b, or t=a")
+		return Record{}, errors.New("t=b needs a certificate, which http does not have: it must be https with t=b, or t=a")
 	default:
 		return Record{u, t == "b"}, nil
 	}
@@ -73,7 +73,7 @@ var hostname = regexp.MustCompile(`^[0-9A-Za-z_]([0-9A-Za-z_-]*[0-9A-Za-z_])?(\.
 func parseURL(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	if err != nil {
-		return nil, fmt.Errorf("%s is no URL", quote(text))
+		return nil, fmt.Errorf("%s is not a URL", quote(text))
 	}
 	return u, checkURL(u)
 }
@@ -83,13 +83,13 @@ func checkURL(u *url.URL) error {
 	address, err := netip.ParseAddr(host)
 	switch {
 	case u.Scheme != "http" && u.Scheme != "https" || host == "":
-		return fmt.Errorf("%s is no http or https URL with a server's name", quote(shown(u)))
+		return fmt.Errorf("%s is not an http or https URL with a server name", quote(shown(u)))
 	case u.User != nil:
-		return errors.New("it has a user in it: user and password are parameters of the request")
+		return errors.New("it must not contain a user: user and password are parameters of the request")
 	case err == nil && address.Is4():
 		return fmt.Errorf("%v is an IPv4 address: the server must be reached over IPv6", address)
 	case err != nil && (!hostname.MatchString(host) || len(host) > 253):
-		return fmt.Errorf("%s is no name of a server", quote(host))
+		return fmt.Errorf("%s is not the name of a server", quote(host))
 	}
 	return nil
 }

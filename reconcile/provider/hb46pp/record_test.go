@@ -32,31 +32,31 @@ func TestParseRecord(t *testing.T) {
 }
 
 func TestParseRecordRefuses(t *testing.T) {
-	const of = `it is one record "v=v6mig-1 url=https://… t=a", or t=b`
+	const of = `it must be one record "v=v6mig-1 url=https://… t=a", or t=b`
 	good := "v=v6mig-1 url=https://vne.example.jp/ t=b"
 	wantError(t, errorOf(ParseRecord(nil)), "there are 0 TXT records: "+of)
 	wantError(t, errorOf(ParseRecord([]string{good, good})), "there are 2 TXT records: "+of)
 	for text, want := range map[string]string{
-		"":                                        `v is "", and only v6mig-1 is known: ` + of,
-		"v=spf1 -all":                             `is no list of different keys and values that begins with v: ` + of,
-		"url=https://a/ v=v6mig-1":                `is no list of different keys and values that begins with v: ` + of,
-		good + " t=a":                             `is no list of different keys and values that begins with v: ` + of,
-		"v=v6mig-2 url=https://a/":                `v is "v6mig-2", and only v6mig-1 is known: ` + of,
-		"v=v6mig-1 url=https://a/":                `t is "": it is a (the certificate is not checked) or b (it is)`,
-		"v=v6mig-1 url=https://a/ t=c":            `t is "c": it is a (the certificate is not checked) or b (it is)`,
-		"v=v6mig-1 url=https://a/ t=B":            `t is "B": it is a (the certificate is not checked) or b (it is)`,
-		"v=v6mig-1 url=http://a/ t=b":             `t=b wants a certificate, and http has none: it is https with t=b, or t=a`,
-		"v=v6mig-1 t=b":                           `url: "://" is no http or https URL with a server's name`,
-		"v=v6mig-1 url=ftp://a/ t=a":              `url: "ftp://a/" is no http or https URL with a server's name`,
-		"v=v6mig-1 url=file:///etc/shadow t=a":    `url: "file:///etc/shadow" is no http or https URL with a server's name`,
-		"v=v6mig-1 url=https:a t=a":               `url: "https://" is no http or https URL with a server's name`,
-		"v=v6mig-1 url=https:///a t=a":            `url: "https:///a" is no http or https URL with a server's name`,
-		"v=v6mig-1 url=https://u:p@a/ t=b":        `url: it has a user in it: user and password are parameters of the request`,
+		"":                                        `v is "", but must be v6mig-1: ` + of,
+		"v=spf1 -all":                             `must be a list of different keys with values that begins with v: ` + of,
+		"url=https://a/ v=v6mig-1":                `must be a list of different keys with values that begins with v: ` + of,
+		good + " t=a":                             `must be a list of different keys with values that begins with v: ` + of,
+		"v=v6mig-2 url=https://a/":                `v is "v6mig-2", but must be v6mig-1: ` + of,
+		"v=v6mig-1 url=https://a/":                `t is "": it must be a (the certificate is not checked) or b (it is)`,
+		"v=v6mig-1 url=https://a/ t=c":            `t is "c": it must be a (the certificate is not checked) or b (it is)`,
+		"v=v6mig-1 url=https://a/ t=B":            `t is "B": it must be a (the certificate is not checked) or b (it is)`,
+		"v=v6mig-1 url=http://a/ t=b":             `t=b needs a certificate, which http does not have: it must be https with t=b, or t=a`,
+		"v=v6mig-1 t=b":                           `url: "://" is not an http or https URL with a server name`,
+		"v=v6mig-1 url=ftp://a/ t=a":              `url: "ftp://a/" is not an http or https URL with a server name`,
+		"v=v6mig-1 url=file:///etc/shadow t=a":    `url: "file:///etc/shadow" is not an http or https URL with a server name`,
+		"v=v6mig-1 url=https:a t=a":               `url: "https://" is not an http or https URL with a server name`,
+		"v=v6mig-1 url=https:///a t=a":            `url: "https:///a" is not an http or https URL with a server name`,
+		"v=v6mig-1 url=https://u:p@a/ t=b":        `url: it must not contain a user: user and password are parameters of the request`,
 		"v=v6mig-1 url=https://192.0.2.1/ t=b":    `url: 192.0.2.1 is an IPv4 address: the server must be reached over IPv6`,
-		"v=v6mig-1 url=https://a..b/ t=b":         `url: "a..b" is no name of a server`,
-		"v=v6mig-1 url=https://-a/ t=b":           `url: "-a" is no name of a server`,
-		"v=v6mig-1 url=https://あ.example.jp/ t=b": `url: "\u3042.example.jp" is no name of a server`,
-		"v=v6mig-1 url=https://%zz/ t=b":          `url: "https://%zz/" is no URL`,
+		"v=v6mig-1 url=https://a..b/ t=b":         `url: "a..b" is not the name of a server`,
+		"v=v6mig-1 url=https://-a/ t=b":           `url: "-a" is not the name of a server`,
+		"v=v6mig-1 url=https://あ.example.jp/ t=b": `url: "\u3042.example.jp" is not the name of a server`,
+		"v=v6mig-1 url=https://%zz/ t=b":          `url: "https://%zz/" is not a URL`,
 	} {
 		wantError(t, errorOf(ParseRecord([]string{text})), "TXT record "+quote(text)+": "+want)
 	}

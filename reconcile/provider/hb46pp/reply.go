@@ -77,7 +77,7 @@ func ParseReply(data []byte) (*Reply, error) {
 // UnmarshalJSON is [ParseReply].
 func (r *Reply) UnmarshalJSON(data []byte) error {
 	if !json.Valid(data) {
-		return errors.New("the answer is no JSON")
+		return errors.New("the answer is not JSON")
 	}
 	f := object("the answer.", data)
 	f.path = ""
@@ -93,10 +93,10 @@ func (r *Reply) UnmarshalJSON(data []byte) error {
 		r.Seconds = &seconds
 	}
 	if !slices.Contains([]string{"", "req", "bad", "ok"}, r.Auth) {
-		f.fail("auth", "%s is not known: it is req, bad or ok", quote(r.Auth))
+		f.fail("auth", "%s is unknown: it must be req, bad or ok", quote(r.Auth))
 	}
 	if r.token != "" && !tokenForm.MatchString(r.token) {
-		f.fail("token", "is not of 64 digits and letters a to f")
+		f.fail("token", "must be 64 digits and letters from a to f")
 	}
 	r.Order = f.order()
 	if slices.Contains(r.Order, mapE) {
@@ -114,7 +114,7 @@ func (f *fields) order() []string {
 	for i, raw := range f.list("order", most, `a list such as ["map_e"]`) {
 		var name string
 		if json.Unmarshal(raw, &name) != nil || !methodName.MatchString(name) {
-			f.fail(fmt.Sprintf("order[%d]", i), "%s is no name of a method such as map_e", quote(string(raw)))
+			f.fail(fmt.Sprintf("order[%d]", i), "%s is not the name of a method such as map_e", quote(string(raw)))
 		}
 		all = append(all, name)
 	}

@@ -22,14 +22,14 @@ func TestSecretsUnsaid(t *testing.T) {
 	l.TXT("v=v6mig-1 url=" + server + "/ t=b")
 	q := Question{Credentials: Credentials{"user1", "secret1", "vne.example.jp"}, Token: Token{someToken, []string{server}, true}}
 	for _, test := range []struct{ location, body, want string }{
-		{"https://%zz?Pass=secret1", "", `307 to "https://%zz?Pass=***", which is no URL`},
-		{"https://%zz?password=secret1", "", `307 to "https://%zz?password=***", which is no URL`},
-		{"https://%zz?password=other", "", `307 to "https://%zz?password=***", which is no URL`},
-		{"https://%zz/xsecret1x", "", `307 to "https://%zz/x***x", which is no URL`},
-		{"https://%zz/" + someToken, "", `307 to "https://%zz/***", which is no URL`},
-		{"http://vne.example.jp/user1/secret1", "", "307 to http://vne.example.jp/***/***: from https only https is followed"},
-		{"", `{"enabler_name": "E", "auth": "secret1", "order": []}`, `auth: "***" is not known: it is req, bad or ok`},
-		{"", `{"enabler_name": "E", "order": [["user1"]]}`, `order[0]: "[\"***\"]" is no name of a method such as map_e`},
+		{"https://%zz?Pass=secret1", "", `307 to "https://%zz?Pass=***", which is not a URL`},
+		{"https://%zz?password=secret1", "", `307 to "https://%zz?password=***", which is not a URL`},
+		{"https://%zz?password=other", "", `307 to "https://%zz?password=***", which is not a URL`},
+		{"https://%zz/xsecret1x", "", `307 to "https://%zz/x***x", which is not a URL`},
+		{"https://%zz/" + someToken, "", `307 to "https://%zz/***", which is not a URL`},
+		{"http://vne.example.jp/user1/secret1", "", "307 to http://vne.example.jp/***/***: a redirection from https must be to https"},
+		{"", `{"enabler_name": "E", "auth": "secret1", "order": []}`, `auth: "***" is unknown: it must be req, bad or ok`},
+		{"", `{"enabler_name": "E", "order": [["user1"]]}`, `order[0]: "[\"***\"]" is not the name of a method such as map_e`},
 	} {
 		location, body = test.location, test.body
 		_, err := l.ask(q)
