@@ -24,16 +24,8 @@ type Foreign struct {
 	Unread string `json:"unread,omitempty"`
 }
 
-const (
-	// natPriority is where our source NAT is. Of several the first that translates a connection wins.
-	natPriority = 99
-	// conntrackPriority is where connection tracking begins.
-	conntrackPriority = -200
-	// dnatPriority is where the kernel translates destinations, whatever the priority of the chain that says so.
-	dnatPriority = -100
-	// legacyTables is of the network namespace of the thread that asks.
-	legacyTables = "proc/thread-self/net/ip_tables_names"
-)
+// legacyTables is of the network namespace of the thread that reads it.
+const legacyTables = "proc/thread-self/net/ip_tables_names"
 
 // Read reads what other programs have in the kernel. Nothing depends on it, so that an error is something to warn
 // of; who may not look is told so when our own table is read.

@@ -3,6 +3,9 @@ package firewall
 import (
 	"bytes"
 	"encoding/binary"
+	"net/netip"
+	"slices"
+	"sort"
 
 	"golang.org/x/sys/unix"
 
@@ -138,6 +141,32 @@ func hasName(v ruleset.Interval, name string) bool {
 // anyBut says whether an interface that is any but this one is in an interval of names.
 func anyBut(name string, v ruleset.Interval) tri {
 	if hasName(v, name) && bytes.Equal(v.From, v.To) {
+		return no
+	}
+	return maybe
+}
+
+// within says whether an address out of some, or without any one of the internet, is in an interval.
+func (all spans) within(v ruleset.Interval) tri {
+	from, ok := netip.AddrFromSlice(v.From)
+	to, ok2 := netip.AddrFromSlice(v.To)
+	if !ok || !ok2 {
+		return maybe
+	}
+	if len(all) == 0 {
+		switch {
+		case from == netip.IPv4Unspecified() && to == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
+			return yes
+		case slices.ContainsFunc(special, func(p netip.Prefix) bool { return p.Contains(from) && p.Contains(to) }):
+			return no
+		}
+		return maybe
+	}
+	if from.Compare(all[0].first) <= 0 && all[len(all)-1].last.Compare(to) <= 0 {
+		return yes
+	}
+	next := sort.Search(len(all), func(i int) bool { return from.Compare(all[i].last) <= 0 })
+	if next == len(all) || to.Less(all[next].first) {
 		return no
 	}
 	return maybe

@@ -2,11 +2,7 @@ package firewall
 
 import (
 	"net/netip"
-	"slices"
 
-	"golang.org/x/sys/unix"
-
-	"mape-netplan/reconcile/firewall/ruleset"
 	"mape-netplan/reconcile/kernel"
 	"mape-netplan/schema"
 )
@@ -19,48 +15,6 @@ type Paths struct {
 	CE, BR      netip.Addr
 	Forwards    []schema.Forward
 }
-
-// A flow is what has to get through the rules of others for one of our purposes.
-type flow struct {
-	tunnel  string
-	note    string // in every warning about it
-	packets []packet
-}
-
-// A packet is what is known of a kind of packets before one is seen.
-type packet struct {
-	what    string      // in a warning: "drops ‹what›"
-	detail  string      // of which: "tcp 192.168.1.20:80"
-	hooks   []string    // on its way
-	family  byte        // 4 or 6
-	in, out kernel.Link // without a name: none
-	anyIn   bool        // comes in somewhere, not through the tunnel
-	anyOut  bool        // leaves somewhere, not through the tunnel
-	state   uint32      // of its connection; 0 is not known
-	proto   byte
-	src     spans            // nil is somewhere on the internet
-	dst     spans            // likewise
-	local   bool             // the destination is this machine
-	dnat    bool             // the destination was translated
-	dports  schema.PortRange // without any: not known
-}
-
-// anywhere is an address that is not known.
-var anywhere = spansOf(netip.PrefixFrom(netip.IPv4Unspecified(), 0))
-
-// States of a connection, as nf_tables has them.
-const (
-	established = 1 << 1
-	isNew       = 1 << 3
-)
-
-const protoIPIP = 4
-
-var (
-	throughForward = []string{"prerouting", "forward", "postrouting"}
-	throughInput   = []string{"prerouting", "input"}
-	throughOutput  = []string{"output", "postrouting"}
-)
 
 // flows lists what must get through: connections from each LAN and their answers, those of this machine itself, and
 // between this machine and the border relay the IPv6 packets that carry them all.
@@ -104,46 +58,4 @@ func (p Paths) flows() []flow {
 		{what: "the tunnel's packets to the border relay " + p.BR.String(), hooks: []string{"output"}, family: 6, out: p.WAN,
 			state: isNew, proto: protoIPIP, src: spansOf(ce), dst: spansOf(br)},
 	}})
-}
-
-// transports makes a TCP and a UDP packet of each.
-func transports(packets ...packet) []packet {
-	var all []packet
-	for _, p := range packets {
-		for _, p.proto = range []byte{unix.IPPROTO_TCP, unix.IPPROTO_UDP} {
-			p.family = 4
-			all = append(all, p)
-		}
-	}
-	return all
-}
-
-func (p packet) meets(c ruleset.Chain) bool {
-	family := map[string]byte{"ip": 4, "ip6": 6}[c.Family]
-	return slices.Contains(p.hooks, c.Hook) && (family == 0 || family == p.family) &&
-		// Network address translation sees the first packet of a connection only.
-		(c.Type != "nat" || p.state == isNew)
-}
-
-// at is the packet as a base chain sees it.
-func (p packet) at(c ruleset.Chain) packet {
-	switch c.Hook {
-	case "prerouting":
-		p.out, p.anyOut = kernel.Link{}, false
-		if c.Priority <= dnatPriority {
-			// What comes from the line, and what is forwarded, is for the shared address until it is translated.
-			if forwarded := p.dnat && p.state == isNew; forwarded || p.in.Name != "" && p.src == nil {
-				p.dst, p.dports, p.local = nil, schema.PortRange{}, p.local && !forwarded
-				p.dnat = p.dnat && !forwarded
-			}
-		}
-		if c.Priority <= conntrackPriority {
-			p.state = 0
-		}
-	case "postrouting":
-		if c.Priority >= natPriority && c.Type != "nat" {
-			p.src = anywhere // translated or not
-		}
-	}
-	return p
 }

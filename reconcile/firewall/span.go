@@ -4,9 +4,7 @@ import (
 	"cmp"
 	"net/netip"
 	"slices"
-	"sort"
 
-	"mape-netplan/reconcile/firewall/ruleset"
 	"mape-netplan/reconcile/kernel"
 )
 
@@ -41,30 +39,4 @@ var special = []netip.Prefix{
 	netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("100.64.0.0/10"),
 	netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("169.254.0.0/16"), netip.MustParsePrefix("172.16.0.0/12"),
 	netip.MustParsePrefix("192.168.0.0/16"), netip.MustParsePrefix("224.0.0.0/3"),
-}
-
-// within says whether an address out of some, or without any one of the internet, is in an interval.
-func (all spans) within(v ruleset.Interval) tri {
-	from, ok := netip.AddrFromSlice(v.From)
-	to, ok2 := netip.AddrFromSlice(v.To)
-	if !ok || !ok2 {
-		return maybe
-	}
-	if len(all) == 0 {
-		switch {
-		case from == netip.IPv4Unspecified() && to == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
-			return yes
-		case slices.ContainsFunc(special, func(p netip.Prefix) bool { return p.Contains(from) && p.Contains(to) }):
-			return no
-		}
-		return maybe
-	}
-	if from.Compare(all[0].first) <= 0 && all[len(all)-1].last.Compare(to) <= 0 {
-		return yes
-	}
-	next := sort.Search(len(all), func(i int) bool { return from.Compare(all[i].last) <= 0 })
-	if next == len(all) || to.Less(all[next].first) {
-		return no
-	}
-	return maybe
 }

@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"github.com/google/nftables/expr"
-	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
 	"mape-netplan/reconcile/nlmsg"
@@ -34,28 +33,6 @@ var fieldSizes = map[string]int{
 	FieldIIfName: 16, FieldOIfName: 16, FieldIIf: 4, FieldOIf: 4, FieldNFProto: 1, FieldL4Proto: 1, FieldState: 4, FieldStatus: 4,
 	FieldSaddr: 4, FieldDaddr: 4, FieldSaddr6: 16, FieldDaddr6: 16, FieldDestType: 4,
 	FieldSport: 2, FieldDport: 2,
-}
-
-// rules reads a chain's.
-func (r *survey) rules(c Chain) ([]Rule, error) {
-	var rules []Rule
-	d := &tracer{survey: r, chain: c}
-	for a, err := range r.Ask(unix.NFT_MSG_GETRULE, netlink.Dump, familyNumber(c.Family), c.Table, c.Name) {
-		if err != nil {
-			return nil, err
-		}
-		if d.err != nil {
-			continue // The rest has to be read before another dump can be asked for.
-		}
-		d.steps, d.regs = d.steps[:0], [16]operands{}
-		for _, e := range a.Get(unix.NFTA_RULE_EXPRESSIONS).Attributes() {
-			d.expression(e.Get(unix.NFTA_EXPR_NAME), e.Get(unix.NFTA_EXPR_DATA))
-		}
-		if d.matters() {
-			rules = append(rules, Rule{Handle: a.Get(unix.NFTA_RULE_HANDLE).Number(), Steps: slices.Clone(d.steps)})
-		}
-	}
-	return rules, d.err
 }
 
 // A tracer runs a rule with names for values.
