@@ -18,20 +18,20 @@ import (
 // An Asker asks a line for its rules (HB46PP).
 type Asker struct {
 	*host.Host
-	Client hb46pp.Client // what it leaves open is found out
+	Client hb46pp.Client // Servers, Interface and Limits may be left zero
 	discovery.Store
 }
 
-// Discover asks the line for its rules, whether that is due or not, keeps what
-// it says and returns it. It takes up to half a minute. That the line does not
-// answer is no error but in what is returned; an error is one of this machine,
-// or that ctx ended.
+// Discover asks the line for its rules, whether that is due or not, stores the
+// answer and returns it. It takes up to half a minute. A line that does not answer
+// is a Problem in what is returned; an error is one of this machine, or the cause
+// of the end of ctx.
 func (a *Asker) Discover(ctx context.Context, c *schema.Config, l Line, f facts.Facts) (*discovery.Discovery, error) {
 	wan := l.WAN
 	now := time.Now()
 	client := a.client(wan)
 	if len(client.Servers) == 0 {
-		return a.Remember(a.Host, unasked(f.Discovered, c, f, wan, now))
+		return a.Remember(a.Host, withoutResolver(f.Discovered, c, f, wan, now))
 	}
 	question := hb46pp.Question{Identity: hb46pp.Self(programVersion()), Credentials: credentials(c)}
 	if f.Discovered != nil {
@@ -39,11 +39,11 @@ func (a *Asker) Discover(ctx context.Context, c *schema.Config, l Line, f facts.
 	}
 	answer, err := client.Ask(ctx, question)
 	if deadline, ok := ctx.Deadline(); ok && !time.Now().Before(deadline) {
-		<-ctx.Done() // A socket may have been a moment faster to give up.
+		<-ctx.Done() // A socket's timer may have fired a moment earlier.
 	}
 	var failure *hb46pp.Failure
 	switch {
-	case ctx.Err() != nil: // Who gives up has learnt nothing of the line.
+	case ctx.Err() != nil: // Nothing is known of the line then.
 		return nil, context.Cause(ctx)
 	case err != nil && !errors.As(err, &failure):
 		return nil, err
@@ -60,7 +60,7 @@ func AsksNow(c *schema.Config, l Line, f facts.Facts) bool {
 	return !next.IsZero() && !next.After(now)
 }
 
-// client is the Client with what it leaves to be found out.
+// client is the Client with what was left zero.
 func (a *Asker) client(wan kernel.Link) hb46pp.Client {
 	c := a.Client
 	if c.Servers == nil {

@@ -13,58 +13,57 @@ import (
 	"mape-netplan/schema"
 )
 
-// A Candidate is a prefix that may tell which line this is.
+// A Candidate is a prefix that may be the line's.
 type Candidate struct {
 	Prefix   netip.Prefix // a delegation, or an address with its length
 	Origin   kernel.Origin
-	Softwire softwire.Softwire // what it comes to, where a rule covers it
-	// Reason is why it cannot be the one; "" is that it can, and the first of
-	// those is.
+	Softwire softwire.Softwire // of the prefix, if a rule covers it
+	// Reason is why the line's prefix cannot be told from it; "" for one that can be taken. The first of these is taken.
 	Reason string
-	// Err is that no rule covers it.
+	// Err is the error of the rules, if that is the reason: none covers it, or the one that does makes no softwire.
 	Err error
 
 	mapping   mapping
-	announced uint32
-	ours      bool // what it comes to is what the machine has from an earlier run
+	announced uint32 // kernel.Inet's
+	ours      bool   // an earlier run put its CE address on the WAN
 }
 
-// candidates puts those that can be the line's before those that cannot, and
-// the former in the order of trust.
+// candidates returns those that can be taken, in the order of trust, before
+// those that cannot.
 //
 // Of addresses, those that a router advertises come first, and of them those
 // that were announced last: a router whose line has moved to another prefix
-// goes on with that one alone. A delegation goes before them, for only what
-// was asked for on the line in person is surely routed here (on FLET'S Cross
-// an advertised address outside of it is of no use); but a home gateway
-// delegates a part of what it advertises, and there the part says nothing new.
-// One that nobody knows the link of may be another line's: it comes last.
+// announces that one alone from then on. A delegation goes before them, because
+// only what this machine asked for itself is certainly routed here (on FLET'S Cross
+// an advertised address outside of it is of no use). A home gateway, however,
+// delegates a part of what it advertises, and there the part tells nothing new.
+// A delegation whose link is unknown may be another line's: it comes last.
 func candidates(c *schema.Config, wan kernel.Link, f facts.Facts) []Candidate {
-	m := making{c, wan, f, map[netip.Prefix]made{}}
-	var delegated, addresses, strays []Candidate
-	for _, d := range f.Delegations {
-		if d.Link == "" {
-			strays = append(strays, m.ofDelegation(d))
+	d := deriver{c, wan, f, map[netip.Prefix]derived{}}
+	var delegated, addresses, unplaced []Candidate
+	for _, delegation := range f.Delegations {
+		if delegation.Link == "" {
+			unplaced = append(unplaced, d.ofDelegation(delegation))
 		} else {
-			delegated = append(delegated, m.ofDelegation(d))
+			delegated = append(delegated, d.ofDelegation(delegation))
 		}
 	}
 	for _, a := range wan.Addresses {
 		if a.Prefix.Addr().Is6() {
-			addresses = append(addresses, m.ofAddress(a))
+			addresses = append(addresses, d.ofAddress(a))
 		}
 	}
 	slices.SortStableFunc(addresses, byTrust(addresses))
-	all := slices.Concat(delegated, addresses, strays)
-	if part(delegated, addresses) {
-		all = slices.Concat(addresses, delegated, strays)
+	all := slices.Concat(delegated, addresses, unplaced)
+	if partDelegated(delegated, addresses) {
+		all = slices.Concat(addresses, delegated, unplaced)
 	}
 	slices.SortStableFunc(all, func(a, b Candidate) int { return cmp.Compare(rank(a), rank(b)) })
 	return all
 }
 
-// rank puts what no rule covers behind what can be taken, and what tells
-// nothing of the line last.
+// rank orders candidates: first those that can be taken, then prefixes of a line
+// that no rule covers, then what is no prefix of a line at all.
 func rank(c Candidate) int {
 	switch {
 	case c.Reason == "":
@@ -75,13 +74,14 @@ func rank(c Candidate) int {
 	return 2
 }
 
-// byTrust orders addresses, of which some were announced at the same time.
+// byTrust compares addresses. Those of the last advertisement are equal, but that
+// of the line that the machine is set up for goes first.
 func byTrust(all []Candidate) func(a, b Candidate) int {
-	// The prefixes of one advertisement are worked off within milliseconds.
+	// The kernel takes the prefixes of one advertisement within milliseconds.
 	const moment = 10 // in 1/100 s
 	var newest uint32
 	for _, c := range all {
-		// The kernel's counter begins anew after 497 days.
+		// The kernel's 32-bit counter of 1/100 s wraps after 497 days.
 		if c.Origin == kernel.OriginRA && c.Reason == "" && (newest == 0 || int32(c.announced-newest) > 0) {
 			newest = c.announced
 		}
@@ -103,11 +103,11 @@ func byTrust(all []Candidate) func(a, b Candidate) int {
 	return func(a, b Candidate) int { return cmp.Compare(key(a), key(b)) }
 }
 
-// part says whether the delegation that would be taken is only a part of the
-// end-user prefix that the address that would be taken says as well.
-func part(delegated, addresses []Candidate) bool {
-	can := func(c Candidate) bool { return c.Reason == "" }
-	d, a := slices.IndexFunc(delegated, can), slices.IndexFunc(addresses, can)
+// partDelegated reports whether the delegation that would be taken is only a part
+// of the end-user prefix of the address that would be taken.
+func partDelegated(delegated, addresses []Candidate) bool {
+	taken := func(c Candidate) bool { return c.Reason == "" }
+	d, a := slices.IndexFunc(delegated, taken), slices.IndexFunc(addresses, taken)
 	if d < 0 || a < 0 {
 		return false
 	}
@@ -115,74 +115,74 @@ func part(delegated, addresses []Candidate) bool {
 	return whole == addresses[a].Softwire.EndUserPrefix && delegated[d].Prefix.Bits() > whole.Bits()
 }
 
-// A making makes candidates of what the WAN has, one line for all addresses of
-// a subnet: there may be thousands.
-type making struct {
+// A deriver makes candidates of what the WAN has. It derives the mapping of a /64
+// once: there may be thousands of addresses in it.
+type deriver struct {
 	c     *schema.Config
 	wan   kernel.Link
 	f     facts.Facts
-	known map[netip.Prefix]made
+	known map[netip.Prefix]derived
 }
 
-type made struct {
+type derived struct {
 	mapping mapping
 	err     error
 }
 
-func (m making) ofDelegation(d networkd.Delegation) Candidate {
-	candidate := Candidate{Prefix: d.Prefix, Origin: kernel.OriginPD}
+func (d deriver) ofDelegation(from networkd.Delegation) Candidate {
+	candidate := Candidate{Prefix: from.Prefix, Origin: kernel.OriginPD}
 	switch {
-	case m.c.WANPrefix == "ra":
+	case d.c.WANPrefix == "ra":
 		candidate.Reason = "is delegated, and mape.wan-prefix is ra"
-	case m.c.WANPrefix == "auto" && slices.Contains(m.f.Owned.Asking, m.wan.Name):
-		// It goes with the file that asks for it.
+	case d.c.WANPrefix == "auto" && slices.Contains(d.f.Owned.Asking, d.wan.Name):
+		// It goes with the file that asks for it, which this run removes.
 		candidate.Reason = "is delegated because mape.wan-prefix was pd, and now it is auto"
-	case d.Link != "" && d.Link != m.wan.Name:
-		candidate.Reason = fmt.Sprintf("was delegated by way of %s", d.Link)
-	case !global(d.Prefix.Addr()):
+	case from.Link != "" && from.Link != d.wan.Name:
+		candidate.Reason = fmt.Sprintf("was delegated on %s", from.Link)
+	case !global(from.Prefix.Addr()):
 		candidate.Reason = "is not a global address"
 	default:
-		m.derive(&candidate, d.Prefix)
+		d.derive(&candidate, from.Prefix)
 	}
 	return candidate
 }
 
-func (m making) ofAddress(a kernel.Inet) Candidate {
+func (d deriver) ofAddress(a kernel.Inet) Candidate {
 	candidate := Candidate{Prefix: a.Prefix, Origin: a.Origin, announced: a.Announced}
 	ip := a.Prefix.Addr()
-	if candidate.Reason = unfit(a); candidate.Reason != "" {
+	if candidate.Reason = unusable(a); candidate.Reason != "" {
 		return candidate
 	}
 	switch {
-	case m.f.Owned.Has(m.wan.Name, ip):
+	case d.f.Owned.Has(d.wan.Name, ip):
 		candidate.Reason = "is the CE address of an earlier run"
-	case m.c.WANPrefix == "pd":
+	case d.c.WANPrefix == "pd":
 		candidate.Reason = "is not delegated, and mape.wan-prefix is pd"
 	default:
-		m.derive(&candidate, netip.PrefixFrom(ip, 64).Masked())
+		d.derive(&candidate, netip.PrefixFrom(ip, 64).Masked())
 	}
 	if candidate.Reason == "" && candidate.Softwire.CE == ip {
-		candidate.Reason = "is the CE address itself, which may be an earlier line's"
+		candidate.Reason = "is the CE address itself, perhaps of an earlier line"
 	}
 	return candidate
 }
 
-func (m making) derive(candidate *Candidate, prefix netip.Prefix) {
-	all, known := m.known[prefix]
+func (d deriver) derive(candidate *Candidate, prefix netip.Prefix) {
+	r, known := d.known[prefix]
 	if !known {
-		all.mapping, all.err = derive(m.c, m.f, prefix)
-		m.known[prefix] = all
+		r.mapping, r.err = derive(d.c, d.f, prefix)
+		d.known[prefix] = r
 	}
-	candidate.mapping, candidate.Softwire, candidate.Err = all.mapping, all.mapping.softwire, all.err
-	if all.err != nil {
-		candidate.Reason = all.err.Error()
+	candidate.mapping, candidate.Softwire, candidate.Err = r.mapping, r.mapping.softwire, r.err
+	if r.err != nil {
+		candidate.Reason = r.err.Error()
 		return
 	}
-	candidate.ours = m.f.Owned.Has(m.wan.Name, all.mapping.softwire.CE)
+	candidate.ours = d.f.Owned.Has(d.wan.Name, r.mapping.softwire.CE)
 }
 
-// unfit says why an address does not tell the prefix of the line.
-func unfit(i kernel.Inet) string {
+// unusable is why the line's prefix cannot be told from an address; "" if it can.
+func unusable(i kernel.Inet) string {
 	switch ip := i.Prefix.Addr(); {
 	case ip.Is6() && ip.IsLinkLocalUnicast():
 		return "is link-local"
@@ -198,14 +198,14 @@ func unfit(i kernel.Inet) string {
 	return ""
 }
 
-// OfLine says whether an address tells the prefix of the line. The CE address
-// itself does not: it is deprecated, and may be the previous line's.
-func OfLine(i kernel.Inet) bool { return unfit(i) == "" }
+// OfLine reports whether the line's prefix can be told from an address. From the
+// CE address it cannot: that is deprecated, and may be the previous line's.
+func OfLine(i kernel.Inet) bool { return unusable(i) == "" }
 
-// global says whether IANA has given an address to the internet (2000::/3).
+// global reports whether an address is of the part that IANA gives out (2000::/3).
 func global(ip netip.Addr) bool { return netip.MustParsePrefix("2000::/3").Contains(ip) }
 
-// missing says what a machine lacks that has no candidate to take.
+// missing is what the machine lacks if none of the candidates can be taken.
 func missing(c *schema.Config, wan kernel.Link, f facts.Facts, all []Candidate) error {
 	for _, candidate := range all {
 		if candidate.Err == nil {
@@ -215,7 +215,7 @@ func missing(c *schema.Config, wan kernel.Link, f facts.Facts, all []Candidate) 
 		if candidate.Origin == kernel.OriginPD {
 			has = "was delegated"
 		}
-		// Before the provider's prefix NTT's own may come.
+		// NTT's own prefix, which no rule covers, may come before the provider's.
 		return fmt.Errorf("%s %s %s: %w", wan.Name, has, candidate.Prefix, candidate.Err)
 	}
 	if !f.Live {

@@ -80,7 +80,7 @@ func TestCandidates(t *testing.T) {
 		{name: "too short", delegations: []networkd.Delegation{gatewaytest.Delegated("2400:4050:5c71::/48")}, addresses: []kernel.Inet{gatewaytest.Advertised(gatewaytest.LineA+"::5/64", 1)},
 			want: []string{gatewaytest.LineA + "::5/64 " + gatewaytest.CeA, "2400:4050:5c71::/48 prefix 2400:4050:5c71::/48 is too short"}},
 		{name: "delegated elsewhere", delegations: []networkd.Delegation{{Prefix: netip.MustParsePrefix(gatewaytest.LineB + "::/56"), Link: "eth2", Source: networkd.SourceLease}, {Prefix: netip.MustParsePrefix("fd00::/56")}}, addresses: []kernel.Inet{gatewaytest.Advertised(gatewaytest.LineA+"::5/64", 1)},
-			want: []string{gatewaytest.LineA + "::5/64 " + gatewaytest.CeA, gatewaytest.LineB + "::/56 was delegated by way of eth2", "fd00::/56 is not a global address"}},
+			want: []string{gatewaytest.LineA + "::5/64 " + gatewaytest.CeA, gatewaytest.LineB + "::/56 was delegated on eth2", "fd00::/56 is not a global address"}},
 		{name: "delegated somewhere, after one of the WAN", delegations: []networkd.Delegation{{Prefix: netip.MustParsePrefix(gatewaytest.LineC + "::/56")}, gatewaytest.Delegated(gatewaytest.LineB + "::/56")}, addresses: []kernel.Inet{gatewaytest.Advertised(gatewaytest.LineA+"::5/64", 1)},
 			want: []string{gatewaytest.LineB + "::/56 " + gatewaytest.CeB, gatewaytest.LineA + "::5/64 " + gatewaytest.CeA, gatewaytest.LineC + "::/56 " + gatewaytest.CeC}},
 		{name: "delegated somewhere, after what the WAN has", delegations: []networkd.Delegation{{Prefix: netip.MustParsePrefix(gatewaytest.LineC + "::/56")}}, addresses: []kernel.Inet{gatewaytest.Static(gatewaytest.LineA + "::5/64")},

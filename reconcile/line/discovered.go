@@ -15,7 +15,7 @@ import (
 	"mape-netplan/schema"
 )
 
-// discovered computes the softwire from what the line said.
+// discovered computes the mapping of a prefix by the rules that the line gave.
 func discovered(c *schema.Config, f facts.Facts, prefix netip.Prefix) (mapping, error) {
 	d := f.Discovered
 	switch {
@@ -24,14 +24,14 @@ func discovered(c *schema.Config, f facts.Facts, prefix netip.Prefix) (mapping, 
 	case d.Withdrawn && (c.Provider == discovery.Discover || d.Lost):
 		return mapping{}, discovery.Withdrawn{Why: errors.New(d.Problem)}
 	case d.Offers():
-		return discoveredLine(c, d, prefix)
+		return byReply(c, d, prefix)
 	case d.Problem == "" && d.Unstored:
 		return mapping{}, NotYet{errors.New("the provider forbids keeping its rules (Cache-Control: no-store): only apply and watch, which ask, know them")}
 	}
 	return mapping{}, NotYet{errors.New(d.Problem)}
 }
 
-func discoveredLine(c *schema.Config, d *discovery.Discovery, prefix netip.Prefix) (mapping, error) {
+func byReply(c *schema.Config, d *discovery.Discovery, prefix netip.Prefix) (mapping, error) {
 	m := d.Reply.MAPE
 	sw, err := softwire.Compute(m.Softwire(), prefix, interfaceID(c, m.InterfaceID()))
 	if err != nil {
@@ -43,13 +43,13 @@ func discoveredLine(c *schema.Config, d *discovery.Discovery, prefix netip.Prefi
 	return mapping{discovery.Discover, d.Reply.Name(), sw}, nil
 }
 
-// A line that changes all the time is not asked more often than this.
+// DiscoveryPause is the shortest time between two questions to a line whose addresses keep changing.
 const DiscoveryPause = 10 * time.Second
 
-// NextDiscovery is when the line is to be asked for its rules. The zero time is
-// never; one that is not after now is at once. The line is asked when what it
-// said has run out, and when the WAN has other addresses (v6mig-prov 1.1,
-// section 3.6): not before it has one.
+// NextDiscovery is when the line is to be asked for its rules: the zero time is
+// never, a time that is not after now is at once. The line is asked when its last
+// answer expires and when the WAN's addresses change (v6mig-prov 1.1, section
+// 3.6), but not before the WAN has an address.
 func NextDiscovery(c *schema.Config, l Line, f facts.Facts, now time.Time) time.Time {
 	if l.NoWAN != nil || !f.Live || !l.Asks {
 		return time.Time{}
@@ -66,7 +66,7 @@ func NextDiscovery(c *schema.Config, l Line, f facts.Facts, now time.Time) time.
 	return d.Next
 }
 
-// asked says whether the user is still the one that the line was told of.
+// asked reports whether the line was asked with the credentials that the section has now.
 func asked(d *discovery.Discovery, c *schema.Config) bool {
 	q := credentials(c)
 	return d.User == q.User && d.Server == q.Server
@@ -79,8 +79,8 @@ func credentials(c *schema.Config) hb46pp.Credentials {
 	return hb46pp.Credentials{User: c.Discover.User, Password: c.Discover.Password, Server: c.Discover.Server}
 }
 
-// linePrefixes are the delegations, and the /64s of the WAN, that the provider
-// may know the line by. The CE address is not among them: it follows from them.
+// linePrefixes are the delegations and the /64s of the WAN, by which the provider
+// may know the line. The CE address is left out: it follows from them.
 func linePrefixes(wan kernel.Link, f facts.Facts) []netip.Prefix {
 	var all []netip.Prefix
 	for _, d := range f.Delegations {
@@ -95,19 +95,19 @@ func linePrefixes(wan kernel.Link, f facts.Facts) []netip.Prefix {
 	return slices.Compact(all)
 }
 
-// Overdue says that what a plan is made of may have changed: only apply and
-// watch ask the line. None is that it holds.
+// Overdue warns if the rules that a plan is made of have expired: only apply and
+// watch ask the line.
 func Overdue(c *schema.Config, l Line, f facts.Facts, now time.Time) []string {
 	if next := NextDiscovery(c, l, f, now); f.Discovered == nil || next.IsZero() || next.After(now) {
 		return nil
 	}
-	return []string{fmt.Sprintf("the rules are those that the line gave at %s, and it is to be asked for them again (HB46PP), which only apply and watch do",
+	return []string{fmt.Sprintf("the rules that the line gave at %s have expired; only apply and watch ask for them again (HB46PP)",
 		f.Discovered.Asked.Format(time.DateTime))}
 }
 
-// unasked is what is known where there is nobody to ask: the resolver comes
+// withoutResolver is what is known if the line has no resolver yet: that comes
 // with a router advertisement, or a moment later.
-func unasked(d *discovery.Discovery, c *schema.Config, f facts.Facts, wan kernel.Link, now time.Time) *discovery.Discovery {
+func withoutResolver(d *discovery.Discovery, c *schema.Config, f facts.Facts, wan kernel.Link, now time.Time) *discovery.Discovery {
 	next := new(discovery.Discovery)
 	if d != nil {
 		*next = *d

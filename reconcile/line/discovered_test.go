@@ -201,7 +201,7 @@ func TestNextDiscovery(t *testing.T) {
 	if got := line.Overdue(c, gatewaytest.Seek(c, f), f, evening); got != nil {
 		t.Error(got)
 	}
-	want := []string{"the rules are those that the line gave at 2026-11-24 21:00:00, and it is to be asked for them again (HB46PP), which only apply and watch do"}
+	want := []string{"the rules that the line gave at 2026-11-24 21:00:00 have expired; only apply and watch ask for them again (HB46PP)"}
 	if got := line.Overdue(c, gatewaytest.Seek(c, f), f, later); !reflect.DeepEqual(got, want) {
 		t.Error(got)
 	}

@@ -21,8 +21,8 @@ func checkOwnAddress(c *schema.Config, i int, sw softwire.Softwire) schema.Probl
 		"%s is the shared address of the line itself; write the address of a host of the LAN, or the gateway's own there", to)}
 }
 
-// SplitForwards parts the forwards that work with a softwire from those that do not, and says why: which ports of the
-// set are near one that is outside, and which targets the softwire alone rules out.
+// SplitForwards returns the forwards that work with a softwire, in order, and the problems of the others: a port that is
+// not in the set, with the nearest that are, or the shared address as the target.
 func SplitForwards(c *schema.Config, sw softwire.Softwire) (on []schema.Forward, off schema.Problems) {
 	taken := map[uint16]schema.PortRange{}
 	for _, f := range c.Forwards {

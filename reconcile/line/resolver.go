@@ -10,12 +10,12 @@ import (
 	"mape-netplan/reconcile/networkd"
 )
 
-// mostResolvers bounds how long an outage of all of them is looked at.
+// mostResolvers bounds how long a question takes if none of them answers.
 const mostResolvers = 4
 
 // Resolvers are those that networkd has for a link (DNS= of its state file:
-// configured ones, then DHCP's, then those of router advertisements).
-// systemd-resolved's is not among them: it may ask another link's.
+// configured ones, then DHCP's, then those of router advertisements), without
+// systemd-resolved, which may ask another link's.
 func Resolvers(h *host.Host, l kernel.Link) []netip.AddrPort {
 	told, _ := networkd.LinkState(h, l.Index, "DNS")
 	return ResolversOf(strings.Fields(told), l.Name)
@@ -43,8 +43,8 @@ func LineResolvers(h *host.Host, wan kernel.Link) []netip.AddrPort {
 }
 
 // ResolversOf reads addresses as networkd and resolv.conf have them:
-// "2001:db8::1", "fe80::1%2", "[2001:db8::1]:53%2#name". None of this machine is
-// one.
+// "2001:db8::1", "fe80::1%2", "[2001:db8::1]:53%2#name". Addresses of this
+// machine are left out.
 func ResolversOf(words []string, link string) []netip.AddrPort {
 	var all []netip.AddrPort
 	for _, word := range words {
