@@ -33,7 +33,7 @@ func (g *guest) delegation() {
 	}
 	g.announce(usualLine)
 	g.sh("cp /etc/mape-netplan.yaml /root/section; echo 'mape: {wan-prefix: pd}' >/etc/mape-netplan.yaml")
-	// Nobody delegates yet: that is said, and what was asked is taken back.
+	// Without a DHCPv6 server apply says so, and takes back what it asked.
 	if out, exit := g.exits("mape-netplan apply --timeout 3s"); exit != exitFailed || !strings.Contains(out, "no prefix has been delegated to eth1 yet, and mape.wan-prefix is pd;") {
 		g.Errorf("apply without a server: exit %d\n%s", exit, out)
 	}
@@ -114,7 +114,7 @@ func (g *guest) delegate(prefix netip.Prefix) {
 func (g *guest) asBefore() {
 	g.Helper()
 	const look = "/root/look | diff -u /root/before -; find /etc/systemd/network -name '*.d'; ip -6 route show type unreachable"
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Second) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Second) {
 		out := g.sh(look)
 		if out == "" {
 			return

@@ -17,15 +17,15 @@ const (
 )
 
 // doctor: the line and the machine are broken in every way that needs a real
-// tunnel or a real line, and each time the doctor says which it is. Whatever
-// was broken is mended before the next.
+// tunnel or a real line, and each time the doctor says which it is. Each fault
+// is repaired before the next.
 func (g *guest) doctor() {
-	// The service would mend what is broken here.
+	// The service would repair what is broken here.
 	if _, exit := g.exits("systemctl is-active --quiet mape-netplan.service"); exit == 0 {
 		g.sh("systemctl stop mape-netplan.service")
 		defer g.sh("systemctl start mape-netplan.service")
 	}
-	g.sh("conntrack -F") // Steps before this one have left many.
+	g.quiet()
 	section := g.sh("cat /etc/mape-netplan.yaml")
 	g.sh("printf '" + strings.ReplaceAll(probeSection, `"`, `\"`) + "' >>/etc/mape-netplan.yaml")
 	g.healthy()
@@ -60,7 +60,8 @@ func (g *guest) diagnosed(flags string, exit int, words string) doctor.Report {
 	return r
 }
 
-// works is what is said when nothing is worth a word but that no service keeps it.
+// works begins the diagnosis of a machine whose only warning is that no service
+// keeps the gateway.
 const works = "It works as far as can be seen, but: The "
 
 // well says that everything works, and returns the report.
@@ -108,7 +109,7 @@ func (g *guest) asking(f func()) {
 // silentRelay: what leaves gets lost, all of it or what is long.
 func (g *guest) silentRelay() {
 	relay := g.network.Relay
-	relay.SetFault(lab.Fault{Deaf: true})
+	relay.SetFault(lab.Fault{Silent: true})
 	g.asking(func() { g.diagnosed("", exitFailed, "border relay 2001:380:a120::9 is silent") })
 	g.diagnosed("--probe", exitFailed, "border relay 2001:380:a120::9 is silent")
 	relay.SetFault(lab.Fault{Longest: 1404})
@@ -128,16 +129,16 @@ func (g *guest) silentRelay() {
 	g.well("--probe")
 }
 
-// brokenMachine: somebody has changed the machine.
+// brokenMachine: the machine's routes and links were changed by hand.
 func (g *guest) brokenMachine() {
-	for _, b := range []struct{ breaks, mends, words string }{
+	for _, b := range []struct{ breaks, repairs, words string }{
 		{"ip route replace default via 192.168.1.10 dev eth0", "ip route del default via 192.168.1.10; ", "Another IPv4 default route wins … eth0"},
 		{"ip route add 128.0.0.0/1 via 192.168.1.10", "ip route del 128.0.0.0/1; ", "takes precedence … leave by eth0 and not by mape0"},
 		{"ip link del mape0", "", "tunnel mape0 is missing"},
 	} {
 		g.sh(b.breaks)
 		g.diagnosed("", exitFailed, b.words)
-		g.sh(b.mends + "mape-netplan apply")
+		g.sh(b.repairs + "mape-netplan apply")
 	}
 }
 
@@ -170,7 +171,7 @@ func (g *guest) otherPrefixes() {
 	g.diagnosed("", exitFailed, "in no rule … v6plus")
 	g.renumber("2400:4050:5c71:af10::/60", "2400:4050:5c71:af10:")
 	g.diagnosed("", 0, part)
-	g.network.Relay.SetFault(lab.Fault{Deaf: true})
+	g.network.Relay.SetFault(lab.Fault{Silent: true})
 	g.sh("ip link del mape0; mape-netplan apply")
 	g.asking(func() { g.diagnosed("", exitFailed, part) })
 	g.network.Relay.SetFault(lab.Fault{})
@@ -225,7 +226,7 @@ func (g *guest) homeGateway() {
 		words  string
 	}{
 		{"ON", exitFailed, "home gateway (ntt.setup at 2001:db8:7f01::80) does IPv4 over IPv6"},
-		{"OFF", 0, works}, // last, for it stays so
+		{"OFF", 0, works}, // Last, because later steps want it off.
 	} {
 		if err := g.network.HomeGateway(says.status); err != nil {
 			g.Fatal(err)

@@ -28,7 +28,7 @@ const (
 `
 )
 
-// A forwarding is a port of the shared address and who is behind it, "" for nobody.
+// A forwarding is a port of the shared address and the service behind it, "" for none.
 type forwarding struct {
 	network string
 	port    uint16
@@ -42,7 +42,7 @@ var (
 		{"udp", 2800, "lan:7000"}, {"udp", 2801, "lan:7001"},
 		{"tcp", 3824, "gw:2222"}, {"udp", 3824, "gw:2222"},
 	}
-	// Somebody listens on each of these, on the LAN host, the gateway or both.
+	// A service listens on each of these, on the LAN host, the gateway or both.
 	silent = []forwarding{
 		{"udp", 1777, ""}, {"tcp", 1780, ""}, {"udp", 1780, ""}, {"tcp", 2800, ""}, {"tcp", 7000, ""}, {"tcp", 22, ""}, {"tcp", 2222, ""}, {"udp", 2222, ""},
 	}
@@ -50,7 +50,7 @@ var (
 
 // speaker is a service of the gateway on TCP and UDP ports that says who it is
 // and whom it sees. Where it is forwarded to, it has the address of that: it would
-// answer a datagram from whatever address leads to the internet.
+// answer a datagram from the address of its route to the internet.
 const speaker = `cat >/root/say.py <<'END'
 import socket, sys, threading
 def tcp(l, port):
@@ -74,7 +74,7 @@ END
 systemd-run --quiet --unit=say python3 /root/say.py 192.168.1.5:2222 0.0.0.0:1780
 until [ -e /run/say ]; do sleep 0.2; done`
 
-// forwards: what is forwarded is reached from everywhere, all else by nobody.
+// forwards: what is forwarded is reached from everywhere, all else from nowhere.
 func (g *guest) forwards() {
 	if got := g.sh("cat /etc/mape-netplan.yaml"); got != plainSection {
 		g.Fatalf("the section is not what this test takes it for:\n%s", got)
@@ -85,11 +85,11 @@ func (g *guest) forwards() {
 		}
 	}
 	g.sh(speaker)
-	g.hears(g.network.Inet, "203.0.113.10:", silenced(reachable))
+	g.answered(g.network.Inet, "203.0.113.10:", silenced(reachable))
 	g.change(forwardSection, "table ip mape")
-	g.hears(g.network.Inet, "203.0.113.10:", slices.Concat(reachable, silent))
-	g.hears(g.network.LAN, "192.168.1.", reachable)
-	g.insideHears()
+	g.answered(g.network.Inet, "203.0.113.10:", slices.Concat(reachable, silent))
+	g.answered(g.network.LAN, "192.168.1.", reachable)
+	g.insideAnswered()
 	out := g.sh("nft list table ip mape")
 	for _, want := range []string{`ct timeout set "tcp-timeouts" dnat to 192.168.1.10:8022`, "ct count over ", `fib daddr oifname "mape0" reject`} {
 		if !strings.Contains(out, want) {
@@ -99,7 +99,7 @@ func (g *guest) forwards() {
 	g.judged()
 }
 
-// silenced are the same ports with nobody behind them.
+// silenced are the same ports with no service behind them.
 func silenced(all []forwarding) []forwarding {
 	all = slices.Clone(all)
 	for i := range all {
@@ -114,16 +114,16 @@ func (g *guest) inbound() {
 	g.change(forwardSection+"  inbound: accept\n", "table ip mape")
 	// Even where the shared address is the gateway's own.
 	g.sh("ip address add " + shared.String() + "/32 dev lo")
-	g.hears(g.network.Inet, "203.0.113.10:", slices.Concat(reachable, silent))
+	g.answered(g.network.Inet, "203.0.113.10:", slices.Concat(reachable, silent))
 	g.sh("nft 'table ip other { chain c { type nat hook prerouting priority dstnat; meta l4proto { tcp, udp } th dport { 1780, 22 } dnat to 192.168.1.10:7000; }; }'")
-	g.hears(g.network.Inet, "203.0.113.10:", []forwarding{{"tcp", 1780, "lan:7000"}, {"udp", 1780, "lan:7000"}, {"tcp", 22, ""}, {"tcp", 1776, "lan:8022"}})
+	g.answered(g.network.Inet, "203.0.113.10:", []forwarding{{"tcp", 1780, "lan:7000"}, {"udp", 1780, "lan:7000"}, {"tcp", 22, ""}, {"tcp", 1776, "lan:8022"}})
 	g.sh("nft delete table ip other; ip address del " + shared.String() + "/32 dev lo")
 	// They were that table's, and would be taken for ours when ours is lost.
 	g.sh("conntrack -D -d " + shared.String())
 	g.judged()
 }
 
-// closed: a forward that is there no more lets nobody in, and cuts who is.
+// closed: a forward that was removed lets no connection in, and cuts those it let in.
 func (g *guest) closed() {
 	g.change(forwardSection, "table ip mape")
 	conn, err := g.network.Inet.Dial(g.ctx, "tcp4", netip.AddrPortFrom(shared, 1776).String())
@@ -136,7 +136,7 @@ func (g *guest) closed() {
 		conn.Close()
 	}()
 	lines := bufio.NewReader(conn)
-	conn.SetDeadline(time.Now().Add(10 * time.Second))
+	conn.SetDeadline(time.Now().Add(30 * time.Second))
 	if _, err = lines.ReadString('\n'); err == nil {
 		err = ping(conn, lines)
 	}
@@ -152,7 +152,7 @@ func (g *guest) closed() {
 	if err := ping(conn, lines); !errors.Is(err, os.ErrDeadlineExceeded) {
 		g.Errorf("after the forward is gone, its connection says %v", err)
 	}
-	g.hears(g.network.Inet, "", slices.Concat(silenced(reachable), silent))
+	g.answered(g.network.Inet, "", slices.Concat(silenced(reachable), silent))
 	g.sh("systemctl stop say; rm /root/say.py")
 	g.judged()
 }
@@ -189,18 +189,18 @@ func (g *guest) change(section string, want ...string) {
 	}
 }
 
-// hears asks, from a namespace, what is behind ports of the shared address, and
-// whom it sees.
-func (g *guest) hears(from *lab.Namespace, seen string, all []forwarding) {
+// answered asks, from a namespace, which service is behind ports of the shared
+// address, and which source address the service sees.
+func (g *guest) answered(from *lab.Namespace, seen string, all []forwarding) {
 	g.Helper()
 	got := make([]string, len(all))
 	var wait sync.WaitGroup
 	for i, f := range all {
-		patience := 15 * time.Second
+		timeout := 30 * time.Second
 		if f.to == "" {
-			patience = 4 * time.Second
+			timeout = 4 * time.Second
 		}
-		wait.Go(func() { got[i] = hear(g.ctx, from, f, patience) })
+		wait.Go(func() { got[i] = answerOn(g.ctx, from, f, timeout) })
 	}
 	wait.Wait()
 	for i, f := range all {
@@ -210,9 +210,9 @@ func (g *guest) hears(from *lab.Namespace, seen string, all []forwarding) {
 	}
 }
 
-// hear is what is said on a port, "" for silence.
-func hear(ctx context.Context, from *lab.Namespace, f forwarding, patience time.Duration) string {
-	end := time.Now().Add(patience)
+// answerOn is what the service on a port sends, "" for silence.
+func answerOn(ctx context.Context, from *lab.Namespace, f forwarding, timeout time.Duration) string {
+	end := time.Now().Add(timeout)
 	ctx, cancel := context.WithDeadline(ctx, end)
 	defer cancel()
 	conn, err := from.Dial(ctx, f.network+"4", netip.AddrPortFrom(shared, f.port).String())
@@ -231,8 +231,8 @@ func hear(ctx context.Context, from *lab.Namespace, f forwarding, patience time.
 	return strings.TrimSpace(said)
 }
 
-// insideHears asks from the gateway itself.
-func (g *guest) insideHears() {
+// insideAnswered asks from the gateway itself.
+func (g *guest) insideAnswered() {
 	script := "import socket\n"
 	want := ""
 	for _, f := range reachable {
@@ -245,6 +245,6 @@ func (g *guest) insideHears() {
 		want += f.to + "\n"
 	}
 	if got := g.sh("python3 - <<'END'\n" + script + "END"); got != want {
-		g.Errorf("the gateway itself hears\n%snot\n%s", got, want)
+		g.Errorf("the gateway itself gets\n%snot\n%s", got, want)
 	}
 }

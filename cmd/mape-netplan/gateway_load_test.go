@@ -19,7 +19,7 @@ const enough = 200_000
 
 // load sends everything at once until the judge has seen enough.
 func (g *guest) load() {
-	ctx, cancel := context.WithTimeout(g.ctx, 6*time.Minute)
+	ctx, cancel := context.WithTimeout(g.ctx, 15*time.Minute)
 	defer cancel()
 	begin, before := time.Now(), g.network.Relay.Report().Packets
 	var lost, datagrams atomic.Int64

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rogpeppe/go-internal/diff"
+
 	"mape-netplan/cmd/mape-netplan/internal/lab"
 )
 
@@ -19,6 +21,10 @@ func TestGateway(t *testing.T) {
 	}
 	lab.Require(t)
 	files := build(t)
+	old, why := buildEarlier(t)
+	if old != "" {
+		files["mape-netplan.earlier"] = old
+	}
 	for _, release := range releases {
 		t.Run(release, func(t *testing.T) {
 			t.Parallel()
@@ -27,6 +33,12 @@ func TestGateway(t *testing.T) {
 			g.step("apply", (*guest).applied)
 			g.step("service", (*guest).service)
 			g.step("flushes", func(g *guest) { g.flushes("") })
+			g.step("upgrade", func(g *guest) {
+				if old == "" {
+					g.Skip(why)
+				}
+				g.upgraded()
+			})
 			// What follows is done by hand.
 			g.step("uninstall", (*guest).uninstalled)
 			g.step("flushes by hand", func(g *guest) { g.flushes("mape-netplan apply >/dev/null 2>&1") })
@@ -78,10 +90,11 @@ func (g *guest) applied() {
 	g.sh("mape-netplan status")
 }
 
-// again: a second apply changes nothing, not even a counter.
+// again: a second apply changes nothing, not even the number of a link, the
+// handle of a rule or the time of a file.
 func (g *guest) again() {
 	// Without what the counted sets hold at the moment.
-	const state = "ip -s link show mape0; cat /proc/net/dev | grep mape0; nft -t -a list table ip mape; nft list map ip mape real; nft list map ip mape pool; ls -li --full-time /etc/netplan /etc/sysctl.d /etc/systemd/network/* 2>/dev/null; true"
+	const state = "ip -d link show mape0; tc filter show dev mape0 egress; nft -t -a list table ip mape; nft list map ip mape real; nft list map ip mape pool; ls -li --full-time /etc/netplan /etc/sysctl.d /etc/systemd/network/* 2>/dev/null; true"
 	before := g.sh(state)
 	if out := g.sh("mape-netplan apply"); out != "unchanged\n" {
 		g.Errorf("the second apply: %s", out)
@@ -93,11 +106,11 @@ func (g *guest) again() {
 		g.Errorf("plan names %s", names)
 	}
 	if after := g.sh(state); after != before {
-		g.Errorf("before:\n%s\nafter:\n%s", before, after)
+		g.Errorf("it changed\n%s", diff.Diff("before", []byte(before), "after", []byte(after)))
 	}
 }
 
-// unsolicited: what nobody asked for gets no answer and does not come back.
+// unsolicited: a packet of no connection gets no answer and does not come back.
 func (g *guest) unsolicited() {
 	for _, port := range []uint16{1776, 1777, 65279, 1792, 2000, 22, 80, 40000} {
 		from, to := netip.AddrPortFrom(lab.Stranger, 9), netip.AddrPortFrom(shared, port)
@@ -124,7 +137,7 @@ func (g *guest) resources() {
 	}
 }
 
-// drift: plan names exactly what somebody changed, and apply mends exactly it.
+// drift: plan names exactly what was changed by hand, and apply restores exactly it.
 func (g *guest) drift() {
 	const ce = "address 2400:4050:5c71:af00:99:f171:c600:2f00 dev eth1"
 	for _, d := range []struct {
@@ -154,7 +167,7 @@ func (g *guest) drift() {
 			g.Errorf("%s: plan names %q", d.change, names)
 		}
 		if names := g.names("apply", 0); !slices.Equal(names, d.names) {
-			g.Errorf("%s: apply mended %q", d.change, names)
+			g.Errorf("%s: apply restored %q", d.change, names)
 		}
 	}
 	if names := g.names("plan", 0); len(names) > 0 {
@@ -175,7 +188,7 @@ func (g *guest) netplanApply() {
 // links down once more after everything was as it should be.
 func (g *guest) reached() {
 	g.Helper()
-	for end, enough := time.Now().Add(time.Minute), 0; enough < 3; {
+	for end, enough := time.Now().Add(2*time.Minute), 0; enough < 3; {
 		if _, err := g.network.LAN.Output(g.ctx, "ping", "-c", "1", "-W", "1", lab.Servers[0]); err == nil {
 			enough++
 		} else if enough = 0; time.Now().After(end) {
@@ -185,21 +198,22 @@ func (g *guest) reached() {
 	}
 }
 
-// settled waits until status is content: networkd acts after it has answered.
-func (g *guest) settled() {
+// settled waits until status finds everything in sync: networkd acts after it has answered.
+func (g *guest) settled(flags ...string) {
 	g.Helper()
-	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Second) {
-		out, exit := g.exits("mape-netplan status")
+	command := strings.Join(append([]string{"mape-netplan status"}, flags...), " ")
+	for end := time.Now().Add(2 * time.Minute); ; time.Sleep(time.Second) {
+		out, exit := g.exits(command)
 		if exit == 0 {
 			return
 		}
 		if time.Now().After(end) {
-			g.Fatalf("status: exit %d\n%s", exit, out)
+			g.Fatalf("%s: exit %d\n%s", command, exit, out)
 		}
 	}
 }
 
-// judge: the judge is awake. It sees what the encapsulation limit would do.
+// judge: the judge notices what the encapsulation limit does to a packet.
 func (g *guest) judge() {
 	g.sh("ip link set mape0 type ip6tnl local 2400:4050:5c71:af00:99:f171:c600:2f00 remote 2001:380:a120::9 encaplimit 4")
 	g.network.LAN.Output(g.ctx, "ping", "-c", "2", "-W", "1", lab.Servers[2])
@@ -207,7 +221,7 @@ func (g *guest) judge() {
 		g.Errorf("a destination options header was not noticed: %+v", r)
 	}
 	if names := g.names("apply", 0); !slices.Equal(names, []string{"tunnel mape0"}) {
-		g.Errorf("apply mended %q", names)
+		g.Errorf("apply restored %q", names)
 	}
 	g.network.Relay.Reset()
 	g.traffic()
@@ -227,7 +241,7 @@ func (g *guest) remove() {
 	if out := g.sh("ip -6 address show dev eth1"); strings.Contains(out, "/128") {
 		g.Errorf("the CE address is still there:\n%s", out)
 	}
-	// The kernel knows no way out any more, and says so.
+	// The kernel has no route out any more, and says so.
 	g.network.LAN.Output(g.ctx, "ping", "-c", "2", "-W", "1", lab.Servers[3])
 	g.judged()
 }

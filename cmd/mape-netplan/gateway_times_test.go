@@ -40,7 +40,7 @@ func (g *guest) times() {
 		g.Fatal(err)
 	}
 	closed.Close()
-	g.hears(g.network.Inet, "", []forwarding{{"tcp", 1776, "lan:8021"}, {"udp", 1776, "lan:8021"}})
+	g.answered(g.network.Inet, "", []forwarding{{"tcp", 1776, "lan:8021"}, {"udp", 1776, "lan:8021"}})
 	asks := g.sockets(1)[0]
 	for range 2 {
 		for _, to := range []netip.AddrPort{serverPort(4, 53), serverPort(4, 4500)} {
@@ -117,7 +117,7 @@ func (g *guest) storm() {
 	held := remembered(g.sh(list), "udp dport=53")
 	g.Logf("%d ports are held, of the %d that the storm has had", len(held), len(g.network.Relay.Ports("udp", to)))
 	if len(held) < setSize/4 {
-		g.Error("that is no storm")
+		g.Error("fewer than a quarter of the set: too few for the test")
 	}
 	if slices.ContainsFunc(held, func(left int) bool { return left > 10 }) {
 		g.Errorf("a port is held for %d s", slices.Max(held))
@@ -173,7 +173,7 @@ func asked(c *net.UDPConn, to netip.AddrPort) bool {
 // unanswered sends a SYN that nothing answers.
 func (g *guest) unanswered(to netip.AddrPort) {
 	g.Helper()
-	g.network.Relay.SetFault(lab.Fault{Deaf: true})
+	g.network.Relay.SetFault(lab.Fault{Silent: true})
 	defer g.network.Relay.SetFault(lab.Fault{})
 	if c, err := g.dial(to, 2500*time.Millisecond); err == nil {
 		c.Close()

@@ -23,23 +23,26 @@ var (
 	}
 )
 
-// How soon a watch has to follow and to mend, as a host of the LAN sees it.
+// How soon a watch has to follow and to repair, as a host of the LAN sees it. Each
+// limit is longer by two plans of the machine under test, timed before and after:
+// an emulated processor on a busy host slows both alike. Where the host was busy
+// for a moment only, the plans do not tell: what was late is tried once more.
 const (
 	followTime = 2 * time.Second
-	mendTime   = time.Second
+	repairTime = time.Second
 	// How often everything is looked at meanwhile, or as much is written: to see
 	// what is so, and to change it.
 	passes = 2
-	// harmTime is how long a host of the LAN looks on while something is broken
-	// and mended: what breaks it begins a second later.
-	harmTime = 5 * time.Second
+	// faultTime is how long a host of the LAN looks on while something is broken
+	// and repaired: the fault comes a second after its begin.
+	faultTime = 5 * time.Second
 	// grace is how long packets of the former line may be on their way: until the
 	// gateway follows.
 	grace = 20 * time.Second
 )
 
 // watch: as a service the program follows the line to another prefix under
-// load, mends what is broken, and leaves a working gateway when it is stopped.
+// load, repairs what is broken, and leaves a working gateway when it is stopped.
 func (g *guest) watch() {
 	g.sh("echo 'mape: {}' >/root/watched; systemd-run -q --unit=watched -p Type=notify -p WatchdogSec=60 mape-netplan watch -c /root/watched")
 	defer func() {
@@ -48,10 +51,13 @@ func (g *guest) watch() {
 			g.Log(out)
 		}
 	}()
-	g.follow(renumbered, renumberedPrefix)
-	g.carrier(ocnLine.CE, renumbered.CE)
-	g.follow(ocnLine, linePrefix)
-	g.mends(
+	g.twice("a renumbering", func() bool {
+		there := g.follow(renumbered, renumberedPrefix)
+		g.carrier(ocnLine.CE, renumbered.CE)
+		back := g.follow(ocnLine, linePrefix)
+		return there && back
+	})
+	g.repairs(
 		// From an address that the machine does not have nothing leaves.
 		"ip link del mape0", "ip link set mape0 down", "ip link set mape0 type ip6tnl local 2400:4050:5c71:af00::77 remote 2001:380:a120::9",
 		"ip route del default dev mape0", "sysctl -q net.ipv4.ip_forward=0", "ip -6 address del "+ocnLine.CE.String()+"/128 dev eth1",
@@ -61,7 +67,7 @@ func (g *guest) watch() {
 	)
 	g.judged()
 	g.sh("systemctl stop watched")
-	if took, ok := g.reaches(lab.Servers[0], harmTime); !ok {
+	if took, ok := g.reaches(lab.Servers[0], 30*time.Second); !ok {
 		g.Errorf("stopped, the gateway does not work for %v", took)
 	}
 	g.sh("mape-netplan status -c /root/watched")
@@ -81,21 +87,20 @@ func (g *guest) pass() time.Duration {
 	return time.Duration(ns)
 }
 
-// limited judges how long something took, with the time of a plan before it
-// and after it.
-func (g *guest) limited(what string, took, limit, before, after time.Duration) {
+// limited reports whether something took no longer than it may, with the time of
+// a plan before it and after it.
+func (g *guest) limited(what string, took, limit, before, after time.Duration) bool {
 	g.Helper()
 	pass := max(before, after)
 	most := limit + passes*pass
-	g.Logf("%s: no connection for %v; a plan takes %v in this machine", what, took.Round(time.Millisecond), pass.Round(time.Millisecond))
-	if took > most {
-		g.Errorf("%s: no connection for %v, and at most it may be %v, of which %v are for the emulator", what, took, most, most-limit)
-	}
+	g.Logf("%s: no connection for %v; at most it may be %v, of which %v are two plans in this machine",
+		what, took.Round(time.Millisecond), most.Round(time.Millisecond), (most - limit).Round(time.Millisecond))
+	return took <= most
 }
 
-// follow renumbers the line under load: connections of the new line work in
-// time, and no packet is wrong.
-func (g *guest) follow(to lab.Judge, prefix netip.Prefix) {
+// follow renumbers the line under load, and reports whether connections of the
+// new line work in time. No packet is wrong.
+func (g *guest) follow(to lab.Judge, prefix netip.Prefix) (inTime bool) {
 	g.Helper()
 	ctx, cancel := context.WithCancel(g.ctx)
 	defer cancel()
@@ -119,10 +124,11 @@ func (g *guest) follow(to lab.Judge, prefix netip.Prefix) {
 	if !ok {
 		g.Errorf("%s: no connection at all", prefix)
 	}
-	g.limited(prefix.String(), took, followTime, before, g.pass())
+	inTime = g.limited(prefix.String(), took, followTime, before, g.pass())
 	time.Sleep(3 * time.Second)
 	cancel()
 	load.Wait()
+	g.settled("-c /root/watched")
 	out := g.sh("mape-netplan status -c /root/watched; ip -d link show mape0; ip -6 address show dev eth1 scope global")
 	for _, want := range []string{"CE               " + to.CE.String() + "\n", " local " + to.CE.String() + " ", "inet6 " + to.CE.String() + "/128 scope global deprecated"} {
 		if !strings.Contains(out, want) {
@@ -134,10 +140,11 @@ func (g *guest) follow(to lab.Judge, prefix netip.Prefix) {
 	}
 	g.Logf("%d datagrams came back", sent.Load())
 	g.judged()
+	return inTime
 }
 
 // carrier takes the line away for a moment. networkd, which was not told of the
-// renumbering, brings the former CE address back, and it does not stay.
+// renumbering, brings the former CE address back, and the watch removes it.
 func (g *guest) carrier(former, now netip.Addr) {
 	g.Helper()
 	g.sh("ip link set eth1 down; sleep 1; ip link set eth1 up; /lib/systemd/systemd-networkd-wait-online --timeout=30 -i eth1:routable")
@@ -145,6 +152,7 @@ func (g *guest) carrier(former, now netip.Addr) {
 		g.Errorf("with its carrier back the line is not there for %v", took)
 	}
 	time.Sleep(3 * time.Second)
+	g.settled("-c /root/watched")
 	if out := g.sh("mape-netplan status -c /root/watched; ip -6 address show dev eth1"); strings.Contains(out, former.String()) || !strings.Contains(out, now.String()+"/128 scope global deprecated") {
 		g.Errorf("with its carrier back there is\n%s", out)
 	}
@@ -172,26 +180,29 @@ func (g *guest) burst(ctx context.Context, server string) (back int) {
 	return back
 }
 
-// mends: what breaks the gateway is over in time, for a host of the LAN.
-func (g *guest) mends(harms ...string) {
+// repairs: a fault of the gateway is repaired in time, for a host of the LAN.
+func (g *guest) repairs(faults ...string) {
 	g.Helper()
 	before := g.pass()
-	for _, harm := range harms {
-		// Later, for the end of an SSH session is work for the machine as well.
-		g.sh("nohup sh -c 'sleep 1; " + harm + "' >/dev/null 2>&1 &")
-		took := g.outage(harmTime)
-		after := g.pass()
-		g.limited(harm, took, mendTime, before, after)
-		before = after
-		for end := time.Now().Add(10 * time.Second); ; time.Sleep(200 * time.Millisecond) {
-			out, exit := g.exits("mape-netplan status -c /root/watched")
-			if exit == 0 {
-				break
-			}
-			if time.Now().After(end) {
-				g.Fatalf("%s: %s", harm, out)
-			}
-		}
+	for _, fault := range faults {
+		g.twice(fault, func() bool {
+			// Later, for the end of an SSH session is work for the machine as well.
+			g.sh("nohup sh -c 'sleep 1; " + fault + "' >/dev/null 2>&1 &")
+			took := g.outage(faultTime)
+			after := g.pass()
+			inTime := g.limited(fault, took, repairTime, before, after)
+			before = after
+			g.settled("-c /root/watched")
+			return inTime
+		})
+	}
+}
+
+// twice does what has a limit, and where that was late once more.
+func (g *guest) twice(what string, inTime func() bool) {
+	g.Helper()
+	if !inTime() && !inTime() {
+		g.Errorf("%s: twice no connection for longer than may be", what)
 	}
 }
 
@@ -213,7 +224,7 @@ func (g *guest) outage(look time.Duration) (longest time.Duration) {
 	return longest
 }
 
-// reaches tries new connections through the gateway until one works, and says
+// reaches tries new connections through the gateway until one works, and returns
 // how long that took.
 func (g *guest) reaches(server string, most time.Duration) (took time.Duration, ok bool) {
 	begin := time.Now()

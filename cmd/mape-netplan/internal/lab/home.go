@@ -10,7 +10,7 @@ import (
 )
 
 // The home gateway is a resolver of the line and, under the name ntt.setup, a
-// server that says whether it is the line's IPv4 router itself.
+// server that tells if it is the line's IPv4 router itself.
 var (
 	HomeResolver = netip.MustParseAddr("2001:db8:7f01::53")
 	homeServer   = netip.MustParseAddr("2001:db8:7f01::80")

@@ -75,7 +75,7 @@ func build(ctx context.Context, release, dir string) error {
 		return err
 	}
 	cmd := exec.CommandContext(ctx, "sh", "-c", string(imageScript), "image.sh", release, mirror(ctx), temp)
-	// On a cancel mmdebstrap itself must hear of it, to unmount what it has mounted.
+	// A cancel must reach mmdebstrap itself, which then unmounts what it has mounted.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	cmd.WaitDelay = 30 * time.Second

@@ -153,14 +153,14 @@ func (j Judge) port(what string, port uint16) string {
 	return fmt.Sprintf("%s %d is not in the port set", what, port)
 }
 
-// checksumOK verifies the transport checksum of a packet that is no fragment.
+// checksumOK verifies the transport checksum of a packet that is not a fragment.
 func (h ip4) checksumOK() bool {
 	pseudo := uint32(0)
 	switch h.proto {
 	case protoICMP:
 	case protoUDP:
 		if len(h.payload) >= 8 && h.payload[6] == 0 && h.payload[7] == 0 {
-			return true // RFC 768: the sender made none
+			return true // RFC 768: the sender computed none
 		}
 		pseudo = h.pseudo()
 	case protoTCP:

@@ -49,7 +49,7 @@ func changed(p []byte, at int, b byte) []byte {
 	return p
 }
 
-// fragment marks a packet as a fragment and mends the header's checksum.
+// fragment marks a packet as a fragment and corrects the header's checksum.
 func fragment(p []byte, offset int, more bool) []byte {
 	p = append([]byte(nil), p...)
 	binary.BigEndian.PutUint16(p[6:], uint16(offset/8))

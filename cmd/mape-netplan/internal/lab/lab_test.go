@@ -23,7 +23,7 @@ ip route add default dev hand
 nft 'table ip hand { chain post { type nat hook postrouting priority srcnat; oifname hand meta l4proto { tcp, udp, icmp } snat to 153.241.113.198:1776-1791; }; }'
 `
 
-// TestLab proves the laboratory itself: a gateway made by hand passes, and
+// TestLab proves the laboratory itself: a gateway set up by hand passes, and
 // what is wrong is caught. $MAPE_LAB lists the Debian releases to run it on and
 // adds a reboot; without it one release is enough, for the judge is the same.
 func TestLab(t *testing.T) {
@@ -50,7 +50,7 @@ func testLab(t *testing.T, release string) {
 	r := network.Relay.Report()
 	t.Logf("by hand: %d packets, %d missed, in %s", r.Packets, r.Missed, time.Since(begin).Round(time.Millisecond))
 	if r.Packets < 20 || r.Wrong != 0 || r.DstOpt != 0 || r.Missed != 0 {
-		t.Errorf("gateway made by hand: %+v", r)
+		t.Errorf("gateway set up by hand: %+v", r)
 	}
 
 	expect := func(what, reason string, counted func(Report) int) {

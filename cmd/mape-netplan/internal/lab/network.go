@@ -65,7 +65,7 @@ func NewNetwork(announce Announce, judge Judge) (n *Network, err error) {
 // before stay valid in the gateway until their lifetime ends.
 func (n *Network) Announce(a Announce) error { return n.router.announce(a) }
 
-// NarrowPath makes the network behind the relay one that carries no packet longer than mtu to a server: whoever sends
+// NarrowPath makes the network behind the relay one that carries no packet longer than mtu to a server: whichever host sends
 // one that may not be fragmented is told.
 func (n *Network) NarrowPath(server string, mtu int) error {
 	return n.WAN.routeMTU(server+"/32", "inet", "", mtu)

@@ -5,7 +5,7 @@ import (
 	"net/netip"
 )
 
-// Stranger is an internet address that nobody uses. Packets injected from it
+// Stranger is an internet address that no host has. Packets injected from it
 // are unsolicited; what the CE sends to it is counted in Report.Answered.
 var Stranger = netip.MustParseAddr("198.51.100.66")
 

@@ -145,9 +145,9 @@ func (r *Relay) verdict(frame []byte) Verdict {
 	return v
 }
 
-// A Fault is something of a line that goes wrong without a word.
+// A Fault is a failure of the line that no error tells of.
 type Fault struct {
-	Deaf    bool // the relay swallows everything
+	Silent  bool // the relay drops everything
 	Longest int  // packets that are longer inside, in bytes, get lost; 0 is none
 }
 
@@ -158,11 +158,11 @@ func (r *Relay) SetFault(f Fault) {
 	r.fault = f
 }
 
-// takes says whether a packet gets through.
+// takes reports whether a packet gets through.
 func (r *Relay) takes(inner []byte) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return !r.fault.Deaf && (r.fault.Longest == 0 || len(inner) <= r.fault.Longest)
+	return !r.fault.Silent && (r.fault.Longest == 0 || len(inner) <= r.fault.Longest)
 }
 
 // Inject sends an IPv4 packet to the CE through the tunnel as if it had come

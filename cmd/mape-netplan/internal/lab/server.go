@@ -53,8 +53,8 @@ func serve(inet *Namespace) (all []io.Closer, err error) {
 	return all, err
 }
 
-// Say serves on a TCP and on a UDP port of the LAN host until Close: to whoever
-// comes it says which port it is and whom it sees; over TCP it echoes after that.
+// Say serves on a TCP and on a UDP port of the LAN host until Close: to each
+// client it says which port it is and which address it sees; over TCP it echoes after that.
 // A connection that was cut off stays silent: nothing keeps it alive.
 func (n *Network) Say(port uint16) error {
 	say := func(from net.Addr) []byte { return fmt.Appendf(nil, "lan:%d %s\n", port, from) }

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"mape-netplan/cmd/mape-netplan/internal/lab"
+)
+
+// earlier is the commit whose program made the gateway that is upgraded: the
+// last one before reconcile was split into packages.
+const earlier = "41cf84617f8083285ab5aea3e5bc452c23a560b2"
+
+// buildEarlier builds the program of the earlier commit out of the repository's
+// history and returns its path, or "" and why it cannot. With MAPE_CI=1 nothing
+// may be missing, and the test fails instead.
+func buildEarlier(t *testing.T) (program, why string) {
+	t.Helper()
+	// Git refuses the history of a checkout that is another user's.
+	git := func(args ...string) *exec.Cmd {
+		return exec.Command("git", append([]string{"-c", "safe.directory=*", "-C", "../.."}, args...)...)
+	}
+	if out, err := git("cat-file", "-e", earlier+"^{commit}").CombinedOutput(); err != nil {
+		why := fmt.Sprintf("commit %.7s is not in this clone (\"git fetch --unshallow\" gets the history): %v\n%s", earlier, err, out)
+		if os.Getenv("MAPE_CI") == "1" {
+			t.Fatal(why)
+		}
+		return "", why
+	}
+	dir := t.TempDir()
+	source, archive := filepath.Join(dir, "source"), filepath.Join(dir, "source.tar")
+	program = filepath.Join(dir, "mape-netplan")
+	if err := os.Mkdir(source, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	build := exec.Command("go", "build", "-buildvcs=false", "-trimpath", "-ldflags", "-s -w", "-o", program, "./cmd/mape-netplan")
+	build.Dir, build.Env = source, append(os.Environ(), "CGO_ENABLED=0")
+	for _, cmd := range []*exec.Cmd{git("archive", "--output", archive, earlier), exec.Command("tar", "-xf", archive, "-C", source), build} {
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v\n%s", strings.Join(cmd.Args, " "), err, out)
+		}
+	}
+	return program, ""
+}
+
+// upgraded: this program replaces an earlier one on a gateway of that one's
+// making. plan and apply name only what changed on purpose since then, install
+// only the unit whose text did, and connections live through all of it.
+func (g *guest) upgraded() {
+	// Since then a UDP packet meets one rule that sets a timeout, not two, and
+	// the tunnel has a filter of its own.
+	want := []string{"filter mape0 egress", "table ip mape"}
+	g.sh(`set -e
+mape-netplan uninstall --timeout 2m
+mape-netplan remove
+cp /usr/local/bin/mape-netplan /root/new # /mnt is still the CD-ROM.
+install -m 755 /mnt/mape-netplan.earlier /usr/local/bin/next
+mv /usr/local/bin/next /usr/local/bin/mape-netplan
+mape-netplan install --timeout 2m`)
+	if out := g.sh("mape-netplan apply"); out != "unchanged\n" {
+		g.Errorf("the earlier program's second apply: %s", out)
+	}
+	g.reached()
+
+	ctx, cancel := context.WithCancel(g.ctx)
+	defer cancel()
+	var traffic sync.WaitGroup
+	for _, script := range []string{
+		"ping -n -i 0.05 " + lab.Servers[4],
+		"while sleep 0.05; do echo hello >/dev/udp/" + lab.Servers[5] + "/7; done",
+	} {
+		traffic.Go(func() { g.network.LAN.Output(ctx, "bash", "-c", script) })
+	}
+	conn, err := g.dial(serverPort(1, 7), 10*time.Second)
+	if err != nil {
+		g.Fatal(err)
+	}
+	defer conn.Close()
+	lines, before := bufio.NewReader(conn), g.network.Relay.Report().Packets
+	lives := func(after string) {
+		g.Helper()
+		conn.SetDeadline(time.Now().Add(30 * time.Second))
+		if err := ping(conn, lines); err != nil {
+			g.Errorf("after %s, the connection from before says %v", after, err)
+		}
+	}
+	lives("the earlier install")
+
+	g.sh("mv /root/new /usr/local/bin/mape-netplan")
+	if names := g.names("plan", exitDiffers); !slices.Equal(names, want) {
+		g.Errorf("plan names %q, not %q", names, want)
+	}
+	// The earlier service would take the table that it does not know for damage.
+	g.sh("systemctl stop mape-netplan.service")
+	var r result
+	g.json("mape-netplan apply --json", 0, &r)
+	var names []string
+	for _, c := range r.Changes {
+		names = append(names, c.Name)
+		if c.Name == "table ip mape" {
+			g.onlyTimeouts(c)
+		}
+	}
+	if slices.Sort(names); !slices.Equal(names, want) {
+		g.Errorf("apply changed %q, not %q", names, want)
+	}
+	lives("apply")
+	if out := g.sh("mape-netplan apply"); out != "unchanged\n" {
+		g.Errorf("the second apply: %s", out)
+	}
+	if out := g.sh("mape-netplan install --timeout 2m"); out != "changed file /etc/systemd/system/mape-netplan-guard.service\n"+
+		"created unit mape-netplan.service\n"+ // It was stopped.
+		"changed unit mape-netplan-guard.service\n" {
+		g.Errorf("install says\n%s", out)
+	}
+	if out := g.sh("mape-netplan install"); out != "unchanged\n" {
+		g.Errorf("the second install: %s", out)
+	}
+	lives("install")
+	g.sh("mape-netplan status")
+
+	cancel()
+	traffic.Wait()
+	conn.Close()
+	sent := g.network.Relay.Report().Packets - before
+	g.Logf("%d packets judged through the upgrade", sent)
+	if sent < 50 {
+		g.Error("that is not enough to judge by")
+	}
+	g.traffic()
+	g.quiet()
+}
+
+// onlyTimeouts: a change of the table is one of the rules that set a timeout.
+func (g *guest) onlyTimeouts(c changeView) {
+	g.Helper()
+	before, after := slices.Collect(strings.Lines(c.Before)), slices.Collect(strings.Lines(c.After))
+	differ := 0
+	for _, side := range [][2][]string{{before, after}, {after, before}} {
+		for _, line := range side[0] {
+			if slices.Contains(side[1], line) {
+				continue
+			}
+			if differ++; !strings.Contains(line, "ct timeout set") {
+				g.Errorf("the table changes by %q", line)
+			}
+		}
+	}
+	if differ == 0 {
+		g.Errorf("the table does not change:\n%s", c.After)
+	}
+}
