@@ -38,12 +38,6 @@ func (p *parser) checkLength(path string, f forward) {
 	p.report(p.value(path), path, `must have as many ports as "port", %d, or none to keep the numbers; it has %d`, ports, to.size())
 }
 
-// A flow is what can be forwarded only once.
-type flow struct {
-	protocol string
-	port     uint16
-}
-
 // claim reports what an entry forwards that was forwarded before, once for each
 // of its ranges and each place. It looks at a range no further after that, so
 // that its work is bounded by the number of ports and not by what a file

@@ -2,7 +2,6 @@ package schema
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -19,29 +18,6 @@ type parser struct {
 
 // maxProblems bounds what is printed about a file that is not a section at all.
 const maxProblems = 100
-
-// Parse reads the mape: section of a YAML file. The error is of type
-// [Problems]: everything that is wrong, warnings included.
-func Parse(name string, data []byte) (*Config, error) {
-	text, at, bad := decodeText(data)
-	p := &parser{source: newSource(name, text), claims: map[flow]string{}}
-	c := &Config{source: p.source}
-	if bad != "" {
-		p.report(at, "", "%s", bad)
-	} else if docs := p.documents(text); docs != nil {
-		p.source.hideSecrets(docs)
-		if section := p.section(docs); section != nil {
-			p.mapping("mape", section, c.keys(), "a mapping such as {provider: ocn, wan: eth1}")
-			p.check(c)
-		}
-	}
-	p.problems.sort()
-	if slices.ContainsFunc(p.problems, func(problem Problem) bool { return !problem.Warning }) {
-		return nil, p.problems
-	}
-	c.Warnings = p.problems
-	return c, nil
-}
 
 func (p *parser) report(at spot, path, format string, args ...any) *Problem {
 	problem := p.source.problem(at, path, fmt.Sprintf(format, args...))
@@ -253,3 +229,9 @@ func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.ShortTag(
 func isText(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.ShortTag() == "!!str" }
 
 func isMerge(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.ShortTag() == "!!merge" }
+
+// A flow is what can be forwarded only once.
+type flow struct {
+	protocol string
+	port     uint16
+}

@@ -7,6 +7,29 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
+// Parse reads the mape: section of a YAML file. The error is of type
+// [Problems]: everything that is wrong, warnings included.
+func Parse(name string, data []byte) (*Config, error) {
+	text, at, bad := decodeText(data)
+	p := &parser{source: newSource(name, text), claims: map[flow]string{}}
+	c := &Config{source: p.source}
+	if bad != "" {
+		p.report(at, "", "%s", bad)
+	} else if docs := p.documents(text); docs != nil {
+		p.source.hideSecrets(docs)
+		if section := p.section(docs); section != nil {
+			p.mapping("mape", section, c.keys(), "a mapping such as {provider: ocn, wan: eth1}")
+			p.check(c)
+		}
+	}
+	p.problems.sort()
+	if slices.ContainsFunc(p.problems, func(problem Problem) bool { return !problem.Warning }) {
+		return nil, p.problems
+	}
+	c.Warnings = p.problems
+	return c, nil
+}
+
 // section finds the value of the mape: key. Every other key at the top belongs
 // to another program, such as cloud-init or netplan, or holds anchors.
 func (p *parser) section(docs []*yaml.Node) *yaml.Node {

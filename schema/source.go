@@ -2,7 +2,10 @@ package schema
 
 import (
 	"fmt"
+	"io"
 	"strings"
+
+	"gopkg.in/yaml.v3"
 )
 
 // A source is the text of a file and where in it each value stands.
@@ -77,4 +80,20 @@ func (c *Config) Problem(path, format string, args ...any) Problem {
 		return c.source.problem(at, path, message)
 	}
 	return Problem{File: c.source.name, Path: path, Message: message}
+}
+
+func parseYAML(text string) ([]*yaml.Node, error) {
+	docs := []*yaml.Node{}
+	d := yaml.NewDecoder(strings.NewReader(text))
+	for {
+		var doc yaml.Node
+		switch err := d.Decode(&doc); err {
+		case nil:
+			docs = append(docs, doc.Content...)
+		case io.EOF:
+			return docs, nil
+		default:
+			return nil, err
+		}
+	}
 }

@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -93,4 +94,20 @@ func list(words []string, last string) string {
 	}
 	n := len(words) - 1
 	return strings.Join(words[:n], ", ") + " " + last + " " + words[n]
+}
+
+// fullWidth points out characters on a line or the next that look like YAML's
+// but are not.
+func fullWidth(lines []string, line int) string {
+	for i := max(line-1, 1); i <= min(line+1, len(lines)); i++ {
+		code, _, _ := strings.Cut(lines[i-1], " #")
+		if at := strings.IndexAny(code, "：\u3000\u00a0"); at >= 0 {
+			bad, _ := utf8.DecodeRuneInString(code[at:])
+			if bad == '：' {
+				return fmt.Sprintf(`line %d has %U, which must be ":"`, i, bad)
+			}
+			return fmt.Sprintf("line %d has %U, which must be an ASCII space", i, bad)
+		}
+	}
+	return ""
 }

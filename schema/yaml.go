@@ -2,7 +2,6 @@ package schema
 
 import (
 	"fmt"
-	"io"
 	"regexp"
 	"slices"
 	"strconv"
@@ -57,22 +56,6 @@ func (p *parser) documents(text string) []*yaml.Node {
 	return docs
 }
 
-func parseYAML(text string) ([]*yaml.Node, error) {
-	docs := []*yaml.Node{}
-	d := yaml.NewDecoder(strings.NewReader(text))
-	for {
-		var doc yaml.Node
-		switch err := d.Decode(&doc); err {
-		case nil:
-			docs = append(docs, doc.Content...)
-		case io.EOF:
-			return docs, nil
-		default:
-			return nil, err
-		}
-	}
-}
-
 var (
 	yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?`)
 	// byParser matches the messages of yaml.v3's parser, whose lines are counted
@@ -118,20 +101,4 @@ func (p *parser) syntaxError(text string, err error) (spot, string) {
 		message += "; " + wide
 	}
 	return spot{line, 0}, "not YAML: " + message
-}
-
-// fullWidth points out characters on a line or the next that look like YAML's
-// but are not.
-func fullWidth(lines []string, line int) string {
-	for i := max(line-1, 1); i <= min(line+1, len(lines)); i++ {
-		code, _, _ := strings.Cut(lines[i-1], " #")
-		if at := strings.IndexAny(code, "：\u3000\u00a0"); at >= 0 {
-			bad, _ := utf8.DecodeRuneInString(code[at:])
-			if bad == '：' {
-				return fmt.Sprintf(`line %d has %U, which must be ":"`, i, bad)
-			}
-			return fmt.Sprintf("line %d has %U, which must be an ASCII space", i, bad)
-		}
-	}
-	return ""
 }
