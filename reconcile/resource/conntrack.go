@@ -38,15 +38,6 @@ type staleConnection struct {
 	inward   bool       // it came in by a forward
 }
 
-// madeMeanwhile are the connections that a table made which is taken back.
-func madeMeanwhile(c engine.Change) Conntrack {
-	of := func(r engine.Resource) []nat.Translation {
-		t, _ := r.(Table)
-		return nat.Translations(t.Table)
-	}
-	return Conntrack{Was: of(c.After), Now: of(c.Before)}
-}
-
 func (Conntrack) Name() string { return "conntrack" }
 
 func (Conntrack) Traits() engine.Traits { return engine.Traits{Stage: engine.Cleanup, Transient: true} }

@@ -78,10 +78,3 @@ func (g Generated) Write(ctx context.Context, h *host.Host) error {
 	}
 	return h.Bus.Reload(ctx)
 }
-
-func (m Managed) Traits() engine.Traits { return engine.Traits{Link: m.Link, Daemon: true} }
-
-func (a awaiting) Restore(engine.Resource) []engine.Resource { return []engine.Resource{a.Managed} }
-
-// Settles: networkd gets a prefix within seconds of having configured the link.
-func (a awaiting) Settles(want engine.Resource) bool { return a.Managed.Text() == want.Text() }

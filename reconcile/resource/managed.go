@@ -25,6 +25,8 @@ type Managed struct {
 
 func (m Managed) Name() string { return "networkd " + m.Link }
 
+func (m Managed) Traits() engine.Traits { return engine.Traits{Link: m.Link, Daemon: true} }
+
 func (m Managed) Text() string {
 	if !m.Present {
 		return ""
@@ -43,6 +45,11 @@ func (o outdated) Text() string { return "configured by an earlier " + o.File + 
 type awaiting struct{ Managed }
 
 func (a awaiting) Text() string { return a.Managed.Text() + "no delegated prefix yet\n" }
+
+func (a awaiting) Restore(engine.Resource) []engine.Resource { return []engine.Resource{a.Managed} }
+
+// Settles: networkd gets a prefix within seconds of having configured the link.
+func (a awaiting) Settles(want engine.Resource) bool { return a.Managed.Text() == want.Text() }
 
 func (m Managed) Read(_ context.Context, h *host.Host) (engine.Resource, error) {
 	live := Managed{Link: m.Link, File: m.File, Data: m.Data, Asks: m.Asks, LinkLayer: m.LinkLayer}

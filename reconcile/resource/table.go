@@ -21,9 +21,13 @@ func (Table) Traits() engine.Traits {
 	return engine.Traits{Stage: engine.Guard, Event: engine.TableEvent, Urgent: true}
 }
 
-// Restore also cuts off the connections that the other table made.
+// Restore also closes the connections that the table after it made.
 func (t Table) Restore(after engine.Resource) []engine.Resource {
-	return []engine.Resource{t, madeMeanwhile(engine.Change{Before: t, After: after})}
+	closed := Conntrack{Now: nat.Translations(t.Table)}
+	if after, ok := after.(Table); ok {
+		closed.Was = nat.Translations(after.Table)
+	}
+	return []engine.Resource{t, closed}
 }
 
 func (t Table) Read(_ context.Context, h *host.Host) (engine.Resource, error) {
