@@ -96,7 +96,7 @@ func TestKind(t *testing.T) {
 	w := &Watch{
 		Host: g.H, Section: func() (*schema.Config, error) { return gatewaytest.SectionOf(t, gatewaytest.LineSection), nil },
 		Log: func(_ Priority, text string) { log <- text }, Notify: func(string) { state <- struct{}{} },
-		compile: func(o gateway.Order, gw *gateway.Gateway, f facts.Facts) []engine.Resource {
+		Compile: func(o gateway.Order, gw *gateway.Gateway, f facts.Facts) []engine.Resource {
 			return append(slices.DeleteFunc(o.Compile(gw, f), func(r engine.Resource) bool { return r.Traits().Makes != "" }), ours)
 		},
 	}
