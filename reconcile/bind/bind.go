@@ -1,4 +1,4 @@
-// Package bind keeps what a socket sends on one link, whatever the routes say.
+// Package bind binds sockets to a link, so that their packets leave by it whatever the routes are.
 package bind
 
 import (
@@ -9,10 +9,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Dialer makes connections that leave by a link; "" is any.
+// Dialer connects by a link; "": any.
 func Dialer(link string) *net.Dialer { return &net.Dialer{Control: Control(link)} }
 
-// Control is that of a [net.Dialer] or [net.ListenConfig] whose sockets send by a link; "" is any.
+// Control is the Control of a [net.Dialer] or [net.ListenConfig] that binds sockets to a link (SO_BINDTODEVICE). It is
+// nil for "", which is any link.
 func Control(link string) func(network, address string, c syscall.RawConn) error {
 	if link == "" {
 		return nil
@@ -23,7 +24,7 @@ func Control(link string) func(network, address string, c syscall.RawConn) error
 			return e
 		}
 		if err != nil {
-			return fmt.Errorf("to leave by %s: %w", link, err)
+			return fmt.Errorf("bind to %s: %w", link, err)
 		}
 		return nil
 	}

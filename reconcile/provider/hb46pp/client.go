@@ -12,40 +12,40 @@ import (
 	"mape-netplan/reconcile/bind"
 )
 
-// A Client asks one line.
+// A Client queries the provisioning of one line.
 type Client struct {
-	// Servers are the line's own resolvers. Others do not know the record.
+	// Servers are the line's own resolvers. Others do not have the record.
 	Servers []netip.AddrPort
-	// Interface is the line's: what is asked leaves there, whatever the routes say. "" is any.
+	// Interface is that of the line, to which the sockets are bound; "": any.
 	Interface string
-	// Roots are the certificate authorities; nil are the system's.
+	// Roots are the certificate authorities; nil: the system's.
 	Roots *x509.CertPool
-	// Loopback lets the provisioning server be on this machine, as a test's is.
+	// Loopback allows a provisioning server on this machine, for tests.
 	Loopback bool
 	Limits
 }
 
-// Limits bound what a server can cost.
+// Limits bound the time and memory that a server can take.
 type Limits struct {
 	DNS    time.Duration // for an answer of one resolver
-	Server time.Duration // for the start of an answer: connection, TLS and head, each
-	Total  time.Duration // for all
+	Server time.Duration // for the connection, for TLS and for the header of an answer, each
+	Total  time.Duration // for the whole query
 	Body   int64         // bytes of an answer
 }
 
 // DefaultLimits are generous. 1 MiB holds ten times MostRules.
 var DefaultLimits = Limits{DNS: 5 * time.Second, Server: 10 * time.Second, Total: 30 * time.Second, Body: 1 << 20}
 
-// An Answer is a good reply, and what came with it.
+// An Answer is a valid reply with its conditions.
 type Answer struct {
 	Reply *Reply
-	// NoStore says that nothing of it may be kept (Cache-Control: no-store, RFC 9111 section 5.2.2.5).
+	// NoStore is set if the reply must not be stored (Cache-Control: no-store, RFC 9111 section 5.2.2.5).
 	NoStore bool
-	// Token is for the next question; without a value there is none.
+	// Token is for the next query; it may have no value.
 	Token Token
 }
 
-// A Failure is why a line gave no good reply. Its Event is Absent, Unresolved or Silent.
+// A Failure is why a query had no valid reply. Its Event is Absent, Unresolved or Silent.
 type Failure struct {
 	Event Event
 	Err   error
@@ -54,7 +54,7 @@ type Failure struct {
 func (f *Failure) Error() string { return f.Err.Error() }
 func (f *Failure) Unwrap() error { return f.Err }
 
-// Ask asks the line once. Every error but that of a bad question is a [*Failure].
+// Ask queries the line once. Every error but that of an invalid question is a [*Failure].
 func (c Client) Ask(ctx context.Context, q Question) (Answer, error) {
 	if err := q.check(); err != nil {
 		return Answer{}, err
@@ -73,15 +73,15 @@ func (c Client) Ask(ctx context.Context, q Question) (Answer, error) {
 	return answer, nil
 }
 
-// dialer makes connections that leave by the line's interface.
+// dialer connects by the line's interface.
 func (c Client) dialer() *net.Dialer {
 	d := bind.Dialer(c.Interface)
 	d.Timeout = c.Server
 	return d
 }
 
-// checkTarget refuses addresses that no provisioning server of a line has. The record is not authenticated: without
-// this, whoever forges it could have the program ask this machine's services, or a neighbour's.
+// checkTarget refuses addresses that a provisioning server cannot have. The record is not authenticated: a forged one
+// could otherwise direct requests to services on this machine or on a neighbour.
 func (c Client) checkTarget(a netip.Addr) error {
 	what := ""
 	switch {
@@ -103,7 +103,7 @@ func (c Client) checkTarget(a netip.Addr) error {
 	return fmt.Errorf("%v is %s, which a provisioning server cannot have", a, what)
 }
 
-// causeOf prefers the reason why ctx ended to what somebody made of that.
+// causeOf returns the cause of the end of ctx instead of an error that only says that ctx ended.
 func causeOf(ctx context.Context, err error) error {
 	if ctx.Err() != nil && (errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) || isTimeout(err)) {
 		return context.Cause(ctx)

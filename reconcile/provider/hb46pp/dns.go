@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// resolver asks one server. Dial overrides every nameserver of /etc/resolv.conf: public ones do not know the record, and
-// systemd-resolved may prefer those of another link.
+// resolver queries one server. Dial overrides the nameservers of /etc/resolv.conf: public ones do not have the record,
+// and systemd-resolved may prefer those of another link.
 func (c Client) resolver(server netip.AddrPort) *net.Resolver {
 	return &net.Resolver{
 		PreferGo: true,
@@ -20,8 +20,8 @@ func (c Client) resolver(server netip.AddrPort) *net.Resolver {
 	}
 }
 
-// record gets the record. The first server with an answer has it. That there is none is only believed when all of them
-// say so: it takes a tunnel down, and one of them may be another network's.
+// record gets the record from the first server that answers. It is absent only if all servers say so: that takes the
+// tunnel down, and one of them may belong to another network.
 func (c Client) record(ctx context.Context) (Record, error) {
 	if len(c.Servers) == 0 {
 		return Record{}, &Failure{Unresolved, errors.New("no resolver of the line is known")}
@@ -49,7 +49,7 @@ func (c Client) record(ctx context.Context) (Record, error) {
 	return Record{}, &Failure{Unresolved, failed}
 }
 
-// addresses are the IPv6 addresses of a server that the line named.
+// addresses are the IPv6 addresses of a provisioning server.
 func (c Client) addresses(ctx context.Context, host string) ([]netip.Addr, error) {
 	if a, err := netip.ParseAddr(host); err == nil {
 		return []netip.Addr{a}, nil
@@ -87,14 +87,14 @@ func lookup[T any](ctx context.Context, c Client, server netip.AddrPort, ask fun
 	return result, plainDNS(err)
 }
 
-// isAbsent says whether a resolver knows of nothing: NXDOMAIN, NODATA, or none but IPv4-mapped addresses.
+// isAbsent reports whether a resolver has nothing: NXDOMAIN, NODATA, or only IPv4-mapped addresses.
 func isAbsent(err error) bool {
 	var e *net.DNSError
 	var unsuitable *net.AddrError
 	return errors.As(err, &e) && e.IsNotFound || errors.As(err, &unsuitable)
 }
 
-// plainDNS leaves out of an error what is said around it: the name, and a nameserver that was not asked.
+// plainDNS strips an error of the name and of the nameserver in /etc/resolv.conf, which was not queried.
 func plainDNS(err error) error {
 	var e *net.DNSError
 	if errors.As(err, &e) {

@@ -14,10 +14,10 @@ import (
 	"strings"
 )
 
-// mostHops bounds the redirections of one question. The specification sets no bound; its example client takes 5.
+// mostHops bounds the redirections of one query. The specification has no bound; its example client follows 5.
 const mostHops = 5
 
-// fetch asks the server and those that it sends on to (section 3.3).
+// fetch queries the server and follows its redirections (section 3.3).
 func (c Client) fetch(ctx context.Context, r Record, q Question) (Answer, error) {
 	transport := c.transport(r.Verify)
 	defer transport.CloseIdleConnections()
@@ -48,7 +48,7 @@ func (c Client) fetch(ctx context.Context, r Record, q Question) (Answer, error)
 	return Answer{}, fmt.Errorf("%s: more than %d redirections (307), the last one to %s", shown(r.URL), mostHops, shown(hop))
 }
 
-// follow is where a 307 leads. A question that was encrypted stays so, whether the certificates are checked or not.
+// follow returns the target of a 307. After https it must be https, even if certificates are not checked.
 func follow(hop *url.URL, location string) (*url.URL, error) {
 	if location == "" {
 		return nil, errors.New("307 without a Location")
@@ -66,8 +66,8 @@ func follow(hop *url.URL, location string) (*url.URL, error) {
 	return next, nil
 }
 
-// transport connects by IPv6 alone and keeps nothing: no proxy, no cookies, no connection, and no compression, by which
-// a small answer becomes a large one.
+// transport connects over IPv6 only, without proxy, cookies, keep-alive, or compression, which could blow up a small
+// answer.
 func (c Client) transport(verify bool) *http.Transport {
 	return &http.Transport{
 		DialContext:            c.dial,
@@ -103,7 +103,7 @@ func (c Client) dial(ctx context.Context, _, hostport string) (net.Conn, error) 
 	return nil, first(err)
 }
 
-// get sends one request. The error is without the URL, which may hold a password.
+// get sends one request. The error does not have the URL, which may contain a password.
 func (c Client) get(ctx context.Context, transport *http.Transport, u *url.URL) (*http.Response, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
@@ -121,7 +121,7 @@ func (c Client) get(ctx context.Context, transport *http.Transport, u *url.URL) 
 	return response, err
 }
 
-// answer reads what is no redirection.
+// answer reads a response that is not a redirection.
 func (c Client) answer(response *http.Response) (Answer, error) {
 	defer response.Body.Close()
 	switch response.StatusCode {
@@ -143,7 +143,7 @@ func status(r *http.Response) string {
 	return strings.TrimSpace(fmt.Sprintf("%d %s", r.StatusCode, http.StatusText(r.StatusCode)))
 }
 
-// body reads an answer of bounded length: one byte more is too much, and no more is read.
+// body reads an answer of bounded length, at most one byte more.
 func (c Client) body(response *http.Response) ([]byte, error) {
 	tooLong := fmt.Errorf("the answer is longer than %d bytes", c.Body)
 	if response.ContentLength > c.Body {

@@ -10,8 +10,8 @@ import (
 	"unicode"
 )
 
-// fields are the members of a JSON object by their exact names: encoding/json would take "TTL" for "ttl". The first
-// thing that is wrong stays in err, and what is read after it is worth nothing.
+// fields are the members of a JSON object by their exact names: encoding/json would take "TTL" for "ttl". err is the
+// first error; values that are read after it are invalid.
 type fields struct {
 	path string // "map_e.rules[3].", to put before a key
 	raw  map[string]json.RawMessage
@@ -32,7 +32,7 @@ func (f *fields) fail(key, format string, args ...any) {
 	}
 }
 
-// get is a member that is there. null is an absent one.
+// get returns a member. null counts as absent.
 func (f *fields) get(key string) (json.RawMessage, bool) {
 	raw, ok := f.raw[key]
 	return raw, ok && string(raw) != "null" && f.err == nil
@@ -46,7 +46,7 @@ func (f *fields) need(key, what string) (json.RawMessage, bool) {
 	return raw, ok
 }
 
-// text is a string of at most 256 bytes with its quotes (section 3.4), and of no character that steers a terminal.
+// text is a string of at most 256 bytes with its quotes (section 3.4) and without control characters.
 func (f *fields) text(key string) string {
 	var s string
 	raw, ok := f.get(key)
@@ -64,7 +64,7 @@ func (f *fields) text(key string) string {
 	return ""
 }
 
-// number is a whole number in bounds.
+// number is a whole number from least to most.
 func (f *fields) number(key string, raw json.RawMessage, least, most int) int {
 	n, err := strconv.Atoi(string(raw))
 	switch {
@@ -105,7 +105,7 @@ func (f *fields) needText(key, what string) string {
 	return f.text(key)
 }
 
-// list is an array of at most so many values.
+// list is an array of at most most values.
 func (f *fields) list(key string, most int, what string) []json.RawMessage {
 	raw, ok := f.need(key, what)
 	if !ok {

@@ -10,15 +10,15 @@ import (
 
 // MAPE is the map_e of a reply.
 type MAPE struct {
-	// Version is 0 for draft-ietf-softwire-map-03 and 1 for RFC 7597: how the interface identifier is made.
+	// Version is the layout of the interface identifier: 0 for draft-ietf-softwire-map-03, 1 for RFC 7597.
 	Version int `json:"version"`
-	// Mesh says that customers send to each other directly, and not through the border relay.
+	// Mesh is set if customers send to each other directly, and not through the border relay.
 	Mesh  bool       `json:"mesh,omitempty"`
 	BR    netip.Addr `json:"br"`
 	Rules []Rule     `json:"rules"`
 }
 
-// A Rule is one of the rules of a reply, in its words.
+// A Rule is a mapping rule of a reply, with the names of the protocol.
 type Rule struct {
 	IPv6       netip.Prefix `json:"ipv6"`
 	IPv4       netip.Prefix `json:"ipv4"`
@@ -26,9 +26,9 @@ type Rule struct {
 	PSIDOffset int          `json:"psid_offset"`
 }
 
-// MostRules bounds the rules of a reply. The specification has a CPE accept 256 and names no number that a server must
-// keep to, and a provider with more exists: BIGLOBE's table has 258. A line needs one of them, so a longer list costs
-// nothing but its check; refusing it would cost the line. 1024 is four times what is known, and a bound on that check.
+// MostRules bounds the rules of a reply. The specification requires a CPE to accept 256 and sets no maximum for a
+// server, and one provider has more: BIGLOBE's table has 258. A line needs only one of them, so refusing a longer list
+// would cost the line and save only its check. 1024 is four times the longest known.
 const MostRules = 1024
 
 // InterfaceID is the layout that the version stands for.
@@ -39,7 +39,7 @@ func (m *MAPE) InterfaceID() softwire.InterfaceID {
 	return softwire.MAP03
 }
 
-// Softwire are the rules as RFC 7597 has them, each with the border relay.
+// Softwire converts the rules, each with the border relay.
 func (m *MAPE) Softwire() []softwire.Rule {
 	all := make([]softwire.Rule, len(m.Rules))
 	for i, r := range m.Rules {
@@ -73,7 +73,7 @@ func parseMAPE(data []byte) (*MAPE, error) {
 	return m, f.err
 }
 
-// mesh is true or false as in the specification's example, or 1 or 0 as in its text.
+// mesh is true or false as in the example of the specification, or 1 or 0 as in its text.
 func (f *fields) mesh() bool {
 	raw, ok := f.get("mesh")
 	switch s := string(raw); {
@@ -100,7 +100,7 @@ func (f *fields) rule(i int, data json.RawMessage) Rule {
 	return r
 }
 
-// check is what RFC 7597 says of the rules.
+// check checks the rules by RFC 7597.
 func (m *MAPE) check() error {
 	all := m.Softwire()
 	for i, r := range all {
@@ -114,7 +114,7 @@ func (m *MAPE) check() error {
 	return nil
 }
 
-// first is the first of the errors that one joins.
+// first is the first of joined errors.
 func first(err error) error {
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		return joined.Unwrap()[0]

@@ -3,7 +3,7 @@
 //
 // A TXT record at the line's own resolver names a server, and a GET over IPv6 fetches the rules from it. Neither is
 // trusted: DNS is not authenticated, and a record may name a server whose certificate is not to be checked. Rules that
-// pass the checks here are well-formed, which does not make them honest.
+// pass the checks here are well-formed, but may be forged.
 package hb46pp
 
 import (
@@ -18,17 +18,17 @@ import (
 // Name is where the record is, rooted so that no search list applies (section 3.1).
 const Name = "4over6.info."
 
-// A Record says where the server is.
+// A Record has the address of the server.
 type Record struct {
 	URL *url.URL
-	// Verify says that the server's certificate must be good (t=b). Without it any will do (t=a), and http is allowed.
+	// Verify requires a valid certificate (t=b). Otherwise any is accepted, and so is http (t=a).
 	Verify bool
 }
 
 const form = `it must be one record "v=v6mig-1 url=https://… t=a", or t=b`
 
-// ParseRecord reads the TXT records of the name, each with its strings joined (section 3.1). The specification knows
-// one record; of several, none is better than the others.
+// ParseRecord reads the TXT records of [Name], each with its strings joined (section 3.1). There must be exactly one:
+// the specification has no order for several.
 func ParseRecord(txt []string) (Record, error) {
 	if len(txt) != 1 {
 		return Record{}, fmt.Errorf("there are %d TXT records: %s", len(txt), form)
@@ -66,7 +66,7 @@ func parseRecord(text string) (Record, error) {
 	}
 }
 
-// hostname is what DNS and the log can bear.
+// hostname has no characters that are invalid in DNS or control a terminal.
 var hostname = regexp.MustCompile(`^[0-9A-Za-z_]([0-9A-Za-z_-]*[0-9A-Za-z_])?(\.[0-9A-Za-z_]([0-9A-Za-z_-]*[0-9A-Za-z_])?)*\.?$`)
 
 // parseURL reads the address of a server: http or https, a name or an IPv6 address (section 3.3: IPv6 is a must).
@@ -94,7 +94,7 @@ func checkURL(u *url.URL) error {
 	return nil
 }
 
-// quote shows what a stranger wrote, in bounds and with nothing that steers a terminal.
+// quote shows untrusted text, clipped, with control characters escaped.
 func quote(s string) string {
 	const most = 120
 	if len(s) > most {
@@ -103,5 +103,5 @@ func quote(s string) string {
 	return fmt.Sprintf("%+q", s)
 }
 
-// shown is a URL without what may be secret in it.
+// shown is a URL without user and query, which may be secret.
 func shown(u *url.URL) string { return u.Scheme + "://" + u.Host + u.EscapedPath() }

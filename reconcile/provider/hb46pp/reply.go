@@ -10,25 +10,24 @@ import (
 	"time"
 )
 
-// A Reply is what a server says (section 3.4). As JSON it is of the protocol's own form, and reading it checks all of it
-// again. Methods that this program does not know stay out of it but for their names: a mistake in what nobody uses
-// shall not cost a line.
+// A Reply is the answer of a server (section 3.4). Its JSON has the protocol's own form, and reading it checks all of
+// it again. Of unknown methods it has only the names: an error in an unused one must not cost the line.
 type Reply struct {
 	Enabler string `json:"enabler_name"`
 	Service string `json:"service_name,omitempty"`
 	ISP     string `json:"isp_name,omitempty"`
-	// Seconds are how long it holds (ttl), up to 604800; nil is not said.
+	// Seconds are the lifetime of the reply (ttl), up to 604800; nil if it has none.
 	Seconds *int `json:"ttl,omitempty"`
-	// Auth is what came of user and password: "" (nobody asked), "req", "bad" or "ok".
+	// Auth is the result of user and password: "" (not used), "req" (required), "bad" or "ok".
 	Auth string `json:"auth,omitempty"`
-	// Order are the methods that the line has, the best first: "map_e", "dslite".
+	// Order are the methods of the line, the best first: "map_e", "dslite".
 	Order []string `json:"order"`
 	MAPE  *MAPE    `json:"map_e,omitempty"` // with map_e in Order only
 
 	token string
 }
 
-// TTL is how long the reply holds; negative is not said.
+// TTL is the lifetime of the reply; negative if it has none.
 func (r *Reply) TTL() time.Duration {
 	if r.Seconds == nil {
 		return -1
@@ -36,7 +35,7 @@ func (r *Reply) TTL() time.Duration {
 	return time.Duration(*r.Seconds) * time.Second
 }
 
-// Name is what to call the line's service.
+// Name is the name of the line's service.
 func (r *Reply) Name() string {
 	if r.Service == "" || r.Service == r.Enabler {
 		return r.Enabler
@@ -44,10 +43,10 @@ func (r *Reply) Name() string {
 	return fmt.Sprintf("%s (%s)", r.Service, r.Enabler)
 }
 
-// mapE is the method that this program does.
+// mapE is the method that this program supports.
 const mapE = "map_e"
 
-// Offers says whether a line has what this program does. The error says what it has instead.
+// Offers returns nil if the line has MAP-E, otherwise an error with what it has instead.
 func (r *Reply) Offers() error {
 	switch {
 	case r.MAPE != nil:
@@ -55,7 +54,7 @@ func (r *Reply) Offers() error {
 	case len(r.Order) > 0:
 		return fmt.Errorf("%s offers this line %s, and only map_e (MAP-E) is supported yet", r.Name(), strings.Join(r.Order, ", "))
 	case r.Auth == "bad":
-		return fmt.Errorf("%s refuses the user or the password, and offers this line nothing without (order: [])", r.Name())
+		return fmt.Errorf("%s rejects the user or the password, and offers this line nothing without them (order: [])", r.Name())
 	case r.Auth == "req":
 		return fmt.Errorf("%s offers this line nothing without a user and a password (order: [])", r.Name())
 	default:
@@ -107,7 +106,7 @@ func (r *Reply) UnmarshalJSON(data []byte) error {
 	return f.err
 }
 
-// order are the methods. Names that no version of the specification has are passed on: it may get more.
+// order are the methods, unknown names included: later versions of the specification may have more.
 func (f *fields) order() []string {
 	const most = 32
 	all := []string{}

@@ -157,7 +157,7 @@ func TestOffers(t *testing.T) {
 		{`"order": []`, "S (E) offers this line nothing (order: [])"},
 		{`"order": [], "auth": "ok"`, "S (E) offers this line nothing (order: [])"},
 		{`"order": [], "auth": "req"`, "S (E) offers this line nothing without a user and a password (order: [])"},
-		{`"order": [], "auth": "bad"`, "S (E) refuses the user or the password, and offers this line nothing without (order: [])"},
+		{`"order": [], "auth": "bad"`, "S (E) rejects the user or the password, and offers this line nothing without them (order: [])"},
 	} {
 		r, err := ParseReply([]byte(`{"enabler_name": "E", "service_name": "S", ` + test.rest + `}`))
 		if err != nil {

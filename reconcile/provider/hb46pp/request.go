@@ -8,22 +8,22 @@ import (
 	"strings"
 )
 
-// An Identity is what a request must say of the program (section 3.3).
+// An Identity identifies the program in a request (section 3.3).
 type Identity struct {
 	VendorID string // an OUI of 6 hexadecimal digits, and perhaps - and up to 24 of [0-9A-Za-z_]
 	Product  string // up to 32 of [A-Za-z0-9_-]
 	Version  string // up to 32 of [0-9_]
 }
 
-// Self is this program. It has no OUI, for nobody sells it. 02-00-00 has the bit set that makes an address locally
-// administered, so it is registered to nobody, unlike 00-00-00 (Xerox) and 00-00-5E (IANA) that others fill in.
+// Self is this program. The project has no OUI. 02-00-00 has the bit of locally administered addresses and is not
+// registered, unlike 00-00-00 (Xerox) and 00-00-5E (IANA), which other clients use.
 func Self(version string) Identity {
 	return Identity{VendorID: "020000-mape_netplan", Product: "mape-netplan", Version: versionOf(version)}
 }
 
 var notDigits = regexp.MustCompile(`[^0-9]+`)
 
-// versionOf makes 1_4_2 of v1.4.2: the specification wants _ instead of the dots. A build without a version is 0.
+// versionOf turns v1.4.2 into 1_4_2: the specification allows no dots. A build without a version is 0.
 func versionOf(version string) string {
 	release, _, _ := strings.Cut(version, "-")
 	digits := strings.Trim(notDigits.ReplaceAllString(release, "_"), "_")
@@ -33,8 +33,8 @@ func versionOf(version string) string {
 	return digits[:min(len(digits), 32)]
 }
 
-// capability is what this program can do with an answer. Packets for other customers go through the border relay, so
-// mesh is not among it.
+// capability is what this program supports. Packets to other customers go through the border relay, so mesh is not part
+// of it.
 const capability = "map_e,hubspoke"
 
 var (
@@ -55,23 +55,23 @@ func (i Identity) check() error {
 	return nil
 }
 
-// Credentials are for the one server that the user named.
+// Credentials are for one server only.
 type Credentials struct{ User, Password, Server string }
 
 func (c Credentials) check() error {
 	if c == (Credentials{}) {
 		return nil
 	}
-	// The values stay out of the message.
+	// The message does not have the values.
 	if !word.MatchString(c.User) || !word.MatchString(c.Password) || c.Server == "" {
-		return fmt.Errorf("user and password are both needed, of up to 32 letters, digits, - and _ each, and the server that they are for")
+		return fmt.Errorf("credentials need a user, a password and a server; user and password are up to 32 letters, digits, - and _")
 	}
 	return nil
 }
 
-// mayGo says whether credentials may be sent on a hop: with https, a certificate that was checked, and the server that
-// the user named, and never otherwise (section 3.3, user). Without a server's name the specification would let them go
-// anywhere; this program does not.
+// mayGo reports whether the credentials may be sent to a hop: only over https, with a checked certificate, and to the
+// server of the credentials (section 3.3, user). Without a server the specification would allow any; this program does
+// not.
 func (c Credentials) mayGo(hop *url.URL, verify bool) bool {
 	return c.Server != "" && verify && hop.Scheme == "https" && sameHost(hop.Hostname(), c.Server)
 }
@@ -80,11 +80,11 @@ func sameHost(a, b string) bool {
 	return strings.EqualFold(strings.TrimSuffix(a, "."), strings.TrimSuffix(b, "."))
 }
 
-// A Token is by what a server knows a customer again. It goes to those it came from, and not with less protection than
-// it came with.
+// A Token identifies a customer to a server. It is sent only to the servers that it came from, and not with less
+// protection than it came with.
 type Token struct {
 	Value    string   `json:"value"`
-	Origins  []string `json:"origins"` // "https://vne.example.jp", of the server that gave it and of those that led there
+	Origins  []string `json:"origins"` // "https://vne.example.jp", of the server that issued it and of those that redirected to it
 	Verified bool     `json:"verified"`
 }
 
@@ -94,7 +94,7 @@ func (t Token) mayGo(hop *url.URL, verify bool) bool {
 
 func origin(u *url.URL) string { return u.Scheme + "://" + strings.ToLower(u.Host) }
 
-// A Question is what the program tells the server.
+// A Question is what a request contains.
 type Question struct {
 	Identity
 	Credentials
@@ -108,10 +108,10 @@ func (q Question) check() error {
 	return q.Credentials.check()
 }
 
-// parameters are the keys of a request. In a URL that the line names, ours go before its own.
+// parameters are the keys of a request. Those in a URL of the record are replaced by ours.
 var parameters = []string{"vendorid", "product", "version", "capability", "token", "user", "pass"}
 
-// url is where a hop is asked, with all that it may know. Every value is of characters that stand for themselves.
+// url is the URL of a request to a hop, with all that may be sent to it. No value needs escaping.
 func (q Question) url(hop *url.URL, verify bool) *url.URL {
 	var pairs []string
 	for pair := range strings.SplitSeq(hop.RawQuery, "&") {

@@ -75,7 +75,7 @@ func TestCredentialsMayGo(t *testing.T) {
 
 func TestQuestionCheck(t *testing.T) {
 	good := Self("v0.9.0")
-	both := "user and password are both needed, of up to 32 letters, digits, - and _ each, and the server that they are for"
+	both := "credentials need a user, a password and a server; user and password are up to 32 letters, digits, - and _"
 	for _, test := range []struct {
 		q    Question
 		want string

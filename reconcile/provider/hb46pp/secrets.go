@@ -8,14 +8,14 @@ import (
 	"strings"
 )
 
-// shortest is the length of a value that is looked for in any text. A shorter one is in many words, and a text without
-// it would tell nothing any more.
+// shortest is the length of the shortest value that is removed from any text. A shorter one is part of many words, and
+// removing it would make the text unreadable.
 const shortest = 4
 
-// secretPairs are the parameters that are between the user and the server, whatever their values.
+// secretPairs are the secret parameters, whatever their values.
 var secretPairs = regexp.MustCompile(`(?i)\b(token|user(?:name)?|pass(?:word)?)=[0-9A-Za-z_%-]+`)
 
-// secrets takes out what a server was told and others shall not read. A server may send it back in all that it says.
+// secrets removes credentials and token from texts. A server may send them back anywhere in its answer.
 type secrets struct{ *strings.Replacer }
 
 func (q Question) secrets() secrets {
@@ -31,7 +31,7 @@ func (q Question) secrets() secrets {
 	return secrets{strings.NewReplacer(pairs...)}
 }
 
-// hushError is an error of asking without the values and without what looks like one.
+// hushError removes the values, and what looks like one, from an error.
 func (s secrets) hushError(err error) error {
 	was := err.Error()
 	if text := secretPairs.ReplaceAllString(s.Replace(was), "$1=***"); text != was {
@@ -40,8 +40,8 @@ func (s secrets) hushError(err error) error {
 	return err
 }
 
-// hushReply takes the values out of the names that a reply gives. It is shown, and kept. A method that is named so is
-// none that this program does.
+// hushReply removes the values from the names in a reply, which is shown and stored, and methods that have one in their
+// name, which this program does not support.
 func (s secrets) hushReply(r *Reply) {
 	for _, text := range []*string{&r.Enabler, &r.Service, &r.ISP} {
 		*text = s.Replace(*text)

@@ -5,19 +5,19 @@ import (
 	"time"
 )
 
-// An Event is what came of asking a line (section 3.6).
+// An Event is the outcome of a query (section 3.6).
 type Event int
 
 const (
-	// Offered is a good answer with MAP-E in it.
+	// Offered is a valid answer with MAP-E.
 	Offered Event = iota
-	// NotOffered is a good answer without: other methods, or none (order: []).
+	// NotOffered is a valid answer without MAP-E: other methods, or none (order: []).
 	NotOffered
-	// Absent is that the resolver knows of no record: NXDOMAIN or NODATA.
+	// Absent is that the resolver has no record: NXDOMAIN or NODATA.
 	Absent
-	// Unresolved is any other failure of DNS, and a record that is none.
+	// Unresolved is any other failure of DNS, and an invalid record.
 	Unresolved
-	// Silent is no answer of the server, or one that is no good.
+	// Silent is no answer of the server, or an invalid one.
 	Silent
 )
 
@@ -25,13 +25,13 @@ func (e Event) String() string {
 	return [...]string{"offered", "not offered", "absent", "unresolved", "silent"}[e]
 }
 
-// An Act is what becomes of the tunnel.
+// An Act is what to do with the tunnel.
 type Act int
 
 const (
-	// Keep changes nothing: what the last good answer said holds.
+	// Keep changes nothing: the last valid answer stays in force.
 	Keep Act = iota
-	// Use makes it what the answer says.
+	// Use applies the answer.
 	Use
 	// Withdraw takes it down.
 	Withdraw
@@ -39,24 +39,24 @@ const (
 
 func (a Act) String() string { return [...]string{"keep", "use", "withdraw"}[a] }
 
-// A Step is what to do after an event, and when to ask again.
+// A Step is what to do after an event, and when to query again.
 type Step struct {
 	Act  Act
 	Next time.Time
 }
 
 const (
-	// MostTTL is the longest that an answer may hold (section 3.4, ttl).
+	// MostTTL is the longest lifetime of an answer (section 3.4, ttl).
 	MostTTL = 7 * 24 * time.Hour
-	// leastTTL keeps a ttl of seconds from becoming a flood. The specification sets no least; this is its shortest wait.
+	// leastTTL keeps a ttl of seconds from becoming a flood. The specification has no minimum; this is its shortest wait.
 	leastTTL = time.Minute
 )
 
-// Next is section 3.6: the step after an event. ttl is the answer's, negative for none. random is uniform in [0, 1).
+// Next is the step after an event (section 3.6). ttl is that of the answer, negative for none. random is uniform in
+// [0, 1).
 //
-// An answer that offers nothing that this program can do withdraws: step j makes the CPE what the answer says. The
-// section says of the failures of DNS and of the server that one waits, and of no teardown: an outage of theirs is none
-// of the tunnel's.
+// An answer without MAP-E withdraws the tunnel: step j applies the answer, whatever it offers. After a failure of DNS or
+// of the server the section only demands a wait: their outage does not affect the tunnel.
 func Next(e Event, ttl time.Duration, now time.Time, random func() float64) Step {
 	between := func(least, most time.Duration) time.Time {
 		return now.Add(least + time.Duration(random()*float64(most-least)))
