@@ -27,14 +27,15 @@ var (
 // links of those that are enabled.
 const unitDir = "/etc/systemd/system"
 
-// units are our units and the targets that want them, in the order in which
-// they start. It is what their [Install] sections say.
+// units are our units and the targets that want them, as in their [Install]
+// sections, in the order in which they start.
 var units = []struct{ name, text, wantedBy string }{
 	{GuardUnit, guardText, "sysinit.target"},
 	{WatchUnit, watchText, "multi-user.target"},
 }
 
-// A part is what the machine has for one unit: its file, the link that enables it, and that it runs.
+// A part is what the machine has for one unit: its file, the link that enables
+// it, and its state.
 type part struct {
 	file  resource.File
 	link  resource.Symlink
@@ -63,9 +64,9 @@ func installed(program, config string) (all []part) {
 	return all
 }
 
-// Install compiles what makes the machine a gateway from now on and at every
-// boot: the units, the links that enable them and, on a machine that systemd
-// has booted, that they run. config is the section's file, "" for the default.
+// Install compiles the units, the links that enable them and, on a machine that
+// systemd has booted, their active state. config is the section's file, "" for
+// the default.
 func Install(program, config string, booted bool) []engine.Resource {
 	var files, links, live []engine.Resource
 	for _, p := range installed(program, config) {
@@ -77,8 +78,8 @@ func Install(program, config string, booted bool) []engine.Resource {
 	return append(append(files, links...), live...)
 }
 
-// Uninstall compiles a machine without all of that. Stopping the units leaves
-// the gateway as it is.
+// Uninstall compiles a machine without them. Stopping the units leaves the
+// gateway as it is.
 func Uninstall(booted bool) []engine.Resource {
 	var files, links, live []engine.Resource
 	for _, u := range units {

@@ -107,14 +107,14 @@ func values(options []*unit.UnitOption, key string) (all []string) {
 // TestProgram: a program that units cannot run, or that root must not, is refused.
 func TestProgram(t *testing.T) {
 	for executable, want := range map[string]string{
-		"/home/debian/mape-netplan":              "they see nothing below /home, or not at every boot; install it first: sudo install -m 755 /home/debian/mape-netplan /usr/local/bin/mape-netplan, and run that",
-		"/root/mape-netplan":                     "below /root",
-		"/tmp/go-build123/b001/exe/mape-netplan": "below /tmp",
-		"/run/user/1000/mape-netplan":            "below /run",
-		"/mnt/mape-netplan":                      "below /mnt",
-		"/opt/my programs/mape-netplan":          "characters other than",
-		"/opt/100%/mape-netplan":                 "characters other than",
-		"/usr/bin/mape-netplan (deleted)":        "characters other than",
+		"/home/debian/mape-netplan":              "/home is not available to them, or not at every boot; install it first: sudo install -m 755 /home/debian/mape-netplan /usr/local/bin/mape-netplan, and run that",
+		"/root/mape-netplan":                     "/root is not available to them",
+		"/tmp/go-build123/b001/exe/mape-netplan": "/tmp is not available to them",
+		"/run/user/1000/mape-netplan":            "/run is not available to them",
+		"/mnt/mape-netplan":                      "/mnt is not available to them",
+		"/opt/my programs/mape-netplan":          "must have only letters, digits and",
+		"/opt/100%/mape-netplan":                 "must have only letters, digits and",
+		"/usr/bin/mape-netplan (deleted)":        "must have only letters, digits and",
 		"/opt/nosuch/mape-netplan":               "there is no /opt/nosuch/mape-netplan for the units to run",
 	} {
 		if program, err := cloudinit.Program(executable, ""); err == nil || !strings.Contains(err.Error(), want) {
@@ -163,9 +163,9 @@ func TestTrusted(t *testing.T) {
 		want  string
 	}{
 		{0o755, 0, ""},
-		{0o775, 0, "others than its owner may write"},
-		{0o757, 0, "others than its owner may write"},
-		{0o755, 65534, "belongs to user 65534 and not to root"},
+		{0o775, 0, "must be writable only by its owner"},
+		{0o757, 0, "must be writable only by its owner"},
+		{0o755, 65534, "must belong to root, who would run it at every boot, not to user 65534"},
 	} {
 		if err := os.WriteFile(program, nil, 0o755); err != nil {
 			t.Fatal(err)

@@ -10,20 +10,20 @@ import (
 	"strings"
 )
 
-// usual is where the program is installed.
+// usual is where the program is installed usually.
 const usual = "/usr/local/bin/mape-netplan"
 
-// unseen are directories whose programs and files a unit of ours cannot use: it
-// sees no home and no /tmp of others, and those of memory are empty at boot.
+// unseen are directories whose files our units cannot use: they have no access to
+// homes and a private /tmp, and file systems in memory are empty at boot.
 var unseen = []string{"/home", "/root", "/tmp", "/var/tmp", "/run", "/dev", "/proc", "/sys", "/mnt", "/media"}
 
-// plain is what needs no quoting in a unit file, in which %, $ and blanks mean
-// something.
+// plain matches a path that needs no quoting in a unit file, where %, $ and blanks
+// are special.
 var plain = regexp.MustCompile(`^/[A-Za-z0-9/._+-]+$`)
 
-// Program returns the path by which units run the program whose file is
-// executable (os.Executable), or says why they cannot. Below root, a directory
-// that stands for a machine, it is the path as that machine sees it.
+// Program returns the path by which the units run the program whose file is
+// executable (os.Executable), or an error if they cannot. Below root, a directory
+// that stands for a machine, it is the path on that machine.
 func Program(executable, root string) (string, error) {
 	program := executable
 	if root != "" {
@@ -49,13 +49,13 @@ func Program(executable, root string) (string, error) {
 		return "", err
 	}
 	if root != "" {
-		return program, nil // Whose it will be is up to who makes the image.
+		return program, nil // the owners are those of the image
 	}
 	return program, trusted(executable)
 }
 
-// Path returns the section's path as the units are to be given it, or says why
-// they cannot read it.
+// Path returns the section's path for the command line of the units, "" for the
+// default, or an error if they cannot read it.
 func Path(config, root string) (string, error) {
 	if config == "" {
 		return "", readable(DefaultPath, root)
@@ -90,22 +90,22 @@ func Path(config, root string) (string, error) {
 	return file, nil
 }
 
-// visible says why a unit cannot use a path.
+// visible reports why a unit cannot use a path.
 func visible(file string) error {
 	if err := seen(file); err != nil {
 		return err
 	}
 	if !plain.MatchString(file) {
-		return errors.New("its path has characters other than letters, digits and ._+-/")
+		return errors.New("its path must have only letters, digits and ._+-/")
 	}
 	return nil
 }
 
-// seen says why a unit does not see a path, which may be of any characters.
+// seen reports why a unit has no access to a path.
 func seen(file string) error {
 	for _, dir := range unseen {
 		if strings.HasPrefix(file, dir+"/") {
-			return fmt.Errorf("they see nothing below %s, or not at every boot", dir)
+			return fmt.Errorf("%s is not available to them, or not at every boot", dir)
 		}
 	}
 	return nil

@@ -11,9 +11,9 @@ import (
 	"syscall"
 )
 
-// readable says why the units cannot read a section of a path that they see.
-// They are root without the right to read what is others' (CAP_DAC_OVERRIDE).
-// One that is not there is for whoever reads it to report.
+// readable reports why the units cannot read a section at a path that is visible
+// to them. They run as root without CAP_DAC_OVERRIDE, so that file modes apply.
+// A missing file is reported when it is read.
 func readable(file, root string) error {
 	target, passed, err := follow(file, root)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -31,14 +31,14 @@ func readable(file, root string) error {
 		}
 	}
 	if root != "" {
-		return nil // Whose it will be is up to who makes the image.
+		return nil // the owners are those of the image
 	}
 	s, err := stat(target)
 	if err != nil {
 		return err
 	}
 	if !permitted(s, 4) {
-		return fmt.Errorf("the units could not read %s: it belongs to user %d, and they read what root owns or everybody may read: sudo chown root:root %s && sudo chmod 600 %s", target, s.Uid, target, target)
+		return fmt.Errorf("the units could not read %s: it belongs to user %d, but the units can read only files of root and world-readable ones: sudo chown root:root %s && sudo chmod 600 %s", target, s.Uid, target, target)
 	}
 	for _, dir := range passed {
 		s, err := stat(dir)
@@ -46,13 +46,14 @@ func readable(file, root string) error {
 			return err
 		}
 		if !permitted(s, 1) {
-			return fmt.Errorf("the units could not read %s: the directory %s belongs to user %d, who keeps others out; write the section into %s", target, dir, s.Uid, DefaultPath)
+			return fmt.Errorf("the units could not read %s: the directory %s belongs to user %d and is closed to others; write the section into %s", target, dir, s.Uid, DefaultPath)
 		}
 	}
 	return nil
 }
 
-// permitted says whether root may without privileges: 4 is to read, 1 to search.
+// permitted reports whether root without CAP_DAC_OVERRIDE has a right: 4 to read,
+// 1 to search.
 func permitted(s *syscall.Stat_t, right uint32) bool {
 	switch {
 	case s.Uid == 0:
@@ -63,9 +64,9 @@ func permitted(s *syscall.Stat_t, right uint32) bool {
 	return s.Mode&right != 0
 }
 
-// follow resolves the links of a path as a machine whose root directory is root
-// does: absolute ones do not lead out of it. passed are the directories on the
-// way to the target, those that links are in among them.
+// follow resolves the symbolic links of a path like a machine with that root
+// directory: absolute ones stay below it. passed are all directories on the way
+// to the target, including those of the links.
 func follow(file, root string) (target string, passed []string, err error) {
 	target, rest := "/", strings.Split(file, "/")
 	for links := 0; len(rest) > 0; {
@@ -76,13 +77,13 @@ func follow(file, root string) (target string, passed []string, err error) {
 		rest = rest[1:]
 		to, err := os.Readlink(root + next)
 		switch {
-		case errors.Is(err, syscall.EINVAL): // It is no link.
+		case errors.Is(err, syscall.EINVAL): // not a link
 			target = next
 			continue
 		case err != nil:
 			return "", nil, err
 		}
-		if links++; links > 40 { // The kernel's own limit.
+		if links++; links > 40 { // the kernel's limit
 			return "", nil, &fs.PathError{Op: "open", Path: file, Err: syscall.ELOOP}
 		}
 		if filepath.IsAbs(to) {

@@ -28,12 +28,12 @@ func TestPathLinks(t *testing.T) {
 			file = config
 		}
 		for target, want := range map[string]string{
-			"../home/me/gw.yaml":           "a link to /home/me/gw.yaml: they see nothing below /home, or not at every boot; write the section itself into " + file,
-			"/home/me/gw.yaml":             "a link to /home/me/gw.yaml: they see nothing below /home",
+			"../home/me/gw.yaml":           "a link to /home/me/gw.yaml: /home is not available to them, or not at every boot; write the section itself into " + file,
+			"/home/me/gw.yaml":             "a link to /home/me/gw.yaml: /home is not available to them",
 			"/etc/../mine":                 "a link to /home/me/gw.yaml",
-			"/root/gw.yaml":                "a link to /srv/gw.yaml by way of /root: they see nothing below /root, or not at every boot; write the section itself into " + file,
-			"/by/home.yaml":                "a link to /srv/gw.yaml by way of /home: they see nothing below /home",
-			"../home/me/../../srv/gw.yaml": "a link to /srv/gw.yaml by way of /home: they see nothing below /home",
+			"/root/gw.yaml":                "a link to /srv/gw.yaml by way of /root: /root is not available to them, or not at every boot; write the section itself into " + file,
+			"/by/home.yaml":                "a link to /srv/gw.yaml by way of /home: /home is not available to them",
+			"../home/me/../../srv/gw.yaml": "a link to /srv/gw.yaml by way of /home: /home is not available to them",
 			"/by/srv.yaml":                 "",
 			"/mine":                        "a link to /home/me/gw.yaml",
 			"gone/gw.yaml":                 "",
@@ -77,10 +77,10 @@ func TestPathOwner(t *testing.T) {
 		{0o600, 0o700, 0, 0, 0, ""},
 		{0o644, 0o755, 65534, 65534, 0, ""},
 		{0o640, 0o755, 65534, 0, 0, ""},
-		{0o600, 0o755, 65534, 65534, 0, "it belongs to user 65534, and they read what root owns or everybody may read: sudo chown root:root " + section},
+		{0o600, 0o755, 65534, 65534, 0, "it belongs to user 65534, but the units can read only files of root and world-readable ones: sudo chown root:root " + section},
 		{0o640, 0o755, 65534, 65534, 0, "sudo chown root:root "},
 		{0o604, 0o755, 65534, 0, 0, "sudo chown root:root "}, // The group counts before the others.
-		{0o600, 0o700, 0, 0, 65534, "the directory " + dir + " belongs to user 65534, who keeps others out; write the section into /etc/mape-netplan.yaml"},
+		{0o600, 0o700, 0, 0, 65534, "the directory " + dir + " belongs to user 65534 and is closed to others; write the section into /etc/mape-netplan.yaml"},
 		{0o600, 0o711, 0, 0, 65534, ""},
 	} {
 		for name, set := range map[string]struct {
@@ -119,7 +119,7 @@ func TestPathOwner(t *testing.T) {
 	if err := os.Chown(closed, 65534, 65534); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := cloudinit.Path(closed+"/gw.yaml", ""); err == nil || !strings.Contains(err.Error(), "the directory "+closed+" belongs to user 65534, who keeps others out") {
+	if _, err := cloudinit.Path(closed+"/gw.yaml", ""); err == nil || !strings.Contains(err.Error(), "the directory "+closed+" belongs to user 65534 and is closed to others") {
 		t.Error(err)
 	}
 }

@@ -1,5 +1,5 @@
-// Package cloudinit knows where a machine's mape: section comes from and what
-// makes the program run at every boot.
+// Package cloudinit finds a machine's mape: section and installs the units that
+// run the program at every boot.
 package cloudinit
 
 import (
@@ -12,15 +12,15 @@ import (
 	"syscall"
 )
 
-// DefaultPath is where the section is when nobody says otherwise: cloud-init's
-// write_files puts it there.
+// DefaultPath is the default file of the section, where cloud-init's write_files
+// can put it.
 const DefaultPath = "/etc/mape-netplan.yaml"
 
-// maxSize bounds what is read as a section, in bytes: more is the wrong file.
+// maxSize bounds the file of a section, in bytes.
 const maxSize = 10 << 20
 
-// Section reads the file that holds the section: the one named, "-" for in, or
-// where name is "" the default one below root.
+// Section reads the file that has the section: name, in if it is "-", or, if it
+// is "", DefaultPath below root. shown is the name for messages.
 func Section(name string, in io.Reader, root string) (shown string, data []byte, err error) {
 	switch name {
 	case "-":
@@ -46,7 +46,7 @@ func Section(name string, in io.Reader, root string) (shown string, data []byte,
 	}
 	data, err = io.ReadAll(io.LimitReader(in, maxSize+1))
 	if err == nil && len(data) > maxSize {
-		err = errors.New("is larger than 10 MiB, which no section is")
+		err = errors.New("has more than 10 MiB, too much for a section")
 	}
 	if err != nil {
 		return shown, nil, fmt.Errorf("%s: %w", shown, err)
@@ -54,9 +54,9 @@ func Section(name string, in io.Reader, root string) (shown string, data []byte,
 	return shown, data, nil
 }
 
-// open opens a section's file. A FIFO is refused: nobody may ever write to it,
-// and at boot everything would wait. What the process was given as open, a
-// shell's <(...), is below /dev and is read whatever it is.
+// open opens a section's file. A FIFO is refused: without a writer the boot would
+// wait for it. A file that the process inherited open, such as a shell's <(...),
+// is below /dev and is read whatever it is.
 func open(name string) (*os.File, error) {
 	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil || strings.HasPrefix(name, "/dev/") || strings.HasPrefix(name, "/proc/") {

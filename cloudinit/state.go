@@ -11,18 +11,18 @@ import (
 	"mape-netplan/reconcile/resource"
 )
 
-// A State is what a machine has of one of our units.
+// A State is the state of one of our units on a machine.
 type State struct {
 	Name    string `json:"name"`
-	File    bool   `json:"file"`              // it is there
-	Changed bool   `json:"changed,omitempty"` // its file is not as this program writes it
+	File    bool   `json:"file"`              // it exists
+	Changed bool   `json:"changed,omitempty"` // its file differs from what this program writes
 	Enabled bool   `json:"enabled"`           // a target wants it at boot
-	// Active is systemd's ActiveState; "" is not known.
+	// Active is systemd's ActiveState; "" if unknown.
 	Active string `json:"state,omitempty"`
 }
 
-// States looks at what Install makes: files and links below the root and, where
-// systemd runs the machine, what it has made of them.
+// States reads the state of what Install makes: files and links below the root
+// and, on a machine that systemd has booted, the state of its units.
 func States(ctx context.Context, h *host.Host) ([]State, error) {
 	var all []State
 	for _, u := range units {
@@ -63,28 +63,29 @@ func asWritten(live resource.File) bool {
 	})
 }
 
-// A Fault is what is wrong with units that are installed, and what to do.
+// A Fault is what is wrong with the installed units, and what to do.
 type Fault struct{ Seen, Diagnosis, Advice string }
 
-// Installed says whether the machine has anything of Install.
+// Installed reports whether the machine has anything that Install makes.
 func Installed(all []State) bool {
 	return slices.ContainsFunc(all, func(s State) bool { return s.File || s.Enabled })
 }
 
-// FaultOf is the first fault of units that are installed, for which install is the command; nil is none.
+// FaultOf returns the first fault of the installed units, or nil. install is the
+// command that installs them.
 func FaultOf(all []State, install string) *Fault {
 	again := fmt.Sprintf(`Run "sudo %s".`, install)
 	for _, s := range all {
 		switch {
 		case !s.File:
-			return &Fault{s.Name + " is missing", fmt.Sprintf("The unit %s is missing, and the other of the two does not suffice.", s.Name), again}
+			return &Fault{s.Name + " is missing", fmt.Sprintf("The unit %s is missing, and the other one is not enough.", s.Name), again}
 		case !s.Enabled:
 			return &Fault{s.Name + " is not enabled", fmt.Sprintf("The unit %s does not start at the next boot: it is not enabled.", s.Name), again}
 		}
 	}
 	if s, dead := Dead(all); dead {
 		return &Fault{fmt.Sprintf("%s is installed and %s", s.Name, s.Active),
-			fmt.Sprintf("The unit %s does not run (%s), so that what it keeps is not kept.", s.Name, s.Active),
+			fmt.Sprintf("The unit %s does not run (%s), so the gateway is not maintained.", s.Name, s.Active),
 			fmt.Sprintf(`Run "sudo systemctl restart %s", and if it ends again, look at "journalctl -u %[1]s".`, s.Name)}
 	}
 	for _, s := range all {
@@ -97,11 +98,12 @@ func FaultOf(all []State, install string) *Fault {
 	return nil
 }
 
-// stopped are the states of a unit that does not run, or is about not to. One that
-// starts or is reloaded is on its way.
+// stopped are the states of a unit that does not run or is stopping. One that is
+// starting or reloading counts as running.
 var stopped = []string{"failed", "inactive", "deactivating"}
 
-// Dead is a unit that does not run on a machine that systemd runs.
+// Dead returns the first unit that does not run on a machine that systemd has
+// booted.
 func Dead(all []State) (State, bool) {
 	i := slices.IndexFunc(all, func(s State) bool { return slices.Contains(stopped, s.Active) })
 	if i < 0 {

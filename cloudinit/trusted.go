@@ -7,12 +7,12 @@ import (
 	"syscall"
 )
 
-// staff is Debian's group for /usr/local. On machines that were installed long
-// ago it may write there, and the administrators are in it (Debian Policy 9.1.2).
+// staff is Debian's group for /usr/local. On old installations it can write there,
+// and its members are administrators (Debian Policy 9.1.2).
 const staff = 50
 
-// trusted says why root must not run a program at every boot: somebody else may
-// write it or, by one of the directories on its path, put another in its place.
+// trusted reports why root must not run a program at every boot: another user can
+// write it or, through a directory on its path, replace it.
 func trusted(program string) error {
 	target, passed, err := follow(program, "")
 	if err != nil {
@@ -23,9 +23,9 @@ func trusted(program string) error {
 	case err != nil:
 		return err
 	case s.Mode&0o022 != 0:
-		return fmt.Errorf("others than its owner may write %s, which root would run at every boot: sudo chmod 755 %s", target, target)
+		return fmt.Errorf("%s, which root would run at every boot, must be writable only by its owner: sudo chmod 755 %s", target, target)
 	case s.Uid != 0:
-		return fmt.Errorf("%s belongs to user %d and not to root, who would run it at every boot: sudo chown root:root %s", target, s.Uid, target)
+		return fmt.Errorf("%s must belong to root, who would run it at every boot, not to user %d: sudo chown root:root %s", target, s.Uid, target)
 	}
 	for _, dir := range passed {
 		s, err := stat(dir)
@@ -37,16 +37,16 @@ func trusted(program string) error {
 		case err != nil:
 			return err
 		case s.Uid != 0:
-			return fmt.Errorf("%s could be replaced, which root would run at every boot: the directory %s belongs to user %d and not to root; sudo chown root %s%s", program, dir, s.Uid, dir, elsewhere(program))
+			return fmt.Errorf("%s could be replaced, which root would run at every boot: the directory %s must belong to root, not to user %d; sudo chown root %s%s", program, dir, s.Uid, dir, elsewhere(program))
 		case s.Mode&0o002 != 0 || s.Mode&0o020 != 0 && (listed || s.Gid != 0 && s.Gid != staff):
-			return fmt.Errorf("%s could be replaced, which root would run at every boot: others than its owner may write the directory %s; sudo chmod go-w %s%s", program, dir, dir, elsewhere(program))
+			return fmt.Errorf("%s could be replaced, which root would run at every boot: the directory %s must be writable only by its owner; sudo chmod go-w %s%s", program, dir, dir, elsewhere(program))
 		}
 	}
 	return nil
 }
 
-// hasACL says whether a file has an access control list (acl(5)). The bits of its
-// group are the most then that anybody has whom the list names.
+// hasACL reports whether a file has an access control list (acl(5)). Its group
+// bits are then the mask of all users that the list names.
 func hasACL(name string) (bool, error) {
 	_, err := syscall.Getxattr(name, "system.posix_acl_access", nil)
 	switch {
@@ -58,7 +58,7 @@ func hasACL(name string) (bool, error) {
 	return true, nil
 }
 
-// elsewhere is the other thing to do: to install a program where only root may.
+// elsewhere is the alternative: to install the program where only root can write.
 func elsewhere(program string) string {
 	if program == usual {
 		return ""

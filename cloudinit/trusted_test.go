@@ -45,13 +45,13 @@ func TestTrustedDirectories(t *testing.T) {
 		{"/a/b/m", "/a/b", 0o775, 0, 0, ""},
 		{"/a/b/m", "/a/b", os.ModeSetgid | 0o775, 0, staff, ""},
 		{"/a/b/m", "/a/b", 0o755, 0, 65534, ""},
-		{"/a/b/m", "/a/b", 0o775, 0, 65534, "others than its owner may write the directory DIR/a/b; sudo chmod go-w DIR/a/b, or install it elsewhere: sudo install -m 755 DIR/a/b/m /usr/local/bin/mape-netplan, and run that"},
-		{"/a/b/m", "/a", 0o777, 0, 0, "others than its owner may write the directory DIR/a; sudo chmod go-w DIR/a, or"},
-		{"/a/b/m", "/a", 0o755, 65534, 0, "the directory DIR/a belongs to user 65534 and not to root; sudo chown root DIR/a, or install it elsewhere: "},
-		{"/links/m", "/links", 0o777, 0, 0, "others than its owner may write the directory DIR/links; "},
-		{"/links/m", "/a", 0o777, 0, 0, "others than its owner may write the directory DIR/a; "},
-		{"/links/dir/m", "/links", 0o777, 0, 0, "others than its owner may write the directory DIR/links; "},
-		{"/links/dir/m", "/a/b", 0o777, 0, 0, "others than its owner may write the directory DIR/a/b; "},
+		{"/a/b/m", "/a/b", 0o775, 0, 65534, "the directory DIR/a/b must be writable only by its owner; sudo chmod go-w DIR/a/b, or install it elsewhere: sudo install -m 755 DIR/a/b/m /usr/local/bin/mape-netplan, and run that"},
+		{"/a/b/m", "/a", 0o777, 0, 0, "the directory DIR/a must be writable only by its owner; sudo chmod go-w DIR/a, or"},
+		{"/a/b/m", "/a", 0o755, 65534, 0, "the directory DIR/a must belong to root, not to user 65534; sudo chown root DIR/a, or install it elsewhere: "},
+		{"/links/m", "/links", 0o777, 0, 0, "the directory DIR/links must be writable only by its owner; "},
+		{"/links/m", "/a", 0o777, 0, 0, "the directory DIR/a must be writable only by its owner; "},
+		{"/links/dir/m", "/links", 0o777, 0, 0, "the directory DIR/links must be writable only by its owner; "},
+		{"/links/dir/m", "/a/b", 0o777, 0, 0, "the directory DIR/a/b must be writable only by its owner; "},
 	} {
 		set := func(mode os.FileMode, owner, group int) {
 			t.Helper()
@@ -121,7 +121,7 @@ func TestTrustedACL(t *testing.T) {
 			t.Fatal(err)
 		}
 		list(dir, rwx)
-		is("others than its owner may write the directory " + dir + "; sudo chmod go-w " + dir + ",")
+		is("the directory " + dir + " must be writable only by its owner; sudo chmod go-w " + dir + ",")
 		// That is what helps.
 		if err := os.Chmod(dir, 0o755); err != nil {
 			t.Fatal(err)
@@ -131,7 +131,7 @@ func TestTrustedACL(t *testing.T) {
 	list(dir, rx)
 	is("")
 	list(program, rwx)
-	is("others than its owner may write " + program + ", which root would run at every boot: sudo chmod 755 " + program)
+	is(program + ", which root would run at every boot, must be writable only by its owner: sudo chmod 755 " + program)
 	list(program, rx)
 	is("")
 }

@@ -87,7 +87,7 @@ func (o *options) change(cmd *cobra.Command, timeout time.Duration, do func(cont
 	if err := h.Privileged(); err != nil {
 		return nil, fmt.Errorf("%s: %w", cmd.Name(), err)
 	}
-	ctx, cancel := context.WithTimeoutCause(cmd.Context(), timeout, fmt.Errorf("the timeout of %v is over", timeout))
+	ctx, cancel := context.WithTimeoutCause(cmd.Context(), timeout, fmt.Errorf("timed out after %v", timeout))
 	defer cancel()
 	return do(ctx, h)
 }

@@ -59,7 +59,7 @@ Exit codes: 0 nothing is bad, 1 something is.`,
 
 func (o *options) visit(cmd *cobra.Command, probe bool) (doctor.Report, error) {
 	if o.rootDir != "" {
-		return doctor.Report{}, exit{exitBad, errors.New("doctor: --root-dir leaves the running system out, and that is what a doctor looks at")}
+		return doctor.Report{}, exit{exitBad, errors.New("doctor conflicts with --root-dir: it examines the running system")}
 	}
 	c, err := o.section(cmd)
 	if err != nil {

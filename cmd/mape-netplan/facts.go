@@ -39,7 +39,7 @@ read is left out with a warning.`,
 				if !errors.Is(e, fs.ErrPermission) {
 					return passedOver(cmd)(e)
 				}
-				cmd.PrintErrf("warning: file %s may not be read and is left out: %v\n", e.Path, e.Err)
+				cmd.PrintErrf("warning: file %s cannot be read and is left out: %v\n", e.Path, e.Err)
 				return true
 			})
 			if err != nil {
@@ -60,7 +60,7 @@ func dispensable(e host.FileError) bool {
 func passedOver(cmd *cobra.Command) func(host.FileError) bool {
 	return func(e host.FileError) bool {
 		if dispensable(e) {
-			cmd.PrintErrf("warning: file %s is passed over: %v\n", e.Path, e.Err)
+			cmd.PrintErrf("warning: file %s is skipped: %v\n", e.Path, e.Err)
 		}
 		return dispensable(e)
 	}
@@ -79,7 +79,7 @@ func (o *options) givenFacts() (f facts.Facts, err error) {
 		}
 	}()
 	if o.rootDir != "" {
-		return f, errors.New("does not go with --root-dir: give the one or the other machine")
+		return f, errors.New("conflicts with --root-dir")
 	}
 	in, name := o.in, "stdin"
 	switch {
@@ -91,7 +91,7 @@ func (o *options) givenFacts() (f facts.Facts, err error) {
 		defer file.Close()
 		in, name = file, o.factsFile
 	case o.config == "-":
-		return f, errors.New("the section is on stdin already: give one of the two as a file")
+		return f, errors.New("conflicts with --config -: only one of the two can be stdin")
 	}
 	data, err := io.ReadAll(io.LimitReader(in, mostFacts+1))
 	if err == nil && len(data) > mostFacts {

@@ -35,7 +35,7 @@ take the tunnel down, because nftables.service is about to flush the table.`,
 		Example: "  sudo mape-netplan guard",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if o.rootDir != "" {
-				return exit{exitBad, errors.New("guard is about the running system, so --root-dir has no place here")}
+				return exit{exitBad, errors.New("guard conflicts with --root-dir: it protects the running system")}
 			}
 			h, err := host.OpenEarly()
 			if err != nil {
@@ -118,7 +118,7 @@ func (o *options) unguard(cmd *cobra.Command, h *host.Host) error {
 	defer cancel()
 	state, err := systemState(ctx)
 	if err != nil {
-		return fmt.Errorf("asking systemd whether the machine is shutting down: %w", err)
+		return fmt.Errorf("reading the system state from systemd: %w", err)
 	}
 	if state != "stopping" {
 		fmt.Fprintf(cmd.OutOrStdout(), "unchanged: the machine is not shutting down (systemd says %s)\n", state)

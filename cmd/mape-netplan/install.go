@@ -55,7 +55,7 @@ Exit codes: 0 done or in sync, 1 failed, 2 bad section; of --dry-run: 0 in sync,
 			if err == nil {
 				var more []engine.Change
 				if more, err = o.settle(cmd, timeout, units); err != nil && o.rootDir == "" {
-					err = fmt.Errorf("the gateway is as apply leaves it, without a service: %w", err)
+					err = fmt.Errorf("the gateway was applied, but the service was not installed: %w", err)
 				}
 				changes = append(changes, more...)
 			}
@@ -177,6 +177,6 @@ const oldScript = "/var/lib/cloud/scripts/per-boot/mape-netplan"
 // finds nothing to do.
 func (o *options) warnOld(cmd *cobra.Command, h *host.Host) {
 	if _, err := h.Root.Lstat(oldScript[1:]); err == nil {
-		warn(cmd, []string{fmt.Sprintf("%s of earlier releases is not needed any more: sudo rm %s", oldScript, oldScript)})
+		warn(cmd, []string{fmt.Sprintf("%s of earlier releases is no longer needed: sudo rm %s", oldScript, oldScript)})
 	}
 }

@@ -143,7 +143,7 @@ func takenForAbsent(cmd *cobra.Command) hidden { return hidden{cmd, map[string]b
 
 func (w hidden) warn(name string, err error) {
 	if !w.told[name] {
-		w.cmd.PrintErrf("warning: %s may not be read and is taken for absent: %v\n", name, err)
+		w.cmd.PrintErrf("warning: %s cannot be read and counts as absent: %v\n", name, err)
 	}
 	w.told[name] = true
 }
@@ -164,7 +164,7 @@ func (o *options) examplePlan(cmd *cobra.Command, c *schema.Config) ([]engine.Ch
 	if aim.Err != nil {
 		return nil, aim, o.blame(aim.Err)
 	}
-	cmd.PrintErrln("warning: this machine is not on that line: this is the plan for an example gateway (WAN eth1, LAN eth0) that has nothing yet")
+	cmd.PrintErrln("warning: this machine is not on that line; this is the plan for an example gateway (WAN eth1, LAN eth0) before the first apply")
 	warnOf(cmd, aim)
 	return engine.FromNothing(o.compile(aim.Gateway, f)), aim, nil
 }
@@ -183,7 +183,7 @@ func (o *options) planFor(cmd *cobra.Command, c *schema.Config) ([]engine.Change
 		return nil, aim, o.blame(aim.Err)
 	}
 	if len(f.Owned.Files) > 0 {
-		cmd.PrintErrf("warning: %s is of a machine where apply has run; what it made there is not in the file, so that everything is shown as new\n", o.factsFile)
+		cmd.PrintErrf("warning: %s comes from a machine where apply has run; the file does not have what it made there, so everything is shown as new\n", o.factsFile)
 	}
 	warnOf(cmd, aim)
 	return engine.FromNothing(o.compile(aim.Gateway, f)), aim, nil

@@ -97,7 +97,7 @@ func onlyForwards(err error) bool {
 
 func (o *options) showPorts(cmd *cobra.Command, ascii bool) error {
 	if o.rootDir != "" {
-		return exit{exitBad, errors.New("ports: --root-dir leaves the running system out, and its connections are what is shown; only --suggest works without")}
+		return exit{exitBad, errors.New("ports conflicts with --root-dir, except with --suggest: it shows the connections of the running system")}
 	}
 	h, c, aim, err := o.lookAtLine(cmd, false)
 	if err != nil {
@@ -142,9 +142,9 @@ func (o *options) suggestPorts(cmd *cobra.Command, n int) error {
 		case err == nil:
 			u = live
 		case errors.Is(err, fs.ErrPermission):
-			cmd.PrintErrln("warning: only root may see which ports are in use now, so these may be")
+			cmd.PrintErrln("warning: only root can see which ports are in use, so these may be")
 		default:
-			cmd.PrintErrf("warning: which ports are in use now is not known: %v\n", err)
+			cmd.PrintErrf("warning: the ports that are in use now are unknown: %v\n", err)
 		}
 	}
 	numbers, idle, err := u.Suggest(n)
@@ -152,7 +152,7 @@ func (o *options) suggestPorts(cmd *cobra.Command, n int) error {
 		return fmt.Errorf("--suggest %d: %w", n, err)
 	}
 	if !idle {
-		cmd.PrintErrf("warning: not so many ports are idle now; connections that have one of these are cut off when it is forwarded\n")
+		cmd.PrintErrf("warning: there are not as many idle ports now; forwarding one of these closes the connections that use it\n")
 	}
 	if o.json {
 		views := []portsView{}

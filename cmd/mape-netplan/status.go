@@ -93,7 +93,7 @@ func (o *options) look(cmd *cobra.Command) (state, error) {
 func (o *options) serviceDoubts(ctx context.Context, h *host.Host) []string {
 	units, err := cloudinit.States(ctx, h)
 	if err != nil {
-		return []string{fmt.Sprintf("whether the service runs is not known: %v", err)}
+		return []string{fmt.Sprintf("the state of the service is unknown: %v", err)}
 	}
 	if f := cloudinit.FaultOf(units, o.command("install")); f != nil && cloudinit.Installed(units) {
 		return []string{f.Seen + ". " + f.Advice}
@@ -144,7 +144,7 @@ func detail(c engine.Change) string {
 		lines = append(lines, line)
 	}
 	if len(lines) == 0 {
-		return "differs in its spaces"
+		return "differs in whitespace"
 	}
 	count := fmt.Sprintf("%d lines differ, the first", len(lines))
 	if len(lines) == 1 {

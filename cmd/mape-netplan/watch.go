@@ -34,7 +34,7 @@ gateway working.`,
 		Example: "  sudo mape-netplan watch",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if o.rootDir != "" || o.config == "-" {
-				return exit{exitBad, errors.New("watch is about the running system and reads its section again and again, so neither --root-dir nor \"--config -\" has a place here")}
+				return exit{exitBad, errors.New("watch conflicts with --root-dir and \"--config -\": it follows the running system and rereads its section")}
 			}
 			h, err := o.open()
 			if err != nil {

@@ -10,7 +10,7 @@ import (
 )
 
 // ParseFacts reads what "mape-netplan facts" printed, of this version or
-// another: what is unknown in it is passed over.
+// another: what is unknown in it is skipped.
 func ParseFacts(data []byte) (Facts, error) {
 	var f Facts
 	data = bytes.TrimPrefix(data, []byte("\ufeff")) // An editor's mark.
