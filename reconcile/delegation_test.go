@@ -40,7 +40,7 @@ func TestAsk(t *testing.T) {
 					if _, err := gatewaytest.Resolve(c, f); !errors.Is(err, line.ErrNotYet) || !strings.HasPrefix(err.Error(), "no prefix has been delegated to eth1 yet, and mape.wan-prefix is pd;") {
 						t.Errorf("the error is %v", err)
 					}
-					if err := run.Ask(t.Context(), c, gatewaytest.Seek(c, f), f); err != nil {
+					if err := run.RequestPrefix(t.Context(), c, gatewaytest.Seek(c, f), f); err != nil {
 						t.Fatal(err)
 					}
 				})
@@ -51,7 +51,7 @@ func TestAsk(t *testing.T) {
 				t.Errorf("networkd was made to read its files %d times", d.Reloads)
 			}
 			g.Do(func() {
-				if _, err := run.Unask(); err != nil {
+				if _, err := run.RevertRequest(); err != nil {
 					t.Fatal(err)
 				}
 			})
@@ -105,7 +105,7 @@ func TestAskKeepsDUID(t *testing.T) {
 	g.Exec(t, "ip", "-6", "route", "del", "unreachable", gatewaytest.LineA+"::/56")
 	d.Reloads = 0
 	before := g.Gather(t)
-	if err := reconcile.NewRun(g.H).Ask(t.Context(), c, gatewaytest.Seek(c, before), before); err != nil {
+	if err := reconcile.NewRun(g.H).RequestPrefix(t.Context(), c, gatewaytest.Seek(c, before), before); err != nil {
 		t.Fatal(err)
 	}
 	data, _ := os.ReadFile(filepath.Join(g.Dir, gatewaytest.AskingDropIn))
@@ -124,7 +124,7 @@ func TestAskLooksAgain(t *testing.T) {
 	}
 	d.Reloads = 0
 	g.Do(func() {
-		if err := reconcile.NewRun(g.H).Ask(t.Context(), gatewaytest.SectionOf(t, gatewaytest.AskingSection), gatewaytest.Seek(gatewaytest.SectionOf(t, gatewaytest.AskingSection), before), before); err != nil {
+		if err := reconcile.NewRun(g.H).RequestPrefix(t.Context(), gatewaytest.SectionOf(t, gatewaytest.AskingSection), gatewaytest.Seek(gatewaytest.SectionOf(t, gatewaytest.AskingSection), before), before); err != nil {
 			t.Fatal(err)
 		}
 	})
@@ -140,7 +140,7 @@ func TestAskRemembers(t *testing.T) {
 	f.Owned.Addresses = []facts.OwnedAddress{{Link: "eth1", Prefix: netip.MustParsePrefix(gatewaytest.CeA + "/128")}}
 	f.Owned.Requests = []facts.Request{{File: gatewaytest.AskingDropIn}}
 	c := gatewaytest.SectionOf(t, gatewaytest.AskingSection)
-	asking, err := gateway.Asking(c, gatewaytest.Seek(c, f), f)
+	asking, err := gateway.PrefixRequest(c, gatewaytest.Seek(c, f), f)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,11 +159,11 @@ func TestAskRemembers(t *testing.T) {
 		t.Errorf("%d resources ask", len(asking))
 	}
 	// Whoever does not want one asks for none, and who does not know the WAN yet waits.
-	if asking, err := gateway.Asking(gatewaytest.SectionOf(t, "{}"), gatewaytest.Seek(gatewaytest.SectionOf(t, "{}"), f), f); err != nil || asking != nil {
+	if asking, err := gateway.PrefixRequest(gatewaytest.SectionOf(t, "{}"), gatewaytest.Seek(gatewaytest.SectionOf(t, "{}"), f), f); err != nil || asking != nil {
 		t.Errorf("%v, %v", asking, err)
 	}
 	f.Links[1].Default6 = nil
-	if _, err := gateway.Asking(c, gatewaytest.Seek(c, f), f); !errors.Is(err, line.ErrNotYet) {
+	if _, err := gateway.PrefixRequest(c, gatewaytest.Seek(c, f), f); !errors.Is(err, line.ErrNotYet) {
 		t.Error(err)
 	}
 }
@@ -193,12 +193,12 @@ func TestManagedReloads(t *testing.T) {
 			ce := netip.MustParsePrefix(gatewaytest.CeA + "/128")
 			converge(of(gateway.Persist{CE: ce}), 1)
 			converge(of(gateway.Persist{CE: ce}), 0)
-			converge(of(gateway.Persist{CE: ce, Ask: true}), 1)
-			converge(of(gateway.Persist{CE: netip.MustParsePrefix(gatewaytest.CeB + "/128"), Ask: true}), 1)
+			converge(of(gateway.Persist{CE: ce, Request: true}), 1)
+			converge(of(gateway.Persist{CE: netip.MustParsePrefix(gatewaytest.CeB + "/128"), Request: true}), 1)
 			hosttest.WriteFile(t, filepath.Join(g.Dir, "run/systemd/netif/links", fmt.Sprint(d.Index)),
 				"NETWORK_FILE="+gatewaytest.AskingWAN+"\nNETWORK_FILE_DROPINS=\""+gatewaytest.AskingDropIn+"\"\nDHCP6_CLIENT_DUID=DUID-EN/Vendor:00\n")
-			converge(of(gateway.Persist{CE: netip.MustParsePrefix(gatewaytest.CeB + "/128"), Ask: true}), 1)
-			for _, r := range of(gateway.Persist{CE: ce, Ask: true}) {
+			converge(of(gateway.Persist{CE: netip.MustParsePrefix(gatewaytest.CeB + "/128"), Request: true}), 1)
+			for _, r := range of(gateway.Persist{CE: ce, Request: true}) {
 				g.Do(func() { g.Laws(t, r) })
 			}
 			// A delegation that is lost is waited for, and nothing else is done about it.
@@ -208,7 +208,7 @@ func TestManagedReloads(t *testing.T) {
 				time.Sleep(300 * time.Millisecond)
 				g.Try("ip", "-6", "route", "add", "unreachable", gatewaytest.LineA+"::/56", "proto", "dhcp", "metric", "1024")
 			}()
-			if changes := g.Converge(t, of(gateway.Persist{CE: ce, Ask: true})); len(changes) > 0 || d.Reloads > 0 {
+			if changes := g.Converge(t, of(gateway.Persist{CE: ce, Request: true})); len(changes) > 0 || d.Reloads > 0 {
 				t.Errorf("changed %q, %d reloads", hosttest.Names(changes), d.Reloads)
 			}
 			converge([]engine.Resource{resource.File{Path: gatewaytest.AskingDropIn}, resource.Managed{Link: "eth1", File: gatewaytest.AskingDropIn}}, 1)

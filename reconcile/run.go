@@ -20,8 +20,8 @@ import (
 // gateway to converge to: a run that fails takes that back.
 type Run struct {
 	line.Asker
-	Asked []engine.Change // that make networkd ask for a prefix
-	guard *replaced       // the guard that was put up, with the table that it replaced
+	Requested []engine.Change // that make networkd ask for a prefix
+	guard     *replaced       // the guard that was put up, with the table that it replaced
 }
 
 // NewRun begins a run.
@@ -61,7 +61,7 @@ func (r *Run) Await(ctx context.Context, c *schema.Config, waiting func(error)) 
 			waiting(aim.Err)
 			told = true
 		}
-		if err := r.Ask(ctx, c, aim.Line, f); err != nil {
+		if err := r.RequestPrefix(ctx, c, aim.Line, f); err != nil {
 			return aim, f, err
 		}
 		if ended := host.Wait(ctx, 250*time.Millisecond); ended != nil {
@@ -75,7 +75,7 @@ func (r *Run) Await(ctx context.Context, c *schema.Config, waiting func(error)) 
 func (r *Run) Converge(ctx context.Context, want []engine.Resource) ([]engine.Change, error) {
 	changes, err := engine.ConvergeOr(ctx, r.Host, want, r.TakeBack)
 	if err == nil {
-		r.Asked, r.guard = nil, nil // They are part of what holds now.
+		r.Requested, r.guard = nil, nil // They are part of what holds now.
 	}
 	return changes, err
 }
@@ -83,7 +83,7 @@ func (r *Run) Converge(ctx context.Context, want []engine.Resource) ([]engine.Ch
 // TakeBack undoes what a run did on this machine before it converged: it asked
 // for a delegation and put up a guard. It returns what is left.
 func (r *Run) TakeBack(ctx context.Context) ([]engine.Change, error) {
-	asked, err := r.Unask()
+	asked, err := r.RevertRequest()
 	guard, stays := r.Unguard(ctx)
 	return slices.Concat(asked, guard), errors.Join(err, stays)
 }

@@ -13,10 +13,10 @@ import (
 	"mape-netplan/schema"
 )
 
-// Ask has networkd ask for the prefix that the section wants, if it does not
-// yet; Unask takes that back.
-func (r *Run) Ask(ctx context.Context, c *schema.Config, l line.Line, f facts.Facts) error {
-	want, err := gateway.Asking(c, l, f)
+// RequestPrefix has networkd ask for the prefix that the section wants, if it does not
+// yet; RevertRequest takes that back.
+func (r *Run) RequestPrefix(ctx context.Context, c *schema.Config, l line.Line, f facts.Facts) error {
+	want, err := gateway.PrefixRequest(c, l, f)
 	if errors.Is(err, line.ErrNotYet) {
 		return nil // On which link is not known yet.
 	}
@@ -34,7 +34,7 @@ func (r *Run) Ask(ctx context.Context, c *schema.Config, l line.Line, f facts.Fa
 			return err
 		}
 	}
-	r.Asked, err = engine.Write(ctx, r.Host, changes, r.Asked)
+	r.Requested, err = engine.Write(ctx, r.Host, changes, r.Requested)
 	return err
 }
 
@@ -46,10 +46,10 @@ func cameTo(h *host.Host, l line.Line) (bool, error) {
 	return networkd.IsDelegated(h, l.WAN.Index)
 }
 
-// Unask takes back what Ask did in this run, and returns what is left.
-func (r *Run) Unask() (left []engine.Change, err error) {
-	asked := r.Asked
-	r.Asked = nil
+// RevertRequest takes back what RequestPrefix did in this run, and returns what is left.
+func (r *Run) RevertRequest() (left []engine.Change, err error) {
+	asked := r.Requested
+	r.Requested = nil
 	if len(asked) == 0 {
 		return nil, nil
 	}

@@ -157,7 +157,7 @@ func (o *options) installPlan(cmd *cobra.Command, units func(*host.Host) []engin
 			want = o.compile(aim.Gateway, f)
 		case errors.Is(aim.Err, line.ErrNotYet):
 			warn(cmd, []string{aim.Err.Error()})
-			if want, err = gateway.Asking(c, aim.Line, f); err != nil && !errors.Is(err, line.ErrNotYet) {
+			if want, err = gateway.PrefixRequest(c, aim.Line, f); err != nil && !errors.Is(err, line.ErrNotYet) {
 				return nil, aim, o.blame(err)
 			}
 		default:

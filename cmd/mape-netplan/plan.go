@@ -122,10 +122,10 @@ func planned(cmd *cobra.Command, h *host.Host, g *gateway.Gateway, want []engine
 // does at once, and prints what is missing. It is empty where that asks already,
 // and for a line that is held: its gateway has it.
 func (o *options) asking(cmd *cobra.Command, c *schema.Config, f facts.Facts, aim gateway.Aim) []engine.Resource {
-	if !f.Live || !aim.Waits() || aim.Held() || slices.Contains(f.Owned.Asking, aim.Line.WAN.Name) {
+	if !f.Live || !aim.Waits() || aim.Held() || slices.Contains(f.Owned.Requesting, aim.Line.WAN.Name) {
 		return nil
 	}
-	want, err := gateway.Asking(c, aim.Line, f)
+	want, err := gateway.PrefixRequest(c, aim.Line, f)
 	if err != nil || len(want) == 0 {
 		return nil
 	}

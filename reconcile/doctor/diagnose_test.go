@@ -136,7 +136,7 @@ func TestDiagnose(t *testing.T) {
 		{"the CE address of another link", func(p *observed) { p.differs("address "+ceText+" dev eth10", "") }, "settings", doctor.Warn, "is not as it should be", "apply"},
 		{"no CE address", func(p *observed) { p.differs("address "+ceText+" dev eth1", "") }, "CE address", doctor.Bad, "CE address … is missing", "apply"},
 		{"no tunnel, perhaps no module", func(p *observed) { p.s.Tunnel = nil }, "tunnel", doctor.Bad, "tunnel mape0 is missing", "modprobe ip6_tunnel"},
-		{"a delegation", func(p *observed) { p.section, p.f.Owned.Asking = "mape: {wan-prefix: pd}", []string{"eth1"} }, "address", doctor.Bad, "has delegated no prefix to eth1", "one router only"},
+		{"a delegation", func(p *observed) { p.section, p.f.Owned.Requesting = "mape: {wan-prefix: pd}", []string{"eth1"} }, "address", doctor.Bad, "has delegated no prefix to eth1", "one router only"},
 		{"a delegation, first run", func(p *observed) { p.section, p.f.Owned, p.s.Tunnel = "mape: {wan-prefix: pd}", facts.Owned{}, nil }, "address", doctor.Bad, "nothing on this machine asks", "apply"},
 		{"a delegation, nothing yet", func(p *observed) { p.bare(); p.section = "mape: {wan-prefix: pd}" }, "address", doctor.Bad, "nothing on this machine asks", "mape-netplan install"},
 		{"discover, first run", func(p *observed) {
@@ -188,7 +188,7 @@ func TestDiagnose(t *testing.T) {
 		{"no way", func(p *observed) { p.s.Internet[0].Error = "no route to host" }, "route", doctor.Bad, "takes precedence … go nowhere (no route to host)", "blackhole"},
 		{"no default route", func(p *observed) {
 			p.differs("route default dev mape0", "")
-			p.s.Internet[0] = kernel.Path{To: facts.Faraway[0], Error: "network is unreachable"}
+			p.s.Internet[0] = kernel.Path{To: facts.InternetAddresses[0], Error: "network is unreachable"}
 		}, "route", doctor.Bad, "no IPv4 default route", "apply"},
 		{"no table", func(p *observed) { p.differs("table ip mape", "") }, "NAT", doctor.Bad, "table ip mape is missing", "nftables.service"},
 		{"no table, no service", func(p *observed) {

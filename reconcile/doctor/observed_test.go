@@ -47,7 +47,7 @@ func healthy() *observed {
 		},
 		Routers:  []symptom.Router{{Link: "eth1", Via: router, RA: true}},
 		Relay:    &kernel.Path{To: netip.MustParseAddr(brText), Link: "eth1", Via: router},
-		Internet: []kernel.Path{{To: facts.Faraway[0], Link: "mape0"}, {To: facts.Faraway[1], Link: "mape0"}},
+		Internet: []kernel.Path{{To: facts.InternetAddresses[0], Link: "mape0"}, {To: facts.InternetAddresses[1], Link: "mape0"}},
 		Home:     symptom.Home{Skipped: "not known here"},
 		Tunnel: &symptom.Tunnel{
 			Local: netip.MustParseAddr(ceText), Remote: netip.MustParseAddr(brText), EncapLimit: -1, MTU: 1460, Up: true,

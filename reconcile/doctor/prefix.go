@@ -26,7 +26,7 @@ func (d *dossier) address() Finding {
 	if d.known() {
 		return good("the section gives the prefix, and %s has none of its own", d.wan)
 	}
-	if d.c.WANPrefix == "pd" && !slices.Contains(d.f.Owned.Asking, d.wan) {
+	if d.c.WANPrefix == "pd" && !slices.Contains(d.f.Owned.Requesting, d.wan) {
 		return bad("no DHCPv6 client asks for a prefix on "+d.wan+" yet", fmt.Sprintf("The section says wan-prefix: pd, and nothing on this machine asks the line's DHCPv6 server for a prefix on %s yet.", d.wan),
 			d.restore())
 	}

@@ -162,10 +162,10 @@ func ipForward(h *host.Host, o Owned) (string, error) {
 	return strings.TrimSpace(string(data)), nil
 }
 
-// Faraway are internet addresses in both halves of the address space, which
+// InternetAddresses are internet addresses in both halves of the address space, which
 // some VPNs have a route for each: what the kernel would do with packets to
 // them is looked up, and none is sent. The second is a root name server's.
-var Faraway = []netip.Addr{netip.MustParseAddr("1.1.1.1"), netip.MustParseAddr("198.41.0.4")}
+var InternetAddresses = []netip.Addr{netip.MustParseAddr("1.1.1.1"), netip.MustParseAddr("198.41.0.4")}
 
 // DefinitionOf returns the definition that configures an interface.
 func (f Facts) DefinitionOf(link string) (netplan.Definition, bool) {

@@ -26,8 +26,8 @@ type Owned struct {
 	Addresses []OwnedAddress `json:"addresses,omitempty"`
 	// Memory is the line that the files were made for.
 	Memory *Memory `json:"memory,omitempty"`
-	// Asking are the links on which a file of ours asks for a delegation.
-	Asking []string `json:"asking,omitempty"`
+	// Requesting are the links on which a file of ours asks for a delegation.
+	Requesting []string `json:"asking,omitempty"`
 	// Requests are how those files ask, whether networkd uses them yet or not.
 	Requests []Request `json:"requests,omitempty"`
 	// Translations are those of the table that the kernel has.
@@ -150,7 +150,7 @@ func (o *Owned) fromUnit(file, text string, f Facts) {
 		}
 	}
 	if dropIn.Request {
-		o.Asking = append(o.Asking, links...)
+		o.Requesting = append(o.Requesting, links...)
 		o.Requests = append(o.Requests, Request{File: file, KeepsDUID: dropIn.KeepsDUID})
 	}
 }

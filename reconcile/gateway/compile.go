@@ -14,13 +14,13 @@ import (
 	"mape-netplan/reconcile/sysctld"
 )
 
-// Compile lists everything that the program may own, in the order in which it
-// is to be made, with absent things as absent values. No gateway is a machine
-// without any of it: what "remove" wants.
+// Compile lists everything that the program may own, in the order in which it is
+// written, with absent things as absent values. Of a nil gateway it lists all of
+// them as absent: that is "remove".
 //
 // The order keeps the machine safe in between: what is no longer wanted goes
-// first, while the files still tell of it; the guard is there before the
-// tunnel is, and goes after it.
+// first, while the files still tell of it; the guard comes before the tunnel and
+// goes after it.
 func Compile(g *Gateway, f facts.Facts) []engine.Resource { return Order{}.Compile(g, f) }
 
 func compile(g *Gateway, f facts.Facts, o Order) []engine.Resource {
@@ -38,7 +38,7 @@ func compile(g *Gateway, f facts.Facts, o Order) []engine.Resource {
 	all = append(all, live(g, f, o)...)
 	all = append(all, Connections(g, f))
 	if g == nil {
-		// What else has to be undone is known from these files only.
+		// Last, because only these files tell what else there is to undo.
 		for _, file := range files(g, f) {
 			if file.memory {
 				all = append(all, file.File)
@@ -55,20 +55,20 @@ func compile(g *Gateway, f facts.Facts, o Order) []engine.Resource {
 	return all
 }
 
-// isLive says whether a resource is of a running machine.
+// isLive reports whether a resource is of a running machine, not a file.
 func isLive(r engine.Resource) bool {
 	return r.Traits().Stage != engine.Files
 }
 
-// An ownFile is one of ours. One of memory tells of an earlier run, and nothing
-// else hangs on it: the note of the sysctl drop-in, the tunnel's name in the
-// path of the other.
+// An ownFile is a file of the program.
 type ownFile struct {
 	resource.File
+	// memory: a later run learns from it what to undo, by the former value that the sysctl drop-in notes and by the
+	// tunnel's name in the path of the other drop-in. It takes no effect itself when it goes.
 	memory bool
 }
 
-// live lists what the kernel and the daemons have, which the files are for.
+// live lists what the kernel and the daemons must have by the files.
 func live(g *Gateway, f facts.Facts, o Order) []engine.Resource {
 	var all []engine.Resource
 	if f.Networkd {

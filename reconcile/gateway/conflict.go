@@ -15,13 +15,13 @@ import (
 	"mape-netplan/schema"
 )
 
-// A WrongRenderer is the error that netplan leaves to NetworkManager what only
-// networkd can do.
+// A WrongRenderer is the error that netplan gives to NetworkManager what only
+// networkd can configure.
 type WrongRenderer struct {
-	Link string // "" is whatever says nothing else, the tunnel among it
+	Link string // "" for everything without a renderer of its own, such as the tunnel
 }
 
-// Advice says what to write where.
+// Advice is the error with the renderer to write, and where.
 func (e WrongRenderer) Advice() advice.Advice {
 	if e.Link == "" {
 		return advice.Advice{What: "netplan has NetworkManager configure whatever does not say otherwise, the tunnel too, and a gateway needs systemd-networkd for it",
@@ -33,8 +33,8 @@ func (e WrongRenderer) Advice() advice.Advice {
 
 func (e WrongRenderer) Error() string { return e.Advice().Error() }
 
-// checkRenderer refuses what would fail once netplan generates from our file.
-// It needs no line.
+// checkRenderer refuses what netplan's generator would refuse of our file. It
+// needs no line.
 func checkRenderer(c *schema.Config, l line.Line, f facts.Facts) error {
 	if !usesNetplan(c, f) {
 		return nil
@@ -42,7 +42,7 @@ func checkRenderer(c *schema.Config, l line.Line, f facts.Facts) error {
 	if f.Renderer == netplan.NetworkManager {
 		return WrongRenderer{}
 	}
-	// What is wrong with the names is said later.
+	// A name that does not exist is reported by Fit.
 	for _, name := range append([]string{cmp.Or(l.WAN.Name, c.WAN)}, l.LAN...) {
 		if d, ok := f.DefinitionOf(name); ok && d.Renderer == netplan.NetworkManager {
 			return WrongRenderer{name}
@@ -51,7 +51,8 @@ func checkRenderer(c *schema.Config, l line.Line, f facts.Facts) error {
 	return nil
 }
 
-// conflict says what of somebody else's is in the way.
+// conflict is the error of what others have in the place of ours: the tunnel's name
+// in netplan, or a default route as good as the tunnel's.
 func (g *Gateway) conflict(f facts.Facts) error {
 	for _, d := range f.Definitions {
 		if d.Section == "tunnels" && d.ID == g.Tunnel {
@@ -70,15 +71,15 @@ func (g *Gateway) conflict(f facts.Facts) error {
 	return nil
 }
 
-// foreign says whether the WAN has the CE address from somebody else: another
-// file defines it, or the kernel has it and no file of ours does.
+// foreign reports whether the CE address on the WAN is not the program's: another
+// netplan file defines it, or the kernel has it and none of our files does.
 func foreign(wan kernel.Link, f facts.Facts, ce netip.Addr) bool {
 	is := func(p netip.Prefix) bool { return p.Addr() == ce }
 	if d, ok := f.DefinitionOf(wan.Name); ok && slices.ContainsFunc(d.Addresses, is) {
 		return true
 	}
-	// One that looks as we make it is ours, though a file of ours that said so
-	// be gone.
+	// A deprecated /128 is ours even if our file is gone: nothing else makes a CE
+	// address so.
 	return f.Live && !f.Owned.Has(wan.Name, ce) &&
 		slices.ContainsFunc(wan.Addresses, func(a kernel.Inet) bool { return is(a.Prefix) && !(a.Deprecated && a.Prefix.IsSingleIP()) })
 }
@@ -103,8 +104,8 @@ func checkTargets(c *schema.Config, f facts.Facts) error {
 	return nil
 }
 
-// edge says what an address is in a network of the link besides a host's, and in which. A network of two addresses has
-// only hosts (RFC 3021).
+// edge is what an address is in a network of the link if it is not a host's, "the network address" or "the broadcast
+// address", and the network. A network of two addresses has only hosts (RFC 3021).
 func edge(l kernel.Link, to netip.Addr) (network netip.Prefix, is string) {
 	for _, a := range l.Addresses {
 		network = a.Prefix.Masked()

@@ -14,8 +14,8 @@ import (
 )
 
 // obsolete lists the links and addresses of earlier runs that are not g's. What
-// a tunnel takes along is listed before it: only what was looked at can be
-// brought back. On a link of another kind that is not ours.
+// disappears with a tunnel is listed before it: a rollback restores only what was
+// listed. A link of another kind by that name is a user's, and so are its settings.
 func obsolete(g *Gateway, f facts.Facts) []engine.Resource {
 	var all []engine.Resource
 	for _, tunnel := range f.Owned.Tunnels {
@@ -38,14 +38,14 @@ func obsolete(g *Gateway, f facts.Facts) []engine.Resource {
 	return all
 }
 
-// The modes of our files. That of netplan's is what netplan wants.
+// The modes of our files. netplan warns of a file of its own that others can read.
 const (
 	PublicMode fs.FileMode = 0o644
 	secretMode fs.FileMode = 0o600
 )
 
-// files lists our files, and after them those of earlier runs that are not
-// wanted any more.
+// files lists our files, then those of earlier runs that are no longer wanted, as
+// absent.
 func files(g *Gateway, f facts.Facts) []ownFile {
 	memory := []string{sysctld.SysctlPath}
 	for _, tunnel := range f.Owned.Tunnels {
@@ -95,8 +95,8 @@ func files(g *Gateway, f facts.Facts) []ownFile {
 	return all
 }
 
-// Generated lists what netplan's generator must have told networkd, or with no
-// gateway what it must not tell any more.
+// Generated lists the settings that netplan's generator must have written for
+// networkd; without a gateway those that must be gone.
 func Generated(g *Gateway, f facts.Facts) []resource.Setting {
 	if g == nil {
 		var all []resource.Setting
@@ -133,7 +133,7 @@ func Generated(g *Gateway, f facts.Facts) []resource.Setting {
 	return all
 }
 
-// managed lists the links that networkd configures by a file of ours.
+// managed lists the links that networkd must configure by a file of ours.
 func managed(g *Gateway, f facts.Facts) []engine.Resource {
 	var all []engine.Resource
 	if !g.Netplan {
@@ -147,8 +147,8 @@ func managed(g *Gateway, f facts.Facts) []engine.Resource {
 	return all
 }
 
-// released lists the links that networkd shall configure without the drop-in
-// of an earlier run.
+// released lists the links that networkd must configure without the drop-in of an
+// earlier run.
 func released(g *Gateway, f facts.Facts) []engine.Resource {
 	var all []engine.Resource
 	for _, l := range f.Links {
@@ -164,7 +164,7 @@ func released(g *Gateway, f facts.Facts) []engine.Resource {
 	return all
 }
 
-// Managed is the link as networkd has it by the drop-in.
+// Managed is the link as networkd configures it by the drop-in.
 func (p Persist) Managed(path, text string) resource.Managed {
-	return resource.Managed{Link: p.Link, File: path, Data: text, Present: true, Asks: p.Ask, LinkLayer: p.Ask && !p.KeepsDUID}
+	return resource.Managed{Link: p.Link, File: path, Data: text, Present: true, Asks: p.Request, LinkLayer: p.Request && !p.KeepsDUID}
 }

@@ -17,10 +17,10 @@ import (
 // A Gateway is a line that has been fitted to a machine: nothing in it is left to be found out.
 type Gateway struct {
 	line.Line
-	Tunnel  string
-	MTU     int  // of the tunnel, bytes
-	Netplan bool // netplan makes the tunnel last, otherwise networkd alone
-	Ask     bool // DHCPv6 is asked for a prefix on the WAN
+	Tunnel         string
+	MTU            int  // of the tunnel, bytes
+	Netplan        bool // netplan makes the tunnel last, otherwise networkd alone
+	RequestsPrefix bool // DHCPv6 is asked for a prefix on the WAN
 	// Forwards are those of the section whose ports are all in the set; Off is why the others are switched off.
 	Forwards  []schema.Forward
 	Off       schema.Problems
@@ -49,7 +49,7 @@ func Fit(c *schema.Config, l line.Line, f facts.Facts) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	g.Netplan, g.Ask = usesNetplan(c, f), c.WANPrefix == "pd"
+	g.Netplan, g.RequestsPrefix = usesNetplan(c, f), c.WANPrefix == "pd"
 	if err := g.conflict(f); err != nil {
 		return nil, err
 	}

@@ -17,27 +17,27 @@ import (
 	"mape-netplan/schema"
 )
 
-// DefaultTunnel is the tunnel of a section that names none.
+// DefaultTunnel is the tunnel if the section does not name it.
 const DefaultTunnel = "mape0"
 
-// ErrNoMemory is why a guard lets nothing through.
+// ErrNoMemory is the reason of a guard that lets nothing through.
 var ErrNoMemory = errors.New("no earlier run has left a line to remember")
 
-// A Guard is the table that stands before the tunnel while the line is not
-// known: nothing leaves by the tunnel that is not translated.
+// A Guard is the table that is in place while the line is not known, so that
+// nothing leaves by the tunnel untranslated.
 type Guard struct {
 	Table   resource.Table
 	Tunnels []string
-	// Line is the remembered one, whose whole NAT the table is. Where that is
-	// nil nothing passes the tunnels at all, and Why says why.
+	// Line is the gateway of the remembered line, whose whole NAT the table is. If
+	// it is nil nothing passes the tunnels at all, and Why is the reason.
 	Line *Gateway
 	Why  error
 }
 
-// GuardOf is the guard for a section; nil is one that cannot be read, whose
-// tunnel is that of our files. Of the facts it needs what is remembered. The table of a remembered line is the very one
-// that a run on that line makes, so that nothing has to be written again when
-// the line is there.
+// GuardOf is the guard for a section; nil is a section that cannot be read, and
+// its tunnel is that of our files. Of the facts it needs those of
+// [facts.Remembered]. The table of a remembered line is the same as a run on that
+// line makes, so that nothing is written again when the line comes.
 func GuardOf(c *schema.Config, f facts.Facts) Guard {
 	g := Guard{Tunnels: slices.Clone(f.Owned.Tunnels)}
 	add := func(tunnel string) {
@@ -49,7 +49,7 @@ func GuardOf(c *schema.Config, f facts.Facts) Guard {
 		if len(g.Tunnels) == 0 {
 			add(DefaultTunnel)
 		}
-		g.Why = errors.New("there is no section to know the line from")
+		g.Why = errors.New("there is no readable section")
 	} else {
 		add(c.Tunnel)
 		g.Line, g.Why = Remembered(c, f)
@@ -71,8 +71,8 @@ func Wall(tunnels []string) nft.Table {
 	}}, tunnels)
 }
 
-// Walled is a table that lets nothing through the tunnels, before any of its own
-// rules. Those of earlier files stand until a run takes them away.
+// Walled is a table that first drops everything through the tunnels, then has its
+// own rules. A tunnel of an earlier section exists until a run removes it.
 func Walled(t nft.Table, tunnels []string) nft.Table {
 	for i, c := range t.Chains {
 		var link nft.Field
@@ -93,14 +93,15 @@ func Walled(t nft.Table, tunnels []string) nft.Table {
 	return t
 }
 
-// Holds says whether a live table is guard enough: any that guards each of the
-// tunnels, as that of a gateway at work does.
+// Holds reports whether a live table is a sufficient guard: one that guards each of
+// the tunnels, as the table of a working gateway does.
 func (g Guard) Holds(live resource.Table) bool {
 	return !slices.ContainsFunc(g.Tunnels, func(tunnel string) bool { return !Guards(live, tunnel) })
 }
 
-// Guards says whether a table drops what leaves by the tunnel untranslated: a rule in front drops all of it, as in a
-// wall, or what is not of other links is dropped in the end, as by the NAT. What looks otherwise is taken for none.
+// Guards reports whether a table drops what leaves by the tunnel untranslated: either its first rules drop everything
+// into the tunnel, as in a wall, or it accepts what leaves by other links and drops the rest at the end, as the NAT does.
+// A table of any other form does not count.
 func Guards(t resource.Table, tunnel string) bool {
 	wall := nft.NewRule(nft.Is(nft.OIfName, kernel.IfName(tunnel)), nft.Drop)
 	others := nft.NewRule(nft.Not(nft.OIfName, kernel.IfName(tunnel)), nft.Accept)
@@ -124,16 +125,16 @@ func Guards(t resource.Table, tunnel string) bool {
 	return false
 }
 
-// Standing is a guard as a resource: any table that guards as well is one.
-type Standing struct{ Guard }
+// AtLeast is a guard as a resource: any table that guards its tunnels is in sync with it.
+type AtLeast struct{ Guard }
 
-func (s Standing) Name() string { return s.Table.Name() }
+func (s AtLeast) Name() string { return s.Table.Name() }
 
-func (s Standing) Traits() engine.Traits { return s.Table.Traits() }
+func (s AtLeast) Traits() engine.Traits { return s.Table.Traits() }
 
-func (s Standing) Text() string { return s.Table.Text() }
+func (s AtLeast) Text() string { return s.Table.Text() }
 
-func (s Standing) Read(_ context.Context, h *host.Host) (engine.Resource, error) {
+func (s AtLeast) Read(_ context.Context, h *host.Host) (engine.Resource, error) {
 	live, err := s.Table.Live(h)
 	if err == nil && s.Holds(live) {
 		return s, nil
@@ -141,4 +142,4 @@ func (s Standing) Read(_ context.Context, h *host.Host) (engine.Resource, error)
 	return live, err
 }
 
-func (s Standing) Write(ctx context.Context, h *host.Host) error { return s.Table.Write(ctx, h) }
+func (s AtLeast) Write(ctx context.Context, h *host.Host) error { return s.Table.Write(ctx, h) }

@@ -78,8 +78,8 @@ func TestWall(t *testing.T) {
 		{gatewaytest.Auto, "mape0", "no earlier run has left a line to remember", facts.Owned{}},
 		{"{tunnel: ipoe}", "old0 ipoe", "no earlier run", facts.Owned{Tunnels: []string{"old0"}}},
 		{gatewaytest.Auto, "old0 mape0", "2001:db8::", outside},
-		{"", "old0", "no section", outside},
-		{"", "mape0", "no section", facts.Owned{}},
+		{"", "old0", "no readable section", outside},
+		{"", "mape0", "no readable section", facts.Owned{}},
 	} {
 		var c *schema.Config
 		if test.section != "" {

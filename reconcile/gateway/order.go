@@ -10,31 +10,31 @@ import (
 	"mape-netplan/reconcile/resource"
 )
 
-// Lasting is what is kept of what was made: not that something of an earlier
-// line is absent, because whoever puts it there later has a reason. Connections
-// that are translated as nobody wants are looked for again.
+// Lasting is what the watch keeps in place after a run: everything but the absence
+// of what belonged to an earlier line, because who creates that later has a reason.
+// Unwanted connections (Transient) stay in the list, so that new ones are found.
 func Lasting(want []engine.Resource) []engine.Resource {
 	return slices.DeleteFunc(slices.Clone(want), func(r engine.Resource) bool {
 		return !r.Traits().Transient && r.Text() == ""
 	})
 }
 
-// An Order is what a list of resources depends on beside the gateway and the machine: what is at work already. The zero
-// value is a machine on which nothing is.
+// An Order is the situation in which resources are written: a machine without a gateway (the zero value), or one on which
+// a gateway is working.
 type Order struct {
-	// Live: a gateway is at work and becomes another one. What packets meet comes first, because people wait for it;
-	// netplan's generator and networkd's reload take a second on a slow machine.
+	// Live: a working gateway becomes another one. What packets need comes first, because people wait for it, and netplan's
+	// generator and networkd's reload take a second on a slow machine.
 	Live bool
 	// Quiet: networkd is not told, because the kernel has the addresses and the tunnel already, and the files are for the
 	// next boot. systemd 252 configures the WAN again when it reads that its addresses changed, and has no IPv6 default
 	// route until the next router advertisement: measured, 0.6 to 1.4 s without the internet.
 	Quiet bool
-	// Told is the CE address that networkd was told of last, with its link; the zero value is none. Where the gateway has
-	// another one it is kept away: networkd adds it again after a carrier loss (measured on 252).
+	// Told is the last CE address that networkd was told of, with its link; the zero value for none. It is removed again if
+	// the gateway has another one: networkd 252 adds it after a carrier loss (measured).
 	Told resource.Address
 }
 
-// Compile is the function [Compile], in this order.
+// Compile is [Compile] for this situation.
 func (o Order) Compile(g *Gateway, f facts.Facts) []engine.Resource {
 	all := compile(g, f, o)
 	if o.Told.Prefix.IsValid() && !slices.ContainsFunc(all, func(r engine.Resource) bool { return r.Name() == o.Told.Name() && r.Text() != "" }) {
@@ -46,7 +46,7 @@ func (o Order) Compile(g *Gateway, f facts.Facts) []engine.Resource {
 	return all
 }
 
-// precedence is what comes first while a gateway is at work.
+// precedence orders resources while a gateway is working: the kernel's, connections, the daemons'.
 func precedence(r engine.Resource) int {
 	switch t := r.Traits(); {
 	case t.Daemon:
@@ -57,7 +57,7 @@ func precedence(r engine.Resource) int {
 	return 0
 }
 
-// Renumbers reports whether a gateway differs from the one before only in the ends of its tunnel, as far as files tell.
+// Renumbers reports whether the files of a gateway differ from those of the one before only in the ends of the tunnel.
 func (g *Gateway) Renumbers(before *Gateway, f facts.Facts) bool {
 	if g == nil || before == nil || g.Tunnel != before.Tunnel {
 		return false

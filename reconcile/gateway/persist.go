@@ -16,16 +16,16 @@ import (
 	"mape-netplan/schema"
 )
 
-// A Persist is what a file has to say about an existing link, and which file.
+// A Persist is what a file must configure on an existing link, and which file.
 type Persist struct {
-	Link string
-	CE   netip.Prefix // to be added; invalid for none
-	NoRA bool         // router advertisements are to be refused
-	Ask  bool         // DHCPv6 is to be asked for a prefix
-	// KeepsDUID says that it is asked by the DUID that networkd has anyway.
+	Link    string
+	CE      netip.Prefix // to be added; invalid for none
+	NoRA    bool         // router advertisements are to be refused
+	Request bool         // DHCPv6 is asked for a prefix
+	// KeepsDUID: the request goes by the DUID that networkd has anyway.
 	KeepsDUID bool
-	// Definition is netplan's for the link. Where that is nil, File is
-	// networkd's .network file. Where both are missing nothing persists.
+	// Definition is netplan's of the link. If it is nil, File is networkd's .network
+	// file of it. Without either, nothing on the link persists.
 	Definition *netplan.Definition
 	File       string
 }
@@ -33,7 +33,7 @@ type Persist struct {
 // persist finds the file for each link that needs one.
 func (g *Gateway) persist(f facts.Facts) error {
 	var all []Persist
-	if wan := (Persist{Link: g.WAN.Name, Ask: g.Ask}); !g.Foreign || g.Ask {
+	if wan := (Persist{Link: g.WAN.Name, Request: g.RequestsPrefix}); !g.Foreign || g.RequestsPrefix {
 		if !g.Foreign {
 			wan.CE = netip.PrefixFrom(g.Softwire.CE, 128)
 		}
@@ -56,13 +56,13 @@ func (g *Gateway) persist(f facts.Facts) error {
 	return nil
 }
 
-// what says what the link shall do.
+// what is what the link must do, for a warning.
 func (p Persist) what() string {
 	var all []string
 	if p.NoRA {
 		all = append(all, "refuses router advertisements")
 	}
-	if p.Ask {
+	if p.Request {
 		all = append(all, "asks for a prefix")
 	}
 	if p.CE.IsValid() {
@@ -71,14 +71,14 @@ func (p Persist) what() string {
 	return strings.Join(all, " and ")
 }
 
-// find finds the file. netplan says that the machine has it and it is used.
+// find finds the file. byNetplan: the machine uses netplan.
 func (p *Persist) find(byNetplan bool, f facts.Facts) error {
 	d, defined := f.DefinitionOf(p.Link)
 	l, _ := f.Link(p.Link)
 	switch {
 	case byNetplan && defined:
 		if len(d.Interfaces) > 1 {
-			return fmt.Errorf("netplan's definition %s configures %s together, and what %s needs must not reach the others; give %s a definition of its own",
+			return fmt.Errorf("netplan's definition %s configures %s together, but only %s may get these settings; give %s a definition of its own",
 				d.ID, strings.Join(d.Interfaces, ", "), p.Link, p.Link)
 		}
 		p.Definition = &d
@@ -86,7 +86,7 @@ func (p *Persist) find(byNetplan bool, f facts.Facts) error {
 		p.File = l.NetworkFile
 		for _, other := range f.Links {
 			if other.NetworkFile == l.NetworkFile && other.Name != l.Name {
-				return fmt.Errorf("%s configures %s and %s together, and what one needs must not reach the other; give %s a .network file of its own",
+				return fmt.Errorf("%s configures %s and %s together, but only one may get these settings; give %s a .network file of its own",
 					l.NetworkFile, l.Name, other.Name, l.Name)
 			}
 		}
@@ -96,10 +96,10 @@ func (p *Persist) find(byNetplan bool, f facts.Facts) error {
 	return nil
 }
 
-// DropIn is what a drop-in has to say of the link, and for which file; no text
-// is none. What netplan has keys for is in its file.
+// DropIn is the text of the drop-in for the link and its path; both are "" if it
+// needs none. What netplan has keys for is in netplan's file instead.
 func (p Persist) DropIn() (path, text string) {
-	file, link := p.File, networkd.DropIn{Request: p.Ask, KeepsDUID: p.KeepsDUID}
+	file, link := p.File, networkd.DropIn{Request: p.Request, KeepsDUID: p.KeepsDUID}
 	if p.Definition != nil {
 		file = p.Definition.Network()
 	} else {
@@ -111,10 +111,9 @@ func (p Persist) DropIn() (path, text string) {
 	return networkd.DropInPath(file), text
 }
 
-// Asking lists what has networkd ask for the prefix that a section wants
-// delegated. It is part of what Compile lists, and is needed before that can
-// be: without the prefix there is no gateway to compile.
-func Asking(c *schema.Config, l line.Line, f facts.Facts) ([]engine.Resource, error) {
+// PrefixRequest lists what makes networkd ask for the prefix that a section wants
+// delegated. Compile lists it too, but cannot before the prefix is there.
+func PrefixRequest(c *schema.Config, l line.Line, f facts.Facts) ([]engine.Resource, error) {
 	if c.WANPrefix != "pd" {
 		return nil, nil
 	}
@@ -122,8 +121,8 @@ func Asking(c *schema.Config, l line.Line, f facts.Facts) ([]engine.Resource, er
 		return nil, l.NoWAN
 	}
 	wan := l.WAN
-	p := Persist{Link: wan.Name, Ask: true}
-	// The file of an earlier run stays the same until the line is known.
+	p := Persist{Link: wan.Name, Request: true}
+	// With the CE address, so that the file of an earlier run does not change until the line is known.
 	if i := slices.IndexFunc(f.Owned.Addresses, func(a facts.OwnedAddress) bool { return a.Link == wan.Name }); i >= 0 {
 		p.CE = netip.PrefixFrom(f.Owned.Addresses[i].Prefix.Addr(), 128)
 	}
@@ -142,18 +141,17 @@ func Asking(c *schema.Config, l line.Line, f facts.Facts) ([]engine.Resource, er
 	return all, nil
 }
 
-// identify decides by which DUID a link asks, once: a server that has one prefix
-// gives it to nobody else while a lease lasts. So the DUID stays by which
-// networkd has come to a delegation without us, as it does where the router
-// advertisement has the M flag: up to version 252 networkd does not release
-// what it has when it takes another, and the server (measured: Kea) answers
-// NoPrefixAvail to that one until the lease ends. The file that asks is the
-// memory of this.
+// identify decides once by which DUID a link requests its prefix: a server with one
+// prefix leases it to one DUID until the lease ends. A DUID by which networkd has
+// obtained a delegation without us is kept. That happens if router advertisements
+// have the M flag. Up to version 252 networkd does not release a lease when its DUID
+// changes, and the server (measured: Kea) answers NoPrefixAvail to the new DUID until
+// the old lease ends. The drop-in with the request remembers the decision.
 //
-// A file that is lost, or was taken back a moment ago, is no reason to think
-// that what is there came without us: networkd's client has our DUID then.
+// If that file was lost or reverted a moment ago, the delegation is still by our
+// request, and networkd's client still has our DUID.
 func (p *Persist) identify(f facts.Facts) {
-	if !p.Ask {
+	if !p.Request {
 		return
 	}
 	file, _ := p.DropIn()
@@ -162,23 +160,22 @@ func (p *Persist) identify(f facts.Facts) {
 		return
 	}
 	link, _ := f.Link(p.Link)
-	if link.DUIDType != "" && cameBy(f, p.Link) {
+	if link.DUIDType != "" && delegatedOn(f, p.Link) {
 		p.KeepsDUID = link.DUIDType != networkd.LinkLayerDUID
 		return
 	}
-	// The link may have had another .network file when ours was made. Without
-	// that, and where the DUID is not known, ours is the safer one: should it be
-	// the wrong one, the prefix comes when the lease ends, while to a DUID of
-	// another type an NTT server would never answer, and the file that we write
-	// now would keep it for good.
+	// The drop-in may be for another .network file, which the link had before. Without
+	// one, and with the DUID unknown, DUID-LL is the safer choice: if it is wrong, the
+	// prefix comes when the other lease ends, but an NTT server never answers a DUID of
+	// another type, and the file written now would keep that for good.
 	if i := slices.IndexFunc(f.Owned.Requests, func(r facts.Request) bool { return len(f.ConfiguredBy(r.File)) == 0 }); i >= 0 {
 		p.KeepsDUID = f.Owned.Requests[i].KeepsDUID
 	}
 }
 
-// cameBy says whether a delegation came by a link. One of which that is not
-// known did not where another line is there that it may have come by.
-func cameBy(f facts.Facts, link string) bool {
+// delegatedOn reports whether a prefix has been delegated on a link. One whose link is
+// unknown counts unless another link has an IPv6 default route, and so may have it.
+func delegatedOn(f facts.Facts, link string) bool {
 	another := slices.ContainsFunc(f.Links, func(l kernel.Link) bool { return l.Name != link && l.Default6 != nil })
 	return slices.ContainsFunc(f.Delegations, func(d networkd.Delegation) bool { return d.Link == link || d.Link == "" && !another })
 }

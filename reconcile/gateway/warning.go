@@ -13,7 +13,7 @@ import (
 	"mape-netplan/schema"
 )
 
-// warn says what is legal and probably not meant.
+// warn adds warnings of what is legal and probably not meant.
 func (g *Gateway) warn(c *schema.Config, f facts.Facts) {
 	wan := g.WAN
 	if most := wan.MTU - TunnelHeader; wan.MTU > 0 && g.MTU > most {
@@ -21,7 +21,7 @@ func (g *Gateway) warn(c *schema.Config, f facts.Facts) {
 	}
 	for _, l := range f.Links {
 		if l.Default4 != nil && *l.Default4 > 0 && l.Name != g.Tunnel {
-			g.Warnings = append(g.Warnings, fmt.Sprintf("%s has an IPv4 default route too, of metric %d: the tunnel's, of metric 0, goes before it", l.Name, *l.Default4))
+			g.Warnings = append(g.Warnings, fmt.Sprintf("%s has an IPv4 default route too, of metric %d: the tunnel's has metric 0 and wins", l.Name, *l.Default4))
 		}
 	}
 	known := len(f.Delegations) > 0 || slices.ContainsFunc(wan.Addresses, line.OfLine)
@@ -37,7 +37,7 @@ func (g *Gateway) warn(c *schema.Config, f facts.Facts) {
 	g.unreachable(f)
 }
 
-// unreachable warns of forwards to hosts that are in no network of this machine.
+// unreachable adds warnings of forwards to hosts outside of every network of this machine.
 func (g *Gateway) unreachable(f facts.Facts) {
 	if !f.Live {
 		return
@@ -55,9 +55,10 @@ func (g *Gateway) unreachable(f facts.Facts) {
 	}
 }
 
-// Strays are warnings of packets that this machine does not send into the
-// tunnel although nothing is wrong with that and its route. Changes are what a
-// run would change: where that is one of the two, there is nothing to say yet.
+// Strays are warnings of packets that this machine does not send into the tunnel
+// although the tunnel and its route are as wanted. Changes are what a run would
+// change: if one of these two is among them, that explains it, and there is no
+// warning.
 func (g *Gateway) Strays(h *host.Host, changes []engine.Change) []string {
 	pending := slices.ContainsFunc(changes, func(c engine.Change) bool {
 		t := c.After.Traits()
@@ -68,7 +69,7 @@ func (g *Gateway) Strays(h *host.Host, changes []engine.Change) []string {
 	}
 	var all []string
 	var former kernel.Path
-	for _, to := range facts.Faraway {
+	for _, to := range facts.InternetAddresses {
 		p := kernel.PathTo(h, to)
 		same := p.Link == former.Link && p.Route == former.Route && p.Table == former.Table && p.Error == former.Error
 		if former = p; same || !p.Strays(g.Tunnel) {

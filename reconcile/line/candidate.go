@@ -134,7 +134,7 @@ func (d deriver) ofDelegation(from networkd.Delegation) Candidate {
 	switch {
 	case d.c.WANPrefix == "ra":
 		candidate.Reason = "is delegated, and mape.wan-prefix is ra"
-	case d.c.WANPrefix == "auto" && slices.Contains(d.f.Owned.Asking, d.wan.Name):
+	case d.c.WANPrefix == "auto" && slices.Contains(d.f.Owned.Requesting, d.wan.Name):
 		// It goes with the file that asks for it, which this run removes.
 		candidate.Reason = "is delegated because mape.wan-prefix was pd, and now it is auto"
 	case from.Link != "" && from.Link != d.wan.Name:

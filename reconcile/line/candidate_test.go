@@ -110,7 +110,7 @@ func TestCandidates(t *testing.T) {
 				f.Owned.Addresses = []facts.OwnedAddress{{Link: "eth1", Prefix: netip.MustParsePrefix(test.owned + "/128")}}
 			}
 			if test.asking {
-				f.Owned.Asking = []string{"eth1"}
+				f.Owned.Requesting = []string{"eth1"}
 			}
 			section := gatewaytest.SectionOf(t, cmp.Or(test.section, "{}"))
 			found, err := line.Find(section, f)

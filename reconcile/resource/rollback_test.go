@@ -313,7 +313,7 @@ func TestUnaskNames(t *testing.T) {
 	b := hosttest.NewBench(map[string]string{"reload": "1"})
 	b.Broken["reload="] = errors.New("no answer")
 	run := reconcile.NewRun(h)
-	run.Asked = []engine.Change{{Before: resource.File{Path: "/etc/asks/file"}, After: resource.File{Path: "/etc/asks/file", Mode: 0o600, Data: host.Heading}}, {Before: b.Want("reload=")[0], After: b.Want("reload=1")[0]}}
+	run.Requested = []engine.Change{{Before: resource.File{Path: "/etc/asks/file"}, After: resource.File{Path: "/etc/asks/file", Mode: 0o600, Data: host.Heading}}, {Before: b.Want("reload=")[0], After: b.Want("reload=1")[0]}}
 	left, err := run.TakeBack(t.Context())
 	if err == nil || err.Error() != "rolling back: reload: no answer: left behind: reload (is half)" || !slices.Equal(hosttest.Names(left), []string{"reload"}) {
 		t.Errorf("%q is left: %v", hosttest.Names(left), err)

@@ -60,7 +60,7 @@ func (w *Watch) aim(f facts.Facts, at gateway.Aim) aim {
 	}
 	w.complain("line", Notice, fmt.Sprintf("waiting: %v", err))
 	// What the line waits for may have to be asked for.
-	asking, err := gateway.Asking(w.section, at.Line, f)
+	asking, err := gateway.PrefixRequest(w.section, at.Line, f)
 	if err != nil && !errors.Is(err, line.ErrNotYet) {
 		w.complain("asking", Failure, err.Error())
 	}
@@ -74,7 +74,7 @@ func (w *Watch) guarded(g gateway.Guard, more []engine.Resource) aim {
 	if g.Why != nil {
 		why = g.Why.Error()
 	}
-	return aim{want: append([]engine.Resource{gateway.Standing{Guard: g}}, more...), line: "the guard alone: " + why}
+	return aim{want: append([]engine.Resource{gateway.AtLeast{Guard: g}}, more...), line: "the guard alone: " + why}
 }
 
 // withdrawn is the machine without a gateway. When the line was asked stays

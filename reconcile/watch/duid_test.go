@@ -63,7 +63,7 @@ func TestAskDUID(t *testing.T) {
 			}
 			f.Delegations, f.Owned.Requests = test.delegations, test.requests
 			c := gatewaytest.SectionOf(t, "{wan: eth1, wan-prefix: pd, backend: networkd, lan: []}")
-			asking, err := gateway.Asking(c, gatewaytest.Seek(c, f), f)
+			asking, err := gateway.PrefixRequest(c, gatewaytest.Seek(c, f), f)
 			if err != nil || len(asking) != 2 {
 				t.Fatalf("%q, %v", asking, err)
 			}
@@ -95,7 +95,7 @@ func TestAskAgain(t *testing.T) {
 			}
 		},
 		"an apply that is rolled back": func(t *testing.T, run *reconcile.Run, _ *gatewaytest.Machine) {
-			if _, err := run.Unask(); err != nil {
+			if _, err := run.RevertRequest(); err != nil {
 				t.Fatal(err)
 			}
 		},
@@ -106,7 +106,7 @@ func TestAskAgain(t *testing.T) {
 			ask := func() {
 				t.Helper()
 				f := g.Gather(t)
-				if err := run.Ask(t.Context(), c, gatewaytest.Seek(c, f), f); err != nil {
+				if err := run.RequestPrefix(t.Context(), c, gatewaytest.Seek(c, f), f); err != nil {
 					t.Fatal(err)
 				}
 			}

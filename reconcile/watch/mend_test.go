@@ -71,7 +71,7 @@ func TestFailing(t *testing.T) {
 	}{
 		{resource.Table{}, 0, mendFirst},
 		{resource.Table{}, 150 * time.Millisecond, 150 * time.Millisecond},
-		{gateway.Standing{}, time.Hour, mendMostTable},
+		{gateway.AtLeast{}, time.Hour, mendMostTable},
 		{resource.Sysctl{}, 0, mendFirst},
 		{resource.Sysctl{}, time.Minute, time.Minute},
 		{resource.Sysctl{}, time.Hour, mendMost},

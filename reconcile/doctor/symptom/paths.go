@@ -11,7 +11,7 @@ func (e *examination) paths() (relay *kernel.Path, internet []kernel.Path) {
 		p := kernel.PathTo(e.h, e.line().Softwire.BR)
 		relay = &p
 	}
-	for _, to := range facts.Faraway {
+	for _, to := range facts.InternetAddresses {
 		internet = append(internet, kernel.PathTo(e.h, to))
 	}
 	return relay, internet
