@@ -15,22 +15,6 @@ import (
 	"mape-netplan/schema"
 )
 
-// The exit codes, as mape-netplan(8) and --help list them.
-const (
-	exitFailed  = 1
-	exitBad     = 2 // the section or the command line
-	exitDiffers = 3 // plan or install --dry-run found differences
-)
-
-// exit is an error with a code of its own. Without an error inside there is
-// nothing more to say.
-type exit struct {
-	code int
-	error
-}
-
-func (e exit) Unwrap() error { return e.error }
-
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"mape-netplan/cloudinit"
+	"mape-netplan/reconcile/engine"
+	"mape-netplan/reconcile/facts"
+	"mape-netplan/reconcile/gateway"
+	"mape-netplan/reconcile/host"
+	"mape-netplan/reconcile/line"
+	"mape-netplan/schema"
+)
+
+// options are the flags that every verb has.
+type options struct {
+	config, rootDir, prefix string
+	factsFile               string // of plan and compute
+	json                    bool
+	in                      io.Reader
+
+	// What the verbs work on and what a gateway is made of, for tests in namespaces on a kernel without ip6_tunnel.
+	machine func(rootDir string) (*host.Host, error)
+	compile func(*gateway.Gateway, facts.Facts) []engine.Resource
+	watched time.Duration // how long doctor watches what passes the tunnel
+}
+
+func newOptions(in io.Reader) *options {
+	return &options{in: in, machine: host.Open, compile: gateway.Compile, watched: 2 * time.Second}
+}
+
+// hasFile says whether the command line names a section or the default file is
+// there.
+func (o *options) hasFile() bool {
+	_, err := os.Stat(o.rootDir + cloudinit.DefaultPath)
+	return o.config != "" || !errors.Is(err, os.ErrNotExist)
+}
+
+// section reads and checks the section, and prints its warnings.
+func (o *options) section(cmd *cobra.Command) (*schema.Config, error) {
+	c, err := o.read()
+	if c != nil {
+		for _, w := range c.Warnings {
+			cmd.PrintErrln(w)
+		}
+	}
+	return c, err
+}
+
+// read reads and checks the section. With an error it may be there all the
+// same, to know its warnings.
+func (o *options) read() (*schema.Config, error) {
+	name, data, err := cloudinit.Section(o.config, o.in, o.rootDir)
+	if err != nil {
+		return nil, exit{exitBad, err}
+	}
+	c, err := schema.Parse(name, data)
+	if err != nil {
+		return nil, err
+	}
+	if o.prefix != "" {
+		if c.Prefix, err = schema.ParsePrefix(o.prefix); err != nil {
+			return c, exit{exitBad, fmt.Errorf("--prefix: %w", err)}
+		}
+	}
+	c.Warnings = append(c.Warnings, exposed(c, name)...)
+	return c, o.blame(line.Check(c))
+}
+
+// exposed warns of a password in a file that others may read.
+func exposed(c *schema.Config, file string) schema.Problems {
+	info, err := os.Stat(file)
+	if c.Discover == nil || err != nil || !info.Mode().IsRegular() || info.Mode()&0o004 == 0 {
+		return nil
+	}
+	w := c.Problem("discover.password", "the file's mode lets everybody read it; chmod 600 %s", file)
+	w.Warning = true
+	return schema.Problems{w}
+}
+
+// blame puts a problem of the prefix where the prefix comes from.
+func (o *options) blame(err error) error {
+	var problems schema.Problems
+	if o.prefix != "" && errors.As(err, &problems) && problems[0].Path == "mape.prefix" {
+		return exit{exitBad, fmt.Errorf("--prefix %s: %s", o.prefix, problems[0].Message)}
+	}
+	return err
+}
+
+// open opens the machine, or the directory that stands for it.
+func (o *options) open() (*host.Host, error) {
+	return o.machine(o.rootDir)
+}
+
+func warn(cmd *cobra.Command, warnings []string) {
+	for _, w := range warnings {
+		cmd.PrintErrf("warning: %s\n", w)
+	}
+}
+
+func printJSON(cmd *cobra.Command, v any) error { return encode(cmd.OutOrStdout(), v) }
+
+func encode(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}
