@@ -12,18 +12,23 @@ import (
 
 // Verdicts of a filter in direct-action mode (linux/pkt_cls.h).
 const (
-	GoOn     = 1<<32 - 1 // TC_ACT_UNSPEC: other filters are asked as well
-	Shoot    = 2         // TC_ACT_SHOT
-	maskAt   = 3         // where the program has the source's mask, and behind it the source
-	portBack = 5         // how far from its end it compares a port: lowest, mask, value, and two verdicts
+	pass = 1<<32 - 1 // TC_ACT_UNSPEC: other filters decide as well
+	drop = 2         // TC_ACT_SHOT
 )
 
-// EgressProgram lets out what the table of a softwire lets out, as far as a packet alone tells: the source, and where the
-// address is shared, a port or identifier of the set. ICMP errors and later fragments have none.
+// Where an EgressProgram has its values.
+const (
+	maskAt   = 3 // of the source's mask, and after it the source
+	portBack = 5 // from the end, of the port's comparison: lowest, mask, value, and two verdicts
+)
+
+// EgressProgram is a classic BPF program that passes what the table of a softwire passes, as far as the packet alone shows
+// it: by its source, and where the address is shared, by a port or identifier of the set. ICMP errors and later fragments
+// have neither.
 //
-// It counts from where the packet's data begins, which on a tunnel is its IPv4 header: the kernel inlines such loads, and
-// calls a function for those that count from the network header. A load beyond the end of a packet would end the program
-// with 0, which lets it out, so each length is asked first.
+// Its offsets are from the packet's data, which on a tunnel is the IPv4 header: the kernel inlines such loads, and calls a
+// function for those from the network header. A load beyond the end of a packet would end the program with 0, which passes
+// it, so each length is compared first.
 func EgressProgram(s softwire.Softwire) []bpf.RawInstruction {
 	source := s.IPv4.Masked().Addr().As4()
 	mask := ^uint32(0) << (32 - s.IPv4.Bits())
@@ -50,28 +55,28 @@ func EgressProgram(s softwire.Softwire) []bpf.RawInstruction {
 		p.jump(bpf.JumpEqual, 0x40, "pass")
 	}
 	p.label("drop")
-	p.add(bpf.RetConstant{Val: Shoot})
+	p.add(bpf.RetConstant{Val: drop})
 	p.label("pass")
-	p.add(bpf.RetConstant{Val: GoOn})
+	p.add(bpf.RetConstant{Val: pass})
 	return p.assemble()
 }
 
-// ports goes on with the first byte, and to where a port of the transport header of TCP or UDP is loaded, which is at its
-// beginning, or behind that with an identifier.
+// ports continues with the first byte loaded. It jumps to where a port is loaded from the beginning of the header of TCP or
+// UDP, or to "compare" with a port or identifier loaded.
 func (p *assembly) ports() {
-	const later = 0x1fff // The fragment offset: not the first one.
+	const later = 0x1fff // the fragment offset of any fragment but the first
 	protocols := func(port, icmp string) {
 		p.jump(bpf.JumpEqual, 6, port)
 		p.jump(bpf.JumpEqual, 17, port)
 		p.jump(bpf.JumpEqual, 1, icmp)
-		p.add(bpf.RetConstant{Val: Shoot})
+		p.add(bpf.RetConstant{Val: drop})
 	}
 	types := func(echo string) {
-		p.jump(bpf.JumpEqual, EchoRequest, echo)
+		p.jump(bpf.JumpEqual, echoRequest, echo)
 		for _, e := range icmpErrors {
 			p.jump(bpf.JumpEqual, uint32(e), "pass")
 		}
-		p.add(bpf.RetConstant{Val: Shoot})
+		p.add(bpf.RetConstant{Val: drop})
 	}
 	p.jump(bpf.JumpNotEqual, 0x45, "options")
 	// Flags and offset, time to live, protocol.
@@ -96,7 +101,7 @@ func (p *assembly) ports() {
 	p.jump(bpf.JumpBitsSet, later, "pass")
 	p.add(bpf.LoadMemShift{Off: 0}, bpf.LoadExtension{Num: bpf.ExtLen},
 		bpf.ALUOpConstant{Op: bpf.ALUOpSub, Val: 8}, bpf.JumpIfX{Cond: bpf.JumpGreaterOrEqual, SkipTrue: 1},
-		bpf.RetConstant{Val: Shoot}, bpf.LoadAbsolute{Off: 9, Size: 1})
+		bpf.RetConstant{Val: drop}, bpf.LoadAbsolute{Off: 9, Size: 1})
 	protocols("port behind options", "icmp behind options")
 	p.label("icmp behind options")
 	p.add(bpf.LoadIndirect{Off: 0, Size: 1})
@@ -113,7 +118,7 @@ func (p *assembly) ports() {
 	p.jump(bpf.JumpLessThan, 28, "drop")
 }
 
-// SoftwireOf is what a program of ours lets out; false is any other program.
+// SoftwireOf returns the softwire of an EgressProgram; false for any other program.
 func SoftwireOf(program []bpf.RawInstruction) (s softwire.Softwire, ok bool) {
 	n := len(program)
 	if n < maskAt+2 || n < portBack {
@@ -133,7 +138,7 @@ func SoftwireOf(program []bpf.RawInstruction) (s softwire.Softwire, ok bool) {
 	return s, s.PSIDLen > 0 && s.PSIDOffset >= 0 && slices.Equal(EgressProgram(s), program)
 }
 
-// An assembly is a program whose jumps go to names.
+// An assembly is a program whose jumps are to names.
 type assembly struct {
 	list []bpf.Instruction
 	at   map[string]int
@@ -144,7 +149,7 @@ func (p *assembly) add(list ...bpf.Instruction) { p.list = append(p.list, list..
 
 func (p *assembly) label(name string) { p.at[name] = len(p.list) }
 
-// jump goes to a name further down, or on.
+// jump jumps to a name further down if the condition holds, and continues otherwise.
 func (p *assembly) jump(cond bpf.JumpTest, value uint32, to string) {
 	p.to[len(p.list)] = to
 	p.add(bpf.JumpIf{Cond: cond, Val: value})
@@ -156,7 +161,7 @@ func (p *assembly) assemble() []bpf.RawInstruction {
 		jump.SkipTrue = uint8(p.at[name] - i - 1)
 		p.list[i] = jump
 	}
-	// What is assembled is made here: only an offset out of its range is an error.
+	// Assembling fails only for an offset out of range, and every program here is short.
 	raw, err := bpf.Assemble(p.list)
 	if err != nil {
 		panic(err)

@@ -41,8 +41,8 @@ func unsolicited(t *testing.T, l *gatewaytest.Rig, local bool) {
 		for _, port := range unsolicitedPorts(l) {
 			for _, p := range [][]byte{
 				hosttest.UdpTo(gatewaytest.Server, 53, dst, port, "x"), hosttest.TcpTo(gatewaytest.Server, 80, dst, port, 2), hosttest.TcpTo(gatewaytest.Server, 80, dst, port, 0x10),
-				hosttest.TcpTo(gatewaytest.Server, 80, dst, port, 0x12), hosttest.TcpTo(gatewaytest.Server, 80, dst, port, 4), hosttest.EchoTo(gatewaytest.Server, dst, nat.EchoRequest, port),
-				hosttest.EchoTo(gatewaytest.Server, dst, nat.EchoReply, port),
+				hosttest.TcpTo(gatewaytest.Server, 80, dst, port, 0x12), hosttest.TcpTo(gatewaytest.Server, 80, dst, port, 4), hosttest.EchoTo(gatewaytest.Server, dst, hosttest.EchoRequest, port),
+				hosttest.EchoTo(gatewaytest.Server, dst, hosttest.EchoReply, port),
 			} {
 				l.Inject(t, p)
 				p[8], p[10], p[11] = 1, 0, 0 // the last hop: forwarding it would make a time exceeded
@@ -75,7 +75,7 @@ func TestUnsolicitedFromPeer(t *testing.T) {
 						l.Inject(t, hosttest.TcpTo("192.0.2.18", sport, "192.0.2.18", dport, flags))
 					}
 					l.Inject(t, hosttest.UdpTo("192.0.2.18", sport, "192.0.2.18", dport, "x"))
-					l.Inject(t, hosttest.EchoTo("192.0.2.18", "192.0.2.18", nat.EchoReply, dport))
+					l.Inject(t, hosttest.EchoTo("192.0.2.18", "192.0.2.18", hosttest.EchoReply, dport))
 				}
 			}
 			if n := l.Quiet(); n != 0 {
@@ -123,7 +123,7 @@ func TestUnsolicitedWhileOpen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	inside := nat.Inverse(l.Gateway().Nat().Pool().Real)[saw.Port()]
+	inside := nat.Inverse(l.Gateway().Nat().Pool().Real())[saw.Port()]
 	for _, p := range [][]byte{
 		hosttest.UdpTo(gatewaytest.Server, 3478, "192.0.2.18", inside, "pool number"), hosttest.UdpTo("198.51.100.2", 3478, "192.0.2.18", saw.Port(), "stranger"),
 		hosttest.UdpTo(gatewaytest.Server, 3479, "192.0.2.18", saw.Port(), "other port"), hosttest.UdpTo(gatewaytest.Server, 3478, "192.0.2.18", saw.Port()+1, "neighbour"),
@@ -225,9 +225,9 @@ func TestSpoofed(t *testing.T) {
 			broken[27] ^= 1
 			for _, p := range [][]byte{
 				broken, hosttest.UdpTo(src, port, gatewaytest.Server, 53, "x"), hosttest.TcpTo(src, port, gatewaytest.Server, 80, 2), hosttest.TcpTo(src, port, gatewaytest.Server, 80, 4),
-				hosttest.TcpTo(src, port, gatewaytest.Server, 80, 0x11), hosttest.EchoTo(src, gatewaytest.Server, nat.EchoRequest, port), hosttest.EchoTo(src, gatewaytest.Server, nat.EchoReply, port),
-				hosttest.ErrorTo(src, gatewaytest.Server, nat.DestinationUnreachable, 3, 0, hosttest.UdpTo(gatewaytest.Server, 53, src, port, "x")),
-				hosttest.ErrorTo(src, gatewaytest.Server, nat.TimeExceeded, 0, 0, hosttest.UdpTo(gatewaytest.Server, 53, "192.0.2.18", port, "x")), hosttest.EchoTo(src, gatewaytest.Server, 13, port),
+				hosttest.TcpTo(src, port, gatewaytest.Server, 80, 0x11), hosttest.EchoTo(src, gatewaytest.Server, hosttest.EchoRequest, port), hosttest.EchoTo(src, gatewaytest.Server, hosttest.EchoReply, port),
+				hosttest.ErrorTo(src, gatewaytest.Server, hosttest.DestinationUnreachable, 3, 0, hosttest.UdpTo(gatewaytest.Server, 53, src, port, "x")),
+				hosttest.ErrorTo(src, gatewaytest.Server, hosttest.TimeExceeded, 0, 0, hosttest.UdpTo(gatewaytest.Server, 53, "192.0.2.18", port, "x")), hosttest.EchoTo(src, gatewaytest.Server, 13, port),
 			} {
 				unix.Sendto(raw, p, 0, to)
 			}

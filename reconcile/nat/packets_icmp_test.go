@@ -15,7 +15,6 @@ import (
 
 	"mape-netplan/reconcile/internal/gatewaytest"
 	"mape-netplan/reconcile/internal/hosttest"
-	"mape-netplan/reconcile/nat"
 )
 
 // icmpKinds are tables with and without maps.
@@ -102,7 +101,7 @@ func TestTraceroute(t *testing.T) {
 			if ttl := p[8]; outward && ttl <= 3 {
 				router := netip.AddrFrom4([4]byte{203, 0, 113, ttl}).String()
 				src, _ := netip.AddrFromSlice(p[12:16])
-				l.Tunnel.Write(hosttest.ErrorTo(router, src.String(), nat.TimeExceeded, 0, 0, p))
+				l.Tunnel.Write(hosttest.ErrorTo(router, src.String(), hosttest.TimeExceeded, 0, 0, p))
 				return false
 			}
 			return true
@@ -130,7 +129,7 @@ func TestPathMTU(t *testing.T) {
 				t.Error("a big packet may be fragmented")
 			}
 			src, _ := netip.AddrFromSlice(p[12:16])
-			l.Tunnel.Write(hosttest.ErrorTo("203.0.113.1", src.String(), nat.DestinationUnreachable, 4, 1400, p))
+			l.Tunnel.Write(hosttest.ErrorTo("203.0.113.1", src.String(), hosttest.DestinationUnreachable, 4, 1400, p))
 			return false
 		})
 		gatewaytest.FlowTCP(t, l.Lan)
@@ -157,16 +156,16 @@ func TestForeignErrors(t *testing.T) {
 	options[0] = 0x46
 	for _, about := range [][]byte{
 		options, good[:24], hosttest.UdpTo("192.0.2.18", saw.Port(), gatewaytest.Server, 3479, "x"), hosttest.UdpTo("192.0.2.18", 53, gatewaytest.Server, 3478, "x"),
-		hosttest.UdpTo("192.0.2.18", poolPort(l), gatewaytest.Server, 3478, "x"), hosttest.EchoTo("192.0.2.18", gatewaytest.Server, nat.EchoRequest, saw.Port()),
-		hosttest.EchoTo("192.0.2.18", gatewaytest.Server, nat.EchoRequest, 7),
+		hosttest.UdpTo("192.0.2.18", poolPort(l), gatewaytest.Server, 3478, "x"), hosttest.EchoTo("192.0.2.18", gatewaytest.Server, hosttest.EchoRequest, saw.Port()),
+		hosttest.EchoTo("192.0.2.18", gatewaytest.Server, hosttest.EchoRequest, 7),
 	} {
-		l.Inject(t, hosttest.ErrorTo("203.0.113.1", "192.0.2.18", nat.DestinationUnreachable, 3, 0, about))
+		l.Inject(t, hosttest.ErrorTo("203.0.113.1", "192.0.2.18", hosttest.DestinationUnreachable, 3, 0, about))
 	}
 	if saw2, err := gatewaytest.Ask(c, 1, 10); err != nil || saw2 != saw {
 		t.Errorf("afterwards: %v, %v", saw2, err)
 	}
 	// One about the connection itself arrives, and it alone: the others did not because they were wrong.
-	l.Inject(t, hosttest.ErrorTo("203.0.113.1", "192.0.2.18", nat.DestinationUnreachable, 3, 0, good))
+	l.Inject(t, hosttest.ErrorTo("203.0.113.1", "192.0.2.18", hosttest.DestinationUnreachable, 3, 0, good))
 	n := 0
 	for end := time.Now().Add(gatewaytest.Limit); n == 0 && time.Now().Before(end); time.Sleep(time.Millisecond) {
 		n = unreachables(t, l.Lan)

@@ -1,28 +1,40 @@
 package nat
 
 import (
+	"slices"
+
 	"mape-netplan/reconcile/softwire"
 	"mape-netplan/schema"
 )
 
-// FirstPort is the first that NAT may draw: those below are the system's (RFC 6335 section 6).
+// FirstPort is the lowest port that NAT draws: those below are system ports (RFC 6335 section 6).
 const FirstPort = 1024
 
-// MostMapped is how many ports in one piece are put into maps when forwards cut them: more are drawn from the longest
-// piece that is left, which has plenty.
-const MostMapped = 4096
+// maxMapped is how many ports of a set in one piece are mapped where forwards cut it: of a larger one the longest piece
+// that is left is the pool, which has plenty.
+const maxMapped = 4096
 
-// A Pool is the ports that the kernel's NAT draws from, in one piece, because the kernel takes nothing else: as many as
-// the set has without those that are forwarded. Where they are in pieces, they are the pool's under other numbers.
+// A Pool is the range of ports that the kernel's NAT draws from: the kernel takes only one range. It is as long as the port
+// set less the forwarded ports. Where those are not consecutive, each number of the pool stands for one of them.
 type Pool struct {
-	First, Last uint16 // 0, 0 where the set has no port that may be drawn
-	Set         softwire.PortRange
-	Real        map[uint16]uint16 // pool → set, forwarded ports to themselves; nil where the pool is of the set
+	First, Last uint16 // 0, 0 where no port of the set may be drawn
+	set         softwire.PortRange
+	real        map[uint16]uint16 // number → port of the set, forwarded ports to themselves; nil where the pool lies in the set
 }
 
-func (p Pool) Permuted() bool { return p.Real != nil }
+// Pool returns the numbers by which connection tracking knows the translated connections.
+func (c Config) Pool() Pool {
+	var forwarded []schema.PortRange
+	for _, f := range c.Forwards {
+		forwarded = append(forwarded, f.Ports...)
+	}
+	return newPool(c.Ports, forwarded)
+}
 
-// Size is how many numbers it has.
+// permuted reports whether numbers of the pool stand for other ports.
+func (p Pool) permuted() bool { return p.real != nil }
+
+// Size is how many numbers the pool has.
 func (p Pool) Size() int {
 	if p.First == 0 {
 		return 0
@@ -30,33 +42,45 @@ func (p Pool) Size() int {
 	return int(p.Last) - int(p.First) + 1
 }
 
-// Pool returns the ports that connection tracking knows the translated connections by.
-func (c Config) Pool() Pool {
-	var forwarded []schema.PortRange
-	for _, f := range c.Forwards {
-		forwarded = append(forwarded, f.Ports...)
-	}
-	return NewPool(c.Ports, forwarded)
-}
-
-// Port is the real port that a number of the pool stands for; every other number stands for itself.
+// Port returns the port of the set that a number of the pool stands for, and any other number as it is.
 func (p Pool) Port(n uint16) uint16 {
-	if real, ok := p.Real[n]; ok {
+	if real, ok := p.real[n]; ok {
 		return real
 	}
 	return n
 }
 
-// NewPool places the pool.
+// Ports lists the ports of the set that NAT may draw, ascending.
+func (p Pool) Ports() (ports []uint16) {
+	for i := range p.Size() {
+		n := p.First + uint16(i)
+		if _, ok := p.real[n]; ok || !p.permuted() {
+			ports = append(ports, p.Port(n))
+		}
+	}
+	slices.Sort(ports)
+	return ports
+}
+
+// Passes reports whether the guard lets out a packet that has the number as its source port.
+func (p Pool) Passes(n uint16) bool {
+	if p.permuted() {
+		_, ok := p.real[n]
+		return ok
+	}
+	return p.set.First <= n && n <= p.set.Last
+}
+
+// newPool places the pool.
 //
-// No packet depends on where: what arrives is mapped before connection tracking looks and what leaves after NAT is
-// done, each once. But a pool number should not look like a port of the set to a person, or to a table that somebody
-// flushed half: so it lies in the lowest gap of the set that is wide enough. Where no gap is, the pool lies as high as
-// it can without a forwarded port in it, and what is in both keeps its number.
-func NewPool(set []softwire.PortRange, forwarded []schema.PortRange) Pool {
+// No packet depends on where: what arrives is mapped before connection tracking and what leaves after NAT, each once. But a
+// number of the pool should not look like a port of the set, neither to a person nor to a table of which a part was flushed:
+// so the pool lies in the lowest gap of the set that is wide enough. Where no gap is, it lies as high as it can without a
+// forwarded port in it, and a port that is in both keeps its number.
+func newPool(set []softwire.PortRange, forwarded []schema.PortRange) Pool {
 	s := newPortSet(set, forwarded)
-	if len(set) == 1 && (s.pieces() < 2 || len(s.drawn) > MostMapped) {
-		p := Pool{Set: set[0]}
+	if len(set) == 1 && (s.pieces() < 2 || len(s.drawn) > maxMapped) {
+		p := Pool{set: set[0]}
 		if first, n := longest(func(p int) bool { return s.kind[p] == drawable }); n > 0 {
 			p.First, p.Last = uint16(first), uint16(first+n-1)
 		}
@@ -69,9 +93,9 @@ func NewPool(set []softwire.PortRange, forwarded []schema.PortRange) Pool {
 	return s.among()
 }
 
-// inGap makes a pool from first on that stands for as many of the ports as may be drawn. Each number keeps the port that
-// it has when nothing is forwarded, for living connections know it. The last ones of the pool give theirs to those whose
-// ports are forwarded, and are gone.
+// inGap returns a pool from first on that stands for as many of the ports as may be drawn. Each number keeps the port that
+// it has when nothing is forwarded: living connections use it. Numbers whose ports are forwarded get those of the last
+// numbers, which leave the pool.
 func (s *portSet) inGap(first int, ports []uint16) Pool {
 	p := s.empty(first, len(s.drawn))
 	kept, rest := ports[:len(s.drawn)], ports[len(s.drawn):]
@@ -79,52 +103,52 @@ func (s *portSet) inGap(first int, ports []uint16) Pool {
 		for s.kind[port] != drawable {
 			port, rest = rest[0], rest[1:]
 		}
-		p.Real[uint16(first+i)] = port
+		p.real[uint16(first+i)] = port
 	}
 	return p
 }
 
-// among makes a pool where it has to have ports of the set among its numbers.
+// among returns a pool that has ports of the set among its numbers.
 func (s *portSet) among() Pool {
 	first, n := s.place()
 	p := s.empty(first, n)
 	free := first
 	for _, port := range s.drawn {
 		if int(port) >= first && int(port) < first+n {
-			p.Real[port] = port
+			p.real[port] = port
 			continue
 		}
 		for free < first+n && s.kind[free] != outside {
 			free++
 		}
 		if free < first+n {
-			p.Real[uint16(free)] = port
+			p.real[uint16(free)] = port
 			free++
 		}
 	}
 	return p
 }
 
-// empty is a pool of n numbers that stand for nothing yet. Forwarded ports stand for themselves.
+// empty returns a pool of n numbers that stand for no port yet. Forwarded ports stand for themselves.
 func (s *portSet) empty(first, n int) Pool {
-	p := Pool{Real: make(map[uint16]uint16, n+len(s.forwarded))}
+	p := Pool{real: make(map[uint16]uint16, n+len(s.forwarded))}
 	if n > 0 {
 		p.First, p.Last = uint16(first), uint16(first+n-1)
 	}
 	for _, port := range s.forwarded {
-		p.Real[port] = port
+		p.real[port] = port
 	}
 	return p
 }
 
-// What a port is to NAT.
+// What NAT may do with a port.
 const (
 	outside  = iota // not of the set
-	reserved        // of the set, but a forward's or the system's
+	reserved        // of the set, but forwarded or a system port
 	drawable
 )
 
-// A portSet is a port set with what its ports are for.
+// A portSet is a port set with what NAT may do with each port.
 type portSet struct {
 	kind             [1 << 16]byte
 	drawn, forwarded []uint16
@@ -156,7 +180,7 @@ func newPortSet(set []softwire.PortRange, forwarded []schema.PortRange) *portSet
 	return s
 }
 
-// pieces is how many runs the ports to draw are in.
+// pieces counts the runs of consecutive ports to draw.
 func (s *portSet) pieces() int {
 	n := 0
 	for i, p := range s.drawn {
@@ -167,7 +191,7 @@ func (s *portSet) pieces() int {
 	return n
 }
 
-// gap finds the lowest n numbers that follow each other and are not of the set.
+// gap finds the lowest n consecutive numbers outside the set.
 func (s *portSet) gap(n int) (first int, ok bool) {
 	length := 0
 	for p := FirstPort; p < len(s.kind); p++ {
@@ -181,7 +205,7 @@ func (s *portSet) gap(n int) (first int, ok bool) {
 	return 0, false
 }
 
-// place finds where a pool is to be that fits into no gap, and how long it can be.
+// place finds the place of a pool that fits into no gap, and how long it can be there.
 func (s *portSet) place() (first, n int) {
 	n = len(s.drawn)
 	length := 0
@@ -196,7 +220,7 @@ func (s *portSet) place() (first, n int) {
 	return longest(func(p int) bool { return s.kind[p] != reserved })
 }
 
-// longest returns the first longest run of ports from firstPort on that all are something.
+// longest returns the first of the longest runs of ports from FirstPort on for which is holds.
 func longest(is func(port int) bool) (first, n int) {
 	length := 0
 	for p := FirstPort; p < 1<<16; p++ {
@@ -210,19 +234,11 @@ func longest(is func(port int) bool) (first, n int) {
 	return first, n
 }
 
-func Inverse(m map[uint16]uint16) map[uint16]uint16 {
+// inverse maps values to keys.
+func inverse(m map[uint16]uint16) map[uint16]uint16 {
 	inv := make(map[uint16]uint16, len(m))
 	for k, v := range m {
 		inv[v] = k
 	}
 	return inv
-}
-
-// Passes says whether the guard lets out what has the number as its source port.
-func (p Pool) Passes(n uint16) bool {
-	if p.Permuted() {
-		_, ok := p.Real[n]
-		return ok
-	}
-	return p.Set.First <= n && n <= p.Set.Last
 }

@@ -82,12 +82,12 @@ func TestPoolWithForwards(t *testing.T) {
 				}
 			}
 		}
-		if len(drawn) != free && free <= nat.MostMapped || len(drawn) < free/2 {
+		if len(drawn) != free && free <= nat.MaxMapped || len(drawn) < free/2 {
 			t.Errorf("%s: %d of %d ports can be drawn", where, len(drawn), free)
 		}
 		for n := range taken {
-			if p.Permuted() && p.Real[n] != n {
-				t.Errorf("%s: %d stands for %d", where, n, p.Real[n])
+			if p.Permuted() && p.Real()[n] != n {
+				t.Errorf("%s: %d stands for %d", where, n, p.Real()[n])
 			}
 		}
 	})
@@ -137,10 +137,10 @@ func TestPool(t *testing.T) {
 			}
 			return
 		}
-		if len(p.Real) != drawn || len(nat.Inverse(p.Real)) != drawn {
-			t.Fatalf("%s: %d of %d ports are mapped, back %d", where, len(p.Real), drawn, len(nat.Inverse(p.Real)))
+		if len(p.Real()) != drawn || len(nat.Inverse(p.Real())) != drawn {
+			t.Fatalf("%s: %d of %d ports are mapped, back %d", where, len(p.Real()), drawn, len(nat.Inverse(p.Real())))
 		}
-		for number, port := range p.Real {
+		for number, port := range p.Real() {
 			inPool := number >= p.First && number <= p.Last
 			if !inPool || !sw.HasPort(port) || port < nat.FirstPort || sw.HasPort(number) && number != port {
 				t.Fatalf("%s: %d stands for %d", where, number, port)

@@ -8,33 +8,32 @@ import (
 
 	"mape-netplan/reconcile/kernel"
 	"mape-netplan/reconcile/nft"
-	"mape-netplan/reconcile/nlmsg"
 )
 
 // A Translation is what a table ip mape translates: LAN hosts to ports of the shared address, and forwarded ports of it
-// to LAN hosts. Ports are as connection tracking has them.
+// to LAN hosts. Ports are as connection tracking has them: numbers of the pool.
 type Translation struct {
-	Address  netip.Prefix `json:"address"` // the shared one; a prefix that is not shared
-	First    uint16       `json:"first"`   // of the pool
+	Address  netip.Prefix `json:"address"` // the shared address, or a prefix that is not shared
+	First    uint16       `json:"first"`   // number of the pool
 	Last     uint16       `json:"last"`
 	Forwards []Forwarded  `json:"forwards,omitempty"`
 }
 
-// Forwarded are ports that go to a host one by one.
+// Forwarded are consecutive ports that are forwarded to consecutive ports of a host.
 type Forwarded struct {
 	Protocol uint8          `json:"protocol"` // IANA's number
 	First    uint16         `json:"first"`
 	Last     uint16         `json:"last"`
-	To       netip.AddrPort `json:"to"` // of the first port; port 0 is the same port
+	To       netip.AddrPort `json:"to"` // of the first port; with port 0 each keeps its number
 }
 
-// Translates says whether a connection got its source from it.
+// Translates reports whether the source of a connection was translated by it.
 func (t Translation) Translates(c *kernel.Connection) bool {
 	port := c.ReplyDst.Port()
 	return c.Snat && t.Address.Contains(c.ReplyDst.Addr()) && t.First <= port && port <= t.Last
 }
 
-// Forwarded says whether a connection got its destination from it.
+// Forwarded reports whether the destination of a connection was translated by it.
 func (t Translation) Forwarded(c *kernel.Connection) bool {
 	if !c.Dnat || !t.Address.Contains(c.Dst.Addr()) {
 		return false
@@ -55,14 +54,14 @@ func (f Forwarded) has(protocol uint8, port uint16) bool {
 	return f.Protocol == protocol && f.First <= port && port <= f.Last
 }
 
-// Translations lists what the table of a configuration translates, as translations reads it from that.
+// Translations lists what the table of a configuration translates: what the function Translations reads from that table.
 func (c Config) Translations(p Pool) []Translation {
 	if p.First == 0 {
 		return nil
 	}
 	var forwards []Forwarded
 	for _, f := range c.Forwards {
-		for _, by := range protocols(f) {
+		for _, by := range transports(f) {
 			to := f.To
 			for _, r := range f.Ports {
 				forwards = append(forwards, Forwarded{by.number, r.First, r.Last, to})
@@ -76,14 +75,14 @@ func (c Config) Translations(p Pool) []Translation {
 }
 
 // Translations reads from a table what it translates, one Translation for each shared address: a table of ours has one,
-// or none where no port may be drawn. Rules that are not like ours tell nothing, so a table that somebody damaged tells
-// less, and never anything that is not in it.
+// and nothing where no port may be drawn. Rules of another form are skipped: of a damaged table less is read, and never
+// anything that is not in it.
 func Translations(t nft.Table) []Translation {
 	var all []Translation
 	var forwards []Forwarded
 	for _, c := range t.Chains {
 		for _, r := range c.Rules {
-			n := runNAT(r)
+			n := readNAT(r)
 			switch {
 			case !n.found || !n.address.Is4():
 			case n.source && n.first > 0 && n.first <= n.last:
@@ -99,7 +98,7 @@ func Translations(t nft.Table) []Translation {
 	return all
 }
 
-// pooled adds what one rule draws from to the pool that all rules for its address have together.
+// pooled adds the ports of one rule to the pool, which all rules for its address make up together.
 func pooled(all []Translation, t Translation) []Translation {
 	for i := range all {
 		if all[i].Address == t.Address {
@@ -110,7 +109,7 @@ func pooled(all []Translation, t Translation) []Translation {
 	return append(all, t)
 }
 
-// joined makes one of those that follow each other.
+// joined merges forwards of consecutive ports.
 func joined(all []Forwarded) []Forwarded {
 	var short []Forwarded
 	for _, f := range all {
@@ -127,16 +126,16 @@ func joined(all []Forwarded) []Forwarded {
 	return short
 }
 
-// A ruleNAT is what a rule that translates says.
+// A ruleNAT is what a rule that translates does.
 type ruleNAT struct {
 	found, source bool
-	protocol      uint8  // that it is for; 0 is any
-	from, to      uint16 // the destination ports that it is for; 0 is any
+	protocol      uint8  // that it matches; 0: any
+	from, to      uint16 // destination ports that it matches; 0: any
 	address, high netip.Addr
-	first, last   uint16 // the ports that it translates to; 0 is none
+	first, last   uint16 // ports that it translates to; 0: not translated
 }
 
-// prefix is the one that the addresses are the ends of.
+// prefix is the prefix from address to high.
 func (n ruleNAT) prefix() netip.Prefix {
 	for bits := 32; bits >= 0; bits-- {
 		if p := netip.PrefixFrom(n.address, bits); p.Contains(n.high) {
@@ -146,8 +145,8 @@ func (n ruleNAT) prefix() netip.Prefix {
 	return netip.PrefixFrom(n.address, 32)
 }
 
-// runNAT follows what a rule does to its registers as far as that is what rules of ours do.
-func runNAT(r nft.Rule) (n ruleNAT) {
+// readNAT follows a rule through the registers, as far as it consists of the expressions that rules of ours have.
+func readNAT(r nft.Rule) (n ruleNAT) {
 	const protocol, dport = "protocol", "dport"
 	held, values := map[uint32]string{}, map[uint32][]byte{}
 	load := func(register uint32, what string, value []byte) { held[register], values[register] = what, value }
@@ -166,24 +165,32 @@ func runNAT(r nft.Rule) (n ruleNAT) {
 			switch {
 			case e.Op != expr.CmpOpEq:
 			case held[e.Register] == protocol:
-				n.protocol = uint8(nlmsg.Number(e.Data))
+				n.protocol = uint8(number(e.Data))
 			case held[e.Register] == dport:
-				n.from, n.to = nlmsg.Number(e.Data), nlmsg.Number(e.Data)
+				n.from, n.to = number(e.Data), number(e.Data)
 			}
 		case *expr.Range:
 			if e.Op == expr.CmpOpEq && held[e.Register] == dport {
-				n.from, n.to = nlmsg.Number(e.FromData), nlmsg.Number(e.ToData)
+				n.from, n.to = number(e.FromData), number(e.ToData)
 			}
 		case *expr.NAT:
 			n.found = e.Family == unix.NFPROTO_IPV4
 			n.source = e.Type == expr.NATTypeSourceNAT
 			n.address, _ = netip.AddrFromSlice(values[e.RegAddrMin])
-			n.high, n.first = n.address, nlmsg.Number(values[e.RegProtoMin])
+			n.high, n.first = n.address, number(values[e.RegProtoMin])
 			if a, ok := netip.AddrFromSlice(values[e.RegAddrMax]); ok {
 				n.high = a
 			}
-			n.last = max(n.first, nlmsg.Number(values[e.RegProtoMax]))
+			n.last = max(n.first, number(values[e.RegProtoMax]))
 		}
+	}
+	return n
+}
+
+// number is a big-endian one, of which no more than the last two bytes matter.
+func number(b []byte) (n uint16) {
+	for _, x := range b {
+		n = n<<8 | uint16(x)
 	}
 	return n
 }

@@ -52,13 +52,13 @@ func count(set string, limit expr.Connlimit, key []Part) []expr.Any {
 	return append(load(key), &expr.Dynset{SrcRegKey: registers[0], SetName: set, Operation: unix.NFT_DYNSET_OP_ADD, Exprs: []expr.Any{&limit}})
 }
 
-// Note puts the key into a TimeSet, or lets it stay there for the whole time again.
-func Note(set string, key ...Part) []expr.Any {
+// Put puts the key into a TimeSet, or renews its time there.
+func Put(set string, key ...Part) []expr.Any {
 	return append(load(key), &expr.Dynset{SrcRegKey: registers[0], SetName: set, Operation: unix.NFT_DYNSET_OP_UPDATE})
 }
 
-// Noted matches packets whose key the set has.
-func Noted(set string, key ...Part) []expr.Any {
+// InSet matches packets whose key is in the set.
+func InSet(set string, key ...Part) []expr.Any {
 	return append(load(key), &expr.Lookup{SourceRegister: registers[0], SetName: set})
 }
 

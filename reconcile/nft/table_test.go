@@ -55,10 +55,10 @@ func sample() Table {
 				NewRule(tcp, SetTimeout("tcp-idle"), SNAT(addr, 1024, 2047)),
 				NewRule(tcp, Over("busy", 7, IPDaddr.Value(), L4Proto.Value(), THDport.Value(), Fixed(5)), Goto("errors")),
 				NewRule(OneIn(2), AtMost("busy", 7, IPDaddr.Value(), L4Proto.Value(), THDport.Value(), THSport.Value()), Drop),
-				NewRule(Note("full", IPDaddr.Value(), THDport.Value())),
+				NewRule(Put("full", IPDaddr.Value(), THDport.Value())),
 				NewRule(Rate(10, 20), Jump("errors")),
 				NewRule(RateOver(10, 20), Return),
-				NewRule(Noted("full", IPDaddr.Value(), THDport.Value()), Return),
+				NewRule(InSet("full", IPDaddr.Value(), THDport.Value()), Return),
 				NewRule(udp, SNAT(netip.MustParsePrefix("192.0.2.16/28"), 1024, 65535)),
 			}},
 			{Name: "dstnat", Type: nftables.ChainTypeNAT, Hook: *nftables.ChainHookPrerouting, Priority: -101, Rules: []Rule{

@@ -189,11 +189,3 @@ func meaning(m netlink.Message, ends bool) (answer Value, err error) {
 	}
 	return answer, err
 }
-
-// Number is a big-endian one.
-func Number(b []byte) (n uint16) {
-	for _, x := range b {
-		n = n<<8 | uint16(x)
-	}
-	return n
-}

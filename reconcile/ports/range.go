@@ -62,7 +62,7 @@ func (u Usage) Suggest(n int) (ports []schema.PortRange, idle bool, err error) {
 	for use := range u.used {
 		taken[use.address.Port()] = true
 	}
-	drawn := drawn(u.pool)
+	drawn := u.pool.Ports()
 	if n > len(drawn) {
 		return nil, false, fmt.Errorf("there are only %d that NAT draws from", len(drawn))
 	}

@@ -120,7 +120,7 @@ func NewUsage(line line.Line, forwards []schema.Forward) Usage {
 		Ranges: cells(line.Softwire.Ports()), Forwards: []ForwardUsage{},
 		used: map[usedPort]bool{}, to: map[destination]int{}, hosts: map[hostPort]bool{},
 	}
-	for _, port := range drawn(u.pool) {
+	for _, port := range u.pool.Ports() {
 		u.Ports++
 		u.cell(port).Ports++
 	}
@@ -159,20 +159,6 @@ func (u *Usage) ListForwards(all, on []schema.Forward) {
 		list = append(list, use)
 	}
 	u.Forwards = list
-}
-
-// drawn lists the real ports that NAT may draw, in ascending order.
-func drawn(p nat.Pool) (ports []uint16) {
-	if p.First == 0 {
-		return nil
-	}
-	for n := int(p.First); n <= int(p.Last); n++ {
-		if _, ok := p.Real[uint16(n)]; ok || !p.Permuted() {
-			ports = append(ports, p.Port(uint16(n)))
-		}
-	}
-	slices.Sort(ports)
-	return ports
 }
 
 // add counts a connection if it is of the line.

@@ -103,7 +103,7 @@ func (u Usage) free() int {
 	for use := range u.used {
 		taken[use.address.Port()] = true
 	}
-	return len(drawn(u.pool)) - len(taken)
+	return len(u.pool.Ports()) - len(taken)
 }
 
 func sameKeys(a, b map[uint16]bool) bool {
@@ -156,7 +156,7 @@ func TestUsageOfAll(t *testing.T) {
 			}
 			sum, forwarded = sum+r.Ports, forwarded+r.Forwarded
 		}
-		if drawn := drawn(u.pool); sum != len(drawn) || sum != u.Ports || forwarded != 1 {
+		if drawn := u.pool.Ports(); sum != len(drawn) || sum != u.Ports || forwarded != 1 {
 			t.Fatalf("%s: %d of %d ports in the ranges, %d forwarded", where, sum, len(drawn), forwarded)
 		}
 		if _, _, err := u.Suggest(sum + 1); err == nil {

@@ -31,7 +31,7 @@ func TestFlowsOfMany(t *testing.T) {
 	gatewaytest.Track(n, t, entries...)
 	now := []nat.Translation{{Address: netip.MustParsePrefix("192.0.2.18/32"), First: 1024, Last: 65535}}
 	n.Do(func() {
-		for what, f := range map[string]resource.Conntrack{"none stale": {Now: now, Guard: nat.Pool{Set: softwire.PortRange{First: 1, Last: 65535}}}, "all stale": {Was: now}} {
+		for what, f := range map[string]resource.Conntrack{"none stale": {Now: now, Guard: nat.Config{Ports: []softwire.PortRange{{First: 1, Last: 65535}}}.Pool()}, "all stale": {Was: now}} {
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
 			start := time.Now()

@@ -7,6 +7,15 @@ import (
 	"net/netip"
 )
 
+// ICMP types.
+const (
+	EchoReply              = 0
+	DestinationUnreachable = 3
+	EchoRequest            = 8
+	TimeExceeded           = 11
+	ParameterProblem       = 12
+)
+
 // A header is what matters of an IPv4 header.
 type header struct {
 	Src, dst netip.Addr
