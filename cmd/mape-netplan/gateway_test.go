@@ -270,6 +270,7 @@ until ip -4 route | grep -q '^192.168.1.0/24' && ip -6 route show default | grep
 	g.traffic()
 	g.sh("systemctl restart systemd-networkd")
 	g.settled()
+	g.reached()
 	g.traffic()
 	g.sh("mape-netplan remove")
 	if out, exit := g.exits("/root/look 2>/dev/null | diff -u /root/before -"); exit != 0 {
