@@ -2,11 +2,11 @@
 package firewall
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
 	"slices"
+	"sort"
 	"strings"
 
 	"mape-netplan/reconcile/firewall/ruleset"
@@ -116,7 +116,7 @@ func (f Foreign) warnings(c *ruleset.Chain, flows []flow) []Obstacle {
 			all = append(all, f.dropWarning(*c, flow, drops))
 		}
 	}
-	slices.SortStableFunc(hits, func(a, b hit) int { return cmp.Compare(a.rule.Handle, b.rule.Handle) })
+	sort.SliceStable(hits, func(i, j int) bool { return hits[i].rule.Handle < hits[j].rule.Handle })
 	for i, h := range hits {
 		same := func(o hit) bool { return o.rule == h.rule && o.do == h.do }
 		if slices.IndexFunc(hits, same) == i {

@@ -3,7 +3,7 @@ package firewall
 import (
 	"cmp"
 	"net/netip"
-	"slices"
+	"sort"
 
 	"mape-netplan/reconcile/kernel"
 )
@@ -21,7 +21,9 @@ func spansOf(prefixes ...netip.Prefix) spans {
 			all = append(all, span{p.Masked().Addr(), kernel.LastAddress(p)})
 		}
 	}
-	slices.SortFunc(all, func(a, b span) int { return cmp.Or(a.first.Compare(b.first), a.last.Compare(b.last)) })
+	sort.Slice(all, func(i, j int) bool {
+		return cmp.Or(all[i].first.Compare(all[j].first), all[i].last.Compare(all[j].last)) < 0
+	})
 	joined := all[:0]
 	for _, s := range all {
 		// Of two prefixes that overlap one contains the other.

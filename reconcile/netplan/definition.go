@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"net/netip"
 	"path"
-	"slices"
+	"sort"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -90,8 +90,8 @@ func Definitions(files []File, links []kernel.Link) []Definition {
 		r := cmp.Or(scalar(m.Renderer), m.inherited, global)
 		all = append(all, Definition{k.section, k.id, m.interfaces(k.id, links), m.prefixes(), r})
 	}
-	slices.SortFunc(all, func(a, b Definition) int {
-		return strings.Compare(a.Section+" "+a.ID, b.Section+" "+b.ID)
+	sort.Slice(all, func(i, j int) bool {
+		return all[i].Section+" "+all[i].ID < all[j].Section+" "+all[j].ID
 	})
 	return all
 }

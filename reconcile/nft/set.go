@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
-	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -43,8 +43,9 @@ func PortMap(name string, ports map[uint16]uint16) Set {
 }
 
 func (s Set) sort() {
-	slices.SortFunc(s.Elements, func(a, b Element) int {
-		return cmp.Or(bytes.Compare(a.Key, b.Key), bytes.Compare(a.Value, b.Value), cmp.Compare(a.Foreign, b.Foreign))
+	sort.Slice(s.Elements, func(i, j int) bool {
+		a, b := s.Elements[i], s.Elements[j]
+		return cmp.Or(bytes.Compare(a.Key, b.Key), bytes.Compare(a.Value, b.Value), cmp.Compare(a.Foreign, b.Foreign)) < 0
 	})
 }
 

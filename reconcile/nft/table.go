@@ -9,6 +9,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"sort"
 	"strings"
 
 	"github.com/google/nftables"
@@ -47,23 +48,31 @@ func (t Table) Text() string {
 		fmt.Fprintf(&b, "\t%s\n", line)
 	}
 	sep := ""
-	for _, o := range slices.SortedFunc(slices.Values(t.Timeouts), func(a, b Timeout) int { return cmp.Compare(a.Name, b.Name) }) {
+	for _, o := range sorted(t.Timeouts, func(a, b Timeout) bool { return a.Name < b.Name }) {
 		b.WriteString(sep)
 		o.write(&b)
 		sep = "\n"
 	}
-	for _, s := range slices.SortedFunc(slices.Values(t.Sets), func(a, b Set) int { return cmp.Compare(a.Name, b.Name) }) {
+	for _, s := range sorted(t.Sets, func(a, b Set) bool { return a.Name < b.Name }) {
 		b.WriteString(sep)
 		s.write(&b)
 		sep = "\n"
 	}
-	for _, c := range slices.SortedFunc(slices.Values(t.Chains), Chain.compare) {
+	for _, c := range sorted(t.Chains, func(a, b Chain) bool { return a.compare(b) < 0 }) {
 		b.WriteString(sep)
 		c.write(&b)
 		sep = "\n"
 	}
 	b.WriteString("}\n")
 	return b.String()
+}
+
+// sorted is a sorted copy. sort.Slice is compiled once, slices.SortedFunc for each type anew: 25 KB of the program for
+// each of these.
+func sorted[E any](s []E, less func(a, b E) bool) []E {
+	s = slices.Clone(s)
+	sort.Slice(s, func(i, j int) bool { return less(s[i], s[j]) })
+	return s
 }
 
 func (t Table) absent() bool { return len(t.Timeouts)+len(t.Sets)+len(t.Chains)+len(t.Foreign) == 0 }

@@ -2,7 +2,7 @@ package ports
 
 import (
 	"cmp"
-	"slices"
+	"sort"
 
 	"mape-netplan/reconcile/kernel"
 )
@@ -19,8 +19,9 @@ func (u Usage) Busiest(n int) []BusyDestination {
 	for to, ports := range u.to {
 		all = append(all, BusyDestination{kernel.ProtocolNames[to.protocol], Destination{to.address.Addr(), to.address.Port(), ports}})
 	}
-	slices.SortFunc(all, func(a, b BusyDestination) int {
-		return cmp.Or(cmp.Compare(b.Ports, a.Ports), a.Address.Compare(b.Address), cmp.Compare(a.Port, b.Port), cmp.Compare(a.Protocol, b.Protocol))
+	sort.Slice(all, func(i, j int) bool {
+		a, b := all[i], all[j]
+		return cmp.Or(cmp.Compare(b.Ports, a.Ports), a.Address.Compare(b.Address), cmp.Compare(a.Port, b.Port), cmp.Compare(a.Protocol, b.Protocol)) < 0
 	})
 	return all[:min(n, len(all))]
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"sort"
 	"strings"
 
 	"mape-netplan/reconcile/softwire"
@@ -101,7 +102,7 @@ func choose(runs []schema.PortRange, n int) []schema.PortRange {
 			}
 		}
 	}
-	slices.SortStableFunc(runs, func(a, b schema.PortRange) int { return cmp.Compare(b.Last-b.First, a.Last-a.First) })
+	sort.SliceStable(runs, func(i, j int) bool { return runs[i].Last-runs[i].First > runs[j].Last-runs[j].First })
 	var all []schema.PortRange
 	for _, r := range runs {
 		r.Last = uint16(min(int(r.Last), int(r.First)+n-1))
@@ -110,6 +111,6 @@ func choose(runs []schema.PortRange, n int) []schema.PortRange {
 			break
 		}
 	}
-	slices.SortFunc(all, func(a, b schema.PortRange) int { return cmp.Compare(a.First, b.First) })
+	sort.Slice(all, func(i, j int) bool { return all[i].First < all[j].First })
 	return all
 }

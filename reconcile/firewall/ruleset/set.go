@@ -3,6 +3,7 @@ package ruleset
 import (
 	"bytes"
 	"slices"
+	"sort"
 
 	"github.com/google/nftables"
 	"github.com/mdlayher/netlink"
@@ -138,14 +139,10 @@ func (d *tracer) elements(set string) ([]member, error) {
 
 // cases sorts elements into intervals; what is for all the rest comes last.
 func (s setInfo) cases(elements []member, fields []string) []Case {
-	slices.SortFunc(elements, func(a, b member) int {
-		if n := bytes.Compare(a.key, b.key); n != 0 || a.end == b.end {
-			return n
-		}
-		if a.end {
-			return -1
-		}
-		return 1
+	sort.Slice(elements, func(i, j int) bool {
+		a, b := elements[i], elements[j]
+		n := bytes.Compare(a.key, b.key)
+		return n < 0 || n == 0 && a.end && !b.end
 	})
 	cases, rest := []Case{}, []Case{}
 	for i, m := range elements {
