@@ -18,9 +18,8 @@ import (
 	"mape-netplan/schema"
 )
 
-// TestFlowsOfMany: with a hundred thousand connections, looking takes a fraction of a second and next to no memory, and
-// deleting them is quick as well.
-func TestFlowsOfMany(t *testing.T) {
+// TestConntrackOfMany reads a hundred thousand connections in next to no memory, and deletes them.
+func TestConntrackOfMany(t *testing.T) {
 	const many = 100_000
 	n := hosttest.NewNS(t)
 	var entries []string
@@ -34,39 +33,32 @@ func TestFlowsOfMany(t *testing.T) {
 		for what, f := range map[string]resource.Conntrack{"none stale": {Now: now, Guard: nat.Config{Ports: []softwire.PortRange{{First: 1, Last: 65535}}}.Pool()}, "all stale": {Was: now}} {
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
-			start := time.Now()
 			live, err := f.Read(t.Context(), &host.Host{})
-			took := time.Since(start)
 			runtime.ReadMemStats(&after)
 			if err != nil {
 				t.Fatal(err)
 			}
-			t.Logf("%s: %v, %d KiB in %d allocations", what, took, (after.TotalAlloc-before.TotalAlloc)>>10, after.Mallocs-before.Mallocs)
+			t.Logf("%s: %d KiB in %d allocations", what, (after.TotalAlloc-before.TotalAlloc)>>10, after.Mallocs-before.Mallocs)
 			if want := map[bool]string{true: fmt.Sprintf("udp: %d connections of 192.0.2.18\n", many)}[f.Was != nil]; live.Text() != want {
 				t.Errorf("%s: %q", what, live.Text())
 			}
-			if took > 10*time.Second || after.TotalAlloc-before.TotalAlloc > 10<<20 {
-				t.Errorf("%s: too slow or too fat", what)
+			if after.TotalAlloc-before.TotalAlloc > 10<<20 {
+				t.Errorf("%s: %d MiB allocated", what, (after.TotalAlloc-before.TotalAlloc)>>20)
 			}
 		}
 		f := resource.Conntrack{Was: now}
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
-		start := time.Now()
 		if err := f.Write(t.Context(), &host.Host{}); err != nil {
 			t.Fatal(err)
 		}
-		runtime.ReadMemStats(&after)
-		t.Logf("deleting: %v, %d KiB", time.Since(start), (after.TotalAlloc-before.TotalAlloc)>>10)
 	})
 	if left := gatewaytest.Tracked(n, t); left != "" {
 		t.Errorf("%d bytes of list are left", len(left))
 	}
 }
 
-// TestFlowsOfForward: who is connected to a port that is forwarded no more is cut off; with a port set in one piece
+// TestConntrackOfForward: who is connected to a port that is forwarded no more is cut off; with a port set in one piece
 // nothing else would.
-func TestFlowsOfForward(t *testing.T) {
+func TestConntrackOfForward(t *testing.T) {
 	l := gatewaytest.BareRig(t, gatewaytest.NatKinds["offset0"])
 	l.Inbound = "drop"
 	l.Forwards = []schema.Forward{{Protocol: "udp", Ports: []schema.PortRange{{First: 20480, Last: 20481}}, To: netip.MustParseAddrPort("192.168.1.10:7000")}}
@@ -80,16 +72,16 @@ func TestFlowsOfForward(t *testing.T) {
 	}
 	defer service.Close()
 	guest := gatewaytest.Sockets(t, l.Inet, 1)[0]
-	calls := func() bool {
+	calls := func(wait time.Duration) bool {
 		guest.WriteToUDPAddrPort([]byte("x"), netip.MustParseAddrPort("192.0.2.18:20481"))
-		service.SetReadDeadline(time.Now().Add(300 * time.Millisecond))
+		service.SetReadDeadline(time.Now().Add(wait))
 		_, from, err := service.ReadFrom(make([]byte, 10))
 		if err == nil {
 			service.WriteTo([]byte("y"), from)
 		}
 		return err == nil
 	}
-	if !calls() {
+	if !calls(gatewaytest.Limit) {
 		t.Fatal("the forward does not work")
 	}
 	f := resource.Conntrack{Was: nat.Translations(l.Table()), Now: nat.Translations(l.Table()), Guard: l.Gateway().Nat().Pool(), Closed: true}
@@ -106,7 +98,7 @@ func TestFlowsOfForward(t *testing.T) {
 		})
 	}
 	check("")
-	if !calls() {
+	if !calls(gatewaytest.Limit) {
 		t.Error("what is forwarded was cut off")
 	}
 	l.Forwards = nil
@@ -114,17 +106,17 @@ func TestFlowsOfForward(t *testing.T) {
 	if err := l.Table().Write(l.Conn); err != nil {
 		t.Fatal(err)
 	}
-	if !calls() {
+	if !calls(gatewaytest.Limit) {
 		t.Error("the table alone cuts it off: this test proves nothing")
 	}
 	check("udp: 1 connection forwarded from 192.0.2.18\n")
-	if calls() {
+	if calls(gatewaytest.Silence) {
 		t.Error("it is still connected")
 	}
 }
 
-// TestFlowsElsewhere: the connections are those of the host's namespace, whichever the caller is in.
-func TestFlowsElsewhere(t *testing.T) {
+// TestConntrackElsewhere: the connections are those of the host's namespace, whichever the caller is in.
+func TestConntrackElsewhere(t *testing.T) {
 	here, there := hosttest.NewNS(t), hosttest.NewNS(t)
 	entry := "-p udp -s 192.168.1.5 -d 198.51.100.1 --sport 1900 --dport 53 --src-nat 192.0.2.18:1900"
 	gatewaytest.Track(here, t, entry)

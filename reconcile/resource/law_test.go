@@ -18,7 +18,7 @@ import (
 )
 
 // TestLaws holds every resource that Compile can produce to the laws, but the tunnel itself. There are no connections
-// here: those that Flows deletes cannot be taken back, which TestFlowsStay has.
+// here: those that Flows deletes cannot be taken back, which TestConntrackStay has.
 func TestLaws(t *testing.T) {
 	g := gatewaytest.NewMachine(t)
 	want := g.StandIn(t)
