@@ -1,12 +1,9 @@
-// Package events hears what wakes the watch, and which process did it.
+// Package events wakes the watch when the kernel or a file changes, and names the process that did it.
 package events
 
 import (
 	"errors"
 	"os"
-	"path/filepath"
-	"slices"
-	"strings"
 	"sync"
 
 	"github.com/fsnotify/fsnotify"
@@ -15,106 +12,142 @@ import (
 
 	"mape-netplan/reconcile/engine"
 	"mape-netplan/reconcile/host"
-	"mape-netplan/reconcile/netplan"
-	"mape-netplan/reconcile/networkd"
 )
 
-// Listener wake a watch when something may have changed that it looks at. They
-// carry nothing: one that is lost for lack of room is one as well.
+// A Listener reports that something may have changed, not what: its reader looks at everything. Each channel holds one
+// report, because a second one before the first is read says nothing more.
 type Listener struct {
-	Wake     chan struct{} // holds one
-	Murmur   chan struct{} // likewise, when only bystanders have changed
-	Hurry    chan struct{} // likewise, when the guard may be gone
-	Deaf     chan error    // holds one: why a socket is read no more
-	Sockets  []*netlink.Conn
-	files    *fsnotify.Watcher
-	watching map[string]bool // directories
-	readers  sync.WaitGroup
+	Changed   chan struct{} // something that a gateway depends on
+	Unrelated chan struct{} // only addresses of links that no gateway depends on, see SetUnrelated
+	Table     chan struct{} // our nftables table: until it is back, packets may leave untranslated
+	Failed    chan error    // a socket cannot be read any more: changes are missed from now on
+	Sockets   []*netlink.Conn
 
-	mu         sync.Mutex
-	names      map[string]bool          // files that matter where others do not
-	bystanders map[uint32]bool          // the links, by their index, that a gateway does not depend on
-	culprits   map[engine.Event]culprit // the last of each kind
+	files   *fsnotify.Watcher
+	watched map[string]bool // directories
+	readers sync.WaitGroup
+
+	mu        sync.Mutex
+	names     map[string]bool          // files that matter wherever they are
+	unrelated map[uint32]bool          // indexes of links
+	actors    map[engine.Event]process // the last one of each kind of event
 }
 
-// eventRoom is how much the kernel keeps of what was not read yet, in bytes.
-const eventRoom = 8 << 20
+func newListener() *Listener {
+	return &Listener{
+		Changed: make(chan struct{}, 1), Unrelated: make(chan struct{}, 1), Table: make(chan struct{}, 1), Failed: make(chan error, 1),
+		watched: map[string]bool{}, names: map[string]bool{}, actors: map[engine.Event]process{},
+	}
+}
 
-// Listen begins to listen, before the first look: what happens later wakes.
-func Listen(h *host.Host) (e *Listener, err error) {
-	e = &Listener{Wake: make(chan struct{}, 1), Murmur: make(chan struct{}, 1), Hurry: make(chan struct{}, 1), Deaf: make(chan error, 1), watching: map[string]bool{}, names: map[string]bool{}, culprits: map[engine.Event]culprit{}}
-	defer func() {
-		if err != nil {
-			e.Close()
-		}
-	}()
-	if e.files, err = fsnotify.NewWatcher(); err != nil {
-		return e, err
+// receiveBuffer is how much the kernel queues on each socket, in bytes.
+const receiveBuffer = 8 << 20
+
+// Listen subscribes to the events of the host's network namespace and files. A look that begins after it has returned
+// misses nothing.
+func Listen(h *host.Host) (*Listener, error) {
+	e := newListener()
+	if err := e.listen(h); err != nil {
+		e.Close()
+		return nil, err
 	}
-	routes := newRouteEvents(e)
-	if err = e.join(h.NS, unix.NETLINK_ROUTE, routes.hear, routes.forget, unix.RTNLGRP_LINK, unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR,
-		unix.RTNLGRP_IPV4_ROUTE, unix.RTNLGRP_IPV6_ROUTE, unix.RTNLGRP_IPV4_NETCONF, unix.RTNLGRP_TC); err != nil {
-		return e, err
-	}
-	rules := ruleEvents{Listener: e}
-	if err = e.join(h.NS, unix.NETLINK_NETFILTER, rules.hear, func() {}, unix.NFNLGRP_NFTABLES); err != nil {
-		return e, err
-	}
-	e.readers.Go(e.hearFiles)
 	return e, nil
 }
 
-// join reads in a network namespace the groups' messages until the socket is closed.
-func (e *Listener) join(ns, family int, hear func(netlink.Message), forget func(), groups ...uint32) error {
+func (e *Listener) listen(h *host.Host) (err error) {
+	if e.files, err = fsnotify.NewWatcher(); err != nil {
+		return err
+	}
+	routes := newRouteEvents(e)
+	if err := e.join(h.NS, unix.NETLINK_ROUTE, routes.receive, routes.reset, unix.RTNLGRP_LINK, unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR,
+		unix.RTNLGRP_IPV4_ROUTE, unix.RTNLGRP_IPV6_ROUTE, unix.RTNLGRP_IPV4_NETCONF, unix.RTNLGRP_TC); err != nil {
+		return err
+	}
+	tables := tableEvents{Listener: e}
+	if err := e.join(h.NS, unix.NETLINK_NETFILTER, tables.receive, func() {}, unix.NFNLGRP_NFTABLES); err != nil {
+		return err
+	}
+	e.readers.Go(e.readFiles)
+	return nil
+}
+
+// join subscribes to multicast groups in a network namespace, and starts a reader that runs until the socket is closed.
+// reset is called when the kernel dropped messages.
+func (e *Listener) join(ns, family int, receive func(netlink.Message), reset func(), groups ...uint32) error {
 	c, err := netlink.Dial(family, &netlink.Config{NetNS: ns})
 	if err != nil {
 		return err
 	}
 	e.Sockets = append(e.Sockets, c)
-	// A smaller one will do: what does not fit wakes as well.
-	_ = c.SetReadBuffer(eventRoom)
+	// With a smaller buffer (net.core.rmem_max) more is dropped, and a drop is reported as a change.
+	_ = c.SetReadBuffer(receiveBuffer)
 	for _, g := range groups {
 		if err := c.JoinGroup(g); err != nil {
 			return err
 		}
 	}
-	e.readers.Go(func() {
-		for {
-			messages, err := c.Receive()
-			switch {
-			case errors.Is(err, unix.ENOBUFS):
-				forget()
-				e.Awake()
-			case errors.Is(err, os.ErrClosed) || errors.Is(err, unix.EBADF):
-				return
-			case err != nil:
-				e.Awake() // Whatever it was, a look does no harm.
-				if len(messages) == 0 && !errors.Is(err, unix.EINTR) {
-					select {
-					case e.Deaf <- err:
-					default: // Another one is reason enough to end.
-					}
-					return
-				}
-			}
-			for _, m := range messages {
-				hear(m)
-			}
-		}
-	})
+	e.readers.Go(func() { e.read(c, receive, reset) })
 	return nil
 }
 
-func (e *Listener) Awake() { tell(e.Wake) }
+func (e *Listener) read(c *netlink.Conn, receive func(netlink.Message), reset func()) {
+	for {
+		messages, err := c.Receive()
+		switch {
+		case errors.Is(err, unix.ENOBUFS):
+			reset()
+			e.Wake()
+		case errors.Is(err, os.ErrClosed) || errors.Is(err, unix.EBADF):
+			return
+		case err != nil:
+			e.Wake() // Messages may have been lost.
+			if len(messages) == 0 && !errors.Is(err, unix.EINTR) {
+				select {
+				case e.Failed <- err:
+				default: // The other socket has failed before.
+				}
+				return
+			}
+		}
+		for _, m := range messages {
+			receive(m)
+		}
+	}
+}
 
-// tell never waits: one that has not been heard yet is enough.
-func tell(c chan struct{}) {
+// Wake reports a change on Changed.
+func (e *Listener) Wake() { notify(e.Changed) }
+
+// notify never blocks.
+func notify(c chan struct{}) {
 	select {
 	case c <- struct{}{}:
 	default:
 	}
 }
 
+// SetUnrelated sets the links, by index, whose addresses no gateway depends on.
+func (e *Listener) SetUnrelated(links map[uint32]bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.unrelated = links
+}
+
+func (e *Listener) isUnrelated(link uint32) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.unrelated[link]
+}
+
+// DropUnrelated discards a report of unrelated links: a look begins, and sees what it is about.
+func (e *Listener) DropUnrelated() {
+	select {
+	case <-e.Unrelated:
+	default:
+	}
+}
+
+// Close ends the readers and waits for them.
 func (e *Listener) Close() {
 	for _, c := range e.Sockets {
 		c.Close()
@@ -123,67 +156,4 @@ func (e *Listener) Close() {
 		e.files.Close()
 	}
 	e.readers.Wait()
-}
-
-// hearFiles wakes for what happens to files, or when inotify lost count.
-func (e *Listener) hearFiles() {
-	for {
-		select {
-		case event, ok := <-e.files.Events:
-			if !ok {
-				return
-			}
-			if e.matters(event.Name) {
-				e.Awake()
-			}
-		case _, ok := <-e.files.Errors:
-			if !ok {
-				return
-			}
-			e.Awake()
-		}
-	}
-}
-
-// matters says whether a file is one that a look reads: ours, the section, and
-// what netplan and networkd read. Others share the directories.
-func (e *Listener) matters(name string) bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	base := filepath.Base(name)
-	if e.names[name] || e.watching[name] {
-		return true
-	}
-	// A file that is being written has another name until it is whole.
-	return !strings.HasPrefix(base, ".") && (strings.HasSuffix(base, ".yaml") && strings.Contains(name, "/netplan/") || strings.Contains(name, "/systemd/network/"))
-}
-
-// WatchFiles listens to the directories of the files, as far as they exist: one
-// that was made again is listened to again.
-func (e *Listener) WatchFiles(h *host.Host, names []string) {
-	root := h.Root.Name()
-	want := map[string]bool{}
-	files := map[string]bool{}
-	for _, n := range names {
-		files[n] = true
-		want[filepath.Dir(n)] = true
-		if to, err := filepath.EvalSymlinks(n); err == nil && to != n {
-			files[to] = true
-			want[filepath.Dir(to)] = true
-		}
-	}
-	for _, dir := range append(slices.Clone(netplan.Dirs), networkd.NetworkDir) {
-		want[filepath.Join(root, dir)] = true
-	}
-	e.mu.Lock()
-	e.names = files
-	e.mu.Unlock()
-	for dir := range want {
-		if e.files.Add(dir) != nil {
-			continue // There is none yet; its parent is watched, or nothing of ours is there.
-		}
-		e.mu.Lock()
-		e.watching[dir] = true
-		e.mu.Unlock()
-	}
 }

@@ -9,37 +9,35 @@ import (
 	"mape-netplan/reconcile/nlmsg"
 )
 
-// ruleEvents are the messages of nf_tables that name our table, "flush ruleset"
-// being one for each thing that there was. At the end of a transaction comes
-// who made it.
-type ruleEvents struct {
+// tableEvents reads the messages of nf_tables. A transaction is one message for each object that it changes ("flush
+// ruleset" is one for each that there was), and then one that says which process made it.
+type tableEvents struct {
 	*Listener
-	touched bool // in this transaction
+	touched bool // our table, in this transaction
 }
 
-func (r *ruleEvents) hear(m netlink.Message) {
+func (t *tableEvents) receive(m netlink.Message) {
 	family, attributes := nlmsg.Family(m.Data)
 	if m.Header.Type&0xff == unix.NFT_MSG_NEWGEN {
-		if r.touched {
-			r.end(attributes)
+		if t.touched {
+			t.commit(attributes)
 		}
-		r.touched = false
+		t.touched = false
 		return
 	}
-	if family != unix.NFPROTO_IPV4 || r.touched {
+	if family != unix.NFPROTO_IPV4 || t.touched {
 		return
 	}
-	// Whatever it is about, its first attribute is the name of the table.
-	const table = 1
-	r.touched = attributes.Get(table).Text() == nat.Name
+	const table = 1 // the first attribute of every kind of object: NFTA_TABLE_NAME, NFTA_RULE_TABLE …
+	t.touched = attributes.Get(table).Text() == nat.Name
 }
 
-// end wakes, unless the transaction was our own.
-func (r *ruleEvents) end(data nlmsg.Value) {
+// commit reports a transaction that another process made.
+func (t *tableEvents) commit(data nlmsg.Value) {
 	pid, name := int(data.Get(unix.NFTA_GEN_PROC_PID).Number()), data.Get(unix.NFTA_GEN_PROC_NAME).Text()
-	if own(pid) {
+	if isSelf(pid) {
 		return
 	}
-	r.blame(engine.TableEvent, pid, name)
-	tell(r.Hurry)
+	t.record(engine.TableEvent, pid, name)
+	notify(t.Table)
 }

@@ -16,13 +16,12 @@ import (
 	"mape-netplan/reconcile/nlmsg"
 )
 
-// routeEvents are the messages of rtnetlink about links, addresses, default
-// routes and the parameters of interfaces. A router advertisement repeats much
-// of it with new lifetimes every few seconds, which is nothing new; and the
-// routes of a routing daemon, hundreds of thousands, are nobody's business here.
+// routeEvents reads the messages of rtnetlink about links, addresses, default routes, parameters of interfaces and
+// filters. It reports what is new: a router advertisement repeats most of this with other lifetimes every few seconds, and
+// a routing daemon may have hundreds of thousands of routes.
 type routeEvents struct {
 	*Listener
-	known  map[string]string // what is known of an object, by what tells it from others
+	known  map[string]string // the state of each link and address, by what identifies it
 	routes map[string]string // likewise of routes
 }
 
@@ -30,13 +29,13 @@ func newRouteEvents(e *Listener) routeEvents {
 	return routeEvents{Listener: e, known: map[string]string{}, routes: map[string]string{}}
 }
 
-// forget forgets what is known, when messages were lost.
-func (r routeEvents) forget() {
+// reset forgets every state, when messages were lost.
+func (r routeEvents) reset() {
 	clear(r.known)
 	clear(r.routes)
 }
 
-func (r routeEvents) hear(m netlink.Message) {
+func (r routeEvents) receive(m netlink.Message) {
 	var kind engine.Event
 	var object, state string
 	known := r.known
@@ -51,10 +50,10 @@ func (r routeEvents) hear(m netlink.Message) {
 		kind, known = engine.RouteEvent, r.routes
 		object, state = routeState(m.Data)
 	case unix.RTM_NEWNETCONF:
-		r.Awake()
+		r.Wake()
 		return
 	case unix.RTM_NEWTFILTER, unix.RTM_DELTFILTER, unix.RTM_DELQDISC:
-		r.hearFilter(m)
+		r.receiveFilter(m)
 		return
 	}
 	if object == "" {
@@ -65,45 +64,43 @@ func (r routeEvents) hear(m netlink.Message) {
 	case unix.RTM_DELLINK, unix.RTM_DELADDR, unix.RTM_DELROUTE:
 		delete(known, object)
 	default:
-		if before, ok := known[object]; ok && before == state && !(kind == engine.AddressEvent && r.another(m.Data)) {
+		if before, ok := known[object]; ok && before == state && !(kind == engine.AddressEvent && r.changesSubnet(m.Data)) {
 			return
 		}
 		known[object] = state
 	}
-	r.flush(m)
-	if kind == engine.AddressEvent && r.isBystander(binary.NativeEndian.Uint32(m.Data[4:])) {
-		tell(r.Murmur)
+	r.forgetFlushed(m)
+	if kind == engine.AddressEvent && r.isUnrelated(binary.NativeEndian.Uint32(m.Data[4:])) {
+		notify(r.Unrelated)
 		return
 	}
-	if pid := int(m.Header.PID); !own(pid) {
-		r.blame(kind, pid, "")
-	}
-	r.Awake()
+	r.report(kind, m)
 }
 
-// hearFilter wakes for the tunnel's filter, and for a clsact, with which all of
-// its filters go without a message of their own. A filter is not told of again
-// unless somebody writes it.
-func (r routeEvents) hearFilter(m netlink.Message) {
+// report wakes the watch for a message, and records its sender where that is another process.
+func (r routeEvents) report(kind engine.Event, m netlink.Message) {
+	if pid := int(m.Header.PID); !isSelf(pid) {
+		r.record(kind, pid, "")
+	}
+	r.Wake()
+}
+
+// receiveFilter reports changes of the tunnel's filter, and the deletion of a clsact, with which its filters go without a
+// message of their own. The kernel does not repeat a filter, so each message is new.
+func (r routeEvents) receiveFilter(m netlink.Message) {
 	clsact := m.Header.Type == unix.RTM_DELQDISC && len(m.Data) >= nl.SizeofTcMsg &&
 		binary.NativeEndian.Uint32(m.Data[12:]) == vishvananda.HANDLE_CLSACT
-	if !clsact && !kernel.IsEgress(m.Data) {
-		return
+	if clsact || kernel.IsEgress(m.Data) {
+		r.report(engine.FilterEvent, m)
 	}
-	if pid := int(m.Header.PID); !own(pid) {
-		r.blame(engine.FilterEvent, pid, "")
-	}
-	r.Awake()
 }
 
-// flush forgets what went without a message of its own: the kernel deletes
-// routes with their link, and those of IPv4 with their link's address as well,
-// and says nothing of them (measured on 6.18). Where one is there again,
-// that is news.
-func (r routeEvents) flush(m netlink.Message) {
+// forgetFlushed forgets what the kernel deletes without a message (measured on 6.18): the routes of a link that goes down
+// or away, and the IPv4 routes of a link that loses an address. When one is added again, that is a change.
+func (r routeEvents) forgetFlushed(m netlink.Message) {
 	switch m.Header.Type {
 	case unix.RTM_DELLINK:
-		delete(r.known, lastOn(m.Data))
+		delete(r.known, subnetKey(m.Data))
 		clear(r.routes)
 	case unix.RTM_NEWLINK:
 		clear(r.routes)
@@ -115,15 +112,14 @@ func (r routeEvents) flush(m netlink.Message) {
 	}
 }
 
-// lastOn is by what is known which subnet of a link was announced last; the
-// link's index is at the same place in messages of links and of addresses.
-func lastOn(data []byte) string { return "last on " + string(data[4:8]) }
+// subnetKey is the key, in known, of the subnet that a link's last router advertisement was of. The link's index is at the
+// same offset in messages of links and of addresses.
+func subnetKey(data []byte) string { return "subnet of " + string(data[4:8]) }
 
-// another says whether an address is of another subnet than the link's last one
-// that was announced again: of two the one that goes on being announced is the
-// line's.
-func (r routeEvents) another(data []byte) bool {
-	link, subnet := lastOn(data), ""
+// changesSubnet reports whether an address that is announced again is of another subnet than the one announced before it
+// on that link: of two prefixes the line's is the one that is still announced.
+func (r routeEvents) changesSubnet(data []byte) bool {
+	link, subnet := subnetKey(data), ""
 	for kind, value := range nlmsg.Value(data[unix.SizeofIfAddrmsg:]).Attributes() {
 		if kind == unix.IFA_ADDRESS && len(value) == 16 && value[0]&0xe0 == 0x20 { // IANA: global unicast
 			subnet = string(value[:8])
@@ -132,13 +128,13 @@ func (r routeEvents) another(data []byte) bool {
 	if subnet == "" || r.known[link] == subnet {
 		return false
 	}
-	_, told := r.known[link]
+	_, announced := r.known[link]
 	r.known[link] = subnet
-	return told
+	return announced
 }
 
-// linkState is what a look takes from a link. A bridge tells of each of its
-// ports as well, and counters are always new.
+// linkState is what a look reads of a link: not its counters, which are always new, nor the messages of AF_BRIDGE that a
+// bridge sends for each of its ports. object is "" for those.
 func linkState(data []byte) (object, state string) {
 	if len(data) < unix.SizeofIfInfomsg || data[0] == unix.AF_BRIDGE {
 		return "", ""
@@ -162,8 +158,7 @@ func linkState(data []byte) (object, state string) {
 	return object, state
 }
 
-// addressState is an address without its lifetimes: what matters of them the
-// flags say.
+// addressState is an address without its lifetimes: the flags tell tentative and deprecated ones.
 func addressState(data []byte) (object, state string) {
 	if len(data) < unix.SizeofIfAddrmsg {
 		return "", ""
@@ -181,8 +176,8 @@ func addressState(data []byte) (object, state string) {
 	return object, state
 }
 
-// routeState is a default route of the main table, or the unreachable one that
-// networkd makes of a delegated prefix; any other is "".
+// routeState is a default route of the main table, or the unreachable route that networkd adds for a delegated prefix;
+// object is "" for any other.
 func routeState(data []byte) (object, state string) {
 	if len(data) < unix.SizeofRtMsg {
 		return "", ""

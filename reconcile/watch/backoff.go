@@ -7,69 +7,36 @@ import (
 	"mape-netplan/reconcile/engine"
 )
 
-// A ledger has, by name, the resources that had to be mended lately.
-type ledger map[string]*mending
+// A backoff delays the repairs of a resource that does not stay as it was applied.
+type backoff struct {
+	count    int       // repairs in a row that did not last
+	next     time.Time // when it may be repaired again
+	inSync   time.Time // since when it is as wanted; zero when it is not
+	reported bool      // that repairs do not last
 
-// A mending is what is known of a resource that does not stay as it was made.
-type mending struct {
-	count int       // how often it was mended in a row, and undone
-	until time.Time // when it may be mended again
-	good  time.Time // since when it has been as wanted; zero is not
-	said  bool      // that mending it does not hold
-
-	unread time.Time // since when it cannot be read; zero is not
-	unmade time.Time // since when it cannot be mended; zero is not
-	link   int       // the index that its link had when it could not be; 0 is none
+	unread   time.Time // since when it cannot be read; zero when it can
+	unfixed  time.Time // since when it cannot be repaired; zero when it can
+	linkThen int       // the index of its link when it could not be repaired; 0 when there was none
 }
 
-// The pause after a mending before the same resource is mended again: mendFirst
-// for the first few, in case two people are at work, then doubled each time up
-// to mendMost. The table is the guard: without it addresses of the LAN leave by
-// the tunnel.
-const (
-	mendFirst     = 100 * time.Millisecond
-	mendMost      = 5 * time.Minute
-	mendMostTable = time.Second
-	// mendMostFailed bounds the pause after what could not be mended: its cause
-	// may go at any time, and nobody undoes anything.
-	mendMostFailed = 5 * time.Second
-	// few is how many mendings in a row do not hold before that is said, and
-	// calm is how long one has to hold to end the row.
-	few  = 8
-	calm = 10 * time.Second
-)
+// tolerated is how many repairs in a row do not last before that is reported, and repaired less often.
+const tolerated = 8
 
-// of returns what is known of a resource, to be added to.
-func (l ledger) of(name string) *mending {
-	if l[name] == nil {
-		l[name] = &mending{}
+// backoffs are those of the resources that were repaired lately, by name.
+type backoffs map[string]*backoff
+
+// of returns a resource's backoff, which is added where there is none.
+func (all backoffs) of(name string) *backoff {
+	if all[name] == nil {
+		all[name] = &backoff{}
 	}
-	return l[name]
+	return all[name]
 }
 
-// mostPause bounds the pauses that a resource can have.
-func mostPause(r engine.Resource) time.Duration {
-	if r.Traits().Urgent {
-		return mendMostTable
-	}
-	return mendMost
-}
-
-// failing is the pause after a failure of something that has failed since then:
-// as long again, so that it doubles however often somebody looks meanwhile. A
-// zero since is set.
-func failing(since *time.Time, now time.Time, most time.Duration) time.Duration {
-	if since.IsZero() {
-		*since = now
-	}
-	return min(max(now.Sub(*since), mendFirst), most)
-}
-
-// contested are the resources that cannot be mended, or that somebody keeps
-// undoing.
-func (l ledger) contested() (names []string) {
-	for name, m := range l {
-		if m.said || !m.unmade.IsZero() {
+// unstable lists the resources that cannot be repaired, or that are changed again each time.
+func (all backoffs) unstable() (names []string) {
+	for name, b := range all {
+		if b.reported || !b.unfixed.IsZero() {
 			names = append(names, name)
 		}
 	}
@@ -77,27 +44,50 @@ func (l ledger) contested() (names []string) {
 	return names
 }
 
-// wait is how long a resource is not to be mended yet. One that could not be is
-// tried at once where its link, of that index now, has gone or come since.
-func (m *mending) wait(link int) time.Duration {
-	if m == nil || !m.unmade.IsZero() && m.link != link {
+// reset lets every resource be repaired at once, and reported again.
+func (all backoffs) reset() {
+	for _, b := range all {
+		b.next, b.unread, b.unfixed, b.reported = time.Time{}, time.Time{}, time.Time{}, false
+	}
+}
+
+// most bounds the pauses of a resource.
+func (p *pace) most(r engine.Resource) time.Duration {
+	if r.Traits().Urgent {
+		return p.tableMost
+	}
+	return p.repairMost
+}
+
+// failing is the pause after a failure of something that has failed since then: as long again. So it doubles with time,
+// however often it is tried. A zero since is set to now.
+func (p *pace) failing(since *time.Time, now time.Time, most time.Duration) time.Duration {
+	if since.IsZero() {
+		*since = now
+	}
+	return min(max(now.Sub(*since), p.repair), most)
+}
+
+// wait is how long a resource, whose link has that index now, must not be repaired yet. One that could not be repaired is
+// retried at once when its link has come or gone since.
+func (b *backoff) wait(link int) time.Duration {
+	if b == nil || !b.unfixed.IsZero() && b.linkThen != link {
 		return 0
 	}
-	return time.Until(m.until)
+	return time.Until(b.next)
 }
 
-// mended notes that a resource was, and returns the pause.
-func (m *mending) mended(r engine.Resource) time.Duration {
-	m.unmade = time.Time{}
-	m.count++
-	return doubled(mendFirst, mostPause(r), m.count-few+1)
+// repaired counts a repair and returns the pause after it.
+func (b *backoff) repaired(p *pace, r engine.Resource) time.Duration {
+	b.unfixed = time.Time{}
+	b.count++
+	return doubled(p.repair, p.most(r), b.count-tolerated+1)
 }
 
-// failed notes that a resource could not be mended while its link had that
-// index, and returns the pause.
-func (m *mending) failed(r engine.Resource, link int, now time.Time) time.Duration {
-	if m.link != link {
-		m.unmade, m.link = time.Time{}, link
+// failed notes that a resource could not be repaired while its link had that index, and returns the pause.
+func (b *backoff) failed(p *pace, r engine.Resource, link int, now time.Time) time.Duration {
+	if b.linkThen != link {
+		b.unfixed, b.linkThen = time.Time{}, link
 	}
-	return failing(&m.unmade, now, min(mostPause(r), mendMostFailed))
+	return p.failing(&b.unfixed, now, min(p.most(r), p.failedMost))
 }

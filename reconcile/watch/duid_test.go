@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"mape-netplan/reconcile"
 	"mape-netplan/reconcile/facts"
@@ -18,7 +17,7 @@ import (
 	"mape-netplan/reconcile/resource"
 )
 
-// TestAskDUID: by which DUID a link asks whose file does not say so yet.
+// TestAskDUID: by which DUID a link asks whose file does not have one yet.
 func TestAskDUID(t *testing.T) {
 	const vendor = "DUID-EN/Vendor"
 	stale := func(keeps bool) []facts.Request {
@@ -75,8 +74,8 @@ func TestAskDUID(t *testing.T) {
 	}
 }
 
-// TestAskAgain: what was delegated by our DUID is asked for by it again, however the file was lost that says so. Since
-// then networkd has not come to read its files, or nobody has told it to.
+// TestAskAgain: what was delegated by our DUID is asked for by it again, however the file was lost that says so, and
+// though networkd has not read its files since.
 func TestAskAgain(t *testing.T) {
 	for name, lose := range map[string]func(*testing.T, *reconcile.Run, *gatewaytest.Machine){
 		"the file is deleted": func(t *testing.T, _ *reconcile.Run, g *gatewaytest.Machine) {
@@ -101,6 +100,7 @@ func TestAskAgain(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			g, d := gatewaytest.NewAsking(t, true)
 			run, c := reconcile.NewRun(g.H), gatewaytest.SectionOf(t, gatewaytest.AskingSection)
 			ask := func() {
@@ -131,12 +131,13 @@ func TestAskAgain(t *testing.T) {
 
 // TestWatchDUID: the watch writes a lost drop-in as it was.
 func TestWatchDUID(t *testing.T) {
+	t.Parallel()
 	g, _ := gatewaytest.NewAsking(t, true)
 	g.Exec(t, "sh", "-ec", "ip link add mape0 index 77 type bridge; ip link set mape0 up")
 	hosttest.WriteFile(t, filepath.Join(g.Dir, "run/systemd/netif/links/77"), "NETWORK_FILE="+networkd.NetworkPath+"\n")
-	w := startWatch(t, g, gatewaytest.AskingSection)
-	w.says(t, 5*time.Second, "CE ")
-	w.rest(t)
+	w := startService(t, g, gatewaytest.AskingSection)
+	w.says(t, "CE ")
+	w.looks(t)
 	file := filepath.Join(g.Dir, gatewaytest.AskingDropIn)
 	was, err := os.ReadFile(file)
 	if err != nil || !strings.Contains(string(was), networkd.LinkLayerText) {
@@ -145,8 +146,8 @@ func TestWatchDUID(t *testing.T) {
 	if err := os.Remove(file); err != nil {
 		t.Fatal(err)
 	}
-	w.says(t, 5*time.Second, "mended ", gatewaytest.AskingDropIn)
-	w.rest(t)
+	w.says(t, "restored ", gatewaytest.AskingDropIn)
+	w.looks(t)
 	if is, err := os.ReadFile(file); string(is) != string(was) {
 		t.Errorf("%s, %v; was\n%s", is, err, was)
 	}

@@ -2,18 +2,12 @@ package watch
 
 import (
 	"fmt"
-	"math"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
-	"time"
-
-	"golang.org/x/sys/unix"
 
 	"mape-netplan/reconcile/engine"
-	"mape-netplan/reconcile/events"
 	"mape-netplan/reconcile/facts"
 	"mape-netplan/reconcile/gateway"
 	"mape-netplan/reconcile/internal/gatewaytest"
@@ -21,34 +15,38 @@ import (
 	"mape-netplan/schema"
 )
 
-// A growth is a machine that has more than a gateway needs.
+// A growth is what a machine has more of than a gateway needs.
 type growth struct {
 	name string
-	grow func(testing.TB, *gatewaytest.Machine)
+	n    int
+	grow func(t testing.TB, g *gatewaytest.Machine, n int)
+	// What each costs a look, in allocations at the most: "watch" is a pass of one, "plan" what status and an apply do.
+	// Both read the addresses, and of the routes only the default ones; a plan reads the rules of others, a pass does not.
+	watch, plan float64
 }
 
-var grown = []growth{
-	{"empty", func(testing.TB, *gatewaytest.Machine) {}},
-	{"routes", func(t testing.TB, g *gatewaytest.Machine) {
-		batch(g, t, "ip", "-batch", 10_000, "route add 172.%[3]d.%[1]d.%[2]d/32 dev eth0 proto bgp")
-	}},
-	{"addresses", func(t testing.TB, g *gatewaytest.Machine) {
-		batch(g, t, "ip", "-batch", 2_000, "address add 10.77.%[1]d.%[2]d/32 dev lo")
-	}},
-	{"rules", func(t testing.TB, g *gatewaytest.Machine) {
-		g.Exec(t, "nft", `add table ip others
-add chain ip others f { type filter hook forward priority 0; }
-add chain ip others o { type filter hook output priority 0; }`)
-		// Of some that test an address, each is compared with those that the machine has.
-		batch(g, t, "nft", "-f", 4_000, "add rule ip others f iifname \"eth9\" ip saddr 10.%[1]d.%[2]d.0/24 tcp dport 80 counter accept")
-		batch(g, t, "nft", "-f", 1_000, "add rule ip others o ip saddr 10.77.%[1]d.%[2]d tcp dport 80 counter accept")
-	}},
+var growths = []growth{
+	{"routes", 10_000, func(t testing.TB, g *gatewaytest.Machine, n int) {
+		batch(g, t, "ip", "-batch", n, "route add 172.%[3]d.%[1]d.%[2]d/32 dev eth0 proto bgp")
+	}, 0, 0},
+	{"addresses", 2_000, func(t testing.TB, g *gatewaytest.Machine, n int) {
+		batch(g, t, "ip", "-batch", n, "address add 10.77.%[1]d.%[2]d/32 dev lo")
+	}, 0.1, 0.1},
+	{"rules", 4_000, func(t testing.TB, g *gatewaytest.Machine, n int) {
+		g.Exec(t, "nft", "add table ip others; add chain ip others f { type filter hook forward priority 0; }")
+		batch(g, t, "nft", "-f", n, "add rule ip others f iifname \"eth9\" ip saddr 10.%[1]d.%[2]d.0/24 tcp dport 80 counter accept")
+	}, 0, 25},
+	// Each is compared with the addresses that the machine has.
+	{"rules about addresses", 1_000, func(t testing.TB, g *gatewaytest.Machine, n int) {
+		g.Exec(t, "nft", "add table ip others; add chain ip others o { type filter hook output priority 0; }")
+		batch(g, t, "nft", "-f", n, "add rule ip others o ip saddr 10.77.%[1]d.%[2]d tcp dport 80 counter accept")
+	}, 0, 25},
 }
 
 // growAll is 10,000 routes, 2,000 addresses and 5,000 rules of others.
 func growAll(t testing.TB, g *gatewaytest.Machine) {
-	for _, m := range grown {
-		m.grow(t, g)
+	for _, m := range growths {
+		m.grow(t, g, m.n)
 	}
 }
 
@@ -66,38 +64,32 @@ func batch(g *gatewaytest.Machine, t testing.TB, command, flag string, n int, li
 	g.Exec(t, command, flag, name)
 }
 
-// A glance sees that there is nothing to do: "watch" is a pass of one, and "plan"
-// what status and apply do.
-type glance struct {
-	what string
-	once func() // in the machine's namespace
-}
-
-// glancesOf makes a gateway that is as it is to be, and grows.
-func glancesOf(t testing.TB, grow func(testing.TB, *gatewaytest.Machine)) (*gatewaytest.Machine, []glance) {
+// looksOf makes a gateway that is in sync, and returns a pass of its watch and the plan of a command.
+func looksOf(t testing.TB) (g *gatewaytest.Machine, w *Watch, watch, plan func()) {
 	t.Helper()
-	g := gatewaytest.NewMachine(t)
-	want := g.StandIn(t)
-	g.Converge(t, want)
-	grow(t, g)
-	w := &Watch{
+	g = gatewaytest.NewMachine(t)
+	g.Converge(t, g.StandIn(t))
+	w = &Watch{
 		Host: g.H, Section: func() (*schema.Config, error) { return gatewaytest.SectionOf(t, gatewaytest.LineSection), nil },
 		Log: func(p Priority, text string) {
 			if p < Notice {
 				t.Error(text)
 			}
 		},
-		Notify: func(string) {}, Compile: withoutTunnel, said: map[string]string{}, mended: ledger{},
+		Notify: func(string) {}, Compile: withoutTunnel,
 	}
-	g.Do(func() {
-		var err error
-		if w.events, err = events.Listen(g.H); err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(w.events.Close)
+	if err := w.start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(w.events.Close)
+	watch = func() {
 		w.pass(t.Context())
-	})
-	plan := func() {
+		if w.changed {
+			t.Error("something has changed")
+		}
+	}
+	g.Do(func() { w.pass(t.Context()) })
+	plan = func() {
 		f, err := facts.Gather(g.H)
 		if err != nil {
 			t.Fatal(err)
@@ -106,48 +98,33 @@ func glancesOf(t testing.TB, grow func(testing.TB, *gatewaytest.Machine)) (*gate
 			t.Fatal(hosttest.Names(changes), err)
 		}
 	}
-	return g, []glance{{"watch", func() { w.pass(t.Context()) }}, {"plan", plan}}
+	return g, w, watch, plan
 }
 
-// TestGrowth: what a machine has beside the gateway at most doubles what it
-// takes to see that there is nothing to do. That is time of the CPU, in rounds
-// in which the two machines take turns: half of the rounds say so. What else
-// runs on the CPU makes rounds differ, and more of them are asked then.
+// TestGrowth: what a machine has beside the gateway costs a look no more than growths has. Allocations are counted: there
+// is one at least for each thing that is made of what the kernel answers, and what else the machine does changes none.
 func TestGrowth(t *testing.T) {
-	const rounds, patient, times, most = 15, 60, 3, 2.0
-	empty, glancesOfEmpty := glancesOf(t, grown[0].grow)
-	full, glancesOfFull := glancesOf(t, growAll)
-	for i, glance := range glancesOfEmpty {
-		took := func(n *hosttest.NS, once func()) (took float64) {
-			n.Do(func() {
-				begin := processTime(t)
-				for range times {
-					once()
-				}
-				took = float64(processTime(t)-begin) / times / 1e6
-			})
-			return took
-		}
-		var ratios []float64
-		median := math.Inf(1)
-		for round := 0; round < rounds || median > most && round < patient; round++ {
-			ratios = append(ratios, 1/took(empty.NS, glance.once)*took(full.NS, glancesOfFull[i].once))
-			slices.Sort(ratios)
-			median = ratios[len(ratios)/2]
-		}
-		t.Logf("%s: with 10,000 routes, 2,000 addresses and 5,000 rules of others %.2f times as long, from %.2f to %.2f", glance.what, median, ratios[0], ratios[len(ratios)-1])
-		if median > most {
-			t.Errorf("%s takes %.2f times as long, want %v", glance.what, median, most)
-		}
+	g, w, watch, plan := looksOf(t)
+	w.events.Close() // It would count the events of what grows.
+	count := func() (watched, planned float64) {
+		g.Do(func() { watched, planned = testing.AllocsPerRun(3, watch), testing.AllocsPerRun(3, plan) })
+		return watched, planned
 	}
-}
-
-// processTime is how long this process has run.
-func processTime(t testing.TB) time.Duration {
-	t.Helper()
-	var u unix.Rusage
-	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
-		t.Fatal(err)
+	watched, planned := count()
+	t.Logf("a pass makes %.0f allocations, a plan %.0f", watched, planned)
+	for _, m := range growths {
+		m.grow(t, g, m.n)
+		nowWatched, nowPlanned := count()
+		for _, look := range []struct {
+			what              string
+			before, now, each float64
+		}{{"a pass", watched, nowWatched, m.watch}, {"a plan", planned, nowPlanned, m.plan}} {
+			t.Logf("%s: %d %s: %.0f allocations more", look.what, m.n, m.name, look.now-look.before)
+			// A few more or less: slices grow, and a pool has a buffer or not.
+			if most := look.before + 500 + look.each*float64(m.n); look.now > most {
+				t.Errorf("%s makes %.0f allocations with %d %s and %.0f without, want %.0f at the most", look.what, look.now, m.n, m.name, look.before, most)
+			}
+		}
+		watched, planned = nowWatched, nowPlanned
 	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

@@ -11,43 +11,39 @@ import (
 	"mape-netplan/reconcile/line"
 )
 
-// An inquiry is asking the line for its rules beside the passes: a line that is
-// down makes it last half a minute, in which the machine is mended and the
-// watchdog answered.
+// An inquiry asks the line for its rules, beside the passes: on a line that is down it takes half a minute, in which the
+// machine is repaired and the watchdog answered.
 type inquiry struct {
 	running sync.WaitGroup
-	answer  chan error // of the one that runs, or has ended unheard; nil is none
+	result  chan error // of the one that runs, or has ended since the last pass; nil when there is none
 	retry   retry      // of one that failed on this machine
 }
 
-// mostAsleep bounds a wait for a time of the wall clock, which may be set
-// meanwhile.
+// mostAsleep bounds a wait for a time of the wall clock, which may be set meanwhile.
 const mostAsleep = time.Hour
 
-// hear takes notice of an inquiry that has ended. The look comes after it: it
-// has to see what the line said.
-func (w *Watch) hear() {
+// finishInquiry takes the result of an inquiry that has ended. The look comes after it, and reads what the line said.
+func (w *Watch) finishInquiry() {
 	select {
-	case err := <-w.inquiry.answer:
-		w.inquiry.answer = nil
+	case err := <-w.inquiry.result:
+		w.inquiry.result = nil
 		if err == nil {
 			w.inquiry.retry = retry{}
-			w.fine("asking the line")
+			w.resolved("inquiry")
 			return
 		}
-		w.inquiry.retry.failed(time.Now())
-		w.complain("asking the line", Failure, fmt.Sprintf("cannot ask the line for its rules (HB46PP): %v", err))
+		w.inquiry.retry.failed(&w.pace, time.Now())
+		w.logOnce("inquiry", Failure, fmt.Sprintf("cannot ask the line for its rules (HB46PP): %v", err))
 	default:
 	}
 }
 
-// inquire has the line asked where that is due, and returns how long it is not.
-// The end of an inquiry wakes the loop.
+// inquire starts an inquiry where it is due, and returns how long it is not; 0 is for ever. Its end wakes the loop.
 func (w *Watch) inquire(ctx context.Context, l line.Line, f facts.Facts) (again time.Duration) {
-	if w.inquiry.answer != nil {
+	if w.inquiry.result != nil {
 		return 0
 	}
-	w.doubt(f.Discovered)
+	w.logOutage(f.Discovered)
 	now := time.Now()
 	next := line.NextDiscovery(w.section, l, f, now)
 	if next.IsZero() {
@@ -56,22 +52,22 @@ func (w *Watch) inquire(ctx context.Context, l line.Line, f facts.Facts) (again 
 	if wait := max(next.Sub(now), w.inquiry.retry.at.Sub(now)); wait > 0 {
 		return min(wait, mostAsleep)
 	}
-	section, answer := w.section, make(chan error, 1)
-	w.inquiry.answer = answer
+	section, result := w.section, make(chan error, 1)
+	w.inquiry.result = result
 	w.inquiry.running.Go(func() {
 		_, err := w.asker.Discover(ctx, section, l, f)
-		answer <- err
-		w.events.Awake()
+		result <- err
+		w.events.Wake()
 	})
 	return 0
 }
 
-// doubt says that the line does not tell its rules any more. What it told last
-// holds: an outage of its server is none of the tunnel's.
-func (w *Watch) doubt(d *discovery.Discovery) {
+// logOutage logs that the line's server does not answer any more. The rules that it gave last stay in force: the tunnel
+// does not need the server.
+func (w *Watch) logOutage(d *discovery.Discovery) {
 	if !d.Offers() || d.Withdrawn || d.Problem == "" {
-		w.fine("rules")
+		w.resolved("rules")
 		return
 	}
-	w.complain("rules", Warning, fmt.Sprintf("the line was asked for its rules (HB46PP): %s; those that it gave before hold", d.Problem))
+	w.logOnce("rules", Warning, fmt.Sprintf("asking the line for its rules (HB46PP) failed: %s; the rules that it gave before stay in force", d.Problem))
 }

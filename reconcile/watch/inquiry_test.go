@@ -13,6 +13,7 @@ import (
 	"mape-netplan/reconcile/gateway"
 	"mape-netplan/reconcile/internal/gatewaytest"
 	"mape-netplan/reconcile/netplan"
+	"mape-netplan/reconcile/provider/hb46pp"
 	"mape-netplan/reconcile/provider/hb46pp/hb46pptest"
 	"mape-netplan/reconcile/resource"
 )
@@ -23,119 +24,125 @@ const (
 	ceOfOffer    = "2400:db8:12:3400:c0:2:1200:3400"
 )
 
-// A watchedLine is a watch, and the line that it asks.
+// A watchedLine is a watch and the line that it asks.
 type watchedLine struct {
 	*hb46pptest.Line
-	*watchNS
-	answer atomic.Pointer[string] // of the server
+	*service
+	answer   atomic.Pointer[string] // of the server
+	breakOff chan struct{}          // closed when a server that does not answer is to give up
 }
 
 func newWatchedLine(t *testing.T) *watchedLine {
-	g := gatewaytest.NewMachine(t)
-	l := &watchedLine{Line: hb46pptest.New(t)}
+	g := newMachine(t)
+	l := &watchedLine{Line: hb46pptest.New(t), breakOff: make(chan struct{})}
 	l.tells(gatewaytest.Offer)
 	g.Client = gatewaytest.ClientOf(l.Line)
-	g.Client.Limits.Server = 3 * time.Second
-	g.Exec(t, "sh", "-ec", "ip link add mape0 type bridge; ip link set mape0 up; ip address add "+offerAddress+" dev eth1")
+	g.Client.Limits = hb46pp.Limits{DNS: patience, Server: patience, Total: patience, Body: 1 << 20}
+	g.Exec(t, "ip", "address", "add", offerAddress, "dev", "eth1")
 	l.TXT("v=v6mig-1 url=" + l.Serve(l.Certificate("vne.example.jp"), l.serve) + "/c t=b")
-	l.watchNS = startWatch(t, g, "{wan: eth1, lan: eth0, provider: discover}")
+	l.service = startService(t, g, "{wan: eth1, lan: eth0, provider: discover}")
 	return l
 }
 
-// tells is what the server answers from now on; "" is nothing, ever.
+// tells sets what the server answers from now on; "" is nothing.
 func (l *watchedLine) tells(text string) { l.answer.Store(&text) }
 
 func (l *watchedLine) serve(w http.ResponseWriter, r *http.Request) {
 	text := *l.answer.Load()
 	if text == "" {
-		<-r.Context().Done()
+		<-l.breakOff
+		panic(http.ErrAbortHandler)
 	}
 	io.WriteString(w, text)
 }
 
-// due makes what is known run out in a moment. No event tells of that.
-func (l *watchedLine) due(t *testing.T) {
+// runsOut makes the last answer run out.
+func (l *watchedLine) runsOut(t *testing.T) {
 	t.Helper()
-	l.rest(t)
+	l.looks(t)
 	l.forget()
 	known := *l.asker.Latest(discovery.Cached(l.H))
-	known.Next = time.Now().Add(time.Second)
+	known.Next = time.Now()
 	l.asker.Learnt.Store(&known)
-	l.events.Awake() // It sleeps until what ran out before.
+	l.events.Wake()
 }
 
-// TestWatchAsksTheLine lets a line tell its rules, change them, be down, have
-// none any more and have some again: each time when what it told has run out.
+// TestWatchAsksTheLine: a line provides rules, changes them, is down, has none any more and has some again, each time when
+// its last answer has run out.
 func TestWatchAsksTheLine(t *testing.T) {
+	t.Parallel()
 	l := newWatchedLine(t)
-	log := func(most time.Duration, words ...string) { t.Helper(); t.Log(l.says(t, most, words...)) }
-	log(10*second, "CE "+ceOfOffer+", IPv4 192.0.2.18/32", "changed in")
-	l.rest(t)
+	log := func(words ...string) { t.Helper(); t.Log(l.says(t, words...)) }
+	log("CE "+ceOfOffer+", IPv4 192.0.2.18/32", "changed in")
+	l.looks(t)
 	if n := len(l.Asked()); n != 1 {
 		t.Errorf("asked %d times", n)
 	}
 
-	l.due(t)
 	l.tells(strings.Replace(gatewaytest.Offer, "192.0.2.0/24", "198.51.100.0/24", 1))
-	log(5*second, "IPv4 198.51.100.18/32", "changed in")
+	l.runsOut(t)
+	log("IPv4 198.51.100.18/32", "changed in")
 
-	l.due(t)
 	l.tells("<html>")
-	log(5*second, "<4>the line was asked for its rules (HB46PP): https://vne.example.jp", "those that it gave before hold")
+	l.runsOut(t)
+	log("<4>asking the line for its rules (HB46PP) failed: https://vne.example.jp", "the rules that it gave before stay in force")
 	l.Exec(t, "nft", "delete", "table", "ip", "mape")
-	log(second, "mended table ip mape")
-	if got := l.rest(t); l.line != "CE 2400:db8:12:3400:c6:3364:1200:3400, IPv4 198.51.100.18/32, tunnel mape0" {
-		t.Errorf("pass %d: an outage makes it %s", got, l.line)
-	}
+	log("restored table ip mape")
+	l.looks(t)
+	l.await(t, "an outage changes nothing", func() bool {
+		return strings.Contains(l.status(), "\nSTATUS=CE 2400:db8:12:3400:c6:3364:1200:3400, IPv4 198.51.100.18/32, tunnel mape0")
+	})
 
 	for _, gone := range []string{gatewaytest.OnlyDSLite, gatewaytest.Nothing} {
-		l.due(t)
 		l.tells(gone)
-		log(5*second, "<3>eth1 has 2400:db8:12:3400::1/64: ", " offers this line ")
-		log(5*second, "none: the line has withdrawn its service; changed in", "table ip mape", "file "+netplan.Path)
-		l.rest(t)
+		l.runsOut(t)
+		log("<3>eth1 has 2400:db8:12:3400::1/64: ", " offers this line ")
+		log("no gateway: the line has withdrawn its service; changed in", "table ip mape", "file "+netplan.Path)
+		l.looks(t)
 		for _, left := range []string{"nft list tables", "ip -6 address show dev eth1 to " + ceOfOffer, "cat " + l.Dir + netplan.Path + " 2>/dev/null || true"} {
 			if out := l.Exec(t, "sh", "-c", left); out != "" {
 				t.Errorf("%s: there is still %s", left, out)
 			}
 		}
-		if n := strings.Count(strings.Join(l.log, "\n"), "none: "); n != 1 {
+		if n := l.said("no gateway: "); n != 1 {
 			t.Errorf("it says %q", l.log)
 		}
 
-		l.due(t)
 		l.tells(gatewaytest.Offer)
-		log(5*second, "CE "+ceOfOffer+", IPv4 192.0.2.18/32", "changed in", "table ip mape")
+		l.runsOut(t)
+		log("CE "+ceOfOffer+", IPv4 192.0.2.18/32", "changed in", "table ip mape")
 	}
 	if n := len(l.Asked()); n != 7 {
 		t.Errorf("asked %d times", n)
 	}
 }
 
-// TestWatchMendsWhileAsking: a server that does not answer holds nothing up.
-func TestWatchMendsWhileAsking(t *testing.T) {
+// TestWatchRepairsWhileAsking: a server that does not answer delays nothing.
+func TestWatchRepairsWhileAsking(t *testing.T) {
+	t.Parallel()
 	l := newWatchedLine(t)
-	l.says(t, 10*second, "CE "+ceOfOffer, "changed in")
+	l.says(t, "CE "+ceOfOffer, "changed in")
 	l.tells("")
-	l.due(t)
-	l.await(t, "it asks", 5*second, func() bool { return len(l.Asked()) == 2 })
+	l.runsOut(t)
+	l.await(t, "it asks", func() bool { return len(l.Asked()) == 2 })
 	l.Exec(t, "nft", "delete", "table", "ip", "mape")
-	l.says(t, second, "mended table ip mape")
-	if log := strings.Join(l.log, "\n"); strings.Contains(log, "asked for its rules") {
-		t.Errorf("the question had ended before:\n%s", log)
+	l.says(t, "restored table ip mape")
+	if l.said("asking the line") > 0 {
+		t.Errorf("the question had ended before: %q", l.log)
 	}
-	l.says(t, 10*second, "<4>the line was asked for its rules (HB46PP): https://vne.example.jp", "no answer within 3s; those that it gave before hold")
+	close(l.breakOff)
+	l.says(t, "<4>asking the line for its rules (HB46PP) failed: https://vne.example.jp", "the rules that it gave before stay in force")
 	l.tells(gatewaytest.Offer)
-	l.due(t)
-	l.says(t, 5*second, "the line tells its rules again")
+	l.runsOut(t)
+	l.says(t, "the line provides its rules again")
 }
 
-// TestGuardOfDiscovered puts at boot, when nobody can be asked, the NAT in place
-// whose rules the line told before.
+// TestGuardOfDiscovered puts the NAT of the rules that the line gave last in place at boot, before the line can be asked.
 func TestGuardOfDiscovered(t *testing.T) {
+	t.Parallel()
 	l := newWatchedLine(t)
-	l.says(t, 10*second, "CE "+ceOfOffer, "changed in")
-	l.rest(t)
+	l.says(t, "CE "+ceOfOffer, "changed in")
+	l.looks(t)
 	l.stop()
 	table := func() string {
 		live, err := resource.Table{}.Read(t.Context(), l.H)
@@ -173,23 +180,24 @@ func TestGuardOfDiscovered(t *testing.T) {
 	}
 }
 
-// TestWatchKeepsSecrets: neither the log nor the status has what only the server
-// may know, whatever that sends back.
+// TestWatchKeepsSecrets: neither the log nor the status has what only the server may know, whatever that sends back.
 func TestWatchKeepsSecrets(t *testing.T) {
+	t.Parallel()
 	l := newWatchedLine(t)
-	l.says(t, 10*second, "CE "+ceOfOffer, "changed in")
+	l.says(t, "CE "+ceOfOffer, "changed in")
 	l.TXT("v=v6mig-1 url=" + l.Serve(l.Certificate("vne.example.jp"), func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Location", "https://%zz?"+r.URL.RawQuery)
 		w.WriteHeader(http.StatusTemporaryRedirect)
 	}) + "/c t=b")
-	l.due(t)
+	l.runsOut(t)
 	l.section(t, "{wan: eth1, lan: eth0, provider: discover, discover: {user: hush-1, password: hush-2, server: vne.example.jp}}")
-	l.says(t, 20*second, "<4>the line was asked for its rules", "which is not a URL")
+	l.says(t, "<4>asking the line for its rules (HB46PP) failed", "which is not a URL")
 	l.section(t, "{wan: eth1, discover: {user: hush-1, password: hush-2, server: vne.example.jp, port: 1}}")
-	l.says(t, 5*second, "does not belong here")
+	l.says(t, "<3>section:1:")
 	l.section(t, "{wan: eth1, discover: {user: hush-1, password: *hush-2}}")
-	l.says(t, 5*second, "needs quotes")
-	l.rest(t)
+	l.await(t, "another error", func() bool { return strings.Count(strings.Join(l.log, "\n"), "<3>section:1:") == 2 })
+	l.looks(t)
+	l.stop()
 	if all := strings.Join(append(l.log, l.states...), "\n"); strings.Contains(all, "hush") {
 		t.Error(all)
 	}

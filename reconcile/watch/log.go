@@ -3,43 +3,81 @@ package watch
 import (
 	"slices"
 	"strings"
+
+	"mape-netplan/reconcile/gateway"
 )
 
-// warn says what of a kind may be wrong, each when it is new.
-func (w *Watch) warn(kind string, texts []string) {
-	for _, text := range texts {
-		w.complain(kind+text, Warning, text)
-	}
-	for key := range w.said {
-		if text, ok := strings.CutPrefix(key, kind); ok && !slices.Contains(texts, text) {
-			delete(w.said, key)
-		}
-	}
-}
+// A Priority is one of syslog's, as sd-daemon(3) prefixes them.
+type Priority int
 
-// complain logs what is wrong with a thing, once until that changes.
-func (w *Watch) complain(thing string, p Priority, text string) {
-	if w.said[thing] != text {
-		w.said[thing] = text
+const (
+	Failure Priority = 3
+	Warning Priority = 4
+	Notice  Priority = 5
+	Detail  Priority = 6
+)
+
+// logOnce logs a problem of a subject, once until its text changes or the subject is resolved.
+func (w *Watch) logOnce(subject string, p Priority, text string) {
+	if w.logged[subject] != text {
+		w.logged[subject] = text
 		w.Log(p, text)
 	}
 }
 
-// fine says that nothing is wrong with a thing any more.
-func (w *Watch) fine(thing string) {
-	if _, ok := w.said[thing]; ok {
-		delete(w.said, thing)
-		if text := recovered[thing]; text != "" {
+// resolved logs that a subject has no problem any more, where it had one.
+func (w *Watch) resolved(subject string) {
+	if _, ok := w.logged[subject]; ok {
+		delete(w.logged, subject)
+		if text := resolvedTexts[subject]; text != "" {
 			w.Log(Notice, text)
 		}
 	}
 }
 
-// recovered is what is said when a thing is right again.
-var recovered = map[string]string{
-	"look":    "the whole machine can be looked at again",
-	"section": "the section is good again",
-	"line":    "the line is there",
+var resolvedTexts = map[string]string{
+	"look":    "all files can be read again",
+	"section": "the section is valid again",
+	"line":    "the line is up",
 	"lock":    "the other run has ended",
-	"rules":   "the line tells its rules again",
+	"rules":   "the line provides its rules again",
+}
+
+// warn logs those warnings of a kind that are new, and forgets those that are no longer among them.
+func (w *Watch) warn(kind string, texts []string) {
+	for _, text := range texts {
+		w.logOnce(kind+text, Warning, text)
+	}
+	for subject := range w.logged {
+		if text, ok := strings.CutPrefix(subject, kind); ok && !slices.Contains(texts, text) {
+			delete(w.logged, subject)
+		}
+	}
+}
+
+// logForwards logs the forwards that are off.
+func (w *Watch) logForwards(g *gateway.Gateway) {
+	if len(g.Off) == 0 {
+		w.resolved("forwards")
+		return
+	}
+	w.logOnce("forwards", Failure, gateway.OffText(g.Off))
+}
+
+// status is what the watch does, in one line for "systemctl status".
+func (w *Watch) status() string {
+	text := w.line
+	if text == "" {
+		text = "starting"
+	}
+	if unstable := w.backoffs.unstable(); len(unstable) > 0 {
+		text += "; cannot keep " + strings.Join(unstable, ", ")
+	}
+	for _, subject := range []string{"look", "section", "line", "forwards", "apply"} {
+		if problem, ok := w.logged[subject]; ok {
+			first, _, _ := strings.Cut(problem, "\n")
+			text += "; " + first
+		}
+	}
+	return text
 }

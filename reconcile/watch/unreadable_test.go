@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -40,8 +39,7 @@ func asOwner(g *gatewaytest.Machine, f func()) {
 	})
 }
 
-// closures are what makes a file, $root/path, one that cannot be read, and what
-// mends that.
+// closures are what makes a file, $root/path, one that cannot be read, and what undoes that.
 var closures = []struct{ what, path, do, undo string }{
 	{"no YAML", "/etc/netplan/70-others.yaml", "echo 'network: [' >$file", "rm $file"},
 	{"a directory", "/etc/netplan/70-others.yaml", "mkdir $file", "rmdir $file"},
@@ -63,21 +61,18 @@ func closed(w *gatewaytest.Machine, t *testing.T, path, do string) {
 // noLink removes a file that is a link to nowhere, which is no file to netplan.
 const noLink = "if [ -L $file ]; then rm $file; fi"
 
-// corrected undoes one of closures, and waits until the watch has seen it.
-func (w *watchNS) corrected(t *testing.T, path, undo string) {
+// corrected undoes one of closures, and waits until the watch has seen it: by its event, or of what a link leads to after
+// a pause.
+func (w *service) corrected(t *testing.T, path, undo string) {
 	t.Helper()
 	closed(w.Machine, t, path, undo)
-	within := second
-	if strings.Contains(undo, "elsewhere") {
-		within = blindPause + second // Nothing tells of what a link leads to.
-	}
-	w.says(t, within, "<5>the whole machine can be looked at again")
+	w.says(t, "<5>all files can be read again")
 	closed(w.Machine, t, path, noLink)
 }
 
-// keptWhileBlind flushes the ruleset and deletes the default route and the address,
+// keptMeanwhile flushes the ruleset and deletes the default route and the address,
 // and waits until each is back.
-func (w *watchNS) keptWhileBlind(t *testing.T) {
+func (w *service) keptMeanwhile(t *testing.T) {
 	t.Helper()
 	for _, drift := range []struct{ do, name string }{
 		{"nft flush ruleset", "table ip mape"},
@@ -86,122 +81,124 @@ func (w *watchNS) keptWhileBlind(t *testing.T) {
 		{"echo 0 >/proc/sys/net/ipv4/ip_forward", "sysctl net/ipv4/ip_forward"},
 	} {
 		w.Exec(t, "sh", "-ec", drift.do)
-		w.says(t, second, "<5>mended "+drift.name+", which ")
+		w.says(t, "<5>restored "+drift.name+": it ")
 	}
 }
 
-// TestWatchBlind: while a file of others cannot be read, what was made is kept,
+// TestWatchUnreadable: while a file of others cannot be read, what was made is kept,
 // and the log and the status name the file. When it can be read again, nothing is
 // left to be done.
-func TestWatchBlind(t *testing.T) {
+func TestWatchUnreadable(t *testing.T) {
 	for _, closure := range closures {
 		t.Run(closure.what, func(t *testing.T) {
-			g := gatewaytest.NewMachine(t)
-			g.Exec(t, "sh", "-ec", "ip link add mape0 type bridge; ip link set mape0 up")
-			w := startWatchBy(t, g, gatewaytest.LineSection, func(f func()) { asOwner(g, f) })
-			w.says(t, 10*second, "CE "+gatewaytest.CeOfLine, "changed in")
-			w.rest(t)
+			t.Parallel()
+			g := newMachine(t)
+			w := startServiceBy(t, g, gatewaytest.LineSection, func(f func()) { asOwner(g, f) })
+			w.says(t, "CE "+gatewaytest.CeOfLine, "changed in")
+			w.looks(t)
 			before := w.Snapshot(t)
 			w.forget()
 			closed(w.Machine, t, closure.path, closure.do)
-			w.says(t, second, "<3>cannot read "+closure.path+": ")
-			w.await(t, "the status names it", second, func() bool {
-				return strings.Contains(w.states[len(w.states)-1], "cannot read "+closure.path+": ")
+			w.says(t, "<3>cannot read "+closure.path+": ")
+			w.await(t, "the status names it", func() bool {
+				return strings.Contains(w.status(), "cannot read "+closure.path+": ")
 			})
-			w.keptWhileBlind(t)
-			w.await(t, "it was said once", second, func() bool { return strings.Count(strings.Join(w.log, "\n"), "cannot read") == 1 })
+			w.keptMeanwhile(t)
+			if n := w.said("cannot read"); n != 1 {
+				t.Errorf("said %d times", n)
+			}
 			w.corrected(t, closure.path, closure.undo)
-			w.rest(t)
-			gatewaytest.Unchanged(t, before, w.Snapshot(t))
-			w.await(t, "the status is good", second, func() bool { return !strings.Contains(w.states[len(w.states)-1], "cannot") })
+			w.returnsTo(t, before)
+			w.await(t, "the status is good", func() bool { return !strings.Contains(w.status(), "cannot") })
 		})
 	}
 }
 
-// TestWatchStartsBlind: a service that starts while a file cannot be read brings
+// TestWatchStartsUnreadable: a service that starts while a file cannot be read brings
 // back what the kernel has lost meanwhile, of the line that our files remember.
-func TestWatchStartsBlind(t *testing.T) {
+func TestWatchStartsUnreadable(t *testing.T) {
 	for _, closure := range closures {
 		if closure.what == "our own" || closure.what == "netplan's directory" {
 			continue // Then nothing is remembered.
 		}
 		t.Run(closure.what, func(t *testing.T) {
+			t.Parallel()
 			g := gatewaytest.NewMachine(t)
 			g.Converge(t, g.StandIn(t))
 			before := g.Snapshot(t)
 			closed(g, t, closure.path, closure.do)
 			g.Exec(t, "sh", "-ec", "nft flush ruleset; ip route del default dev mape0")
 			// The line itself is not there: the prefix is known from our files only.
-			w := startWatchBy(t, g, gatewaytest.Auto, func(f func()) { asOwner(g, f) })
-			w.says(t, second, "<3>cannot read "+closure.path+": ")
-			w.says(t, second, "CE "+gatewaytest.CeOfLine, "; changed in", "table ip mape", "route default dev mape0")
-			w.keptWhileBlind(t)
+			w := startServiceBy(t, g, gatewaytest.Auto, func(f func()) { asOwner(g, f) })
+			w.says(t, "<3>cannot read "+closure.path+": ")
+			w.says(t, "CE "+gatewaytest.CeOfLine, "; changed in", "table ip mape", "route default dev mape0")
+			w.keptMeanwhile(t)
 			w.corrected(t, closure.path, closure.undo)
-			w.says(t, second, "CE "+gatewaytest.CeOfLine, "everything was there")
-			w.rest(t)
+			w.says(t, "CE "+gatewaytest.CeOfLine, "; in sync")
+			w.stop()
 			w.Exec(t, "rm", w.Files[0])
 			gatewaytest.Unchanged(t, before, w.Snapshot(t))
 		})
 	}
 }
 
-// TestWatchStartsBlindGuarded: where nothing can be made and nothing is
+// TestWatchStartsUnreadableGuarded: where nothing can be made and nothing is
 // remembered, nothing passes, however often the ruleset is flushed.
-func TestWatchStartsBlindGuarded(t *testing.T) {
+func TestWatchStartsUnreadableGuarded(t *testing.T) {
 	for _, test := range []struct{ what, section, path, do, says string }{
 		{"no line", gatewaytest.Auto, "/etc/netplan/70-others.yaml", "mkdir $file", "<3>cannot read /etc/netplan/70-others.yaml: "},
 		{"no section", "{", "/etc/netplan/70-others.yaml", "mkdir $file", "<3>cannot read /etc/netplan/70-others.yaml: "},
 		{"ours cannot be read", gatewaytest.Auto, netplan.Path, "install -m 0 /dev/null $file", "<3>cannot read " + netplan.Path + ": "},
-		{"another's at our path", gatewaytest.LineSection, netplan.Path, "echo '# mine' >$file", "<3>cannot bring about CE "},
+		{"another's at our path", gatewaytest.LineSection, netplan.Path, "echo '# mine' >$file", "<3>cannot apply CE "},
 	} {
 		t.Run(test.what, func(t *testing.T) {
-			g := gatewaytest.NewMachine(t)
-			g.Exec(t, "sh", "-ec", "ip link add mape0 type bridge; ip link set mape0 up")
+			t.Parallel()
+			g := newMachine(t)
 			closed(g, t, test.path, test.do)
-			w := startWatchBy(t, g, test.section, func(f func()) { asOwner(g, f) })
-			w.says(t, second, test.says)
+			w := startServiceBy(t, g, test.section, func(f func()) { asOwner(g, f) })
+			w.says(t, test.says)
 			for range 3 {
-				w.await(t, "the guard stands", 2*second, func() bool {
+				w.await(t, "the guard stands", func() bool {
 					live, err := resource.Table{}.Read(t.Context(), w.H)
 					return err == nil && gateway.Guards(live.(resource.Table), "mape0")
 				})
 				w.Exec(t, "nft", "flush", "ruleset")
-				time.Sleep(10 * time.Millisecond)
 			}
 		})
 	}
 }
 
-// TestWatchBlindFollows: what the section says anew reaches the kernel while a file
+// TestWatchUnreadableFollows: what the section says anew reaches the kernel while a file
 // of others cannot be read, and our files, which are mended as they were, when it
 // can be.
-func TestWatchBlindFollows(t *testing.T) {
-	w := newWatch(t, gatewaytest.LineSection)
-	w.says(t, 10*second, "CE "+gatewaytest.CeOfLine, "changed in")
-	w.rest(t)
+func TestWatchUnreadableFollows(t *testing.T) {
+	t.Parallel()
+	w := newService(t, gatewaytest.LineSection)
+	w.says(t, "CE "+gatewaytest.CeOfLine, "changed in")
+	w.looks(t)
 	ours, theirs := filepath.Join(w.Dir, netplan.Path), "/etc/netplan/70-others.yaml"
 	before, err := os.ReadFile(ours)
 	if err != nil {
 		t.Fatal(err)
 	}
 	closed(w.Machine, t, theirs, "mkdir $file")
-	w.says(t, second, "<3>cannot read "+theirs)
+	w.says(t, "<3>cannot read "+theirs)
 	w.forget()
 	w.section(t, "{mtu: 1300, "+gatewaytest.LineSection[1:])
-	if line := w.says(t, 2*second, "CE "+gatewaytest.CeOfLine, "changed in", "table ip mape"); strings.Contains(line, "file /") {
+	if line := w.says(t, "CE "+gatewaytest.CeOfLine, "changed in", "table ip mape"); strings.Contains(line, "file /") {
 		t.Errorf("it says %s", line)
 	}
 	if err := os.Remove(ours); err != nil {
 		t.Fatal(err)
 	}
-	w.says(t, second, "<5>mended file "+netplan.Path)
+	w.says(t, "<5>restored file "+netplan.Path)
 	if after, err := os.ReadFile(ours); err != nil || string(after) != string(before) {
 		t.Errorf("our file says, %v:\n%s", err, after)
 	}
 	w.forget()
 	w.corrected(t, theirs, "rmdir $file")
-	w.says(t, 2*second, "CE "+gatewaytest.CeOfLine, "changed in", "file "+netplan.Path)
-	w.rest(t)
+	w.says(t, "CE "+gatewaytest.CeOfLine, "changed in", "file "+netplan.Path)
+	w.looks(t)
 	if after, err := os.ReadFile(ours); err != nil || !strings.Contains(string(after), "1300") {
 		t.Errorf("our file says, %v:\n%s", err, after)
 	}
@@ -210,18 +207,19 @@ func TestWatchBlindFollows(t *testing.T) {
 // TestGeneratorWaits does not run netplan's generator while it would stop at a file
 // of others.
 func TestGeneratorWaits(t *testing.T) {
-	for _, blind := range []bool{false, true} {
-		w := Watch{blind: blind, want: []engine.Resource{resource.Generated{Present: true}, resource.Table{}}}
-		runs := slices.ContainsFunc(w.kept(), func(r engine.Resource) bool { _, ok := r.(resource.Generated); return ok })
-		if runs == blind || !slices.ContainsFunc(w.kept(), isKernels) {
-			t.Errorf("blind %v: mends %v", blind, w.kept())
+	for _, unreadable := range []bool{false, true} {
+		w := Watch{unreadable: unreadable, want: []engine.Resource{resource.Generated{Present: true}, resource.Table{}}}
+		runs := slices.ContainsFunc(w.maintained(), func(r engine.Resource) bool { _, ok := r.(resource.Generated); return ok })
+		if runs == unreadable || !slices.ContainsFunc(w.maintained(), isKernels) {
+			t.Errorf("unreadable %v: maintains %v", unreadable, w.maintained())
 		}
 	}
 }
 
-// TestGuardBlind puts the table of the remembered line up beside files that cannot
+// TestGuardUnreadable puts the table of the remembered line up beside files that cannot
 // be read, and where one of them is the memory, the wall, which names it.
-func TestGuardBlind(t *testing.T) {
+func TestGuardUnreadable(t *testing.T) {
+	t.Parallel()
 	g := gatewaytest.NewMachine(t)
 	g.Converge(t, g.StandIn(t))
 	for _, closure := range closures {

@@ -1,0 +1,97 @@
+package watch
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"mape-netplan/reconcile/internal/gatewaytest"
+	"mape-netplan/reconcile/internal/hosttest"
+	"mape-netplan/reconcile/sysctld"
+)
+
+// TestWatchSection follows a changed section, keeps the last valid one while it is bad or gone, and says so once.
+func TestWatchSection(t *testing.T) {
+	t.Parallel()
+	w := newService(t, gatewaytest.LineSection)
+	w.says(t, "CE "+gatewaytest.CeOfLine)
+	w.section(t, strings.Replace(gatewaytest.LineSection, "5c71:af00", "5c71:b000", 1))
+	w.says(t, "CE "+gatewaytest.CeOfOther, "changed in")
+	for _, bad := range []struct{ do, says string }{
+		{"echo 'mape: {prefix: nonsense}' >$0", "<3>section:1:16: mape.prefix"},
+		{"rm $0", "<3>open "},
+	} {
+		w.looks(t)
+		w.forget()
+		w.Exec(t, "sh", "-ec", bad.do, w.Files[0])
+		w.says(t, bad.says, "the last valid section stays in force")
+		w.Exec(t, "nft", "delete", "table", "ip", "mape")
+		w.says(t, "restored table ip mape")
+		w.looks(t)
+		// An editor's file is empty for a moment, which may have been seen.
+		if n := w.said(bad.says[3:]); n != 1 {
+			t.Errorf("said %d times: %q", n, w.log)
+		}
+		// A reload says it again.
+		w.forget()
+		w.hangup <- syscall.SIGHUP
+		w.says(t, bad.says)
+		w.await(t, "ready again", func() bool {
+			all := strings.Join(w.states, "|")
+			return strings.Contains(all, "RELOADING=1") && strings.Contains(all[strings.LastIndex(all, "RELOADING=1"):], "READY=1")
+		})
+	}
+	w.forget()
+	w.section(t, gatewaytest.LineSection)
+	w.says(t, "the section is valid again")
+	w.says(t, "CE "+gatewaytest.CeOfLine, "changed in")
+}
+
+// TestRetry: what failed is retried after 1, 2, 4 seconds and so on, something else at once.
+func TestRetry(t *testing.T) {
+	var got []time.Duration
+	var r retry
+	now := time.Now()
+	for range 11 {
+		if !r.due("one", now) {
+			t.Error("it is not due")
+		}
+		r.failed(&defaultPace, now)
+		if r.due("one", now) {
+			t.Error("it is due at once")
+		}
+		got = append(got, r.at.Sub(now))
+		now = r.at
+	}
+	s := time.Second
+	if want := []time.Duration{s, 2 * s, 4 * s, 8 * s, 16 * s, 32 * s, 64 * s, 128 * s, 256 * s, 300 * s, 300 * s}; !slices.Equal(got, want) {
+		t.Errorf("it waits %v, want %v", got, want)
+	}
+	r.failed(&defaultPace, now)
+	if !r.due("another", now) {
+		t.Error("another waits as well")
+	}
+}
+
+// TestWatchRetriesOnReload: what failed waits, whatever happens, and is retried at once on a reload.
+func TestWatchRetriesOnReload(t *testing.T) {
+	t.Parallel()
+	g := newMachine(t)
+	theirs := filepath.Join(g.Dir, sysctld.SysctlPath)
+	hosttest.WriteFile(t, theirs, "net.ipv4.ip_forward = 0\n")
+	w := startService(t, g, gatewaytest.LineSection, func(w *Watch) { w.pace.retry, w.pace.retryMost = never, never })
+	w.says(t, "<3>cannot apply CE "+gatewaytest.CeOfLine, "was not written by mape-netplan")
+	if err := os.Remove(theirs); err != nil {
+		t.Fatal(err)
+	}
+	w.looks(t)
+	if n := w.said("changed in"); n != 0 {
+		t.Errorf("it has not waited: %q", w.log)
+	}
+	w.hangup <- syscall.SIGHUP
+	w.says(t, "CE "+gatewaytest.CeOfLine, "changed in")
+}
