@@ -78,7 +78,8 @@ func (o *options) converge(cmd *cobra.Command, timeout time.Duration, want func(
 	})
 }
 
-// change opens the machine for somebody who may change it, and bounds the time.
+// change opens the machine if the caller may change it, and calls do with a
+// timeout.
 func (o *options) change(cmd *cobra.Command, timeout time.Duration, do func(context.Context, *host.Host) ([]engine.Change, error)) ([]engine.Change, error) {
 	h, err := o.open()
 	if err != nil {
@@ -92,8 +93,8 @@ func (o *options) change(cmd *cobra.Command, timeout time.Duration, do func(cont
 	return do(ctx, h)
 }
 
-// gateway compiles the section, once the line has what it needs. With the error
-// that the line has no MAP-E any more comes what takes the gateway down.
+// gateway compiles the section once the line has what it needs. If the error is
+// that the line no longer has MAP-E, the resources take the gateway down.
 func (o *options) gateway(cmd *cobra.Command, ctx context.Context, r *reconcile.Run) ([]engine.Resource, gateway.Aim, error) {
 	c, err := o.section(cmd)
 	if err != nil {
@@ -110,8 +111,8 @@ func (o *options) gateway(cmd *cobra.Command, ctx context.Context, r *reconcile.
 	return o.compile(aim.Gateway, f), aim, nil
 }
 
-// withdraw takes down what earlier runs made of a line that has no MAP-E any
-// more, and returns why.
+// withdraw takes down the gateway of a line that no longer has MAP-E, and returns
+// why.
 func withdraw(ctx context.Context, r *reconcile.Run, nothing []engine.Resource, why error) ([]engine.Change, error) {
 	changes, err := r.Converge(ctx, nothing)
 	if err == nil && len(changes) > 0 {
@@ -134,9 +135,9 @@ type changeView struct {
 	After  string `json:"after"`
 }
 
-// short is what a gateway lacks although nothing is wrong with it.
+// short is what a gateway lacks although it is in sync.
 type short struct {
-	Held string          `json:"held,omitempty"` // why it is that of the last line
+	Held string          `json:"held,omitempty"` // why the gateway is that of the last known line
 	Off  schema.Problems `json:"off,omitempty"`  // the forwards that the port set does not have
 }
 
@@ -153,7 +154,7 @@ func (s short) warnings() (all []string) {
 	return all
 }
 
-// warnOf prints what there is to know of a gateway.
+// warnOf prints the warnings about a gateway.
 func warnOf(cmd *cobra.Command, aim gateway.Aim) {
 	warn(cmd, shortOf(aim).warnings())
 	warn(cmd, aim.Gateway.Warnings)

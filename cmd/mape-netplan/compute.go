@@ -50,7 +50,7 @@ section is "mape: {}".`,
 	return cmd
 }
 
-// softwire looks at the machine only for what the section leaves to it.
+// softwire reads of the machine only what the section does not have.
 func (o *options) softwire(c *schema.Config) (view, error) {
 	facts, err := o.linkFacts()
 	if err != nil {
@@ -67,8 +67,8 @@ func (o *options) softwire(c *schema.Config) (view, error) {
 	return viewOf(found, gateway.TunnelMTU(c, wan)), nil
 }
 
-// linkFacts are those of the machine that is meant, of which its links say
-// enough.
+// linkFacts are the facts of the machine, or of --facts. Those about links
+// suffice.
 func (o *options) linkFacts() (facts.Facts, error) {
 	if o.factsFile != "" {
 		return o.givenFacts()
@@ -96,7 +96,7 @@ type view struct {
 	PSIDOffset    int         `json:"psid_offset"`
 	Ports         []portsView `json:"ports"`
 	PortCount     int         `json:"port_count"`
-	MTU           int         `json:"mtu"` // bytes; 0 is not known
+	MTU           int         `json:"mtu"` // bytes; 0 if unknown
 	Warnings      []string    `json:"warnings"`
 	ranges        []softwire.PortRange
 }
@@ -132,7 +132,7 @@ func viewOf(line line.Line, mtu int) view {
 	return v
 }
 
-// address prints a /32 as the address that it is.
+// address prints a /32 as an address.
 func address(p netip.Prefix) string {
 	if p.IsSingleIP() {
 		return p.Addr().String()
@@ -170,7 +170,7 @@ func (v view) print(out io.Writer) error {
 	return w.Flush()
 }
 
-// some prints ranges, the middle of many left out: --json has all.
+// some prints ranges without the middle of many; --json has all.
 func some(ranges []softwire.PortRange) string {
 	const ends = 3
 	text := ""

@@ -28,7 +28,7 @@ LAN, then one sentence of diagnosis and one of advice. The first thing that is
 bad is the cause; the checks after it are skipped. Nothing is changed.
 
 Without --probe nothing is sent, but for one question to the home gateway, over
-the line and to nobody else: whether it is the line's IPv4 router already
+the line: whether it is the line's IPv4 router already
 (ntt.setup, for a second at most).
 
 --probe sends a few packets through the tunnel (ping, TCP, UDP, and a ping of the
@@ -80,7 +80,7 @@ func (o *options) visit(cmd *cobra.Command, probe bool) (doctor.Report, error) {
 		}
 		why := e.Err.Error()
 		if a := (advice.Advice{}); errors.As(e, &a) {
-			why = a.What // What to do the doctor says.
+			why = a.What // the remedy is the doctor's
 		}
 		broken = append(broken, "file "+e.Path+" "+why)
 		return true
@@ -101,7 +101,7 @@ func (o *options) visit(cmd *cobra.Command, probe bool) (doctor.Report, error) {
 	return doctor.Conclude(doctor.Diagnose(c, facts, aim, symptoms), symptoms), nil
 }
 
-// built is the time of the commit that the program was built from; zero where that is not known.
+// built is the time of the commit that the program was built from; zero if unknown.
 func built() time.Time {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {

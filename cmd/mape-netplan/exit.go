@@ -7,8 +7,8 @@ const (
 	exitDiffers = 3 // plan or install --dry-run found differences
 )
 
-// exit is an error with a code of its own. Without an error inside there is
-// nothing more to say.
+// exit is an error with an exit code. Without an error inside, nothing is
+// printed.
 type exit struct {
 	code int
 	error

@@ -37,7 +37,7 @@ read is left out with a warning.`,
 			facts, err := facts.Gather(h)
 			err = host.Except(err, func(e host.FileError) bool {
 				if !errors.Is(e, fs.ErrPermission) {
-					return passedOver(cmd)(e)
+					return skipping(cmd)(e)
 				}
 				cmd.PrintErrf("warning: file %s cannot be read and is left out: %v\n", e.Path, e.Err)
 				return true
@@ -50,14 +50,14 @@ read is left out with a warning.`,
 	}
 }
 
-// dispensable is true of a file that only root may read, and of one that is not
-// a netplan file: what is not about them can do without.
+// dispensable reports whether commands that are not about a file can do without
+// it: one that only root can read, or one that is not a netplan file.
 func dispensable(e host.FileError) bool {
 	return errors.Is(e, fs.ErrPermission) || errors.As(e, new(netplan.Broken))
 }
 
-// passedOver warns of a file that is not needed to go on.
-func passedOver(cmd *cobra.Command) func(host.FileError) bool {
+// skipping warns of a dispensable file and skips it.
+func skipping(cmd *cobra.Command) func(host.FileError) bool {
 	return func(e host.FileError) bool {
 		if dispensable(e) {
 			cmd.PrintErrf("warning: file %s is skipped: %v\n", e.Path, e.Err)
@@ -66,7 +66,7 @@ func passedOver(cmd *cobra.Command) func(host.FileError) bool {
 	}
 }
 
-// factsFlag is for the verbs that need no machine when its facts are given.
+// factsFlag adds --facts to a verb that can plan for another machine.
 func (o *options) factsFlag(cmd *cobra.Command) {
 	cmd.Flags().Var(word{&o.factsFile, "FILE"}, "facts", "look at the machine of this file, which \"facts\" printed, instead of this one; - is stdin")
 }
@@ -109,6 +109,6 @@ func (o *options) givenFacts() (f facts.Facts, err error) {
 	return f, nil
 }
 
-// mostFacts bounds what is read as facts, in bytes: a machine with 5,000 rules
-// of other firewalls has a few million.
+// mostFacts bounds the file of --facts, in bytes: that of a machine with 5,000
+// foreign firewall rules has a few million.
 const mostFacts = 64 << 20

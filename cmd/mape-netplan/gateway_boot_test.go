@@ -205,7 +205,7 @@ mape-netplan apply >/dev/null 2>&1`)
 
 // uninstalled: the units are removed, the gateway is not.
 func (g *guest) uninstalled() {
-	if out := g.sh("mape-netplan uninstall --timeout 2m"); strings.Count(out, "removed ") != 6 || !strings.Contains(out, `"mape-netplan remove" takes it away`) {
+	if out := g.sh("mape-netplan uninstall --timeout 2m"); strings.Count(out, "removed ") != 6 || !strings.Contains(out, `"mape-netplan remove" removes it`) {
 		g.Errorf("uninstall: %s", out)
 	}
 	if out := g.sh("mape-netplan uninstall"); out != "unchanged\n" {

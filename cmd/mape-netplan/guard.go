@@ -15,9 +15,9 @@ import (
 	"mape-netplan/schema"
 )
 
-// guardPatience is how long guard waits for another run. That one has a guard
-// of its own before it waits for anything.
-const guardPatience = 10 * time.Second
+// guardTimeout is how long guard waits for another run, which loads a guard of
+// its own before it waits for anything.
+const guardTimeout = 10 * time.Second
 
 func (o *options) guard() *cobra.Command {
 	var stop bool
@@ -59,12 +59,12 @@ type guardView struct {
 	Changed bool     `json:"changed"`
 	Tunnels []string `json:"tunnels"`
 	IPv4    string   `json:"ipv4,omitempty"` // the shared address of the remembered line
-	Why     string   `json:"why,omitempty"`  // why there is none
+	Why     string   `json:"why,omitempty"`  // why no line is remembered
 }
 
 func (o *options) putGuard(cmd *cobra.Command, h *host.Host) error {
 	c := o.anySection(cmd)
-	ctx, cancel := context.WithTimeout(cmd.Context(), guardPatience)
+	ctx, cancel := context.WithTimeout(cmd.Context(), guardTimeout)
 	defer cancel()
 	unlock, err := h.Lock(ctx, cmd.CommandPath())
 	if err != nil {
@@ -100,8 +100,8 @@ func (v guardView) text() string {
 	return "the NAT of " + v.IPv4
 }
 
-// anySection is the section, or nil with a warning: a machine whose section is
-// bad must not lose its guard.
+// anySection is the section, or nil with a warning: a machine with a bad section
+// must not lose its guard.
 func (o *options) anySection(cmd *cobra.Command) *schema.Config {
 	c, err := o.section(cmd)
 	if err != nil {
@@ -111,10 +111,11 @@ func (o *options) anySection(cmd *cobra.Command) *schema.Config {
 	return c
 }
 
-// unguard prepares for the end of the table, which comes with that of the
-// machine. Whenever else a unit is stopped, the gateway goes on working.
+// unguard takes the tunnel down before the table is flushed, if the machine is
+// shutting down. If a unit is stopped for another reason, the gateway keeps
+// working.
 func (o *options) unguard(cmd *cobra.Command, h *host.Host) error {
-	ctx, cancel := context.WithTimeout(cmd.Context(), guardPatience)
+	ctx, cancel := context.WithTimeout(cmd.Context(), guardTimeout)
 	defer cancel()
 	state, err := systemState(ctx)
 	if err != nil {
@@ -131,8 +132,8 @@ func (o *options) unguard(cmd *cobra.Command, h *host.Host) error {
 	return err
 }
 
-// systemState is what "systemctl is-system-running" says, asked by the socket
-// that is there as long as systemd is.
+// systemState is what "systemctl is-system-running" prints, over systemd's private
+// socket, which exists until the end of the shutdown.
 func systemState(ctx context.Context) (string, error) {
 	c, err := dbus.NewSystemdConnectionContext(ctx)
 	if err != nil {

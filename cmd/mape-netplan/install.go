@@ -67,7 +67,8 @@ Exit codes: 0 done or in sync, 1 failed, 2 bad section; of --dry-run: 0 in sync,
 	return cmd
 }
 
-// units checks what the units would be given and returns what compiles them.
+// units checks the command line of the units and returns the function that
+// compiles them.
 func (o *options) units() (func(*host.Host) []engine.Resource, error) {
 	if o.prefix != "" {
 		return nil, exit{exitBad, errors.New("--prefix is for one run, and the units run at every boot; write the prefix into the section")}
@@ -87,16 +88,16 @@ func (o *options) units() (func(*host.Host) []engine.Resource, error) {
 	return func(h *host.Host) []engine.Resource { return cloudinit.Install(program, config, h.Booted()) }, nil
 }
 
-// settle makes the units what they should be. That is no run in the sense of
-// the lock: what it starts and stops are runs, which wait for the lock.
+// settle converges the units without the lock: the runs that it starts and stops
+// wait for the lock.
 func (o *options) settle(cmd *cobra.Command, timeout time.Duration, units func(*host.Host) []engine.Resource) ([]engine.Change, error) {
 	return o.change(cmd, timeout, func(ctx context.Context, h *host.Host) ([]engine.Change, error) {
 		return engine.Converge(ctx, h, units(h))
 	})
 }
 
-// errNotBooted also keeps a build of an image, which shares its builder's
-// kernel, from making the builder a gateway.
+// errNotBooted also prevents that the build of an image, which shares the kernel
+// of its builder, turns the builder into a gateway.
 var errNotBooted = errors.New("systemd does not run this machine, so no unit can be started; for an image, name its directory with --root-dir")
 
 // gatewayIfThere compiles the section as apply does. If the line does not have
@@ -119,8 +120,8 @@ func (o *options) gatewayIfThere(cmd *cobra.Command, ctx context.Context, timeou
 	return resources, aim, err
 }
 
-// sectionIfThere checks an image's section, which may also come with its first
-// boot.
+// sectionIfThere checks the section of an image, which may also arrive at its
+// first boot.
 func (o *options) sectionIfThere(cmd *cobra.Command) error {
 	if !o.hasFile() {
 		return nil
@@ -170,11 +171,11 @@ func (o *options) installPlan(cmd *cobra.Command, units func(*host.Host) []engin
 	return changes, aim, err
 }
 
-// oldScript is what earlier releases had cloud-init run at every boot.
+// oldScript is the script that earlier releases had cloud-init run at every boot.
 const oldScript = "/var/lib/cloud/scripts/per-boot/mape-netplan"
 
-// warnOld says that the script is not needed any more. It does no harm: it
-// finds nothing to do.
+// warnOld warns of a script that is no longer needed. It changes nothing on a
+// machine that is in sync.
 func (o *options) warnOld(cmd *cobra.Command, h *host.Host) {
 	if _, err := h.Root.Lstat(oldScript[1:]); err == nil {
 		warn(cmd, []string{fmt.Sprintf("%s of earlier releases is no longer needed: sudo rm %s", oldScript, oldScript)})

@@ -32,7 +32,7 @@ func (c *counter) Write(p []byte) (int, error) {
 	return c.Writer.Write(p)
 }
 
-// run is the program: everything it takes and everything it returns.
+// run is the whole program, with its inputs and outputs as parameters.
 func run(ctx context.Context, args []string, in io.Reader, out, errs io.Writer) int {
 	return newOptions(in).run(ctx, args, out, errs)
 }
@@ -53,7 +53,7 @@ func (o *options) run(ctx context.Context, args []string, out, errs io.Writer) i
 		return e.code
 	}
 	if asked, _ := root.PersistentFlags().GetBool("json"); asked && printed.bytes == 0 {
-		// Whoever asked for an object gets one.
+		// --json always prints an object.
 		_ = encode(out, struct {
 			Error string `json:"error"`
 		}{strings.TrimSpace(err.Error())})

@@ -36,8 +36,8 @@ func newOptions(in io.Reader) *options {
 	return &options{in: in, machine: host.Open, compile: gateway.Compile, watched: 2 * time.Second}
 }
 
-// hasFile says whether the command line names a section or the default file is
-// there.
+// hasFile reports whether the command line names a section or the default file
+// exists.
 func (o *options) hasFile() bool {
 	_, err := os.Stat(o.rootDir + cloudinit.DefaultPath)
 	return o.config != "" || !errors.Is(err, os.ErrNotExist)
@@ -54,8 +54,8 @@ func (o *options) section(cmd *cobra.Command) (*schema.Config, error) {
 	return c, err
 }
 
-// read reads and checks the section. With an error it may be there all the
-// same, to know its warnings.
+// read reads and checks the section, which may be returned with an error, for its
+// warnings.
 func (o *options) read() (*schema.Config, error) {
 	name, data, err := cloudinit.Section(o.config, o.in, o.rootDir)
 	if err != nil {
@@ -74,18 +74,18 @@ func (o *options) read() (*schema.Config, error) {
 	return c, o.blame(line.Check(c))
 }
 
-// exposed warns of a password in a file that others may read.
+// exposed warns of a password in a file that other users can read.
 func exposed(c *schema.Config, file string) schema.Problems {
 	info, err := os.Stat(file)
 	if c.Discover == nil || err != nil || !info.Mode().IsRegular() || info.Mode()&0o004 == 0 {
 		return nil
 	}
-	w := c.Problem("discover.password", "the file's mode lets everybody read it; chmod 600 %s", file)
+	w := c.Problem("discover.password", "the file is world-readable; run \"chmod 600 %s\"", file)
 	w.Warning = true
 	return schema.Problems{w}
 }
 
-// blame puts a problem of the prefix where the prefix comes from.
+// blame attributes a problem with the prefix to --prefix if it comes from there.
 func (o *options) blame(err error) error {
 	var problems schema.Problems
 	if o.prefix != "" && errors.As(err, &problems) && problems[0].Path == "mape.prefix" {

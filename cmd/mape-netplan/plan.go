@@ -48,8 +48,8 @@ nor one to hold; 2 bad section; 3 there are differences.`,
 	return cmd
 }
 
-// preview prints changes that were not made, and returns their error or the
-// exit code that says that there are some.
+// preview prints planned changes and returns their error, or exit code 3 if there
+// are any.
 func (o *options) preview(cmd *cobra.Command, changes []engine.Change, aim gateway.Aim, err error) error {
 	if o.json {
 		if e := printJSON(cmd, outcome(changes, aim, err)); e != nil {
@@ -108,8 +108,8 @@ func (o *options) changes(cmd *cobra.Command) ([]engine.Change, gateway.Aim, err
 	return changes, aim, err
 }
 
-// planned is what apply would change. It warns of what takes packets away from a
-// tunnel that is as it should be.
+// planned is what apply would change. It warns of routes and rules that divert
+// packets from the tunnel even if nothing differs.
 func planned(cmd *cobra.Command, h *host.Host, g *gateway.Gateway, want []engine.Resource, hidden hidden) ([]engine.Change, error) {
 	changes, err := engine.PlanWithout(cmd.Context(), h, want, hidden.warn)
 	if err == nil {
@@ -133,7 +133,7 @@ func (o *options) asking(cmd *cobra.Command, c *schema.Config, f facts.Facts, ai
 	return want
 }
 
-// hidden warns, once for each, of what the caller may not read.
+// hidden warns, once for each, of what the caller cannot read.
 type hidden struct {
 	cmd  *cobra.Command
 	told map[string]bool
@@ -148,7 +148,7 @@ func (w hidden) warn(name string, err error) {
 	w.told[name] = true
 }
 
-// file is true of a file that the facts are without for that reason.
+// file reports whether that is why the facts are without a file.
 func (w hidden) file(e host.FileError) bool {
 	if !errors.Is(e, fs.ErrPermission) {
 		return false
@@ -157,7 +157,7 @@ func (w hidden) file(e host.FileError) bool {
 	return true
 }
 
-// examplePlan is for looking around on a machine that is no gateway.
+// examplePlan is for a first look on a machine that is not a gateway.
 func (o *options) examplePlan(cmd *cobra.Command, c *schema.Config) ([]engine.Change, gateway.Aim, error) {
 	f := facts.ExampleFacts()
 	aim := gateway.Resolve(c, f)

@@ -43,12 +43,12 @@ boot.`,
 	return cmd
 }
 
-// nothing compiles a machine without a gateway. What was made is known from
-// our files on it; the section, where there is one, only helps when those were
-// deleted by hand: its tunnel is ours whoever made it.
+// nothing compiles a machine without a gateway. Our files tell what was made. The
+// section, if there is one, helps if those were deleted by hand: a tunnel of its
+// name is ours.
 func (o *options) nothing(cmd *cobra.Command, h *host.Host) ([]engine.Resource, error) {
 	facts, err := facts.Gather(h)
-	if err = host.Except(err, passedOver(cmd)); err != nil {
+	if err = host.Except(err, skipping(cmd)); err != nil {
 		return nil, err
 	}
 	if name, data, err := cloudinit.Section(o.config, o.in, o.rootDir); err == nil {

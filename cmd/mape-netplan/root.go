@@ -30,9 +30,9 @@ func (o *options) root() *cobra.Command {
 	flags.BoolVar(&o.json, "json", false, "print the result as one JSON object")
 	flags.Var(word{&o.rootDir, "DIR"}, "root-dir", "work on the files below a directory and leave the running system out")
 	flags.Var(word{&o.prefix, "P"}, "prefix", "the line's IPv6 prefix, instead of the section's")
-	_ = root.MarkPersistentFlagDirname("root-dir") // These fail for a flag that is not there.
+	_ = root.MarkPersistentFlagDirname("root-dir") // these fail only for an unknown flag
 	_ = root.RegisterFlagCompletionFunc("prefix", cobra.NoFileCompletions)
-	// Not cobra's own, whose template makes the linker keep every exported method: 4 MB.
+	// Not cobra's own: its template makes the linker keep every exported method, 4 MB.
 	root.Flags().BoolP("version", "v", false, "print the version")
 	root.SetFlagErrorFunc(badFlag)
 	root.AddCommand(o.validate(), o.facts(), o.compute(), o.plan(), o.apply(), o.install(), o.status(), o.doctor(), o.ports(), o.remove(), o.uninstall(), o.guard(), o.watch(), version())

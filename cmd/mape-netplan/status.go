@@ -84,13 +84,13 @@ func (o *options) look(cmd *cobra.Command) (state, error) {
 	}
 	s, err := stateOf(cmd.Context(), h, aim.Gateway, o.compile(aim.Gateway, f))
 	s.short = shortOf(aim)
-	s.Softwire.Warnings = append([]string{}, slices.Concat(s.short.warnings(), s.Softwire.Warnings, o.serviceDoubts(cmd.Context(), h))...)
+	s.Softwire.Warnings = append([]string{}, slices.Concat(s.short.warnings(), s.Softwire.Warnings, o.serviceWarnings(cmd.Context(), h))...)
 	return s, err
 }
 
-// serviceDoubts warn of a service that is installed and does not keep the
-// gateway. The machine is as the section says all the same.
-func (o *options) serviceDoubts(ctx context.Context, h *host.Host) []string {
+// serviceWarnings are about a service that is installed but does not maintain the
+// gateway. The gateway may be in sync nevertheless.
+func (o *options) serviceWarnings(ctx context.Context, h *host.Host) []string {
 	units, err := cloudinit.States(ctx, h)
 	if err != nil {
 		return []string{fmt.Sprintf("the state of the service is unknown: %v", err)}
@@ -121,7 +121,7 @@ func stateOf(ctx context.Context, h *host.Host, g *gateway.Gateway, want []engin
 	return s, nil
 }
 
-// detail says in one line what is wrong with a resource.
+// detail describes in one line how a resource differs.
 func detail(c engine.Change) string {
 	switch {
 	case c.Before.Text() == "":

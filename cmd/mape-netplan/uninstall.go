@@ -24,14 +24,14 @@ boot or the next change of the line; "remove" removes it.`,
 		Example: "  sudo mape-netplan uninstall && sudo mape-netplan remove",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var left bool
-			// Without the lock, which the service may hold while it is stopped.
+			// Without the lock, which the service may hold while it stops.
 			changes, err := o.settle(cmd, timeout, func(h *host.Host) []engine.Resource {
 				facts, err := facts.Gather(h)
 				left = err == nil && len(facts.Owned.Files) > 0
 				return cloudinit.Uninstall(h.Booted())
 			})
 			if left && len(changes) > 0 {
-				cmd.PrintErrf("The gateway itself is still there, and %s. \"%s\" takes it away, \"%s\" keeps it.\n", unkept, o.command("remove"), o.command("install"))
+				cmd.PrintErrf("The gateway itself is still there, and %s. \"%s\" removes it, \"%s\" keeps it.\n", unkept, o.command("remove"), o.command("install"))
 			}
 			return o.report(cmd, changes, gateway.Aim{}, err)
 		},
@@ -40,10 +40,10 @@ boot or the next change of the line; "remove" removes it.`,
 	return cmd
 }
 
-// unkept is what a gateway is without the units.
+// unkept is what happens to a gateway without the units.
 const unkept = "after a boot the tunnel comes up without NAT and packets leave with private addresses"
 
-// command is a command line of this program about the same machine.
+// command is a command line of this program for the same machine.
 func (o *options) command(verb string) string {
 	if o.rootDir != "" {
 		verb += " --root-dir " + o.rootDir
@@ -51,8 +51,8 @@ func (o *options) command(verb string) string {
 	return "mape-netplan " + verb
 }
 
-// warnUnkept says what becomes of a gateway that was just made where a unit of
-// install is missing.
+// warnUnkept warns that a gateway does not survive a boot if a unit of install is
+// missing.
 func (o *options) warnUnkept(cmd *cobra.Command) error {
 	h, err := o.open()
 	if err != nil {
@@ -66,7 +66,7 @@ func (o *options) warnUnkept(cmd *cobra.Command) error {
 	return err
 }
 
-// refuseInstalled is an error where something of install is on the machine.
+// refuseInstalled returns an error if the machine has anything of install.
 func (o *options) refuseInstalled(ctx context.Context, h *host.Host) error {
 	changes, err := engine.Plan(ctx, h, cloudinit.Uninstall(h.Booted()))
 	if err == nil && len(changes) > 0 {

@@ -6,16 +6,15 @@ import (
 	"strconv"
 )
 
-// A word is the value of a flag that takes one, and what help calls it. pflag
-// would find that in backquotes in the description too, and shells would show
-// them.
+// A word is the text value of a flag, with its name in the help. pflag also finds
+// the name in backquotes in the description, but completion would show them.
 type word struct {
 	*string
 	name string
 }
 
-// Set refuses an empty word: it is a variable of a script that was never set, and
-// to take --root-dir "" for a flag that is not given would change the machine.
+// Set refuses an empty word, which is usually an unset variable of a script: if
+// --root-dir "" counted as a missing flag, the running system would be changed.
 func (w word) Set(s string) error {
 	if s == "" {
 		return fmt.Errorf("is empty; write %s, or leave the flag out", w.name)

@@ -65,11 +65,11 @@ func (o *options) watcher(cmd *cobra.Command, h *host.Host) (*watch.Watch, error
 	if err != nil {
 		return nil, err
 	}
-	// Not the end, as for the other verbs.
+	// SIGHUP ends the other verbs.
 	hangup := make(chan os.Signal, 1)
 	signal.Reset(syscall.SIGHUP)
 	signal.Notify(hangup, syscall.SIGHUP)
-	journald, _ := journal.StderrIsJournalStream() // an error is of a malformed $JOURNAL_STREAM
+	journald, _ := journal.StderrIsJournalStream() // the error is about a malformed $JOURNAL_STREAM
 	return &watch.Watch{
 		Host:     h,
 		Section:  o.read,
@@ -81,8 +81,8 @@ func (o *options) watcher(cmd *cobra.Command, h *host.Host) (*watch.Watch, error
 	}, nil
 }
 
-// logger writes one line for each message. journald knows the time and takes
-// the priority from a prefix; it would take each line for a message.
+// logger writes one line per message. journald adds the time and reads the
+// priority from a prefix, of each line, because a line is a message to it.
 func logger(w io.Writer, prefix bool) func(watch.Priority, string) {
 	return func(p watch.Priority, text string) {
 		text = strings.TrimSpace(text)
