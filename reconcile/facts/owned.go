@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"net/netip"
 	"slices"
+	"sort"
 	"strings"
 
 	"mape-netplan/reconcile/discovery"
@@ -94,8 +95,9 @@ func ownedFiles(h *host.Host, f Facts) (Owned, error) {
 	// A run that was cut off between two backends leaves files of both.
 	slices.Sort(o.Tunnels)
 	o.Tunnels = slices.Compact(o.Tunnels)
-	slices.SortFunc(o.Addresses, func(a, b OwnedAddress) int {
-		return cmp.Or(strings.Compare(a.Link, b.Link), a.Prefix.Compare(b.Prefix))
+	sort.Slice(o.Addresses, func(i, j int) bool {
+		a, b := o.Addresses[i], o.Addresses[j]
+		return cmp.Or(strings.Compare(a.Link, b.Link), a.Prefix.Compare(b.Prefix)) < 0
 	})
 	o.Addresses = slices.Compact(o.Addresses)
 	return o, unread.Err()

@@ -1,9 +1,9 @@
 package gateway
 
 import (
-	"cmp"
 	"net/netip"
 	"slices"
+	"sort"
 
 	"mape-netplan/reconcile/engine"
 	"mape-netplan/reconcile/facts"
@@ -41,7 +41,7 @@ func (o Order) Compile(g *Gateway, f facts.Facts) []engine.Resource {
 		all = append(all, resource.Former{Address: o.Told})
 	}
 	if o.Live {
-		slices.SortStableFunc(all, func(a, b engine.Resource) int { return cmp.Compare(precedence(a), precedence(b)) })
+		sort.SliceStable(all, func(i, j int) bool { return precedence(all[i]) < precedence(all[j]) })
 	}
 	return all
 }

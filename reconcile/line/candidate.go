@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"sort"
 
 	"mape-netplan/reconcile/facts"
 	"mape-netplan/reconcile/kernel"
@@ -53,12 +54,13 @@ func candidates(c *schema.Config, wan kernel.Link, f facts.Facts) []Candidate {
 			addresses = append(addresses, d.ofAddress(a))
 		}
 	}
-	slices.SortStableFunc(addresses, byTrust(addresses))
+	trust := byTrust(addresses)
+	sort.SliceStable(addresses, func(i, j int) bool { return trust(addresses[i], addresses[j]) < 0 })
 	all := slices.Concat(delegated, addresses, unplaced)
 	if partDelegated(delegated, addresses) {
 		all = slices.Concat(addresses, delegated, unplaced)
 	}
-	slices.SortStableFunc(all, func(a, b Candidate) int { return cmp.Compare(rank(a), rank(b)) })
+	sort.SliceStable(all, func(i, j int) bool { return rank(all[i]) < rank(all[j]) })
 	return all
 }
 

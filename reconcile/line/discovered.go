@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"sort"
 	"time"
 
 	"mape-netplan/reconcile/discovery"
@@ -91,7 +92,7 @@ func linePrefixes(wan kernel.Link, f facts.Facts) []netip.Prefix {
 			all = append(all, netip.PrefixFrom(a.Prefix.Addr(), 64).Masked())
 		}
 	}
-	slices.SortFunc(all, netip.Prefix.Compare)
+	sort.Slice(all, func(i, j int) bool { return all[i].Compare(all[j]) < 0 })
 	return slices.Compact(all)
 }
 

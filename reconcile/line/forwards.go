@@ -1,7 +1,6 @@
 package line
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -80,6 +79,6 @@ func nearest(sw softwire.Softwire, to uint16, taken func(uint16) bool) string {
 			}
 		}
 	}
-	slices.SortFunc(found, cmp.Compare)
+	slices.Sort(found)
 	return strings.Trim(strings.ReplaceAll(fmt.Sprint(found), " ", ", "), "[]")
 }

@@ -145,11 +145,16 @@ type assembly struct {
 	to   map[int]string
 }
 
+// add is not inlined, nor is jump: at fifty places they would be 16 KB of the program.
+//
+//go:noinline
 func (p *assembly) add(list ...bpf.Instruction) { p.list = append(p.list, list...) }
 
 func (p *assembly) label(name string) { p.at[name] = len(p.list) }
 
 // jump jumps to a name further down if the condition holds, and continues otherwise.
+//
+//go:noinline
 func (p *assembly) jump(cond bpf.JumpTest, value uint32, to string) {
 	p.to[len(p.list)] = to
 	p.add(bpf.JumpIf{Cond: cond, Val: value})

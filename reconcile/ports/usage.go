@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"reflect"
 	"slices"
+	"sort"
 
 	"mape-netplan/reconcile/facts"
 	"mape-netplan/reconcile/host"
@@ -236,8 +237,9 @@ func (u *Usage) sum() {
 	for host, used := range hosts {
 		u.Hosts = append(u.Hosts, HostUsage{host, used})
 	}
-	slices.SortFunc(u.Hosts, func(a, b HostUsage) int {
-		return cmp.Or(cmp.Compare(b.all(), a.all()), a.Address.Compare(b.Address))
+	sort.Slice(u.Hosts, func(i, j int) bool {
+		a, b := u.Hosts[i], u.Hosts[j]
+		return cmp.Or(cmp.Compare(b.all(), a.all()), a.Address.Compare(b.Address)) < 0
 	})
 }
 
