@@ -1,6 +1,8 @@
 package reconcile_test
 
 import (
+	"errors"
+	"os"
 	"path"
 	"strings"
 	"testing"
@@ -54,6 +56,8 @@ func TestCache(t *testing.T) {
 		"":                   "unexpected end of JSON input",
 		"null":               "it says nothing of the line",
 		`{"reply":null}`:     "it says nothing of the line",
+		`{"withdrawn":true}`: "it says nothing of the line",
+		strings.Replace(whole, "{", `{"withdrawn": true, `, 1): "it has rules and has withdrawn them",
 		"nonsense":           "invalid character 'o' in literal null (expecting 'u')",
 		whole[:len(whole)/2]: "unexpected end of JSON input",
 		strings.Replace(whole, "2400:db8::/40", "fe80::/40", 1): "map_e.rules[0]: ipv6 fe80::/40 must be a global IPv6 prefix of the provider, such as 2001:db8:12:3400::/56: fe80:: is a link-local address",
@@ -67,6 +71,49 @@ func TestCache(t *testing.T) {
 			t.Errorf("%q: %+v", text, got)
 		}
 		d.want("damaged", d.await("{provider: discover}"), found)
+	}
+}
+
+// TestCacheNoFile: what is in the place of the cache or of its directory is not ours. It stays, and keeps nothing from being
+// read, made or removed.
+func TestCacheNoFile(t *testing.T) {
+	const file = discovery.CachePath
+	for what, put := range map[string]func(root *os.Root) error{
+		"a directory":              func(root *os.Root) error { return root.MkdirAll(host.Local(file), 0o755) },
+		"a file for its directory": func(root *os.Root) error { return root.WriteFile(host.Local(path.Dir(file)), nil, 0o600) },
+		"a loop for its directory": func(root *os.Root) error { return root.Symlink("mape-netplan", host.Local(path.Dir(file))) },
+		"a link out of the root":   func(root *os.Root) error { return root.Symlink("/nowhere", host.Local(path.Dir(file))) },
+		"a link in its place": func(root *os.Root) error {
+			return errors.Join(root.Mkdir(host.Local(path.Dir(file)), 0o755), root.Symlink("x", host.Local(file)))
+		},
+	} {
+		root, err := os.OpenRoot(t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := &host.Host{Root: root}
+		if err := errors.Join(root.MkdirAll("var/lib", 0o755), put(root)); err != nil {
+			t.Fatal(err)
+		}
+		f, err := facts.Gather(h)
+		if what != "a link in its place" && (f.Discovered == nil || !strings.HasPrefix(f.Discovered.Problem, "what it said before cannot be read: ")) || err != nil {
+			t.Errorf("%s: %+v, %v", what, f.Discovered, err)
+		}
+		f.Discovered = &discovery.Discovery{Problem: "x"}
+		caches := cachesOf(gateway.Compile(nil, f))
+		if changes, err := engine.Converge(t.Context(), h, caches); len(caches) != 1 || len(changes) > 0 || err != nil {
+			t.Errorf("%s: %d caches, %v, %v", what, len(caches), changes, err)
+		}
+		if err := (discovery.Cache{}).Write(t.Context(), h); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+		left := path.Dir(file)
+		if what == "a directory" || what == "a link in its place" {
+			left = file
+		}
+		if _, err := root.Lstat(host.Local(left)); err != nil {
+			t.Errorf("%s: it is gone", what)
+		}
 	}
 }
 

@@ -40,18 +40,29 @@ func (c Cache) Text() string {
 	return string(data) + "\n"
 }
 
+// Read takes what is no file, or has no directory on the way to it, for ours being absent.
 func (Cache) Read(_ context.Context, h *host.Host) (engine.Resource, error) {
-	data, err := h.Root.ReadFile(host.Local(CachePath))
-	if errors.Is(err, fs.ErrNotExist) {
+	info, err := h.Root.Lstat(host.Local(CachePath))
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return Cache{}, err
+	case err != nil || !info.Mode().IsRegular():
 		return Cache{}, nil
+	}
+	data, err := h.Root.ReadFile(host.Local(CachePath))
+	if err == nil && len(data) == 0 {
+		data = []byte("\n") // An emptied file is not an absent one.
 	}
 	return Cache{string(data)}, err
 }
 
 // Write replaces the file atomically, or removes it and its directory. What the
 // process has learnt stays known to it: else it would ask again at once.
-func (c Cache) Write(_ context.Context, h *host.Host) error {
+func (c Cache) Write(ctx context.Context, h *host.Host) error {
 	if c.Data == "" {
+		if live, err := c.Read(ctx, h); err != nil || live.Text() == "" {
+			return err
+		}
 		if err := h.Root.Remove(host.Local(CachePath)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
@@ -136,8 +147,8 @@ func ReadCache(h *host.Host) (*Discovery, error) {
 		err = json.Unmarshal(data, &c)
 	}
 	d := c.Discovery
-	if err == nil && (!d.Offers() && d.Problem == "" && !d.Unstored) {
-		err = errors.New("it says nothing of the line") // As null does, which is JSON.
+	if err == nil {
+		err = d.Check()
 	}
 	if err != nil {
 		return unreadable(err), nil

@@ -51,6 +51,17 @@ type Discovery struct {
 // Offers says whether there are rules.
 func (d *Discovery) Offers() bool { return d != nil && d.Reply != nil && d.Reply.Offers() == nil }
 
+// Check is an error for what no line can have said: kept in a file, it may be damaged.
+func (d *Discovery) Check() error {
+	switch {
+	case d.Withdrawn && d.Offers():
+		return errors.New("it has rules and has withdrawn them")
+	case d.Problem == "" && (d.Withdrawn || !d.Offers() && !d.Unstored):
+		return errors.New("it says nothing of the line") // As null does, which is JSON.
+	}
+	return nil
+}
+
 // After is what is known when a question has been answered, or has not. d may
 // be nil.
 func (d *Discovery) After(answer hb46pp.Answer, failure *hb46pp.Failure, now time.Time, random func() float64) *Discovery {

@@ -141,13 +141,13 @@ func (d *dossier) prefixes() []netip.Prefix {
 func prefixes(l line.Line, every bool) []netip.Prefix {
 	var all []netip.Prefix
 	for _, c := range l.Candidates {
-		if c.Reason != "" && c.Err == nil {
+		if !c.Usable && c.Err == nil {
 			continue
 		}
 		if p := netip.PrefixFrom(c.Prefix.Addr(), min(64, c.Prefix.Bits())).Masked(); !slices.Contains(all, p) {
 			all = append(all, p)
 		}
-		if c.Reason == "" && !every {
+		if c.Usable && !every {
 			break
 		}
 	}

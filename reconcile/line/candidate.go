@@ -19,7 +19,8 @@ type Candidate struct {
 	Prefix   netip.Prefix // a delegation, or an address with its length
 	Origin   kernel.Origin
 	Softwire softwire.Softwire // of the prefix, if a rule covers it
-	// Reason is why the line's prefix cannot be told from it; "" for one that can be taken. The first of these is taken.
+	// Usable: it can be taken, as the first of these is. Reason is why one cannot be.
+	Usable bool
 	Reason string
 	// Err is the error of the rules, if that is the reason: none covers it, or the one that does makes no softwire.
 	Err error
@@ -68,7 +69,7 @@ func candidates(c *schema.Config, wan kernel.Link, f facts.Facts) []Candidate {
 // that no rule covers, then what is no prefix of a line at all.
 func rank(c Candidate) int {
 	switch {
-	case c.Reason == "":
+	case c.Usable:
 		return 0
 	case c.Err != nil:
 		return 1
@@ -84,7 +85,7 @@ func byTrust(all []Candidate) func(a, b Candidate) int {
 	var newest uint32
 	for _, c := range all {
 		// The kernel's 32-bit counter of 1/100 s wraps after 497 days.
-		if c.Origin == kernel.OriginRA && c.Reason == "" && (newest == 0 || int32(c.announced-newest) > 0) {
+		if c.Origin == kernel.OriginRA && c.Usable && (newest == 0 || int32(c.announced-newest) > 0) {
 			newest = c.announced
 		}
 	}
@@ -108,7 +109,7 @@ func byTrust(all []Candidate) func(a, b Candidate) int {
 // partDelegated reports whether the delegation that would be taken is only a part
 // of the end-user prefix of the address that would be taken.
 func partDelegated(delegated, addresses []Candidate) bool {
-	taken := func(c Candidate) bool { return c.Reason == "" }
+	taken := func(c Candidate) bool { return c.Usable }
 	d, a := slices.IndexFunc(delegated, taken), slices.IndexFunc(addresses, taken)
 	if d < 0 || a < 0 {
 		return false
@@ -163,8 +164,8 @@ func (d deriver) ofAddress(a kernel.Inet) Candidate {
 	default:
 		d.derive(&candidate, netip.PrefixFrom(ip, 64).Masked())
 	}
-	if candidate.Reason == "" && candidate.Softwire.CE == ip {
-		candidate.Reason = "is the CE address itself, perhaps of an earlier line"
+	if candidate.Usable && candidate.Softwire.CE == ip {
+		candidate.Usable, candidate.Reason = false, "is the CE address itself, perhaps of an earlier line"
 	}
 	return candidate
 }
@@ -180,6 +181,7 @@ func (d deriver) derive(candidate *Candidate, prefix netip.Prefix) {
 		candidate.Reason = r.err.Error()
 		return
 	}
+	candidate.Usable = true
 	candidate.ours = d.f.Owned.Has(d.wan.Name, r.mapping.softwire.CE)
 }
 

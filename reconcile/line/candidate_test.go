@@ -126,7 +126,7 @@ func TestCandidates(t *testing.T) {
 			if !slices.EqualFunc(got, test.want, strings.HasPrefix) {
 				t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(test.want, "\n"))
 			}
-			if all[0].Reason != "" {
+			if !all[0].Usable {
 				if !errors.Is(err, line.ErrNotYet) || test.err != "" && err.Error() != test.err {
 					t.Errorf("the error is %v", err)
 				}

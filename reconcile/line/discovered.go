@@ -22,6 +22,8 @@ func discovered(c *schema.Config, f facts.Facts, prefix netip.Prefix) (mapping, 
 	switch {
 	case d == nil:
 		return mapping{}, NotYet{errors.New("the line has not been asked for its rules yet (HB46PP): apply, install or watch asks it")}
+	case d.Check() != nil:
+		return mapping{}, NotYet{fmt.Errorf("what the line said of its rules (HB46PP) cannot be used: %w", d.Check())}
 	case d.Withdrawn && (c.Provider == discovery.Discover || d.Lost):
 		return mapping{}, discovery.Withdrawn{Why: errors.New(d.Problem)}
 	case d.Offers():

@@ -113,6 +113,12 @@ func TestDiscovered(t *testing.T) {
 			"eth1 has 2400:db8:12:3400::1/64: " + gatewaytest.NoRecord, true},
 		{"not to be kept", "{provider: discover}", "2400:db8:12:3400::1/64", &discovery.Discovery{Unstored: true},
 			"eth1 has 2400:db8:12:3400::1/64: the provider forbids keeping its rules (Cache-Control: no-store): only apply and watch, which ask, know them", false},
+		{"damaged: withdrawn, and no reason", "{provider: discover}", "2400:db8:12:3400::1/64", &discovery.Discovery{Withdrawn: true},
+			"eth1 has 2400:db8:12:3400::1/64: what the line said of its rules (HB46PP) cannot be used: it says nothing of the line", false},
+		{"damaged: withdrawn, and rules", "{}", "2400:db8:12:3400::1/64", &discovery.Discovery{Withdrawn: true, Lost: true, Reply: replyOf(t, gatewaytest.Offer)},
+			"eth1 has 2400:db8:12:3400::1/64: " + table + "; and the line, asked for its rules (HB46PP): what the line said of its rules (HB46PP) cannot be used: it has rules and has withdrawn them", false},
+		{"damaged: nothing", "{provider: discover}", "2400:db8:12:3400::1/64", failed(""),
+			"eth1 has 2400:db8:12:3400::1/64: what the line said of its rules (HB46PP) cannot be used: it says nothing of the line", false},
 
 		{"auto, a built-in rule", "{}", "2400:4050:5c71:af00::1/64", &discovery.Discovery{Reply: replyOf(t, gatewaytest.Offer)},
 			"ocn  2400:4050:5c71:af00:99:f171:c600:2f00", false},

@@ -99,9 +99,9 @@ func find(c *schema.Config, f facts.Facts) (Line, error) {
 		err = l.NoWAN
 	default:
 		if c.Provider == provider.Auto {
-			l.Asks = !slices.ContainsFunc(l.Candidates, func(c Candidate) bool { return c.Reason == "" && c.mapping.provider != discovery.Discover })
+			l.Asks = !slices.ContainsFunc(l.Candidates, func(c Candidate) bool { return c.Usable && c.mapping.provider != discovery.Discover })
 		}
-		if len(l.Candidates) > 0 && l.Candidates[0].Reason == "" {
+		if len(l.Candidates) > 0 && l.Candidates[0].Usable {
 			m = l.Candidates[0].mapping
 		} else {
 			err = NotYet{missing(c, l.WAN, f, l.Candidates)}
