@@ -59,7 +59,7 @@ func (w *Watch) apply(ctx context.Context, f facts.Facts, d desired) (done bool,
 	defer cancel()
 	order := gateway.Order{Live: w.applied != nil}
 	if d.gateway.Renumbers(w.applied, f) {
-		order.Quiet, order.Told = true, w.told
+		order.Quiet, order.Told = true, w.told.CEAddress()
 	}
 	w.changed = true
 	changes, err := engine.Converge(limited, w.Host, w.list(d, f, order))
@@ -105,7 +105,7 @@ func (w *Watch) finish(d desired, f facts.Facts, order gateway.Order) {
 	}
 	w.want, w.applied, w.line, w.backoffs = want, d.gateway, d.line, backoffs{}
 	if !order.Quiet && !w.unreadable {
-		w.told = d.gateway.CEAddress()
+		w.told = d.gateway
 	}
 }
 

@@ -53,8 +53,8 @@ func processTime(t testing.TB) time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// BenchmarkEvent is from a change of the line to the gateway that it makes, and from what somebody breaks to that
-// restored, on an empty machine and on one that has more than a gateway needs: less than a second, with the product's
+// BenchmarkEvent is from a change of the line to the gateway that it makes, and from a deleted table to the
+// restored one, on an empty machine and on one that has more than a gateway needs: less than a second, with the product's
 // pauses. The commands that make the change are in it.
 func BenchmarkEvent(b *testing.B) {
 	empty := map[string]float64{}

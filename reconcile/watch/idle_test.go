@@ -26,7 +26,7 @@ import (
 // advertise renews an address as a router advertisement does.
 var advertise = []string{"address", "change", gatewaytest.LineAddress, "dev", "eth1", "valid_lft", "7200", "preferred_lft", "7200"}
 
-// TestWatchIdle: a router that advertises the same again and again has nobody look.
+// TestWatchIdle: a router that advertises the same again and again causes no pass.
 func TestWatchIdle(t *testing.T) {
 	t.Parallel()
 	g := newMachine(t)
@@ -34,7 +34,7 @@ func TestWatchIdle(t *testing.T) {
 	w := startService(t, g, gatewaytest.Auto)
 	w.says(t, "CE "+gatewaytest.CeOfLine)
 	passes := 0
-	for range 10 { // The kernel tells late of an interface that has just come up.
+	for range 10 { // The kernel sends its last messages about an interface that came up late.
 		w.looks(t)
 		before := 0
 		w.await(t, "", func() bool { before = w.looked; return true })

@@ -19,7 +19,7 @@ type inquiry struct {
 	retry   retry      // of one that failed on this machine
 }
 
-// mostAsleep bounds a wait for a time of the wall clock, which may be set meanwhile.
+// mostAsleep bounds a wait for a time of the wall clock: the clock may be set meanwhile.
 const mostAsleep = time.Hour
 
 // finishInquiry takes the result of an inquiry that has ended. The look comes after it, and reads what the line said.

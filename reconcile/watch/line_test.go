@@ -62,7 +62,7 @@ func TestWatchRemembers(t *testing.T) {
 	w.says(t, "CE "+gatewaytest.CeOfOther, "changed in", "table ip mape")
 }
 
-// TestWatchLeavesOthers leaves alone what somebody else puts where the gateway of an earlier line had it.
+// TestWatchLeavesOthers leaves alone what another program puts where the gateway of an earlier line had it.
 func TestWatchLeavesOthers(t *testing.T) {
 	t.Parallel()
 	w := newService(t, gatewaytest.Auto)

@@ -20,12 +20,12 @@ type pace struct {
 
 	// What cannot be applied is retried after retry, doubled each time, up to retryMost.
 	retry, retryMost time.Duration
-	// What was restored is restored again after repair at the earliest, in case two people are at work. From the
+	// What was restored is restored again after repair at the earliest, in case an administrator is at work. From the
 	// tolerated'th time in a row on this doubles, up to repairMost, or tableMost for what is urgent.
 	repair, repairMost, tableMost time.Duration
-	// What cannot be restored is retried up to failedMost apart: nobody undoes it, and its cause may go at any time.
+	// What cannot be restored is retried up to failedMost apart: no other program undoes it, and its cause may go at any time.
 	failedMost time.Duration
-	// A resource that has stayed in sync for stable is no longer in a row.
+	// A resource that has stayed in sync for stable begins a new row.
 	stable time.Duration
 }
 

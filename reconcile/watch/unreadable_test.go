@@ -58,7 +58,7 @@ func closed(w *gatewaytest.Machine, t *testing.T, path, do string) {
 	w.Exec(t, "env", "root="+w.Dir, "file="+filepath.Join(w.Dir, path), "sh", "-ec", do)
 }
 
-// noLink removes a file that is a link to nowhere, which is no file to netplan.
+// noLink removes a file that is a link to nowhere, which netplan does not take for a file.
 const noLink = "if [ -L $file ]; then rm $file; fi"
 
 // corrected undoes one of closures, and waits until the watch has seen it: by its event, or of what a link leads to after
@@ -169,7 +169,7 @@ func TestWatchStartsUnreadableGuarded(t *testing.T) {
 }
 
 // TestWatchUnreadableFollows: what the section says anew reaches the kernel while a file
-// of others cannot be read, and our files, which are mended as they were, when it
+// of others cannot be read, and our files, which are restored as they were, when it
 // can be.
 func TestWatchUnreadableFollows(t *testing.T) {
 	t.Parallel()

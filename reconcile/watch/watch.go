@@ -17,7 +17,6 @@ import (
 	"mape-netplan/reconcile/gateway"
 	"mape-netplan/reconcile/host"
 	"mape-netplan/reconcile/line"
-	"mape-netplan/reconcile/resource"
 	"mape-netplan/schema"
 )
 
@@ -48,7 +47,7 @@ type Watch struct {
 	want     []engine.Resource // what was last applied, but for what is absent; nil when that is not known
 	applied  *gateway.Gateway  // that want is of; nil for the guard alone, and when that is not known
 	line     string            // want's softwire, for people
-	told     resource.Address  // the CE address that networkd was last told of; zero for none
+	told     *gateway.Gateway  // of whose CE address networkd was last told; nil for none
 	forward  string            // net.ipv4.ip_forward before the first run, once known
 	retry    retry             // of applying
 	backoffs backoffs          // of repairing
