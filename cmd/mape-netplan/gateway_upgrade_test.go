@@ -94,6 +94,8 @@ mape-netplan install --timeout 2m`)
 		}
 	}
 	lives("the earlier install")
+	const footprint = "stat -c '%s bytes' /usr/local/bin/mape-netplan; grep VmHWM /proc/$(systemctl show --property MainPID --value mape-netplan.service)/status"
+	g.Logf("the earlier program: %q", g.sh(footprint))
 
 	g.sh("mv /root/new /usr/local/bin/mape-netplan")
 	if names := g.names("plan", exitDiffers); !slices.Equal(names, want) {
@@ -127,6 +129,7 @@ mape-netplan install --timeout 2m`)
 	}
 	lives("install")
 	g.sh("mape-netplan status")
+	g.Logf("this program: %q", g.sh(footprint))
 
 	cancel()
 	traffic.Wait()
