@@ -98,7 +98,7 @@ func (o *options) givenFacts() (f facts.Facts, err error) {
 		err = fmt.Errorf("it is larger than %d MiB", mostFacts>>20)
 	}
 	if err == nil {
-		f, err = facts.ParseFacts(data)
+		f, err = facts.Parse(data)
 	}
 	if errors.Is(err, syscall.EISDIR) {
 		err = errors.New("it is a directory")

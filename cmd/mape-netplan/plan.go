@@ -159,7 +159,7 @@ func (w hidden) file(e host.FileError) bool {
 
 // examplePlan is for a first look on a machine that is not a gateway.
 func (o *options) examplePlan(cmd *cobra.Command, c *schema.Config) ([]engine.Change, gateway.Aim, error) {
-	f := facts.ExampleFacts()
+	f := facts.Example()
 	aim := gateway.Resolve(c, f)
 	if aim.Err != nil {
 		return nil, aim, o.blame(aim.Err)

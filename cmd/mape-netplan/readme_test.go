@@ -19,7 +19,7 @@ func TestReadme(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	example := facts.ExampleFacts()
+	example := facts.Example()
 	aim := gateway.Resolve(c, example)
 	if aim.Err != nil {
 		t.Fatal(aim.Err)

@@ -73,13 +73,13 @@ func TestStray(t *testing.T) {
 			t.Error(err)
 			return
 		}
-		aim := gateway.Resolve(c, facts.ExampleFacts())
+		aim := gateway.Resolve(c, facts.Example())
 		g, err := aim.Gateway, aim.Err
 		if err != nil {
 			t.Error(err)
 			return
 		}
-		want := slices.DeleteFunc(gateway.Compile(g, facts.ExampleFacts()), func(r engine.Resource) bool {
+		want := slices.DeleteFunc(gateway.Compile(g, facts.Example()), func(r engine.Resource) bool {
 			_, ok := r.(resource.Route)
 			return !ok
 		})

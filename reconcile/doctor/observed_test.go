@@ -31,7 +31,7 @@ const (
 
 // healthy is a gateway as the README sets it up, on which everything works.
 func healthy() *observed {
-	p := &observed{section: "mape: {}", f: facts.ExampleFacts()}
+	p := &observed{section: "mape: {}", f: facts.Example()}
 	p.f.Links[1].Addresses = append(p.f.Links[1].Addresses,
 		kernel.Inet{Prefix: netip.MustParsePrefix("2400:4050:5c71:af00::5/64")},
 		kernel.Inet{Prefix: netip.MustParsePrefix(ceText + "/128"), Deprecated: true})

@@ -15,8 +15,8 @@ import (
 	"mape-netplan/reconcile/networkd"
 )
 
-// links reads the kernel's interfaces and where its default routes lead, and
-// returns the prefixes that are kept for a delegation.
+// links reads the kernel's interfaces with their addresses and default routes, and
+// returns the prefixes of the routes that keep a delegation.
 func links(h *host.Host, f *Facts) (kept []netip.Prefix, err error) {
 	all, err := kernel.WithRetry(h.Net.LinkList)
 	if err != nil {
@@ -38,13 +38,13 @@ func links(h *host.Host, f *Facts) (kept []netip.Prefix, err error) {
 	return kept, nil
 }
 
-// nowhere are the types of routes that leave by no link, as "ip route" says.
+// nowhere are the types of routes that leave by no link, in the words of "ip route".
 var nowhere = map[int]string{
 	unix.RTN_UNREACHABLE: "unreachable", unix.RTN_BLACKHOLE: "blackhole", unix.RTN_PROHIBIT: "prohibit", unix.RTN_THROW: "throw",
 }
 
-// routes marks the links that default routes of the main table leave by, and
-// returns the prefixes that are kept for a delegation.
+// routes sets the default routes of the main table at their links, and returns the
+// prefixes of the routes that keep a delegation.
 func routes(h *host.Host, f *Facts) (kept []netip.Prefix, err error) {
 	for _, family := range []byte{unix.AF_INET, unix.AF_INET6} {
 		all, err := kernel.MainRoutes(h, family)
@@ -57,7 +57,7 @@ func routes(h *host.Host, f *Facts) (kept []netip.Prefix, err error) {
 			}
 			switch {
 			case r.Tos != 0 || kernel.Destination(r).Bits() != 0:
-				continue // Most packets pass it by.
+				continue // A route for a type of service is not for most packets.
 			case r.Type != unix.RTN_UNICAST:
 				if family == unix.AF_INET && r.Priority == 0 {
 					f.Nowhere4 = cmp.Or(f.Nowhere4, nowhere[r.Type])
@@ -78,9 +78,9 @@ func routes(h *host.Host, f *Facts) (kept []netip.Prefix, err error) {
 	return kept, nil
 }
 
-// definedLinks stands in for the kernel's links where there is no kernel.
+// definedLinks are the links of an image, which has no kernel to list them.
 func definedLinks(h *host.Host, files []netplan.File) ([]kernel.Link, error) {
-	links := []kernel.Link{} // Not null in JSON, which would be no facts.
+	links := []kernel.Link{} // not nil: Parse refuses facts without links
 	for _, d := range netplan.Definitions(files, nil) {
 		if d.Section == "tunnels" {
 			continue

@@ -11,7 +11,6 @@ import (
 
 	"mape-netplan/reconcile/discovery"
 	"mape-netplan/reconcile/host"
-	"mape-netplan/reconcile/kernel"
 	"mape-netplan/reconcile/nat"
 	"mape-netplan/reconcile/netplan"
 	"mape-netplan/reconcile/networkd"
@@ -19,19 +18,19 @@ import (
 	"mape-netplan/reconcile/sysctld"
 )
 
-// Owned is what earlier runs made on the machine, as far as their files tell,
-// and their table. These are the program's only memory.
+// Owned is what earlier runs left on the machine, as their files and their table
+// tell. These are the program's only memory.
 type Owned struct {
 	Files     []string       `json:"files,omitempty"`
 	Tunnels   []string       `json:"tunnels,omitempty"`
 	Addresses []OwnedAddress `json:"addresses,omitempty"`
 	// Memory is the line that the files were made for.
 	Memory *Memory `json:"memory,omitempty"`
-	// Requesting are the links on which a file of ours asks for a delegation.
+	// Requesting are the links on which a file of ours requests a prefix.
 	Requesting []string `json:"asking,omitempty"`
-	// Requests are how those files ask, whether networkd uses them yet or not.
+	// Requests are those files, whether networkd has read them yet or not.
 	Requests []Request `json:"requests,omitempty"`
-	// Translations are those of the table that the kernel has.
+	// Translations are those of the program's table in the kernel.
 	Translations []nat.Translation `json:"translations,omitempty"`
 }
 
@@ -41,7 +40,7 @@ type OwnedAddress struct {
 	Prefix netip.Prefix `json:"prefix"`
 }
 
-// Has says whether one of our files puts the address on the link.
+// Has reports whether one of our files puts the address on the link.
 func (o Owned) Has(link string, ce netip.Addr) bool {
 	return slices.ContainsFunc(o.Addresses, func(a OwnedAddress) bool {
 		return a.Link == link && a.Prefix.Addr() == ce
@@ -55,10 +54,9 @@ func ReadOwned(h *host.Host, f Facts) (Owned, error) {
 	return o, err
 }
 
-// ownedFiles reads our files; those that somebody else wrote at our paths are
-// left to File.Read to complain of. The error is a host.Unread of those that
-// cannot be read, which may be ours or not, and what the others tell is returned
-// beside it.
+// ownedFiles reads our files. Another program's file at one of our paths is skipped
+// here, and refused by File.Read. The error is a host.Unread of the files that
+// cannot be read, ours or not; the others are returned beside it.
 func ownedFiles(h *host.Host, f Facts) (Owned, error) {
 	var o Owned
 	var unread host.Unread
@@ -103,8 +101,8 @@ func ownedFiles(h *host.Host, f Facts) (Owned, error) {
 	return o, unread.Err()
 }
 
-// Translations are those of the live table. One that cannot be read is left to
-// Table.Read to complain of: whoever wants to know less must not fail here.
+// Translations are those of the live table; nil if that cannot be read. Table.Read
+// reports that error, and looks that need no table do not fail.
 func Translations(h *host.Host) []nat.Translation {
 	if h.NFT == nil {
 		return nil
@@ -116,7 +114,7 @@ func Translations(h *host.Host) []nat.Translation {
 	return nat.Translations(live)
 }
 
-// fromNetplan is what our netplan file tells.
+// fromNetplan adds what our netplan file tells.
 func (o *Owned) fromNetplan(data []byte, f Facts) {
 	tunnels, additions := netplan.ReadBack(data)
 	for _, t := range tunnels {
@@ -136,7 +134,7 @@ func (o *Owned) fromNetplan(data []byte, f Facts) {
 	}
 }
 
-// fromUnit is what one of our networkd files tells.
+// fromUnit adds what one of our networkd files tells.
 func (o *Owned) fromUnit(file, text string, f Facts) {
 	netdev, dropIn := networkd.ReadBack(text)
 	for _, tunnel := range []string{networkd.LimitedTunnel(file), netdev.Name} {
@@ -167,36 +165,10 @@ func (f Facts) ConfiguredBy(dropIn string) (links []string) {
 	return links
 }
 
-// networkFiles finds the .network file of each link: networkd tells, and by
-// which DUID it asks there. Where it does not run, it is the first file whose
-// [Match] names the link.
-func networkFiles(h *host.Host, links []kernel.Link) error {
-	files, err := networkd.NetworkFiles(h)
-	if err != nil {
-		return err
-	}
-	for i, l := range links {
-		if h.Bus != nil && l.Index > 0 {
-			var configured bool
-			if links[i].NetworkFile, configured = networkd.LinkState(h, l.Index, "NETWORK_FILE"); configured {
-				links[i].DUIDType = networkd.DUIDType(h, l.Index)
-			}
-			continue
-		}
-		for _, p := range files {
-			if data, err := h.Root.ReadFile(host.Local(p)); err == nil && networkd.MatchesName(string(data), l.Name) {
-				links[i].NetworkFile = p
-				break
-			}
-		}
-	}
-	return nil
-}
-
-// A Request is how a file of ours asks for a delegation.
+// A Request is a file of ours that makes networkd request a prefix.
 type Request struct {
 	File string `json:"file"`
-	// KeepsDUID says that the file says nothing of the DUID.
+	// KeepsDUID: the file does not set the DUID.
 	KeepsDUID bool `json:"keeps_duid,omitempty"`
 }
 
@@ -207,16 +179,15 @@ type Memory struct {
 	MTU int        `json:"mtu,omitempty"`
 }
 
-// remember notes what a tunnel of one of our files says. A file that does not
-// say where the tunnel begins tells of no line.
+// remember takes the line from a tunnel of one of our files. Without a local
+// address there is none.
 func (o *Owned) remember(ce netip.Addr, mtu int) {
 	if ce.Is6() {
 		o.Memory = &Memory{ce, mtu}
 	}
 }
 
-// Wan is the link that our files give the remembered CE address; "" is not
-// known.
+// Wan is the link that has the remembered CE address by our files; "" if unknown.
 func (o Owned) Wan() string {
 	i := slices.IndexFunc(o.Addresses, func(a OwnedAddress) bool { return o.Memory != nil && a.Prefix.Addr() == o.Memory.CE })
 	if i < 0 {
@@ -225,9 +196,9 @@ func (o Owned) Wan() string {
 	return o.Addresses[i].Link
 }
 
-// Remembered are the facts that files tell: what our own were made for, and what
-// the line said of its rules. They are what the others tell where the error names
-// files that cannot be read.
+// Remembered are the facts of an earlier run: what its files tell, and the line's
+// last answer. If files cannot be read the error is a host.Unread, and the facts are
+// those of the others.
 func Remembered(h *host.Host) (Facts, error) {
 	owned, err := ownedFiles(h, Facts{})
 	return Facts{Owned: owned, Discovered: discovery.Cached(h)}, err

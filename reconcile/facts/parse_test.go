@@ -24,12 +24,12 @@ func TestParseFacts(t *testing.T) {
 		`{"links": [{"name": "eth1", "addresses": [{"prefix": "x"}]}]}`: "netip.ParsePrefix",
 		`{"links": [], "discovered": {"reply": {}}}`:                    "enabler_name: is missing",
 	} {
-		if _, err := facts.ParseFacts([]byte(text)); err == nil || !strings.HasPrefix(err.Error(), want) {
+		if _, err := facts.Parse([]byte(text)); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%q: %v, want %s", text, err, want)
 		}
 	}
 	// An editor's mark, and what another version knows.
-	f, err := facts.ParseFacts([]byte("\ufeff{\"links\": [{\"name\": \"eth1\", \"colour\": 1}], \"tomorrow\": {}}"))
+	f, err := facts.Parse([]byte("\ufeff{\"links\": [{\"name\": \"eth1\", \"colour\": 1}], \"tomorrow\": {}}"))
 	if _, ok := f.Link("eth1"); !ok || err != nil {
 		t.Errorf("%+v, %v", f, err)
 	}

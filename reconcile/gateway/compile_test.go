@@ -133,7 +133,7 @@ func TestCompileProperties(t *testing.T) {
 // TestCompileOrder: the guard before the tunnel, each file before the live thing it is for, and the other way round for
 // removal.
 func TestCompileOrder(t *testing.T) {
-	f := facts.ExampleFacts()
+	f := facts.Example()
 	g := gatewaytest.MustResolve(t, "{prefix: '2400:4050:5c71:af00::/56'}", f)
 	f.Owned = facts.Owned{Files: []string{netplan.Path, sysctld.SysctlPath, networkd.LimitPath("mape0")}, Tunnels: []string{"mape0"}}
 	for _, test := range []struct {

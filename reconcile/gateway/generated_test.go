@@ -94,7 +94,7 @@ func TestNetplanAccepts(t *testing.T) {
 // TestGeneratedAnew: what netplan has generated of our file is out of date as soon as anything of the tunnel changes,
 // the kernel's own link being right or not.
 func TestGeneratedAnew(t *testing.T) {
-	f := facts.ExampleFacts()
+	f := facts.Example()
 	const section = "prefix: '2400:4050:5c71:af00::/56'"
 	g := gatewaytest.MustResolve(t, "{mtu: 1460, "+section+"}", f)
 	files := map[string]string{}

@@ -11,7 +11,7 @@ import (
 	"mape-netplan/schema"
 )
 
-// mostCells is how many ranges are shown one by one: a line of a terminal has place for them and a word.
+// mostCells is how many ranges are shown one by one: they fit a line of a terminal beside a word.
 const mostCells = 64
 
 // cells are the ranges of a port set, as many as can be shown: a long one in parts whose ends are round numbers, many
@@ -38,7 +38,7 @@ func cells(set []softwire.PortRange) (all []RangeUsage) {
 	return all
 }
 
-// cell is the one that a port is in, nil where none is.
+// cell is the range that a port is in; nil for a port outside of the set.
 func (u *Usage) cell(port uint16) *RangeUsage {
 	i, _ := slices.BinarySearchFunc(u.Ranges, port, func(r RangeUsage, port uint16) int { return cmp.Compare(r.Last, port) })
 	if i == len(u.Ranges) || port < u.Ranges[i].First {
@@ -55,9 +55,9 @@ func Ports(ranges []schema.PortRange) string {
 	return "[" + strings.Join(strings.Fields(strings.Trim(fmt.Sprint(ranges), "[]")), ", ") + "]"
 }
 
-// Suggest names n ports for forwards: of the set, above the system's, not forwarded and without any connection now. It
-// takes one run of ports that follow each other, from an even one on, the lowest that there is; where no run is as long,
-// the longest ones.
+// Suggest names n ports for forwards: of the set, above the system's, not forwarded and without a connection now. It takes
+// the lowest run of consecutive ports that begins with an even one; if no run is long enough, the longest ones. idle is
+// false if there are not enough ports without a connection, and ports in use are among them.
 func (u Usage) Suggest(n int) (ports []schema.PortRange, idle bool, err error) {
 	taken := map[uint16]bool{}
 	for use := range u.used {
@@ -76,7 +76,7 @@ func (u Usage) Suggest(n int) (ports []schema.PortRange, idle bool, err error) {
 	return choose(runs, n), false, nil
 }
 
-// runsOf puts the ports that are not taken together where they follow each other, and counts them.
+// runsOf joins the consecutive ports that are not taken to runs, and counts the ports.
 func runsOf(ports []uint16, taken map[uint16]bool) (runs []schema.PortRange, free int) {
 	for _, port := range ports {
 		if taken[port] {
@@ -92,7 +92,7 @@ func runsOf(ports []uint16, taken map[uint16]bool) (runs []schema.PortRange, fre
 	return runs, free
 }
 
-// choose takes n ports of runs that have so many: of one run if that is possible, beginning with an even one if that is.
+// choose takes n ports of runs that have as many: of one run if possible, and beginning with an even one if possible.
 func choose(runs []schema.PortRange, n int) []schema.PortRange {
 	for _, step := range []int{2, 1} {
 		for _, r := range runs {

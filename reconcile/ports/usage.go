@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"maps"
 	"net/netip"
-	"reflect"
 	"slices"
 	"sort"
 
@@ -19,8 +18,8 @@ import (
 
 // A Usage is how much of a port set is in use, by whom and towards where, all in real ports. It marshals to JSON.
 //
-// Two connections to different destinations can share a port, so a set is only ever used up towards one destination:
-// that is what Busiest tells.
+// Two connections to different destinations can share a port, so a set is only ever exhausted towards one destination:
+// see Busiest.
 type Usage struct {
 	Address netip.Prefix `json:"-"` // the shared one
 	// Ports is how many NAT may draw, for each protocol: those of the set without the system's and forwarded ones, of
@@ -63,18 +62,6 @@ type RangeUsage struct {
 	Used      map[string]int `json:"used"` // by protocol
 }
 
-// A ForwardUsage is a forward of the section and how many connections it has.
-type ForwardUsage struct {
-	Protocol    string `json:"protocol"` // tcp, udp or both
-	Ports       string `json:"ports"`
-	To          string `json:"to"`
-	Connections int    `json:"connections"`
-	// Off: the forward does not work, because its ports are not in the set.
-	Off bool `json:"off,omitempty"`
-
-	ranges []schema.PortRange
-}
-
 // A HostUsage is how many ports a host of the LAN has, by protocol.
 type HostUsage struct {
 	Address netip.Addr     `json:"address"`
@@ -96,8 +83,7 @@ type hostPort struct {
 	usedPort
 }
 
-// Look counts what connection tracking has of the line. An error that wraps fs.ErrPermission says that the
-// caller may not look.
+// Look counts the tracked connections of the line. The error wraps fs.ErrPermission if the caller may not read them.
 func Look(h *host.Host, line line.Line, forwards []schema.Forward) (Usage, error) {
 	u := NewUsage(line, forwards)
 	if err := kernel.Connections(h, u.add); err != nil {
@@ -113,7 +99,7 @@ func Look(h *host.Host, line line.Line, forwards []schema.Forward) (Usage, error
 	return u, nil
 }
 
-// NewUsage is one without any connection.
+// NewUsage is a usage without connections, of a line and the forwards that work on it.
 func NewUsage(line line.Line, forwards []schema.Forward) Usage {
 	u := Usage{
 		Address: line.Softwire.IPv4.Masked(), Warnings: []string{},
@@ -139,29 +125,6 @@ func NewUsage(line line.Line, forwards []schema.Forward) Usage {
 	return u
 }
 
-func forwardUsage(f schema.Forward) ForwardUsage {
-	u := ForwardUsage{Protocol: f.Protocol, Ports: Ports(f.Ports), To: f.To.String(), ranges: f.Ports}
-	if f.To.Port() == 0 {
-		u.To = f.To.Addr().String()
-	}
-	return u
-}
-
-// ListForwards lists the forwards of a section in their order: those that are on with their connections, the others as off.
-func (u *Usage) ListForwards(all, on []schema.Forward) {
-	list := []ForwardUsage{}
-	for _, f := range all {
-		if len(on) > 0 && reflect.DeepEqual(f, on[0]) {
-			list, u.Forwards, on = append(list, u.Forwards[0]), u.Forwards[1:], on[1:]
-			continue
-		}
-		use := forwardUsage(f)
-		use.Off = true
-		list = append(list, use)
-	}
-	u.Forwards = list
-}
-
 // add counts a connection if it is of the line.
 func (u *Usage) add(c *kernel.Connection) {
 	if c.Zoned || kernel.ProtocolNames[c.Protocol] == "" {
@@ -169,7 +132,7 @@ func (u *Usage) add(c *kernel.Connection) {
 	}
 	as, n := c.ReplyDst, c.ReplyDst.Port()
 	switch {
-	// First, because who is connected to a forward may have the same address, with a port of another set.
+	// First, because a client of a forward may share the address, with a port of another set.
 	case c.Dnat && u.Address.Contains(c.Dst.Addr()) && c.Protocol != kernel.ProtoICMP:
 		u.addInbound(c)
 	case u.Address.Contains(as.Addr()) && u.pool.First <= n && n <= u.pool.Last:
@@ -187,24 +150,7 @@ func (u *Usage) add(c *kernel.Connection) {
 	}
 }
 
-// addInbound counts a connection that began outside: a forward's, or one that was let in.
-func (u *Usage) addInbound(c *kernel.Connection) {
-	port := u.pool.Port(c.Dst.Port())
-	for i, f := range u.Forwards {
-		if f.Protocol != "both" && f.Protocol != kernel.ProtocolNames[c.Protocol] {
-			continue
-		}
-		if slices.ContainsFunc(f.ranges, func(r schema.PortRange) bool { return r.First <= port && port <= r.Last }) {
-			u.Forwards[i].Connections++
-			return
-		}
-	}
-	if u.cell(port) != nil {
-		u.used[usedPort{c.Protocol, netip.AddrPortFrom(c.Dst.Addr(), port)}] = true
-	}
-}
-
-// sum makes of what was counted what is shown.
+// sum adds the counts up for each protocol, range and host.
 func (u *Usage) sum() {
 	index := map[uint8]int{}
 	u.Protocols = nil
@@ -243,13 +189,32 @@ func (u *Usage) sum() {
 	})
 }
 
-// perProtocol is none of each.
-func perProtocol() map[string]int {
-	none := map[string]int{}
-	for _, protocol := range kernel.NatProtocols {
-		none[kernel.ProtocolNames[protocol]] = 0
+// A BusyDestination is where connections of a protocol go.
+type BusyDestination struct {
+	Protocol string `json:"protocol"`
+	Destination
+}
+
+// Busiest are the n destinations towards which most ports are in use, the one with most first.
+func (u Usage) Busiest(n int) []BusyDestination {
+	var all []BusyDestination
+	for to, ports := range u.to {
+		all = append(all, BusyDestination{kernel.ProtocolNames[to.protocol], Destination{to.address.Addr(), to.address.Port(), ports}})
 	}
-	return none
+	sort.Slice(all, func(i, j int) bool {
+		a, b := all[i], all[j]
+		return cmp.Or(cmp.Compare(b.Ports, a.Ports), a.Address.Compare(b.Address), cmp.Compare(a.Port, b.Port), cmp.Compare(a.Protocol, b.Protocol)) < 0
+	})
+	return all[:min(n, len(all))]
+}
+
+// perProtocol is a count of 0 for each protocol.
+func perProtocol() map[string]int {
+	all := map[string]int{}
+	for _, protocol := range kernel.NatProtocols {
+		all[kernel.ProtocolNames[protocol]] = 0
+	}
+	return all
 }
 
 func (h HostUsage) all() (n int) {

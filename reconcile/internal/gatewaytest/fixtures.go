@@ -45,7 +45,7 @@ const KernelLinks = `[
 
 // Lines is a machine on a line: eth1 is the WAN, eth0 the LAN, docker0 nobody's.
 func Lines(wan ...kernel.Inet) facts.Facts {
-	f := facts.ExampleFacts()
+	f := facts.Example()
 	f.Links = append(f.Links, kernel.Link{Name: "docker0", Kind: "bridge", MTU: 1500, Addresses: []kernel.Inet{{Prefix: netip.MustParsePrefix("172.17.0.1/16")}}})
 	f.Links[1].Addresses = append(f.Links[1].Addresses, wan...)
 	return f
@@ -169,7 +169,7 @@ func Delegated(p string) networkd.Delegation {
 
 // OnLineFacts is a gateway whose WAN has one address.
 func OnLineFacts(address string) facts.Facts {
-	f := facts.ExampleFacts()
+	f := facts.Example()
 	if address != "" {
 		f.Links[1].Addresses = append(f.Links[1].Addresses, kernel.Inet{Prefix: netip.MustParsePrefix(address)})
 	}
@@ -200,7 +200,7 @@ func List(g *gateway.Gateway, all []engine.Resource) string {
 
 // RandomFacts is a machine on which anything may have happened before.
 func RandomFacts(r *rand.Rand) facts.Facts {
-	f := facts.ExampleFacts()
+	f := facts.Example()
 	maybe := func() bool { return r.IntN(2) == 0 }
 	f.Live, f.Netplan, f.Networkd = maybe(), maybe(), maybe()
 	f.IPForward = []string{"", "0", "1"}[r.IntN(3)]

@@ -1,0 +1,149 @@
+package facts
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"mape-netplan/reconcile/discovery"
+	"mape-netplan/reconcile/firewall"
+	"mape-netplan/reconcile/host"
+	"mape-netplan/reconcile/kernel"
+	"mape-netplan/reconcile/netplan"
+	"mape-netplan/reconcile/networkd"
+	"mape-netplan/reconcile/sysctld"
+)
+
+// Gather looks at the machine. If only some files cannot be read the error is a
+// host.Unread, and the facts beside it are complete but for these.
+func Gather(h *host.Host) (Facts, error) {
+	f, unread := Look(h)
+	if err := new(host.Unread).Add(unread); err != nil {
+		return f, err
+	}
+	var err error
+	if f.Foreign, err = firewall.Read(h); err != nil {
+		return f, err
+	}
+	return f, unread
+}
+
+// Look is Gather without what other programs have in nf_tables: that makes only
+// warnings, and there may be much of it.
+func Look(h *host.Host) (Facts, error) {
+	f := Facts{
+		Live:     h.Live(),
+		Netplan:  netplan.Installed(h),
+		Networkd: h.Bus != nil,
+	}
+	var unread host.Unread
+	files, err := netplan.ReadFiles(h)
+	if err := unread.Add(err); err != nil {
+		return f, err
+	}
+	if f.Discovered, err = discovery.ReadCache(h); unread.Add(err) != nil {
+		return f, err
+	}
+	var kept []netip.Prefix
+	if h.Live() {
+		kept, err = links(h, &f)
+	} else {
+		f.Links, err = definedLinks(h, files)
+	}
+	if err != nil {
+		return f, err
+	}
+	f.Renderer, f.Definitions = netplan.Renderer(files), netplan.Definitions(files, f.Links)
+	if err := networkFiles(h, f.Links); err != nil {
+		return f, err
+	}
+	f.Delegations = networkd.Delegations(h, f.Links, kept)
+	if f.Owned, err = ReadOwned(h, f); unread.Add(err) != nil {
+		return f, err
+	}
+	if h.Live() {
+		if why := barred(h, f); why != nil {
+			f.Unfiltered = why.Error()
+		}
+	}
+	if f.IPForward, err = ipForward(h, f.Owned); unread.Add(err) != nil {
+		return f, err
+	}
+	return f, unread.Err()
+}
+
+// networkFiles sets the .network file of each link and the type of its DUID, as
+// networkd tells. If networkd does not run it is the first file whose [Match] names
+// the link.
+func networkFiles(h *host.Host, links []kernel.Link) error {
+	files, err := networkd.NetworkFiles(h)
+	if err != nil {
+		return err
+	}
+	for i, l := range links {
+		if h.Bus != nil && l.Index > 0 {
+			var configured bool
+			if links[i].NetworkFile, configured = networkd.LinkState(h, l.Index, "NETWORK_FILE"); configured {
+				links[i].DUIDType = networkd.DUIDType(h, l.Index)
+			}
+			continue
+		}
+		for _, p := range files {
+			if data, err := h.Root.ReadFile(host.Local(p)); err == nil && networkd.MatchesName(string(data), l.Name) {
+				links[i].NetworkFile = p
+				break
+			}
+		}
+	}
+	return nil
+}
+
+// ipForward returns the value before the first run. Since then the running value
+// is ours, and our drop-in notes the former one. Without that file it is unknown.
+func ipForward(h *host.Host, o Owned) (string, error) {
+	if slices.Contains(o.Files, sysctld.SysctlPath) {
+		data, err := h.Root.ReadFile(host.Local(sysctld.SysctlPath))
+		if err != nil {
+			return "", host.Unread{{Path: sysctld.SysctlPath, Err: err}}
+		}
+		if former := sysctld.FormerForward(string(data)); former != "" {
+			return former, nil
+		}
+	}
+	// The drop-in that requests a prefix is written before anything else is changed.
+	made := func(p string) bool {
+		return !slices.ContainsFunc(o.Requests, func(r Request) bool { return r.File == p })
+	}
+	if h.Sys == nil || slices.ContainsFunc(o.Files, made) {
+		return "", nil
+	}
+	data, err := h.Sys.ReadFile(sysctld.ForwardKey)
+	if err != nil {
+		return "", host.Unread{{Path: "/proc/sys/" + sysctld.ForwardKey, Err: err}}
+	}
+	return strings.TrimSpace(string(data)), nil
+}
+
+// barred is the reason if a tunnel cannot have a filter of its own. A caller who
+// may not ask the kernel gets nil.
+func barred(h *host.Host, f Facts) error {
+	links := slices.DeleteFunc(slices.Clone(f.Links), func(l kernel.Link) bool { return !slices.Contains(f.Owned.Tunnels, l.Name) })
+	if len(links) == 0 { // Any link can be asked, and every machine has this one.
+		links = slices.DeleteFunc(slices.Clone(f.Links), func(l kernel.Link) bool { return !l.Loopback })
+	}
+	for _, l := range links {
+		err := kernel.Barred(h, l.Index)
+		if errors.Is(err, kernel.ErrIngress) {
+			if l.Loopback {
+				continue
+			}
+			return fmt.Errorf("%s: %w", l.Name, err)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
