@@ -2,48 +2,9 @@
 package nat
 
 import (
-	"net/netip"
-
-	"github.com/google/nftables/binaryutil"
-	"github.com/google/nftables/expr"
-	"golang.org/x/sys/unix"
-
 	"mape-netplan/reconcile/kernel"
 	"mape-netplan/reconcile/nft"
-	"mape-netplan/reconcile/softwire"
-	"mape-netplan/schema"
 )
-
-// Name is the nftables table that the program owns, of family ip.
-const Name = "mape"
-
-// ResourceName is what the table is called among the resources.
-const ResourceName = "table ip " + Name
-
-// Maps between the pool, which connection tracking sees, and the real ports, which the line sees.
-const (
-	toReal = "real"
-	toPool = "pool"
-)
-
-// Chains that others jump or go to.
-const (
-	errorInChain  = "error-in"
-	errorOutChain = "error-out"
-	forwardsChain = "forwards"
-	hairpinChain  = "hairpin"
-)
-
-// A Config is what table ip mape is made of.
-type Config struct {
-	Tunnel    string               // interface name
-	Address   netip.Prefix         // the shared address, or a prefix that is not shared
-	Ports     []softwire.PortRange // of the port set, ascending
-	MTU       int                  // of the tunnel, bytes; 0: segment sizes stay as they are
-	Forwards  []schema.Forward     // every port of them in Ports
-	Inbound   string               // "accept" leaves new connections from the internet to other tables; all else drops them
-	Conntrack schema.Conntrack
-}
 
 // Table compiles table ip mape: guard, NAT and MSS clamp. The pool is Config.Pool's.
 //
@@ -75,55 +36,3 @@ func Table(c Config, p Pool) nft.Table {
 	}
 	return t
 }
-
-// A natTable has what the chains are compiled from.
-type natTable struct {
-	Pool
-	tun      []byte
-	address  netip.Prefix
-	mtu      int
-	forwards []schema.Forward
-	accept   bool // new connections from the internet without a forward are left to other tables
-}
-
-var (
-	// tunnelType is the type of an ip6tnl link, ARPHRD_TUNNEL6.
-	tunnelType = binaryutil.NativeEndian.PutUint16(unix.ARPHRD_TUNNEL6)
-
-	icmp = nft.Is(nft.L4Proto, []byte{kernel.ProtoICMP})
-	tcp  = nft.Is(nft.L4Proto, []byte{kernel.ProtoTCP})
-	udp  = nft.Is(nft.L4Proto, []byte{kernel.ProtoUDP})
-
-	// established matches packets of connections that exist and ICMP errors about them; not new, invalid and untracked ones.
-	established = ctState(expr.CtStateBitESTABLISHED | expr.CtStateBitRELATED)
-	related     = ctState(expr.CtStateBitRELATED)
-	// untracked matches packets without a connection: NAT never sees them.
-	untracked = ctState(expr.CtStateBitINVALID | expr.CtStateBitUNTRACKED)
-	// forwarded matches packets of connections whose destination was translated.
-	forwarded = nft.Has(nft.CtStatus, binaryutil.NativeEndian.PutUint32(1<<5)) // IPS_DST_NAT
-	// confirmed matches packets of connections that are entered already: all but the first.
-	confirmed    = nft.Has(nft.CtStatus, confirmedBit)
-	confirmedBit = binaryutil.NativeEndian.PutUint32(1 << 3) // IPS_CONFIRMED
-
-	synFlag = []byte{2}
-)
-
-func ctState(bits uint32) []expr.Any {
-	return nft.Has(nft.CtState, binaryutil.NativeEndian.PutUint32(bits))
-}
-
-func icmpType(n byte) []expr.Any {
-	return append(append([]expr.Any{}, icmp...), nft.Is(nft.ICMPType, []byte{n})...)
-}
-
-// ICMP types.
-const (
-	echoReply              = 0
-	destinationUnreachable = 3
-	echoRequest            = 8
-	timeExceeded           = 11
-	parameterProblem       = 12
-)
-
-// icmpErrors pass the tunnel. Redirects, and source quench, which is deprecated (RFC 6633), do not.
-var icmpErrors = []byte{destinationUnreachable, timeExceeded, parameterProblem}

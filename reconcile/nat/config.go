@@ -1,0 +1,49 @@
+package nat
+
+import (
+	"net/netip"
+
+	"mape-netplan/reconcile/softwire"
+	"mape-netplan/schema"
+)
+
+// Name is the nftables table that the program owns, of family ip.
+const Name = "mape"
+
+// ResourceName is what the table is called among the resources.
+const ResourceName = "table ip " + Name
+
+// Maps between the pool, which connection tracking sees, and the real ports, which the line sees.
+const (
+	toReal = "real"
+	toPool = "pool"
+)
+
+// Chains that others jump or go to.
+const (
+	errorInChain  = "error-in"
+	errorOutChain = "error-out"
+	forwardsChain = "forwards"
+	hairpinChain  = "hairpin"
+)
+
+// A Config is what table ip mape is made of.
+type Config struct {
+	Tunnel    string               // interface name
+	Address   netip.Prefix         // the shared address, or a prefix that is not shared
+	Ports     []softwire.PortRange // of the port set, ascending
+	MTU       int                  // of the tunnel, bytes; 0: segment sizes stay as they are
+	Forwards  []schema.Forward     // every port of them in Ports
+	Inbound   string               // "accept" leaves new connections from the internet to other tables; all else drops them
+	Conntrack schema.Conntrack
+}
+
+// A natTable has what the chains are compiled from.
+type natTable struct {
+	Pool
+	tun      []byte
+	address  netip.Prefix
+	mtu      int
+	forwards []schema.Forward
+	accept   bool // new connections from the internet without a forward are left to other tables
+}
