@@ -26,24 +26,27 @@ type Definition struct {
 // from the definition.
 func (d Definition) Network() string { return "10-netplan-" + d.ID + ".network" }
 
-// yamlDefinition is what the program reads of a definition.
+// yamlDefinition is what the program reads of a definition. What is not set is "".
 type yamlDefinition struct {
-	SetName   string `yaml:"set-name"`
+	SetName   string
 	Match     *match
-	Addresses []yaml.Node `yaml:"addresses"`
-	Renderer  yaml.Node   `yaml:"renderer"`
-	inherited string      // renderer of the section in the first file that has the definition
-	// Local and MTU are those of a tunnel. They are nodes, because an invalid
-	// value must not make the whole definition fail.
-	Local yaml.Node `yaml:"local"`
-	MTU   yaml.Node `yaml:"mtu"`
+	Addresses []yaml.Node
+	Renderer  string
+	inherited string // renderer of the section in the first file that has the definition
+	// Local and MTU are those of a tunnel.
+	Local, MTU string
 }
 
 // A match selects physical links. One by driver alone finds none: the
 // definition would select too many links to add an address to.
-type match struct {
-	MAC  string `yaml:"macaddress"`
-	Name string `yaml:"name"`
+type match struct{ MAC, Name string }
+
+// merge is m with what other sets. Both may be nil.
+func (m *match) merge(other *match) *match {
+	if m == nil || other == nil {
+		return cmp.Or(m, other)
+	}
+	return &match{cmp.Or(other.MAC, m.MAC), cmp.Or(other.Name, m.Name)}
 }
 
 func (m *match) matches(l kernel.Link) bool {
@@ -66,28 +69,22 @@ func Definitions(files []File, links []kernel.Link) []Definition {
 	type key struct{ section, id string }
 	merged := map[key]yamlDefinition{}
 	for _, file := range files {
-		file.each(func(section, id string, d yamlDefinition) {
-			m, known := merged[key{section, id}]
+		for _, d := range file.definitions {
+			m, known := merged[key{d.section, d.id}]
 			if !known {
 				m.inherited = d.inherited
 			}
-			if scalar(d.Renderer) != "" {
-				m.Renderer = d.Renderer
-			}
-			if d.SetName != "" {
-				m.SetName = d.SetName
-			}
-			if d.Match != nil {
-				m.Match = d.Match
-			}
+			m.Renderer = cmp.Or(d.Renderer, m.Renderer)
+			m.SetName = cmp.Or(d.SetName, m.SetName)
+			m.Match = m.Match.merge(d.Match)
 			m.Addresses = append(m.Addresses, d.Addresses...)
-			merged[key{section, id}] = m
-		})
+			merged[key{d.section, d.id}] = m
+		}
 	}
 	var all []Definition
 	global := Renderer(files)
 	for k, m := range merged {
-		r := cmp.Or(scalar(m.Renderer), m.inherited, global)
+		r := cmp.Or(m.Renderer, m.inherited, global)
 		all = append(all, Definition{k.section, k.id, m.interfaces(k.id, links), m.prefixes(), r})
 	}
 	sort.Slice(all, func(i, j int) bool {

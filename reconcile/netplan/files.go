@@ -19,12 +19,8 @@ import (
 	"io/fs"
 	"maps"
 	"path"
-	"regexp"
 	"slices"
 
-	"gopkg.in/yaml.v3"
-
-	"mape-netplan/reconcile/advice"
 	"mape-netplan/reconcile/host"
 )
 
@@ -34,8 +30,14 @@ var Dirs = []string{"/run/netplan", "/etc/netplan", "/lib/netplan"}
 
 // A File is what the program reads of a netplan file.
 type File struct {
-	Path    string
-	Network map[string]yaml.Node `yaml:"network"` // sections, and keys such as version
+	Path        string
+	renderer    string
+	definitions []namedDefinition // as the file has them; those with the same section and ID are to be merged
+}
+
+type namedDefinition struct {
+	section, id string
+	yamlDefinition
 }
 
 // Broken is the error of a file that is not a netplan file, or that even root
@@ -54,13 +56,13 @@ func ReadFiles(h *host.Host) ([]File, error) {
 	}
 	var files []File
 	for _, p := range paths {
-		f := File{Path: p}
+		var f File
 		data, err := h.ReadFile(p)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // a dangling symbolic link, which netplan skips too
 		}
 		if err == nil {
-			err = unquoted(yaml.Unmarshal(data, &f))
+			f, err = parse(data)
 		}
 		if err != nil && !errors.Is(err, fs.ErrPermission) {
 			err = Broken{err}
@@ -69,6 +71,7 @@ func ReadFiles(h *host.Host) ([]File, error) {
 			unread = append(unread, host.FileError{Path: p, Err: err})
 			continue
 		}
+		f.Path = p
 		files = append(files, f)
 	}
 	return files, unread.Err()
@@ -101,53 +104,12 @@ func mergeOrder(h *host.Host) (paths []string, unread host.Unread, err error) {
 	return paths, unread, nil
 }
 
-// lineOf finds the line in an error of yaml.v3, which may be one too low.
-var lineOf = regexp.MustCompile(`\bline \d+`)
-
-// unquoted is an error of yaml.v3 without the content that it quotes: netplan's
-// files contain passwords of Wi-Fi, 802.1X and modems.
-func unquoted(err error) error {
-	if err == nil {
-		return nil
-	}
-	near := ""
-	if line := lineOf.FindString(err.Error()); line != "" {
-		near = ", near " + line
-	}
-	return advice.Advice{What: "is not a netplan file" + near, Do: `run "netplan generate" to see what is wrong with it`}
-}
-
-// each calls f for every definition of a file.
-func (file File) each(f func(section, id string, d yamlDefinition)) {
-	for section, node := range file.Network {
-		var definitions map[string]yaml.Node
-		if node.Decode(&definitions) != nil {
-			continue // a key such as version or renderer
-		}
-		for id, n := range definitions {
-			d := yamlDefinition{inherited: scalar(definitions["renderer"])}
-			// A section may have a renderer beside its definitions.
-			if (n.Kind != yaml.ScalarNode || n.Tag == "!!null") && n.Decode(&d) == nil {
-				f(section, id, d)
-			}
-		}
-	}
-}
-
 // Renderer is the renderer of all definitions that have none of their own: that
 // of the last file that has one. "" is networkd.
 func Renderer(files []File) string {
 	renderer := ""
 	for _, file := range files {
-		renderer = cmp.Or(scalar(file.Network["renderer"]), renderer)
+		renderer = cmp.Or(file.renderer, renderer)
 	}
 	return renderer
-}
-
-// scalar is the text of a node, "" for a list, a mapping or a missing key.
-func scalar(n yaml.Node) string {
-	if n.Kind != yaml.ScalarNode {
-		return ""
-	}
-	return n.Value
 }

@@ -69,3 +69,55 @@ func TestDefinitions(t *testing.T) {
 		t.Errorf("renderer %q", got)
 	}
 }
+
+// TestDuplicates merges what a file has twice, as netplan does: the last scalar wins, lists append, mappings merge. Aliases
+// are followed.
+func TestDuplicates(t *testing.T) {
+	links := []kernel.Link{{Name: "eth0", Kind: "device", MAC: "02:00:00:00:00:01"}, {Name: "eth1", Kind: "device", MAC: "02:00:00:00:00:02"}}
+	for _, test := range []struct{ what, file, renderer, want string }{
+		{"a key", "{ethernets: {eth0: {renderer: networkd, renderer: NetworkManager, addresses: [192.0.2.1/24], addresses: [192.0.2.2/24]}}}",
+			"", "[{ethernets eth0 [eth0] [192.0.2.1/24 192.0.2.2/24] NetworkManager}]"},
+		{"a key that is not read", "{ethernets: {eth0: {dhcp4: true, dhcp4: false}}}", "", "[{ethernets eth0 [eth0] [] }]"},
+		{"a key deep below", "{wifis: {wlan0: {access-points: {a: {}, a: {}}}}}", "", "[{wifis wlan0 [wlan0] [] }]"},
+		{"an ID", "{ethernets: {eth0: {addresses: [192.0.2.1/24]}, eth0: {renderer: NetworkManager}}}", "", "[{ethernets eth0 [eth0] [192.0.2.1/24] NetworkManager}]"},
+		{"a section", "{ethernets: {eth0: {}}, ethernets: {eth1: {}}}", "", "[{ethernets eth0 [eth0] [] } {ethernets eth1 [eth1] [] }]"},
+		{"the renderer", "{renderer: networkd, renderer: NetworkManager, ethernets: {eth0: {}}}", "NetworkManager", "[{ethernets eth0 [eth0] [] NetworkManager}]"},
+		{"a section's renderer", "{ethernets: {renderer: networkd, renderer: NetworkManager, eth0: {}}}", "", "[{ethernets eth0 [eth0] [] NetworkManager}]"},
+		{"match", "{ethernets: {line: {match: {macaddress: '02:00:00:00:00:02'}, match: {name: 'eth*'}}}}", "", "[{ethernets line [eth1] [] }]"},
+		{"network", "{ethernets: {eth0: {}}}\nnetwork: {ethernets: {eth1: {}}}", "", "[{ethernets eth0 [eth0] [] } {ethernets eth1 [eth1] [] }]"},
+		{"an alias", "{ethernets: {eth0: &a {addresses: [192.0.2.1/24]}, eth1: *a}}", "", "[{ethernets eth0 [eth0] [192.0.2.1/24] } {ethernets eth1 [eth1] [192.0.2.1/24] }]"},
+		{"no definition", "{version: 2, renderer: ~, openvswitch: {ports: [[a, b]]}, bridges: ~, ethernets: {eth0: ~}}", "", "[{ethernets eth0 [eth0] [] }]"},
+	} {
+		h, _ := hosttest.HostOf(t, "-- etc/netplan/a.yaml --\nnetwork: "+test.file+"\n")
+		files, err := netplan.ReadFiles(h)
+		got := fmt.Sprint(netplan.Definitions(files, links))
+		if err != nil || got != test.want || netplan.Renderer(files) != test.renderer {
+			t.Errorf("%s twice: %v\n%s\nwant\n%s", test.what, err, got, test.want)
+		}
+	}
+}
+
+// TestRefused: what netplan refuses makes the file one that cannot be read, and names the key.
+func TestRefused(t *testing.T) {
+	for file, want := range map[string]string{
+		"[]":                          "network must be a mapping",
+		"{ethernets: [eth0]}":         "network.ethernets must be a mapping",
+		"{ethernets: {eth0: 5}}":      "network.ethernets.eth0 must be a mapping",
+		"{ethernets: {eth0: [hush]}}": "network.ethernets.eth0 must be a mapping",
+		"{ethernets: {eth0: {set-name: [hush]}}}":          "network.ethernets.eth0.set-name must be a single value",
+		"{ethernets: {eth0: {addresses: hush}}}":           "network.ethernets.eth0.addresses must be a list",
+		"{ethernets: {eth0: {match: hush}}}":               "network.ethernets.eth0.match must be a mapping",
+		"{ethernets: {eth0: {match: {name: [hush]}}}}":     "network.ethernets.eth0.match.name must be a single value",
+		"{ethernets: {[hush]: {}}}":                        "network.ethernets must be a mapping with names for keys",
+		"{renderer: {hush: hush}}":                         "network.renderer must be a single value",
+		"{ethernets: {renderer: [hush]}}":                  "network.ethernets.renderer must be a single value",
+		"{ethernets: {eth0: &a {match: {name: {a: *a}}}}}": "network.ethernets.eth0.match.name must be a single value",
+	} {
+		h, _ := hosttest.HostOf(t, "-- etc/netplan/a.yaml --\nnetwork: "+file+"\n")
+		files, err := netplan.ReadFiles(h)
+		want = "/etc/netplan/a.yaml: is not a netplan file: " + want + ", line 1; run "
+		if len(files) > 0 || err == nil || !strings.HasPrefix(err.Error(), want) || strings.Contains(err.Error(), "hush") || !errors.As(err, new(netplan.Broken)) {
+			t.Errorf("%s: %v\nwant %s", file, err, want)
+		}
+	}
+}

@@ -109,21 +109,18 @@ func Render(t Tunnel, additions []Addition) string {
 // additions the addresses, in any order. A file that is no longer YAML has
 // neither.
 func ReadBack(data []byte) (tunnels []Tunnel, additions []Addition) {
-	var file File
-	if yaml.Unmarshal(data, &file) != nil {
-		return nil, nil
-	}
-	file.each(func(section, id string, d yamlDefinition) {
-		if section == "tunnels" {
-			t := Tunnel{ID: id}
-			t.Local, _ = netip.ParseAddr(d.Local.Value)
-			t.MTU, _ = strconv.Atoi(d.MTU.Value)
+	file, _ := parse(data)
+	for _, d := range file.definitions {
+		if d.section == "tunnels" {
+			t := Tunnel{ID: d.id}
+			t.Local, _ = netip.ParseAddr(d.Local)
+			t.MTU, _ = strconv.Atoi(d.MTU)
 			tunnels = append(tunnels, t)
-			return
+			continue
 		}
 		for _, p := range d.prefixes() {
-			additions = append(additions, Addition{Section: section, ID: id, Address: p})
+			additions = append(additions, Addition{Section: d.section, ID: d.id, Address: p})
 		}
-	})
+	}
 	return tunnels, additions
 }
