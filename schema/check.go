@@ -3,6 +3,7 @@ package schema
 import (
 	"fmt"
 	"slices"
+	"sort"
 )
 
 // check checks what no key has alone. What arithmetic decides belongs to
@@ -43,7 +44,7 @@ func (p *parser) checkOrigin(c *Config) {
 			given = append(given, name)
 		}
 	}
-	slices.SortStableFunc(given, func(a, b string) int { return p.key("mape."+a).line - p.key("mape."+b).line })
+	sort.SliceStable(given, func(i, j int) bool { return p.key("mape."+given[i]).line < p.key("mape."+given[j]).line })
 	for i, name := range given {
 		if i > 0 {
 			p.report(p.key("mape."+name), "mape."+name,

@@ -3,7 +3,7 @@ package networkd
 import (
 	"net/netip"
 	"path"
-	"slices"
+	"sort"
 	"strconv"
 	"strings"
 
@@ -60,7 +60,7 @@ func NetworkFiles(h *host.Host) ([]string, error) {
 	for _, p := range at {
 		files = append(files, p)
 	}
-	slices.SortFunc(files, func(a, b string) int { return strings.Compare(path.Base(a), path.Base(b)) })
+	sort.Slice(files, func(i, j int) bool { return path.Base(files[i]) < path.Base(files[j]) })
 	return files, nil
 }
 

@@ -1,10 +1,10 @@
 package hb46pp
 
 import (
-	"cmp"
 	"errors"
 	"regexp"
 	"slices"
+	"sort"
 	"strings"
 )
 
@@ -21,7 +21,7 @@ type secrets struct{ *strings.Replacer }
 func (q Question) secrets() secrets {
 	values := []string{q.User, q.Password, q.Token.Value}
 	// The longest first: one may begin with another.
-	slices.SortFunc(values, func(a, b string) int { return cmp.Compare(len(b), len(a)) })
+	sort.Slice(values, func(i, j int) bool { return len(values[i]) > len(values[j]) })
 	var pairs []string
 	for _, value := range values {
 		if len(value) >= shortest {
