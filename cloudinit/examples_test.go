@@ -62,7 +62,7 @@ func example(t *testing.T, name string) {
 	}
 }
 
-// has says whether YAML is of type T, and has the key, in the first of its
+// has reports whether YAML is of type T, and has the key, in the first of its
 // entries where it is a list.
 func has[T any](data []byte, key string) bool {
 	var v T

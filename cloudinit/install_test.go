@@ -147,7 +147,7 @@ func TestProgramBelow(t *testing.T) {
 	}
 }
 
-// TestTrusted: nobody but root may choose what root runs at every boot.
+// TestTrusted: only root may choose what root runs at every boot.
 func TestTrusted(t *testing.T) {
 	needRoot(t)
 	// Not below /tmp, which is refused before.

@@ -11,7 +11,7 @@ import (
 	"mape-netplan/cloudinit"
 )
 
-// TestSectionFIFO: one that nobody writes to is refused at once; a shell's <(...) is read.
+// TestSectionFIFO: a FIFO without a writer is refused at once; a shell's <(...) is read.
 func TestSectionFIFO(t *testing.T) {
 	fifo := t.TempDir() + "/gw.yaml"
 	if err := syscall.Mkfifo(fifo, 0o600); err != nil {

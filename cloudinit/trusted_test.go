@@ -10,7 +10,7 @@ import (
 	"mape-netplan/cloudinit"
 )
 
-// TestTrustedDirectories: nobody but root may put another program in the place of the one that root runs at every boot,
+// TestTrustedDirectories: only root may put another program in the place of the one that root runs at every boot,
 // neither where it is nor where a link to it, or to a directory on its path, is.
 func TestTrustedDirectories(t *testing.T) {
 	needRoot(t)

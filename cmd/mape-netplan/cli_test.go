@@ -32,10 +32,10 @@ func TestMain(m *testing.M) {
 }
 
 // TestCLI runs testdata/*.txtar: the program as users see it. As root the scripts never change the machine: what they
-// apply is below a directory, or is asked for by nobody.
+// apply is below a directory, or they run as the user nobody.
 func TestCLI(t *testing.T) {
 	work := t.TempDir()
-	// t.TempDir is for its owner only; nobody has to get to the files of the scripts.
+	// t.TempDir is for its owner only, and the user nobody needs the files of the scripts.
 	for _, dir := range []string{filepath.Dir(work), work} {
 		if err := os.Chmod(dir, 0o755); err != nil {
 			t.Fatal(err)
@@ -88,7 +88,7 @@ func nobody() {
 	fail(syscall.Exec("/proc/self/exe", os.Args[1:], os.Environ()))
 }
 
-// chown-tree DIR gives everything below one to nobody, who else could not write there.
+// chown-tree DIR gives everything below a directory to the user nobody, who could not write there otherwise.
 func chownTree() {
 	fail(filepath.WalkDir(os.Args[1], func(name string, _ fs.DirEntry, err error) error {
 		if err != nil || os.Geteuid() != 0 {

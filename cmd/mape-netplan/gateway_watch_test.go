@@ -201,9 +201,12 @@ func (g *guest) repairs(faults ...string) {
 // twice does what has a limit, and where that was late once more.
 func (g *guest) twice(what string, inTime func() bool) {
 	g.Helper()
-	if !inTime() && !inTime() {
-		g.Errorf("%s: twice no connection for longer than may be", what)
+	for range 2 {
+		if inTime() {
+			return
+		}
 	}
+	g.Errorf("%s: twice no connection for longer than may be", what)
 }
 
 // outage is the longest time without a new connection through the gateway, of

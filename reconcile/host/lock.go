@@ -17,7 +17,7 @@ import (
 // ends; the file stays.
 const LockPath = "/run/mape-netplan.lock"
 
-var ErrLocked = errors.New("another run is at work")
+var ErrLocked = errors.New("another run is in progress")
 
 // Lock waits until no other run holds the machine. who is what an error tells the next one, which names the holder when
 // ctx ends its wait. A directory that stands for a machine has no runs to keep apart and no lock.

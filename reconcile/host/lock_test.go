@@ -24,7 +24,7 @@ func TestLock(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err = h.Lock(ended, "mape-netplan remove")
-		if !errors.Is(err, host.ErrLocked) || !strings.HasPrefix(err.Error(), "another run is at work: "+first+", pid ") || !strings.HasSuffix(err.Error(), " (it holds /run/mape-netplan.lock)") {
+		if !errors.Is(err, host.ErrLocked) || !strings.HasPrefix(err.Error(), "another run is in progress: "+first+", pid ") || !strings.HasSuffix(err.Error(), " (it holds /run/mape-netplan.lock)") {
 			t.Errorf("the error is %v", err)
 		}
 		next := make(chan error)

@@ -179,7 +179,7 @@ func TestGatherAddresses(t *testing.T) {
 	}
 }
 
-// TestGatherFailed: somebody else on the line has the address.
+// TestGatherFailed: another host on the line has the address.
 func TestGatherFailed(t *testing.T) {
 	g := gatewaytest.NewMachine(t)
 	hosttest.Sysctl(t, g.NS, map[string]string{"ipv6/conf/eth1/accept_dad": "1"})

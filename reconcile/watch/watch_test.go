@@ -131,7 +131,7 @@ func TestWatchWaitsForOthers(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.Exec(t, "nft", "delete", "table", "ip", "mape")
-	w.says(t, "waiting: another run is at work: another, pid ")
+	w.says(t, "waiting: another run is in progress: another, pid ")
 	w.looks(t)
 	if out := w.Exec(t, "nft", "list", "tables"); out != "" {
 		t.Errorf("it has not waited: %s", out)

@@ -118,7 +118,7 @@ func TestDNS(t *testing.T) {
 	l.wantFailure(Unresolved, "no resolver of the line is known")
 }
 
-// TestSeveralResolvers: the first that has the record gives it, and only when none has it there is none.
+// TestSeveralResolvers: the first that has the record is used, and it is absent only if none has it.
 func TestSeveralResolvers(t *testing.T) {
 	l, public, broken := newLine(t), newLine(t), newLine(t)
 	broken.Fail(dnsmessage.RCodeServerFailure)

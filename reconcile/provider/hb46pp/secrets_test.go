@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestSecretsUnsaid: whatever a server sends back of what it was told, and however, nobody else reads it.
+// TestSecretsUnsaid: credentials that a server sends back, in whatever form, are shown nowhere.
 func TestSecretsUnsaid(t *testing.T) {
 	l := newLine(t)
 	var location, body string

@@ -97,7 +97,7 @@ func (l *Line) resolver() netip.AddrPort {
 	return conn.LocalAddr().(*net.UDPAddr).AddrPort()
 }
 
-// Mute is no answer at all.
+// Mute does not answer.
 const Mute = dnsmessage.RCode(0xfff)
 
 func (l *Line) resolve(query []byte) []byte {
