@@ -70,7 +70,7 @@ func routes(h *host.Host, f *Facts) (kept []netip.Prefix, err error) {
 			}
 			for i := range f.Links {
 				if slices.Contains(hops, f.Links[i].Index) {
-					f.Links[i].Leads(int(family), r.Priority)
+					f.Links[i].AddDefault(int(family), r.Priority)
 				}
 			}
 		}

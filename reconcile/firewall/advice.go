@@ -18,7 +18,7 @@ func chainText(c ruleset.Chain) string {
 // mostDetails is how many forwards a warning names.
 const mostDetails = 4
 
-// dropWarning says where packets end, whose, and what lets them through.
+// dropWarning names the rule that drops packets, the packets, and what lets them through.
 func (f Foreign) dropWarning(c ruleset.Chain, flow flow, drops []drop) Obstacle {
 	var what, let []string
 	of := map[string][]string{}
@@ -30,7 +30,7 @@ func (f Foreign) dropWarning(c ruleset.Chain, flow flow, drops []drop) Obstacle 
 		if with := of[e.packet.what]; e.packet.detail != "" && !slices.Contains(with, e.packet.detail) {
 			of[e.packet.what] = append(with, e.packet.detail)
 		}
-		if r := f.remedy(c, flow, e); !slices.Contains(let, r) {
+		if r := f.command(c, flow, e); !slices.Contains(let, r) {
 			let = append(let, r)
 		}
 		if !e.sure {
@@ -53,20 +53,20 @@ func (f Foreign) dropWarning(c ruleset.Chain, flow flow, drops []drop) Obstacle 
 		in = ", by chain " + d.in.Name
 	}
 	advice := strings.Join(let, "; ")
-	if slices.ContainsFunc(let, passing) {
+	if slices.ContainsFunc(let, temporary) {
 		advice += " (until the next boot)"
 	}
 	return Obstacle{fmt.Sprintf("%s%s: %s %s %s%s", chainText(c), in, by, verb, strings.Join(what, " and "), flow.note), "to let that through: " + advice, sure}
 }
 
-// passing says whether what a command does is gone when the machine starts again.
-func passing(command string) bool {
+// temporary reports whether the effect of a command ends at the next boot.
+func temporary(command string) bool {
 	program, _, _ := strings.Cut(command, " ")
 	return program == "nft" || program == "iptables" || program == "ip6tables"
 }
 
-// remedy is a command in the words of whoever made the chain.
-func (f Foreign) remedy(c ruleset.Chain, flow flow, d drop) string {
+// command lets a dropped packet through, by the program that the chain belongs to where that is known.
+func (f Foreign) command(c ruleset.Chain, flow flow, d drop) string {
 	p := d.packet
 	beside := func(begin string) bool {
 		return slices.ContainsFunc(f.Chains, func(o ruleset.Chain) bool {
@@ -131,7 +131,7 @@ func (d dialect) rule(p packet) string {
 	return s + d.accept
 }
 
-// ruleText is a rule in about nft's words.
+// ruleText is a rule in about the syntax of nft(8).
 func ruleText(r ruleset.Rule) string {
 	var words []string
 	for _, s := range r.Steps {

@@ -1,4 +1,4 @@
-// Package firewall tells what other programs' rules do to the packets of a gateway.
+// Package firewall finds what other programs' rules do to the packets of a gateway.
 package firewall
 
 import (
@@ -91,7 +91,7 @@ func Obstacles(p Paths, f Foreign) []Obstacle {
 	return all
 }
 
-// warnings is about one base chain: every packet that meets it walks through it.
+// warnings is about one base chain, through which every packet that meets it is walked.
 func (f Foreign) warnings(c *ruleset.Chain, flows []flow) []Obstacle {
 	var all []Obstacle
 	var hits []hit
@@ -108,9 +108,9 @@ func (f Foreign) warnings(c *ruleset.Chain, flows []flow) []Obstacle {
 			} else {
 				spared = append(spared, p.what+p.detail)
 			}
-			hits = append(hits, w.harm(p)...)
+			hits = append(hits, w.relevant(p)...)
 		}
-		// Where TCP gets through and UDP does not, or the other way round, somebody has decided that.
+		// Where only one of TCP and UDP gets through, that is taken for intended.
 		drops = slices.DeleteFunc(drops, func(d drop) bool { return slices.Contains(spared, d.packet.what+d.packet.detail) })
 		if len(drops) > 0 && c.Type != "nat" {
 			all = append(all, f.dropWarning(*c, flow, drops))
@@ -129,8 +129,8 @@ func (f Foreign) warnings(c *ruleset.Chain, flows []flow) []Obstacle {
 	return all
 }
 
-// harm is which of the hits matter for a packet: what is not on its way through the tunnel, our translation does not need.
-func (w walk) harm(p packet) []hit {
+// relevant returns the hits that matter for a packet: one that does not pass the tunnel needs no translation of ours.
+func (w walk) relevant(p packet) []hit {
 	out := p.out.Name == w.tunnel
 	return slices.DeleteFunc(w.hits, func(h hit) bool {
 		if h.do == ruleset.DoMasquerade || h.do == ruleset.DoSNAT {
@@ -181,7 +181,7 @@ func (f Foreign) hitWarning(c ruleset.Chain, flows []flow, h hit) (what, advice 
 	return "", ""
 }
 
-// enters says whether packets that are forwarded come in through an interface of that name; "eth*" is all that begin so.
+// enters reports whether forwarded packets come in through an interface of that name; "eth*" is every name with that prefix.
 func enters(flows []flow, name string) bool {
 	prefix, wild := strings.CutSuffix(name, "*")
 	return slices.ContainsFunc(flows, func(f flow) bool {

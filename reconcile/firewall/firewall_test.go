@@ -220,7 +220,7 @@ func wantForeign(t *testing.T, n *hosttest.NS, want []string) {
 	}
 }
 
-// TestFlowtable is made by hand, for not every kernel has flowtables: only one with an interface that packets of the
+// TestFlowtable has its rules built by hand, as not every kernel has flowtables: only one with an interface that packets of the
 // tunnel's connections come in through matters.
 func TestFlowtable(t *testing.T) {
 	t.Parallel()

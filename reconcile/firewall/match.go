@@ -14,7 +14,7 @@ import (
 	"mape-netplan/schema"
 )
 
-// A verdict of somebody who does not know all.
+// A tri is a truth value: maybe is what depends on more than is known.
 type tri int
 
 const (
@@ -32,7 +32,7 @@ func is(b bool) tri {
 	return no
 }
 
-// test says whether a packet passes a test.
+// test reports whether a packet passes a test.
 func (p packet) test(s ruleset.Step) tri {
 	if s.Unknown {
 		return maybe
@@ -47,7 +47,7 @@ func (p packet) test(s ruleset.Step) tri {
 	return t
 }
 
-// inside says whether a packet is in one case.
+// inside reports whether a packet is in one case.
 func (p packet) inside(fields []string, c ruleset.Case) tri {
 	t := yes
 	for i, v := range c.Intervals {
@@ -114,7 +114,7 @@ func within(b []byte, v ruleset.Interval) tri {
 	return is(len(b) == len(v.From) && bytes.Compare(v.From, b) <= 0 && bytes.Compare(b, v.To) <= 0)
 }
 
-// portsWithin says whether some ports, of which one is the packet's, are in an interval.
+// portsWithin reports whether the packet's port, which is one of a range, is in an interval.
 func portsWithin(r schema.PortRange, v ruleset.Interval) tri {
 	if r.First == 0 || len(v.From) != 2 || len(v.To) != 2 {
 		return maybe
@@ -132,13 +132,12 @@ func isNumber(n uint32, v ruleset.Interval) tri {
 	return within(binary.BigEndian.AppendUint32(nil, n), v)
 }
 
-// hasName says whether an interface is in an interval of names. None is in none: without an interface the kernel lets
-// every comparison fail.
+// hasName reports whether an interface is in an interval of names. Without an interface every comparison fails in the kernel.
 func hasName(v ruleset.Interval, name string) bool {
 	return name != "" && within(kernel.IfName(name), v) == yes
 }
 
-// anyBut says whether an interface that is any but this one is in an interval of names.
+// anyBut reports whether any interface but this one is in an interval of names.
 func anyBut(name string, v ruleset.Interval) tri {
 	if hasName(v, name) && bytes.Equal(v.From, v.To) {
 		return no
@@ -146,7 +145,7 @@ func anyBut(name string, v ruleset.Interval) tri {
 	return maybe
 }
 
-// within says whether an address out of some, or without any one of the internet, is in an interval.
+// within reports whether an address is in an interval: one of the spans, or without any, one of the internet.
 func (all spans) within(v ruleset.Interval) tri {
 	from, ok := netip.AddrFromSlice(v.From)
 	to, ok2 := netip.AddrFromSlice(v.To)
@@ -157,7 +156,7 @@ func (all spans) within(v ruleset.Interval) tri {
 		switch {
 		case from == netip.IPv4Unspecified() && to == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
 			return yes
-		case slices.ContainsFunc(special, func(p netip.Prefix) bool { return p.Contains(from) && p.Contains(to) }):
+		case slices.ContainsFunc(specialPurpose, func(p netip.Prefix) bool { return p.Contains(from) && p.Contains(to) }):
 			return no
 		}
 		return maybe

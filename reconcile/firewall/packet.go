@@ -1,8 +1,10 @@
 package firewall
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
+	"sort"
 
 	"golang.org/x/sys/unix"
 
@@ -20,14 +22,14 @@ const (
 	dnatPriority = -100
 )
 
-// A flow is what has to get through the rules of others for one of our purposes.
+// A flow is packets that have to get through the rules of others, for one purpose.
 type flow struct {
 	tunnel  string
 	note    string // in every warning about it
 	packets []packet
 }
 
-// A packet is what is known of a kind of packets before one is seen.
+// A packet is what is known in advance of a kind of packet.
 type packet struct {
 	what    string      // in a warning: "drops ‹what›"
 	detail  string      // of which: "tcp 192.168.1.20:80"
@@ -36,13 +38,13 @@ type packet struct {
 	in, out kernel.Link // without a name: none
 	anyIn   bool        // comes in somewhere, not through the tunnel
 	anyOut  bool        // leaves somewhere, not through the tunnel
-	state   uint32      // of its connection; 0 is not known
+	state   uint32      // of its connection; 0: not known
 	proto   byte
-	src     spans            // nil is somewhere on the internet
+	src     spans            // nil: some address on the internet
 	dst     spans            // likewise
 	local   bool             // the destination is this machine
 	dnat    bool             // the destination was translated
-	dports  schema.PortRange // without any: not known
+	dports  schema.PortRange // zero: not known
 }
 
 // anywhere is an address that is not known.
@@ -102,4 +104,39 @@ func (p packet) at(c ruleset.Chain) packet {
 		}
 	}
 	return p
+}
+
+// Spans are addresses, one of which is a packet's: in order, and apart from each
+// other, for a machine may have thousands, and there may be as many rules.
+type spans []span
+
+type span struct{ first, last netip.Addr }
+
+func spansOf(prefixes ...netip.Prefix) spans {
+	var all spans
+	for _, p := range prefixes {
+		if p.IsValid() {
+			all = append(all, span{p.Masked().Addr(), kernel.LastAddress(p)})
+		}
+	}
+	sort.Slice(all, func(i, j int) bool {
+		return cmp.Or(all[i].first.Compare(all[j].first), all[i].last.Compare(all[j].last)) < 0
+	})
+	joined := all[:0]
+	for _, s := range all {
+		// Of two prefixes that overlap one contains the other.
+		if n := len(joined); n == 0 || joined[n-1].last.Less(s.first) {
+			joined = append(joined, s)
+		} else if joined[n-1].last.Less(s.last) {
+			joined[n-1] = s
+		}
+	}
+	return joined
+}
+
+// specialPurpose are addresses that no host on the internet has (RFC 6890).
+var specialPurpose = []netip.Prefix{
+	netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("100.64.0.0/10"),
+	netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("169.254.0.0/16"), netip.MustParsePrefix("172.16.0.0/12"),
+	netip.MustParsePrefix("192.168.0.0/16"), netip.MustParsePrefix("224.0.0.0/3"),
 }

@@ -55,7 +55,7 @@ func TestForeignRules(t *testing.T) {
 		{raw + "ip daddr 192.168.1.1 udp dport 53 notrack; }", ""},
 		{raw + "iif eth0 notrack; }", "rule handle N (iif N notrack) takes" + untrackedText},
 		{"chain c { type filter hook prerouting priority 0; notrack; }", ""},
-		// Forwarding: what surely ends, what may, and what somebody has decided.
+		// Forwarding: what is dropped, what may be, and what is intended.
 		{drop + "}", "the policy drops " + both},
 		{drop + "ct state established,related accept; }", "the policy drops " + out},
 		{drop + "ct state vmap { established : accept, related : accept, invalid : drop }; iifname eth0 accept; }", ""},
@@ -112,7 +112,7 @@ func TestForeignForward(t *testing.T) {
 	}
 }
 
-// TestForeignTargets: where a forward leads decides what it meets, and its address, port and protocol what lets it pass.
+// TestForeignTargets: the target of a forward decides what it meets, and its address, port and protocol what lets it pass.
 func TestForeignTargets(t *testing.T) {
 	t.Parallel()
 	const (

@@ -7,21 +7,21 @@ import (
 	"mape-netplan/reconcile/kernel"
 )
 
-// A walk takes one packet through one base chain. What cannot be decided about a rule is doubt: a rule that only may
-// match ends nothing, and what it would have done is remembered.
+// A walk takes one packet through one base chain. A rule of which it is undecided whether it matches does not
+// end the walk; what it may have done is remembered.
 type walk struct {
 	all    []ruleset.Chain
 	packet packet
 	tunnel string
 
-	rule *ruleset.Rule // where the walk is
-	in   *ruleset.Chain
-	deep int
-	far  int // rules so far
+	rule  *ruleset.Rule // where the walk is
+	in    *ruleset.Chain
+	depth int // of jumps
+	rules int // so far
 
-	let    bool // a rule may have accepted the packet
-	chosen bool // and that rule names the tunnel
-	hits   []hit
+	mayAccept bool // a rule may have accepted the packet
+	forTunnel bool // and that rule names the tunnel
+	hits      []hit
 }
 
 // A hit is something else that a rule does to the packet.
@@ -44,15 +44,15 @@ type drop struct {
 type end int
 
 const (
-	on       end = iota // the next one comes
+	next     end = iota // the next rule follows
 	accepted            // by this base chain
 	dropped
-	returned // to the chain before
-	doubtful // may have been any of these
+	returned  // to the chain before
+	undecided // any of these
 )
 
-// base says whether the packet is dropped. Where somebody wrote a rule about the tunnel that lets some packets pass, the
-// others are meant to be dropped.
+// base reports whether the packet is dropped. Where a rule names the tunnel and lets some packets pass, the others are meant to
+// be dropped.
 func (w *walk) base(c *ruleset.Chain) (drop, bool) {
 	d := drop{packet: w.packet}
 	switch e := w.chain(c, yes); {
@@ -63,34 +63,34 @@ func (w *walk) base(c *ruleset.Chain) (drop, bool) {
 	case !c.Drop:
 		return d, false
 	}
-	d.sure = !w.let
-	return d, !w.chosen
+	d.sure = !w.mayAccept
+	return d, !w.forTunnel
 }
 
-// farthest is how many rules a packet meets before there is no opinion about it: chains that go to others many times
-// over, each of which does the same, could keep a walk busy for ever.
-const farthest = 100_000
+// maxRules is how many rules a packet meets before the walk gives up and takes it for accepted: chains that each jump many
+// times could keep a walk busy for ever.
+const maxRules = 100_000
 
-// chain walks through the rules of one; sure says whether the packet gets there at all.
+// chain walks through the rules of a chain, which the packet may not reach where sure is maybe.
 func (w *walk) chain(c *ruleset.Chain, sure tri) end {
-	if w.deep++; w.deep > 16 { // the kernel's limit
-		return doubtful
+	if w.depth++; w.depth > 16 { // the kernel's limit
+		return undecided
 	}
-	defer func() { w.deep-- }()
+	defer func() { w.depth-- }()
 	for i := range c.Rules {
-		if w.far++; w.far > farthest {
+		if w.rules++; w.rules > maxRules {
 			return accepted
 		}
 		w.rule, w.in = &c.Rules[i], c
 		switch e := w.one(&c.Rules[i], c, sure); e {
-		case on:
-		case doubtful:
+		case next:
+		case undecided:
 			sure = maybe
 		default:
 			return e
 		}
 	}
-	return on
+	return next
 }
 
 // one runs a rule.
@@ -100,21 +100,21 @@ func (w *walk) one(r *ruleset.Rule, c *ruleset.Chain, sure tri) end {
 		switch s.Do {
 		case "":
 			if sure = min(sure, w.packet.test(s)); sure == no {
-				return on
+				return next
 			}
 			named = named || w.names(s)
 		case ruleset.DoLookup:
 			return w.lookup(s, c, sure)
 		default:
-			if e := w.do(s.Do, s.To, c, r, sure, named); e != on {
+			if e := w.do(s.Do, s.To, c, r, sure, named); e != next {
 				return e
 			}
 		}
 	}
-	return on
+	return next
 }
 
-// names says whether a test that was passed is for the tunnel by name.
+// names reports whether a test is for the tunnel by name.
 func (w *walk) names(s ruleset.Step) bool {
 	return !s.Not && slices.ContainsFunc(s.Any, func(c ruleset.Case) bool {
 		return slices.ContainsFunc(c.Intervals, func(v ruleset.Interval) bool {
@@ -125,7 +125,7 @@ func (w *walk) names(s ruleset.Step) bool {
 
 // lookup does what a verdict map has for the packet.
 func (w *walk) lookup(s ruleset.Step, c *ruleset.Chain, sure tri) end {
-	rule, doubt := w.rule, false
+	rule, earlier := w.rule, false
 	for _, a := range s.Any {
 		t := w.packet.inside(s.Fields, a)
 		if s.Unknown {
@@ -134,19 +134,19 @@ func (w *walk) lookup(s ruleset.Step, c *ruleset.Chain, sure tri) end {
 		if t == no {
 			continue
 		}
-		if doubt {
+		if earlier { // An earlier element may match.
 			t = maybe
 		}
 		e := w.do(a.Do, a.To, c, rule, min(sure, t), false)
-		if t == yes || e == doubtful {
+		if t == yes || e == undecided {
 			return e
 		}
-		doubt = true
+		earlier = true
 	}
 	if s.Unknown && len(s.Any) == 0 {
-		return doubtful // Its elements are not known.
+		return undecided // Its elements are not known.
 	}
-	return on
+	return next
 }
 
 // do does what a rule says.
@@ -162,7 +162,7 @@ func (w *walk) do(what, to string, c *ruleset.Chain, r *ruleset.Rule, sure tri, 
 	case ruleset.DoReturn:
 		return w.ends(returned, sure)
 	case ruleset.DoJump, ruleset.DoGoto:
-		e := on
+		e := next
 		if i := slices.IndexFunc(w.all, func(o ruleset.Chain) bool { return o.Family == c.Family && o.Table == c.Table && o.Name == to }); i >= 0 {
 			e = w.chain(&w.all[i], sure)
 		}
@@ -178,13 +178,13 @@ func (w *walk) do(what, to string, c *ruleset.Chain, r *ruleset.Rule, sure tri, 
 	case ruleset.DoNoTrack, ruleset.DoFlow:
 		w.hits = append(w.hits, hit{what, to, r, c, sure == yes})
 	}
-	return on
+	return next
 }
 
 func (w *walk) accept(sure tri, named bool) {
 	if sure == maybe {
-		w.let = true
-		w.chosen = w.chosen || named
+		w.mayAccept = true
+		w.forTunnel = w.forTunnel || named
 	}
 }
 
@@ -195,7 +195,7 @@ func (w *walk) ends(e end, sure tri) end {
 	case sure == yes:
 		return e
 	case e == returned:
-		return doubtful
+		return undecided
 	}
-	return on
+	return next
 }

@@ -21,36 +21,38 @@ const (
 	ProtoUDP  = 17
 )
 
-// NatProtocols are what the NAT translates, in the order in which they are shown.
-var NatProtocols = []uint8{ProtoTCP, ProtoUDP, ProtoICMP}
+// NATProtocols are what the NAT translates, in the order in which they are shown.
+var NATProtocols = []uint8{ProtoTCP, ProtoUDP, ProtoICMP}
 
+// ProtocolNames has the names of NATProtocols.
 var ProtocolNames = map[uint8]string{ProtoICMP: "icmp", ProtoTCP: "tcp", ProtoUDP: "udp"}
 
 // A Connection is an entry of the kernel's connection tracking, of family ip. Ports are as it has them: those of ours
 // are numbers of the pool. An ICMP echo has its identifier for every port.
 type Connection struct {
 	Protocol uint8
-	// src and dst are of the first packet as it came, the others of the answer as it is expected to come.
+	// Src and Dst are of the first packet as it arrived, ReplySrc and ReplyDst of the answers as they are expected.
 	Src, Dst, ReplySrc, ReplyDst netip.AddrPort
-	Snat, Dnat                   bool // the source or the destination is translated
-	Zoned                        bool // it is in a zone, where none of ours is
+	SNAT, DNAT                   bool // the source or the destination is translated
+	Zoned                        bool // in a zone: none of ours
 	Entry
 }
 
-// An Entry is what the kernel knows a connection by.
+// An Entry identifies a connection to the kernel.
 type Entry struct {
-	Id       [4]byte
+	ID       [4]byte
 	Original []byte // the first packet's tuple, as the kernel wrote it
 }
 
-// ErrUntracked says that the kernel cannot list connections.
+// ErrUntracked: the kernel cannot list connections.
 var ErrUntracked = errors.New("this kernel cannot list connections (does it have nf_conntrack_netlink?)")
 
-// Connections shows each every IPv4 connection. What it is shown is only valid meanwhile: a table may have hundreds of
-// thousands, which the libraries would hold all at once, and most are nobody's business here. One that begins or ends
-// meanwhile may be missing, and with a growing table one may come twice.
+// Connections calls each with every IPv4 connection, which is valid only during the call: a table may have hundreds of
+// thousands, and the libraries would hold all of them at once. A connection that begins or ends meanwhile may be missing,
+// and while the kernel grows its table one may be listed twice.
 //
-// An error that wraps fs.ErrPermission says that the caller may not look, one that is errUntracked that nobody can.
+// The error wraps fs.ErrPermission where the caller lacks privilege, and ErrUntracked where the kernel cannot list
+// connections.
 func Connections(h *host.Host, each func(*Connection)) error {
 	conn, err := nlmsg.Dial(unix.NETLINK_NETFILTER, h.NS)
 	if err != nil {
@@ -74,20 +76,19 @@ func Connections(h *host.Host, each func(*Connection)) error {
 	return nil
 }
 
-// trackerError puts what the kernel says when ctnetlink is not in it into words.
+// trackerError explains the errors of a kernel without ctnetlink.
 func trackerError(err error) error {
-	switch {
-	case errors.Is(err, unix.EPROTONOSUPPORT), errors.Is(err, unix.EINVAL), errors.Is(err, unix.EOPNOTSUPP):
+	if nlmsg.Unsupported(err) {
 		return fmt.Errorf("%w: %w", ErrUntracked, err)
 	}
 	return fmt.Errorf("listing connections: %w", err)
 }
 
-// window is how many deletions are under way at once: as many errors have to fit into the socket's buffer.
+// window is how many deletions are requested at once: as many errors have to fit into the socket's buffer.
 const window = 64
 
-// Forget deletes exactly these entries. One that ended by itself is gone too. An entry is named by its tuple and its
-// number, so another one that took its place stays.
+// Forget deletes exactly these entries. One that is gone already is not an error. An entry is identified by its tuple and
+// its number, so another one that took its place stays.
 func Forget(h *host.Host, all []Entry) (err error) {
 	defer func() {
 		if err != nil {
@@ -104,7 +105,7 @@ func Forget(h *host.Host, all []Entry) (err error) {
 		batch = batch[:0]
 		for _, e := range some {
 			tuple := netlink.Attribute{Type: nl.CTA_TUPLE_ORIG | unix.NLA_F_NESTED, Data: e.Original}
-			m, err := nlmsg.Netfilter(unix.NFNL_SUBSYS_CTNETLINK, nl.IPCTNL_MSG_CT_DELETE, 0, unix.AF_INET, tuple, netlink.Attribute{Type: nl.CTA_ID, Data: e.Id[:]})
+			m, err := nlmsg.Netfilter(unix.NFNL_SUBSYS_CTNETLINK, nl.IPCTNL_MSG_CT_DELETE, 0, unix.AF_INET, tuple, netlink.Attribute{Type: nl.CTA_ID, Data: e.ID[:]})
 			if err != nil {
 				return err
 			}
@@ -121,4 +122,73 @@ func Forget(h *host.Host, all []Entry) (err error) {
 		}
 	}
 	return nil
+}
+
+// Of linux/netfilter/nfnetlink_conntrack.h and nf_conntrack_common.h: the libraries lack these.
+const (
+	ctaTupleZone   = 3
+	ctaProtoICMPID = 4
+	ipsSrcNAT      = 1 << 4
+	ipsDstNAT      = 1 << 5
+)
+
+// parse decodes an entry; false for one that is not of IPv4 or incomplete.
+func (c *Connection) parse(data []byte) bool {
+	family, attributes := nlmsg.Family(data)
+	if family != unix.AF_INET {
+		return false
+	}
+	status := uint64(0)
+	for kind, value := range attributes.Attributes() {
+		switch kind {
+		case nl.CTA_TUPLE_ORIG:
+			c.Original = value
+			c.Src, c.Dst = c.tuple(value)
+		case nl.CTA_TUPLE_REPLY:
+			c.ReplySrc, c.ReplyDst = c.tuple(value)
+		case nl.CTA_STATUS:
+			status = value.Number()
+		case nl.CTA_ID:
+			copy(c.ID[:], value)
+		case nl.CTA_ZONE:
+			c.Zoned = true
+		}
+	}
+	c.SNAT, c.DNAT = status&ipsSrcNAT != 0, status&ipsDstNAT != 0
+	return c.Src.IsValid() && c.Dst.IsValid() && c.ReplySrc.IsValid() && c.ReplyDst.IsValid()
+}
+
+// tuple decodes one direction. The identifier of an ICMP echo is both its ports.
+func (c *Connection) tuple(data nlmsg.Value) (src, dst netip.AddrPort) {
+	var from, to netip.Addr
+	var sport, dport uint16
+	for kind, value := range data.Attributes() {
+		switch kind {
+		case nl.CTA_TUPLE_IP:
+			for kind, value := range value.Attributes() {
+				switch kind {
+				case nl.CTA_IP_V4_SRC:
+					from, _ = netip.AddrFromSlice(value)
+				case nl.CTA_IP_V4_DST:
+					to, _ = netip.AddrFromSlice(value)
+				}
+			}
+		case nl.CTA_TUPLE_PROTO:
+			for kind, value := range value.Attributes() {
+				switch kind {
+				case nl.CTA_PROTO_NUM:
+					c.Protocol = uint8(value.Number())
+				case nl.CTA_PROTO_SRC_PORT:
+					sport = uint16(value.Number())
+				case nl.CTA_PROTO_DST_PORT:
+					dport = uint16(value.Number())
+				case ctaProtoICMPID:
+					sport, dport = uint16(value.Number()), uint16(value.Number())
+				}
+			}
+		case ctaTupleZone:
+			c.Zoned = true
+		}
+	}
+	return netip.AddrPortFrom(from, sport), netip.AddrPortFrom(to, dport)
 }

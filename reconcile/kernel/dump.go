@@ -10,14 +10,11 @@ import (
 	"mape-netplan/reconcile/nlmsg"
 )
 
-// Dump asks rtnetlink for all of a kind that the request is about, and shows
-// each as long as that wants more: the kernel goes through the rest only when
-// it is read. What is shown is only valid meanwhile.
+// Dump requests a list from rtnetlink and calls each with every answer, which is valid only during the call, until that
+// returns false: the kernel assembles the rest only when it is read.
 //
-// The kernel is asked strictly (Linux 4.20), so that it looks at what the
-// request says of a table or a link, and at nothing else. The library asks for
-// everything, decodes it and then chooses: with 10,000 routes that takes 6 ms,
-// and this 0.1.
+// Strict checking (Linux 4.20) has the kernel filter by the table or the link in the request. The library requests
+// everything, decodes it and then chooses: with 10,000 routes that takes 6 ms, and this 0.1.
 func Dump(h *host.Host, kind netlink.HeaderType, request []byte, each func(data nlmsg.Value) (more bool)) error {
 	conn, err := nlmsg.Dial(unix.NETLINK_ROUTE, h.NS)
 	if err != nil {
@@ -28,7 +25,7 @@ func Dump(h *host.Host, kind netlink.HeaderType, request []byte, each func(data 
 		return err
 	}
 	for answer, err := range conn.Ask(netlink.Message{Header: netlink.Header{Type: kind, Flags: netlink.Dump}, Data: request}) {
-		// A table that nothing has ever been put into does not exist.
+		// A table that never had a route does not exist.
 		if errors.Is(err, unix.ENOENT) {
 			return nil
 		}
@@ -37,4 +34,15 @@ func Dump(h *host.Host, kind netlink.HeaderType, request []byte, each func(data 
 		}
 	}
 	return nil
+}
+
+// WithRetry calls list again as long as the kernel reports that what is listed changed meanwhile, as a router advertisement
+// changes addresses: such a list may lack something. The error after 100 tries is netlink.ErrDumpInterrupted.
+func WithRetry[T any](list func() ([]T, error)) (all []T, err error) {
+	for range 100 {
+		if all, err = list(); !errors.Is(err, nlmsg.ErrInterrupted) {
+			return all, err
+		}
+	}
+	return all, err
 }

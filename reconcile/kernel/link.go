@@ -17,21 +17,22 @@ type Link struct {
 	Index     int    `json:"index,omitempty"`
 	Kind      string `json:"kind,omitempty"` // as "ip -d link" says: device, bridge, ip6tnl
 	MAC       string `json:"mac,omitempty"`
-	MTU       int    `json:"mtu,omitempty"` // bytes; 0 is not known
+	MTU       int    `json:"mtu,omitempty"` // bytes; 0: not known
 	Loopback  bool   `json:"loopback,omitempty"`
 	Addresses []Inet `json:"addresses,omitempty"`
-	// Default4 and Default6 are the lowest metrics of the main table's default
-	// routes that leave here, but for those of a type of service; nil is none.
+	// Default4 and Default6 are the lowest metrics of the default routes through
+	// this link, in the main table and for any type of service; nil: no such route.
 	Default4 *int `json:"default4,omitempty"`
 	Default6 *int `json:"default6,omitempty"`
 	// NetworkFile is the .network file that networkd configures it by.
 	NetworkFile string `json:"network_file,omitempty"`
-	// DUIDType is of the DUID by which networkd's DHCPv6 client asks here, in
-	// networkd's words, such as "DUID-LL" or "DUID-EN/Vendor"; "" is not known.
+	// DUIDType is the type of the DUID that networkd's DHCPv6 client uses here, in
+	// networkd's words, such as "DUID-LL" or "DUID-EN/Vendor"; "": not known.
 	DUIDType string `json:"duid_type,omitempty"`
 }
 
-func (l *Link) Leads(family, metric int) {
+// AddDefault takes a default route of a metric through the link into account.
+func (l *Link) AddDefault(family, metric int) {
 	lowest := &l.Default4
 	if family == netlink.FAMILY_V6 {
 		lowest = &l.Default6
@@ -41,14 +42,14 @@ func (l *Link) Leads(family, metric int) {
 	}
 }
 
-// IfName is an interface name as the kernel compares it.
+// IfName is an interface name as nf_tables compares it: padded with zeros to IFNAMSIZ bytes.
 func IfName(name string) []byte {
 	b := make([]byte, 16)
 	copy(b, name)
 	return b
 }
 
-// LinkByName returns the interface, or nil when there is none of that name.
+// LinkByName returns the interface of a name; nil, and no error, where it does not exist.
 func LinkByName(h *host.Host, name string) (netlink.Link, error) {
 	link, err := h.Net.LinkByName(name)
 	if errors.As(err, new(netlink.LinkNotFoundError)) {
@@ -57,10 +58,12 @@ func LinkByName(h *host.Host, name string) (netlink.Link, error) {
 	return link, err
 }
 
-func IpNet(p netip.Prefix) *net.IPNet {
+// IPNet is a prefix as package netlink takes it.
+func IPNet(p netip.Prefix) *net.IPNet {
 	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
 }
 
+// Inet4 lists the IPv4 addresses of the link.
 func (l Link) Inet4() []netip.Prefix {
 	var all []netip.Prefix
 	for _, a := range l.Addresses {

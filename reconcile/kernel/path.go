@@ -11,21 +11,20 @@ import (
 	"mape-netplan/reconcile/host"
 )
 
-// A Path is how the kernel would send a packet of this machine's own. To ask
-// sends none.
+// A Path is how the kernel would send a packet of this machine. Asking sends nothing.
 type Path struct {
 	To   netip.Addr `json:"to"`
 	Link string     `json:"link,omitempty"`
 	Via  netip.Addr `json:"via,omitzero"`
-	MTU  int        `json:"mtu,omitempty"` // that the path has told of; 0 is none
-	// Route is the destination of the route that is taken, and Table the number
-	// of the table that has it; invalid and 0 are not known.
+	MTU  int        `json:"mtu,omitempty"` // learnt by path MTU discovery; 0: none
+	// Route is the destination of the matching route, and Table the number
+	// of the table that has it; invalid and 0: not known.
 	Route netip.Prefix `json:"route,omitzero"`
 	Table int          `json:"table,omitempty"`
-	Error string       `json:"error,omitempty"` // there is no way
+	Error string       `json:"error,omitempty"` // why there is no path
 }
 
-// PathTo asks the kernel.
+// PathTo asks the kernel for the path to an address.
 func PathTo(h *host.Host, to netip.Addr) Path {
 	p := Path{To: to}
 	routes, err := h.Net.RouteGet(to.AsSlice())
@@ -42,7 +41,7 @@ func PathTo(h *host.Host, to netip.Addr) Path {
 		p.Link = link.Attrs().Name
 	}
 	p.Via, _ = netip.AddrFromSlice(r.Gw)
-	// The answer so far is of the way alone.
+	// That answer does not name the route that matched.
 	if routes, err = h.Net.RouteGetWithOptions(to.AsSlice(), &netlink.RouteGetOptions{FIBMatch: true}); err == nil && len(routes) > 0 && routes[0].Dst != nil {
 		ip, _ := netip.AddrFromSlice(routes[0].Dst.IP)
 		bits, _ := routes[0].Dst.Mask.Size()
@@ -51,17 +50,16 @@ func PathTo(h *host.Host, to netip.Addr) Path {
 	return p
 }
 
-// fewest is the length of the routes that somebody has for the internet rather
-// than for some networks of it: VPNs that leave the private addresses out have
-// shorter ones, and the longest of a company is a /8.
-const fewest = 7
+// internetBits is the longest prefix of a route that stands for the internet rather than for a network of it. VPNs that leave
+// out the private addresses have routes as long as that, and the largest networks of companies are a /8.
+const internetBits = 7
 
-// Strays says that packets to the internet do not leave through the tunnel.
+// Strays reports whether packets to the internet leave by another way than the tunnel.
 func (p Path) Strays(tunnel string) bool {
-	return p.Error != "" || p.Link != tunnel && p.Route.Bits() <= fewest
+	return p.Error != "" || p.Link != tunnel && p.Route.Bits() <= internetBits
 }
 
-// Where is what becomes of packets that stray.
+// Where describes what happens to packets that stray.
 func (p Path) Where(tunnel string) string {
 	if p.Error != "" {
 		return fmt.Sprintf("go nowhere (%s)", p.Error)
@@ -69,7 +67,7 @@ func (p Path) Where(tunnel string) string {
 	return fmt.Sprintf("leave by %s and not by %s", p.Link, tunnel)
 }
 
-// Advice is what may lead packets there that stray, and what would be right.
+// Advice is the likely cause of packets that stray, and what to do about it.
 func (p Path) Advice() string {
 	switch {
 	case p.Error != "":

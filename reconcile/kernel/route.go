@@ -12,28 +12,27 @@ import (
 	"mape-netplan/reconcile/nlmsg"
 )
 
-// MainRoutes lists of the main table of a family the default routes and those
-// that are kept for a delegation. Of others the kernel may have hundreds of
-// thousands.
+// MainRoutes lists the default routes of the main table of a family, and the unreachable routes of DHCP's, which networkd adds
+// for a delegated prefix. Of others the kernel may have hundreds of thousands.
 func MainRoutes(h *host.Host, family byte) ([]netlink.Route, error) {
 	return WithRetry(func() (some []netlink.Route, err error) {
 		request := make([]byte, unix.SizeofRtMsg)
 		request[0], request[4] = family, unix.RT_TABLE_MAIN
 		err = Dump(h, unix.RTM_GETROUTE, request, func(m nlmsg.Value) (more bool) {
 			if len(m) < unix.SizeofRtMsg || m[0] != family || m[4] != unix.RT_TABLE_MAIN {
-				return true // Where the kernel lacks a family, it tells of all.
+				return true // A kernel without the family lists all of them.
 			}
 			if m[1] == 0 || m[7] == unix.RTN_UNREACHABLE && m[5] == unix.RTPROT_DHCP {
 				some = append(some, routeOf(m))
 			}
-			// The kernel goes through IPv4 in the order of the addresses.
+			// The kernel lists IPv4 in the order of the addresses: the default routes come first.
 			return family != unix.AF_INET || beginsWithZeros(m)
 		})
 		return some, err
 	})
 }
 
-// beginsWithZeros is of the default routes, and of those like 0.0.0.0/1.
+// beginsWithZeros reports whether the destination is 0.0.0.0, of any length.
 func beginsWithZeros(m nlmsg.Value) bool {
 	for kind, value := range m[unix.SizeofRtMsg:].Attributes() {
 		if kind == unix.RTA_DST && len(value) == 4 {
@@ -43,8 +42,8 @@ func beginsWithZeros(m nlmsg.Value) bool {
 	return true
 }
 
-// DefaultRoutes lists the IPv4 default routes of the main table on a link. One
-// of several hops is no route of the link's.
+// DefaultRoutes lists the IPv4 default routes of the main table through a link. A multipath route is not counted as one of
+// its links' routes.
 func DefaultRoutes(h *host.Host, link netlink.Link) (routes []netlink.Route, err error) {
 	all, err := MainRoutes(h, unix.AF_INET)
 	for _, r := range all {
@@ -55,8 +54,7 @@ func DefaultRoutes(h *host.Host, link netlink.Link) (routes []netlink.Route, err
 	return routes, err
 }
 
-// routeOf takes from a message, a struct rtmsg and its attributes, what tells a
-// route from others, where it leads, and its MTU.
+// routeOf decodes a struct rtmsg and its attributes, as far as they identify a route, and its next hop and MTU.
 func routeOf(m nlmsg.Value) netlink.Route {
 	bits := 8 * net.IPv4len
 	if m[0] == unix.AF_INET6 {
@@ -103,7 +101,7 @@ func hopsOf(b []byte) (all []*netlink.NexthopInfo) {
 	return all
 }
 
-// Destination is where a route leads; that of a default route has length 0.
+// Destination is the destination of a route; that of a default route has length 0.
 func Destination(r netlink.Route) netip.Prefix {
 	ip, _ := netip.AddrFromSlice(r.Dst.IP)
 	bits, _ := r.Dst.Mask.Size()

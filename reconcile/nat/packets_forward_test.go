@@ -152,8 +152,8 @@ func TestInboundAccept(t *testing.T) {
 	}
 }
 
-// TestNoWayBack: what came out of the tunnel never goes back into it: not where a forward leads to a host that only the
-// tunnel has a route to, and not where a new connection is accepted that nothing translates.
+// TestNoWayBack: what came out of the tunnel never goes back into it: not where the target of a forward is routed into the
+// tunnel, and not where a new connection is accepted that nothing translates.
 func TestNoWayBack(t *testing.T) {
 	for _, name := range gatewaytest.ForwardKinds {
 		for _, inbound := range []string{"drop", "accept"} {

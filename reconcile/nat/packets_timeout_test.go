@@ -87,7 +87,7 @@ func lasts(t *testing.T, n *hosttest.NS, since time.Time, seconds int, words ...
 }
 
 // TestTimes: each time of the section holds for what it is for, whether the LAN, the gateway or the internet opened the
-// connection, and whichever of two statements the kernel heeds. Where one connection meets two "ct timeout set", that is
+// connection, and whichever of two statements the kernel uses. Where one connection meets two "ct timeout set", that is
 // the last with Linux 6.1 and 6.18 and the first with 6.12 and 7.2: so they are tried in either order.
 func TestTimes(t *testing.T) {
 	hosttest.NeedTool(t, "conntrack")

@@ -30,12 +30,12 @@ type Forwarded struct {
 // Translates reports whether the source of a connection was translated by it.
 func (t Translation) Translates(c *kernel.Connection) bool {
 	port := c.ReplyDst.Port()
-	return c.Snat && t.Address.Contains(c.ReplyDst.Addr()) && t.First <= port && port <= t.Last
+	return c.SNAT && t.Address.Contains(c.ReplyDst.Addr()) && t.First <= port && port <= t.Last
 }
 
 // Forwarded reports whether the destination of a connection was translated by it.
 func (t Translation) Forwarded(c *kernel.Connection) bool {
-	if !c.Dnat || !t.Address.Contains(c.Dst.Addr()) {
+	if !c.DNAT || !t.Address.Contains(c.Dst.Addr()) {
 		return false
 	}
 	for _, f := range t.Forwards {

@@ -13,8 +13,8 @@ import (
 	"mape-netplan/schema"
 )
 
-// TestTranslations reads from a table what it translates, before and after the kernel has had it, whatever somebody did
-// to it.
+// TestTranslations reads from a table what it translates, before and after the kernel has had it, and when it was
+// changed by hand.
 func TestTranslations(t *testing.T) {
 	t.Parallel()
 	for name, sw := range gatewaytest.NatKinds {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"net/netip"
 	"path/filepath"
 	"reflect"
@@ -193,17 +192,6 @@ func TestGatherFailed(t *testing.T) {
 		}
 		if time.Now().After(end) {
 			t.Fatalf("%+v", l.Addresses)
-		}
-	}
-}
-
-// TestLearn: what the kernel made of an advertisement says so itself, for ever or not.
-func TestLearn(t *testing.T) {
-	for _, valid := range []uint32{600, math.MaxUint32} {
-		i := gatewaytest.Inet(gatewaytest.LineA + "::5/64")
-		i.Learn(kernel.InetMessage{Valid: valid, Protocol: kernel.ProtocolRA, Stamp: 7})
-		if i.Origin != kernel.OriginRA || (i.Announced == 7) != (valid == 600) {
-			t.Errorf("valid for %d s: %+v", valid, i)
 		}
 	}
 }

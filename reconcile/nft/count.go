@@ -22,12 +22,12 @@ func Fixed(port uint16) Part {
 	return Part{&expr.Immediate{Register: reg, Data: Port(port)}}
 }
 
-// CountSet is a set whose elements count connections. Rules fill it, and the kernel takes those out that are gone.
+// CountSet is a set whose elements count connections. Rules fill it, and the kernel removes connections that ended.
 func CountSet(name string, key ...nftables.SetDatatype) Set {
 	return Set{Name: name, Key: nftables.MustConcatSetType(key...), Dynamic: true}
 }
 
-// TimeSet is a set whose elements go some time after a rule has last put them in.
+// TimeSet is a set whose elements expire some time after a rule last put them in.
 func TimeSet(name string, timeout time.Duration, key ...nftables.SetDatatype) Set {
 	s := CountSet(name, key...)
 	s.Timeout = timeout

@@ -87,7 +87,7 @@ func (r reader) rules(chain string) ([]Rule, error) {
 	return rules, nil
 }
 
-// others notes what a Table cannot hold.
+// others reads timeouts, and as foreign what a Table cannot hold.
 func (r reader) others(t *Table) error {
 	for _, kind := range []struct {
 		name    string
@@ -191,8 +191,8 @@ func (r reader) elements(set string) ([]Element, error) {
 	return elements, nil
 }
 
-// expression decodes those that rules here are made of, and keeps the others as the kernel's bytes: the library's own
-// decoder leaves those out that it does not know, and they would not show.
+// expression decodes the expressions that rules of this package consist of, and keeps others as the kernel's bytes: the
+// library's decoder omits those that it does not know, and they would not show.
 func expression(a nlmsg.Value) (expr.Any, error) {
 	name, data := a.Get(unix.NFTA_EXPR_NAME).Text(), a.Get(unix.NFTA_EXPR_DATA)
 	e := newExpression(name, data)

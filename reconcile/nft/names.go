@@ -97,7 +97,7 @@ func ifname(b []byte) string {
 	return fmt.Sprintf("%q", name)
 }
 
-// zero says whether b has no bit set.
+// zero reports whether b has no bit set.
 func zero(b []byte) bool { return !slices.ContainsFunc(b, func(x byte) bool { return x != 0 }) }
 
 // Port is a port as rules and elements hold it.

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
@@ -12,7 +11,7 @@ import (
 	"mape-netplan/reconcile/nlmsg"
 )
 
-// Read returns what the kernel has under that name in family ip; an absent table when it has nothing.
+// Read returns the kernel's table of that name in family ip, and an absent one where the kernel has none.
 func Read(c *Conn, name string) (Table, error) { return c.explained(reader{name: name}) }
 
 // ReadRules is Read without the elements of sets, which are most of a table.
@@ -28,7 +27,7 @@ func (c *Conn) explained(r reader) (Table, error) {
 	return t, nil
 }
 
-// tries is how often a table is read again because the ruleset changed meanwhile.
+// tries is how often a table is read or written again because the ruleset changed meanwhile.
 const tries = 50
 
 func (c *Conn) read(r reader) (t Table, err error) {
@@ -37,27 +36,19 @@ func (c *Conn) read(r reader) (t Table, err error) {
 	}
 	defer r.Close()
 	// A table takes several dumps, and between two of them the ruleset may be replaced.
-	for try := range tries {
-		before, err := r.Generation()
-		if err != nil {
-			return Table{}, err
-		}
-		t, readErr := r.table()
-		after, err := r.Generation()
-		if err != nil {
-			return Table{}, err
-		}
-		if before == after {
-			return t, readErr
-		}
-		time.Sleep(time.Duration(try) * time.Millisecond)
+	ok, err := r.Consistent(tries, func() (err error) {
+		t, err = r.table()
+		return err
+	})
+	if err == nil && !ok {
+		err = errBusy
 	}
-	return Table{}, errBusy
+	return t, err
 }
 
 var errBusy = errors.New("the ruleset changes faster than it can be read")
 
-// outline returns the table without rules and elements, and the generation it is of.
+// outline returns the table without rules and elements, and its generation.
 func (c *Conn) outline(name string) (t Table, generation uint64, err error) {
 	x, err := c.Exchange()
 	if err != nil {
@@ -71,12 +62,12 @@ func (c *Conn) outline(name string) (t Table, generation uint64, err error) {
 	return t, generation, err
 }
 
-// A reader asks about one table.
+// A reader reads one table.
 type reader struct {
 	Exchange
 	name      string
-	outline   bool // leave rules and elements out
-	rulesOnly bool // leave elements out
+	outline   bool // without rules and elements
+	rulesOnly bool // without elements
 }
 
 // get returns the answers about what is in the table.

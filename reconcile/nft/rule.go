@@ -2,6 +2,7 @@ package nft
 
 import (
 	"net/netip"
+	"reflect"
 
 	"github.com/google/nftables/binaryutil"
 	"github.com/google/nftables/expr"
@@ -142,4 +143,49 @@ func SNAT(to netip.Prefix, first, last uint16) []expr.Any {
 		snat = append(snat, &expr.Immediate{Register: 2, Data: high[:]})
 	}
 	return append(snat, &expr.Immediate{Register: 3, Data: Port(first)}, &expr.Immediate{Register: 4, Data: Port(last)}, nat)
+}
+
+// Same reports whether both rules do the same. Counters do not matter. Texts are not compared: two rules may have the same
+// text.
+func (r Rule) Same(other Rule) bool {
+	return reflect.DeepEqual(r.uncounted(), other.uncounted())
+}
+
+func (r Rule) uncounted() (rule Rule) {
+	for _, e := range r {
+		if _, counter := e.(*expr.Counter); !counter {
+			rule = append(rule, e)
+		}
+	}
+	return rule
+}
+
+// OnlyDrops reports whether a rule can do nothing to a packet but drop it: it loads and compares, and ends in that verdict.
+// An expression that is not listed here may do anything.
+func (r Rule) OnlyDrops() bool {
+	rule := r.uncounted()
+	if len(rule) == 0 {
+		return false
+	}
+	last := len(rule) - 1
+	for _, e := range rule[:last] {
+		switch e := e.(type) {
+		case *expr.Cmp, *expr.Range, *expr.Bitwise, *expr.Fib:
+		case *expr.Meta:
+			if e.SourceRegister {
+				return false
+			}
+		case *expr.Ct:
+			if e.SourceRegister {
+				return false
+			}
+		case *expr.Payload:
+			if e.OperationType != expr.PayloadLoad {
+				return false
+			}
+		default:
+			return false
+		}
+	}
+	return Rule(rule[last:]).Same(NewRule(Drop))
 }

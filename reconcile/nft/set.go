@@ -17,7 +17,7 @@ type Set struct {
 	Name       string
 	Key, Value nftables.SetDatatype
 	Elements   []Element
-	// Dynamic says that rules fill it, with keys of several parts. What is in it then is not part of its state.
+	// Dynamic: rules fill it, with keys of several parts. Its elements are not part of its state then.
 	Dynamic bool
 	Timeout time.Duration // of a dynamic set's elements; 0: they stay
 

@@ -2,7 +2,7 @@
 // the kernel and replaces what the kernel has in one transaction.
 //
 // The text comes from the kernel's own expressions, for a table that was built here and for one that was read, so
-// Read after Write has the same text, and whatever somebody added, changed or flushed by hand shows in it.
+// Read after Write has the same text, and anything that was added, changed or flushed by hand shows in it.
 package nft
 
 import (

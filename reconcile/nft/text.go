@@ -10,14 +10,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// unknown is an expression that this package cannot say more about than the kernel's bytes.
+// unknown is an expression of which only the kernel's bytes are known.
 type unknown struct {
 	expr.Any
 	name string
 	data []byte
 }
 
-// String is the rule in nft's words.
+// String is the rule in the syntax of nft(8).
 func (r Rule) String() string {
 	d := decompiler{regs: map[uint32]operand{}}
 	for _, e := range r {
@@ -38,7 +38,7 @@ type operand struct {
 	unread bool
 }
 
-// A decompiler runs a rule with names for values.
+// A decompiler runs a rule with texts in its registers instead of values.
 type decompiler struct {
 	words []string
 	regs  map[uint32]operand
@@ -55,7 +55,7 @@ func (d *decompiler) put(n uint32, o operand) {
 	d.regs[n] = o
 }
 
-// forget says what was loaded for nothing: it would not show otherwise.
+// forget adds what was loaded and not used: it would not show otherwise.
 func (d *decompiler) forget(n uint32) {
 	if o := d.regs[n]; o.unread {
 		d.say("(%s unused)", o.text)
@@ -204,7 +204,7 @@ func (d *decompiler) cmp(e *expr.Cmp) {
 	}
 }
 
-// prefixLength says whether mask is that of an IPv4 prefix.
+// prefixLength returns the length of an IPv4 prefix with that mask; false where the mask is not that of a prefix.
 func prefixLength(mask []byte) (int, bool) {
 	if len(mask) != 4 || mask[0]&0x80 == 0 {
 		return 0, false

@@ -13,8 +13,8 @@ import (
 	"mape-netplan/reconcile/nlmsg"
 )
 
-// A Timeout is a stateful object of the kind "ct timeout": how long connections that a rule gives it may be idle in each
-// of their states. The kernel takes it from them again when it is deleted.
+// A Timeout is a stateful object of the kind "ct timeout": how long a connection that a rule attached it to may be idle in
+// each of its states. When it is deleted, connections have the kernel's timeouts again.
 type Timeout struct {
 	Name     string
 	Protocol byte     // TCP or UDP
@@ -29,7 +29,7 @@ var (
 )
 
 // TCPTimeout is for TCP. Transitory is every state in which the connection is half open or half closed (RFC 5382,
-// section 5). Of a connection that was reset nobody holds anything any more: its port is free after 2 s, not the kernel's 10.
+// section 5). Neither end keeps a connection that was reset: its port is free after 2 s, not the kernel's 10.
 func TCPTimeout(name string, established, transitory, timeWait time.Duration) Timeout {
 	t := Timeout{Name: name, Protocol: unix.IPPROTO_TCP}
 	for _, state := range tcpStates {

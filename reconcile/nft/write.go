@@ -24,7 +24,7 @@ func (t Table) Write(c *Conn) error {
 	return nil
 }
 
-// writable says why a table that was read cannot be written back as it was.
+// writable returns why a table that was read cannot be written back as it was.
 func (t Table) writable() error {
 	const not = "cannot be written: "
 	if len(t.Foreign) > 0 {
@@ -65,7 +65,7 @@ func (t Table) replace(c *Conn) error {
 		if err := t.batch(conn, live); err != nil {
 			return err
 		}
-		// The kernel refuses if the ruleset is no longer the one that was looked at.
+		// The kernel refuses a transaction on a ruleset that changed since it was read.
 		if err = conn.FlushWithGenID(uint32(generation)); !errors.Is(err, unix.ERESTART) {
 			return err
 		}
@@ -142,7 +142,7 @@ func (c Chain) sameHook(d Chain) bool {
 	return c.Name == d.Name && c.Type == d.Type && c.Hook == d.Hook && c.Priority == d.Priority && c.Drop == d.Drop
 }
 
-// counts says whether both are the same set of counted connections.
+// counts reports whether both are the same set of counted connections.
 func (s Set) counts(other Set) bool {
 	return s.Dynamic && other.Dynamic && s.Name == other.Name && s.Foreign == "" && s.Timeout == other.Timeout && s.Key.Bytes == other.Key.Bytes && s.Key.GetNFTMagic() == other.Key.GetNFTMagic()
 }

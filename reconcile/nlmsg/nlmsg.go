@@ -1,4 +1,4 @@
-// Package nlmsg asks the kernel over netlink and reads its answers where they lie.
+// Package nlmsg sends netlink requests and reads the kernel's answers in place, without copies.
 package nlmsg
 
 import (
@@ -15,11 +15,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Value is what an attribute has: a number, a text, or attributes. There may be hundreds of thousands: nothing is copied,
-// and no map made, for those that are not asked for.
+// A Value is the value of an attribute: a number, a text, or attributes. A dump may have hundreds of thousands, so nothing is
+// copied or put into a map.
 type Value []byte
 
-// Attributes are those in the value, by type. A broken one ends them.
+// Attributes yields the attributes in the value, by type, up to a malformed one.
 func (v Value) Attributes() iter.Seq2[uint16, Value] {
 	return func(yield func(uint16, Value) bool) {
 		for b := v; len(b) >= unix.SizeofNlAttr; {
@@ -36,7 +36,7 @@ func (v Value) Attributes() iter.Seq2[uint16, Value] {
 	}
 }
 
-// Get is the first attribute of a type, nil where there is none.
+// Get returns the first attribute of a type; nil where it is missing.
 func (v Value) Get(kind uint16) Value {
 	for k, value := range v.Attributes() {
 		if k == kind {
@@ -46,7 +46,7 @@ func (v Value) Get(kind uint16) Value {
 	return nil
 }
 
-// Number is a big-endian one of up to eight bytes, as netfilter has them.
+// Number is the value as a big-endian number of up to eight bytes, as netfilter sends them.
 func (v Value) Number() (n uint64) {
 	for _, b := range v {
 		n = n<<8 | uint64(b)
@@ -54,13 +54,13 @@ func (v Value) Number() (n uint64) {
 	return n
 }
 
-// Text ends with its first zero.
+// Text is the value up to its first zero.
 func (v Value) Text() string {
 	text, _, _ := bytes.Cut(v, []byte{0})
 	return string(text)
 }
 
-// Align rounds up to where the next message or attribute begins.
+// Align rounds a length up to the beginning of the next message or attribute.
 func Align(length int) int { return (length + 3) &^ 3 }
 
 // Netfilter is a request to a subsystem of nfnetlink.
@@ -72,7 +72,7 @@ func Netfilter(subsystem, kind uint16, flags netlink.HeaderFlags, family byte, w
 	}, err
 }
 
-// Family splits a message of nfnetlink into the family that it is about and its attributes.
+// Family splits a message of nfnetlink into its family and its attributes.
 func Family(message []byte) (byte, Value) {
 	if len(message) < nl.SizeofNfgenmsg {
 		return unix.NFPROTO_UNSPEC, nil
@@ -80,7 +80,7 @@ func Family(message []byte) (byte, Value) {
 	return message[0], message[nl.SizeofNfgenmsg:]
 }
 
-// A Conn reads one answer after the other into the same buffer.
+// A Conn is a netlink socket that reads all answers into the same buffer.
 type Conn struct {
 	*netlink.Conn
 	raw    syscall.RawConn
@@ -97,23 +97,23 @@ func Dial(family, ns int) (*Conn, error) {
 	if err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}
-	// The kernel fills no larger buffers than the last that it was given, 32 KiB at most, and looks for the place to go on
-	// from the beginning each time: 5000 rules of nf_tables take 160 ms by the page and 30 ms like this.
+	// The kernel fills buffers as large as the last one that was read into, 32 KiB at most, and for each it seeks from the
+	// beginning of the list: 5000 rules of nf_tables take 160 ms with buffers of a page and 30 ms with these.
 	return &Conn{conn, raw, make([]byte, 1<<15)}, nil
 }
 
 // ErrInterrupted comes with an answer of a dump during which something changed.
 var ErrInterrupted = vishvananda.ErrDumpInterrupted
 
-// Ask sends the requests at once and yields what is answered, until the last one is: each answer is valid until the next.
-// An answer that comes with ErrInterrupted is as good as the others, but the whole list is not. Whoever stops early
-// leaves the rest of a dump unmade, and can ask for no other dump on this connection.
+// Ask sends the requests at once and yields their answers, each valid until the next. An answer with ErrInterrupted is
+// valid, but the list may lack others. A caller that stops early leaves a dump unfinished, and can request no other dump on
+// this connection.
 func (c *Conn) Ask(requests ...netlink.Message) iter.Seq2[Value, error] {
 	requests = slices.Clone(requests)
 	for i := range requests {
 		requests[i].Header.Flags |= netlink.Request
 	}
-	requests[len(requests)-1].Header.Flags |= netlink.Acknowledge // The others answer only what they are asked for, and errors.
+	requests[len(requests)-1].Header.Flags |= netlink.Acknowledge // of the last alone: the others answer with what they request, and errors
 	return func(yield func(Value, error) bool) {
 		sent, err := c.SendMessages(requests)
 		if err != nil {
@@ -126,7 +126,7 @@ func (c *Conn) Ask(requests ...netlink.Message) iter.Seq2[Value, error] {
 			for len(b) > 0 && err == nil {
 				var m netlink.Message
 				if m, b, err = split(b); err != nil || m.Header.Sequence-first > last-first {
-					continue // of a request before
+					continue // of an earlier request
 				}
 				ends := m.Header.Type == netlink.Done || m.Header.Type == netlink.Error
 				answer, failed := meaning(m, ends)
@@ -172,7 +172,7 @@ func split(b []byte) (m netlink.Message, rest []byte, err error) {
 	return m, b[min(Align(length), len(b)):], nil
 }
 
-// meaning is what a message answers: the one that ends an answer has the number of an error, or zero.
+// meaning decodes an answer. The message that ends one has the number of an error, or zero.
 func meaning(m netlink.Message, ends bool) (answer Value, err error) {
 	switch {
 	case ends && len(m.Data) < 4:
@@ -188,4 +188,9 @@ func meaning(m netlink.Message, ends bool) (answer Value, err error) {
 		err = ErrInterrupted
 	}
 	return answer, err
+}
+
+// Unsupported reports whether an error is of those with which the kernel answers for a subsystem that it does not have.
+func Unsupported(err error) bool {
+	return errors.Is(err, unix.EPROTONOSUPPORT) || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EOPNOTSUPP)
 }

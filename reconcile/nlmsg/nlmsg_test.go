@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestValue: attributes end where one is broken, and padding is no part of them.
+// TestValue: attributes end where one is broken, and padding does not belong to them.
 func TestValue(t *testing.T) {
 	whole, err := netlink.MarshalAttributes([]netlink.Attribute{
 		{Type: 1, Data: []byte("name\x00")}, {Type: 2, Data: []byte{1, 2}}, {Type: 3 | unix.NLA_F_NESTED, Data: []byte{8, 0, 4, 0, 0, 0, 1, 0}}, {Type: 2, Data: []byte{9}},
@@ -57,7 +57,7 @@ func TestSplit(t *testing.T) {
 	}
 }
 
-// TestMeaning: the kernel says on any message of a list, the last included, that it may lack something.
+// TestMeaning: any message of a list, the last included, may report that the list was interrupted.
 func TestMeaning(t *testing.T) {
 	for _, test := range []struct {
 		m    netlink.Message
@@ -78,8 +78,8 @@ func TestMeaning(t *testing.T) {
 	}
 }
 
-// TestAsk: of several requests the errors come one by one; and after a dump that was left, the rest of it is no answer
-// to what is asked then.
+// TestAsk: errors of several requests come one by one, and the rest of an unfinished dump is not taken for an answer
+// to the next request.
 func TestAsk(t *testing.T) {
 	conn, err := Dial(unix.NETLINK_ROUTE, 0)
 	if err != nil {

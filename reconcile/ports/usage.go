@@ -133,7 +133,7 @@ func (u *Usage) add(c *kernel.Connection) {
 	as, n := c.ReplyDst, c.ReplyDst.Port()
 	switch {
 	// First, because a client of a forward may share the address, with a port of another set.
-	case c.Dnat && u.Address.Contains(c.Dst.Addr()) && c.Protocol != kernel.ProtoICMP:
+	case c.DNAT && u.Address.Contains(c.Dst.Addr()) && c.Protocol != kernel.ProtoICMP:
 		u.addInbound(c)
 	case u.Address.Contains(as.Addr()) && u.pool.First <= n && n <= u.pool.Last:
 		use := usedPort{c.Protocol, netip.AddrPortFrom(as.Addr(), u.pool.Port(n))}
@@ -154,7 +154,7 @@ func (u *Usage) add(c *kernel.Connection) {
 func (u *Usage) sum() {
 	index := map[uint8]int{}
 	u.Protocols = nil
-	for i, protocol := range kernel.NatProtocols {
+	for i, protocol := range kernel.NATProtocols {
 		index[protocol] = i
 		u.Protocols = append(u.Protocols, ProtocolUsage{Protocol: kernel.ProtocolNames[protocol]})
 	}
@@ -211,7 +211,7 @@ func (u Usage) Busiest(n int) []BusyDestination {
 // perProtocol is a count of 0 for each protocol.
 func perProtocol() map[string]int {
 	all := map[string]int{}
-	for _, protocol := range kernel.NatProtocols {
+	for _, protocol := range kernel.NATProtocols {
 		all[kernel.ProtocolNames[protocol]] = 0
 	}
 	return all

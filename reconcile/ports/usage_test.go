@@ -196,7 +196,7 @@ func TestUsageOfMany(t *testing.T) {
 	for i := range 100_000 {
 		host := netip.AddrPortFrom(a(i%20), uint16(i))
 		u.add(&kernel.Connection{
-			Protocol: kernel.ProtoTCP, Snat: true, Src: host, Dst: netip.AddrPortFrom(a(i%500), 443), ReplySrc: netip.AddrPortFrom(a(i%500), 443),
+			Protocol: kernel.ProtoTCP, SNAT: true, Src: host, Dst: netip.AddrPortFrom(a(i%500), 443), ReplySrc: netip.AddrPortFrom(a(i%500), 443),
 			ReplyDst: netip.AddrPortFrom(u.Address.Addr(), uint16(1024+i%60000)),
 		})
 	}

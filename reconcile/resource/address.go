@@ -132,7 +132,7 @@ func (a Address) Write(ctx context.Context, h *host.Host) error {
 	}
 	// The kernel takes the same address twice with two lengths for a duplicate.
 	if is := now.(Address); is.Present && (!a.Present || is.Prefix != a.Prefix) {
-		err := h.Net.AddrDel(link, &netlink.Addr{IPNet: kernel.IpNet(is.Prefix)})
+		err := h.Net.AddrDel(link, &netlink.Addr{IPNet: kernel.IPNet(is.Prefix)})
 		if err != nil && !errors.Is(err, unix.EADDRNOTAVAIL) {
 			return err
 		}
@@ -140,7 +140,7 @@ func (a Address) Write(ctx context.Context, h *host.Host) error {
 	if !a.Present {
 		return nil
 	}
-	address := &netlink.Addr{IPNet: kernel.IpNet(a.Prefix), ValidLft: math.MaxUint32, PreferedLft: int(a.Preferred)}
+	address := &netlink.Addr{IPNet: kernel.IPNet(a.Prefix), ValidLft: math.MaxUint32, PreferedLft: int(a.Preferred)}
 	if is := now.(Address); !is.Present {
 		defer optimistic(h, a.Link)()
 		address.Flags = unix.IFA_F_OPTIMISTIC

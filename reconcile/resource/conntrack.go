@@ -88,7 +88,7 @@ func (f Conntrack) Write(_ context.Context, h *host.Host) error {
 	var all []kernel.Entry
 	err := kernel.Connections(h, func(c *kernel.Connection) {
 		if _, ok := f.Stale(c); ok {
-			all = append(all, kernel.Entry{Id: c.Id, Original: slices.Clone(c.Original)})
+			all = append(all, kernel.Entry{ID: c.ID, Original: slices.Clone(c.Original)})
 		}
 	})
 	if err != nil {
@@ -104,10 +104,10 @@ func (f Conntrack) Stale(c *kernel.Connection) (staleConnection, bool) {
 	if c.Zoned || kernel.ProtocolNames[c.Protocol] == "" {
 		return staleConnection{}, false
 	}
-	if c.Snat && f.cutOff(c) {
+	if c.SNAT && f.cutOff(c) {
 		return staleConnection{protocol: c.Protocol, address: c.ReplyDst.Addr()}, true
 	}
-	if c.Dnat && f.uninvited(c) {
+	if c.DNAT && f.uninvited(c) {
 		return staleConnection{c.Protocol, c.Dst.Addr(), true}, true
 	}
 	return staleConnection{}, false

@@ -26,10 +26,10 @@ import (
 func TestStale(t *testing.T) {
 	a := func(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }
 	out := func(protocol uint8, as string) *kernel.Connection {
-		return &kernel.Connection{Protocol: protocol, Snat: true, Src: a("192.168.1.10:5000"), Dst: a("198.51.100.1:443"), ReplySrc: a("198.51.100.1:443"), ReplyDst: a(as)}
+		return &kernel.Connection{Protocol: protocol, SNAT: true, Src: a("192.168.1.10:5000"), Dst: a("198.51.100.1:443"), ReplySrc: a("198.51.100.1:443"), ReplyDst: a(as)}
 	}
 	in := func(protocol uint8, from, at, to string) *kernel.Connection {
-		return &kernel.Connection{Protocol: protocol, Dnat: true, Src: a(from), Dst: a(at), ReplySrc: a(to), ReplyDst: a(from)}
+		return &kernel.Connection{Protocol: protocol, DNAT: true, Src: a(from), Dst: a(at), ReplySrc: a(to), ReplyDst: a(from)}
 	}
 	hairpin := out(kernel.ProtoTCP, "192.0.2.18:9")
 	hairpin.ReplySrc = a("192.168.1.20:443")
@@ -38,7 +38,7 @@ func TestStale(t *testing.T) {
 	zoned := out(kernel.ProtoUDP, "192.0.2.99:1900")
 	zoned.Zoned = true
 	plain := out(kernel.ProtoUDP, "192.0.2.99:1900")
-	plain.Snat = false
+	plain.SNAT = false
 
 	g := gatewaytest.GatewayOf(gatewaytest.NatKinds["ocn"], 1460)
 	g.Forwards = []schema.Forward{{Protocol: "tcp", Ports: []schema.PortRange{{First: 1856, Last: 1857}}, To: a("192.168.1.10:22")}}
@@ -87,7 +87,7 @@ func TestStale(t *testing.T) {
 				t.Errorf("%s, was %d, now %d: %v", test.what, len(f.Was), len(f.Now), got)
 			}
 		}
-		if _, got := (resource.Conntrack{Now: now, Guard: guard}).Stale(test.c); got && test.c.Dnat {
+		if _, got := (resource.Conntrack{Now: now, Guard: guard}).Stale(test.c); got && test.c.DNAT {
 			t.Errorf("%s: is another table's while inbound connections are accepted", test.what)
 		}
 	}
@@ -262,7 +262,7 @@ func TestStaleInOnePiece(t *testing.T) {
 		t.Fatalf("the pool is not cut: %+v", f.Now)
 	}
 	far := netip.MustParseAddrPort("198.51.100.1:443")
-	c := &kernel.Connection{Protocol: kernel.ProtoUDP, Snat: true, ReplySrc: far, ReplyDst: netip.MustParseAddrPort("192.0.2.18:1024")}
+	c := &kernel.Connection{Protocol: kernel.ProtoUDP, SNAT: true, ReplySrc: far, ReplyDst: netip.MustParseAddrPort("192.0.2.18:1024")}
 	if _, stale := f.Stale(c); stale {
 		t.Error("a connection that works is deleted")
 	}

@@ -26,7 +26,7 @@ type Route struct {
 func DefaultRoute(link string) Route {
 	return Route{link, []netlink.Route{{
 		Scope: netlink.SCOPE_LINK, Family: netlink.FAMILY_V4, Protocol: unix.RTPROT_STATIC,
-		Type: unix.RTN_UNICAST, Table: unix.RT_TABLE_MAIN, Dst: kernel.IpNet(netip.PrefixFrom(netip.IPv4Unspecified(), 0)),
+		Type: unix.RTN_UNICAST, Table: unix.RT_TABLE_MAIN, Dst: kernel.IPNet(netip.PrefixFrom(netip.IPv4Unspecified(), 0)),
 	}}}
 }
 

@@ -54,7 +54,7 @@ func (l label) Write(_ context.Context, h *host.Host) error {
 	if link == nil {
 		return errors.Join(err, fmt.Errorf("there is no interface %s", l.link))
 	}
-	return h.Net.AddrReplace(link, &netlink.Addr{IPNet: kernel.IpNet(l.address)})
+	return h.Net.AddrReplace(link, &netlink.Addr{IPNet: kernel.IPNet(l.address)})
 }
 
 var ours = label{"other0", netip.MustParsePrefix("192.0.2.77/32"), true}

@@ -1,7 +1,6 @@
 package ruleset
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 
@@ -34,7 +33,7 @@ func (r *survey) rules(c Chain) ([]Rule, error) {
 	return rules, d.err
 }
 
-// Read reads every table but ip own, as far as the base chains that want chooses lead.
+// Read reads every table but ip own: the base chains that want chooses, and the chains that can be reached from them.
 func Read(c *nft.Conn, own string, want func(Chain) bool) (Ruleset, error) {
 	rs, err := read(c, own, want)
 	if err != nil {
@@ -53,19 +52,9 @@ func read(c *nft.Conn, own string, want func(Chain) bool) (rs Ruleset, err error
 		return rs, err
 	}
 	defer r.sets.Close()
-	for range 5 {
-		before, err := r.Generation()
-		if err != nil {
-			return rs, err
-		}
-		readErr := r.read()
-		after, err := r.Generation()
-		if err != nil || before == after {
-			return r.Ruleset, errors.Join(readErr, err)
-		}
-	}
-	// Something changes rules all the time. Nothing is decided by a warning, so a mixture of two rulesets will do.
-	return r.Ruleset, nil
+	// Where rules change all the time a mixture of two rulesets will do: nothing but warnings depend on it.
+	_, err = r.Consistent(5, r.read)
+	return r.Ruleset, err
 }
 
 func (r *survey) read() error {
@@ -78,7 +67,7 @@ func (r *survey) read() error {
 	if err != nil {
 		return err
 	}
-	// From the base chains on: what they do not lead to does nothing.
+	// Chains that cannot be reached from a base chain do nothing.
 	reached := map[int]bool{}
 	var queue []int
 	for i, c := range all {
@@ -177,4 +166,26 @@ func (r *survey) flowtables() error {
 		}
 	}
 	return nil
+}
+
+// A survey is one reading of the foreign tables.
+type survey struct {
+	Ruleset
+	nft.Exchange
+	sets nft.Exchange // for questions about sets, between the rules of a chain
+	own  string
+	want func(Chain) bool
+
+	asks int // for elements of sets
+}
+
+var families = map[uint8]string{unix.NFPROTO_IPV4: "ip", unix.NFPROTO_IPV6: "ip6", unix.NFPROTO_INET: "inet"}
+
+func familyNumber(name string) uint8 {
+	for n, f := range families {
+		if f == name {
+			return n
+		}
+	}
+	return unix.NFPROTO_UNSPEC
 }

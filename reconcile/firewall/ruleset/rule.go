@@ -10,7 +10,7 @@ import (
 	"mape-netplan/reconcile/nlmsg"
 )
 
-// Fields that somebody who knows a packet can decide about. Numbers are in network byte order.
+// Fields that can be decided for a known packet. Numbers are in network byte order.
 const (
 	FieldIIfName  = "iifname"
 	FieldOIfName  = "oifname"
@@ -35,7 +35,7 @@ var fieldSizes = map[string]int{
 	FieldSport: 2, FieldDport: 2,
 }
 
-// A tracer runs a rule with names for values.
+// A tracer runs a rule with names of fields in its registers instead of values.
 type tracer struct {
 	*survey
 	chain Chain
@@ -50,7 +50,7 @@ type operands struct {
 	mask   []byte
 }
 
-// matters says whether the rule does anything: most that only count or log need not be kept.
+// matters reports whether the rule does anything: one that only counts or logs is not kept.
 func (d *tracer) matters() bool {
 	return slices.ContainsFunc(d.steps, func(s Step) bool { return s.Do != "" })
 }
@@ -111,7 +111,7 @@ func (d *tracer) statement(name, a nlmsg.Value) {
 	case "redir":
 		d.do(DoDNAT, "")
 	case "queue", "tproxy":
-		d.do(DoAccept, "") // Somebody else decides.
+		d.do(DoAccept, "") // a program decides
 	case "notrack":
 		d.do(DoNoTrack, "")
 	case "flow_offload":
@@ -233,7 +233,7 @@ func otherHeader(base, offset, length uint64) []string {
 	return []string{"header"}
 }
 
-// is6 says whether the rule has matched IPv6.
+// is6 reports whether the rule has matched IPv6.
 func (d *tracer) is6() bool {
 	return slices.ContainsFunc(d.steps, func(s Step) bool {
 		return slices.Equal(s.Fields, []string{FieldNFProto}) && len(s.Any) == 1 && !s.Not && s.Any[0].Intervals[0].To[0] == unix.NFPROTO_IPV6

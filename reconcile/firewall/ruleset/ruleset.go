@@ -4,8 +4,7 @@ package ruleset
 import "slices"
 
 // A Ruleset is what other programs have in nf_tables that packets of IPv4, or IPv6 packets of this machine's own, can
-// meet. It is read for an opinion and never written: what nobody here can decide about a rule is kept as a step that
-// nobody can decide.
+// meet. It is read for warnings and never written: a test that cannot be decided is kept as a Step that is Unknown.
 type Ruleset struct {
 	Chains     []Chain     `json:"chains,omitempty"`
 	Flowtables []Flowtable `json:"flowtables,omitempty"`

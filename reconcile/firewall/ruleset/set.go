@@ -78,7 +78,7 @@ func (d *tracer) members(set string, at int, vmap bool) (cases []Case, fields []
 		n, at = n+(size+3)&^3, at+(size+3)/4
 	}
 	if !vmap && (!known(fields) || slices.ContainsFunc(fields, isAddress) && !info.anonymous) {
-		return nil, nil, false // A list of addresses that somebody keeps may have a million.
+		return nil, nil, false // a named set of addresses may have a million
 	}
 	elements, err := d.elements(set)
 	if err != nil {

@@ -8,8 +8,8 @@ import (
 	"mape-netplan/reconcile/kernel"
 )
 
-// TestWhole: only an interrupted list is asked for again, and not for ever.
-func TestWhole(t *testing.T) {
+// TestWithRetry: only an interrupted list is requested again, and not for ever.
+func TestWithRetry(t *testing.T) {
 	for interruptions, wantErr := range map[int]bool{0: false, 3: false, 1000: true} {
 		asked := 0
 		all, err := kernel.WithRetry(func() ([]int, error) {
