@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/netip"
+	"os/exec"
 	"testing"
 
 	"github.com/vishvananda/netlink"
@@ -71,7 +73,20 @@ func TestKind(t *testing.T) {
 		}
 	})
 	w.says(t, "CE "+gatewaytest.CeOfLine, "label 192.0.2.77/32 dev other0")
-	w.names(t, "ip", "<5>restored "+ours.Name()+": it was gone", "ip", "address", "del", ours.address.String(), "dev", ours.link)
+	// The name of a process is read while it is there: this one stays.
+	var ip io.WriteCloser
+	g.Do(func() {
+		cmd := exec.Command("ip", "-batch", "-")
+		var err error
+		if ip, err = cmd.StdinPipe(); err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { ip.Close(); cmd.Wait() })
+	})
+	w.names(t, "ip", "<5>restored "+ours.Name()+": it was gone", func() { fmt.Fprintf(ip, "address del %s dev %s\n", ours.address, ours.link) })
 	w.forget()
 	g.Exec(t, "ip", "link", "del", ours.link)
 	w.says(t, ours.Name(), ": there is no interface other0")
