@@ -67,7 +67,7 @@ func TestCache(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := d.run.Latest(discovery.Cached(d.h))
-		if got == nil || got.Problem != "what it said before cannot be read: "+discovery.CachePath+": "+want {
+		if got == nil || got.Problem != "the last answer cannot be read: "+discovery.CachePath+": "+want {
 			t.Errorf("%q: %+v", text, got)
 		}
 		d.want("damaged", d.await("{provider: discover}"), found)

@@ -258,7 +258,7 @@ func TestDiscoverNoResolver(t *testing.T) {
 		"neither to networkd nor in /etc/resolv.conf: only the line's own one knows its rules")
 	d.TXT("v=v6mig-1 url=" + d.Good(gatewaytest.Offer) + "/ t=b")
 	d.run.Client.Servers, d.patience = servers, 20*time.Second
-	d.run.Learnt.Load().Next = time.Now()
+	d.run.Last.Load().Next = time.Now()
 	d.want("later", d.await("{provider: discover}"), found)
 }
 

@@ -1,4 +1,4 @@
-// Package reconcile makes a machine a gateway in one run: it waits for the line, puts up the guard, converges, and takes back what failed.
+// Package reconcile makes a machine a gateway in one run: it waits for the line, puts up the guard, converges, and reverts what failed.
 package reconcile
 
 import (
@@ -75,13 +75,13 @@ func (r *Run) Await(ctx context.Context, c *schema.Config, waiting func(error)) 
 func (r *Run) Converge(ctx context.Context, want []engine.Resource) ([]engine.Change, error) {
 	changes, err := engine.ConvergeOr(ctx, r.Host, want, r.TakeBack)
 	if err == nil {
-		r.Requested, r.guard = nil, nil // They are part of what holds now.
+		r.Requested, r.guard = nil, nil // They are part of the gateway now.
 	}
 	return changes, err
 }
 
-// TakeBack undoes what a run did on this machine before it converged: it asked
-// for a delegation and put up a guard. It returns what is left.
+// TakeBack reverts what a run changed before it converged: the request for a prefix
+// and the guard. It returns what is left.
 func (r *Run) TakeBack(ctx context.Context) ([]engine.Change, error) {
 	asked, err := r.RevertRequest()
 	guard, stays := r.Unguard(ctx)

@@ -13,12 +13,12 @@ import (
 	"mape-netplan/schema"
 )
 
-// RequestPrefix has networkd ask for the prefix that the section wants, if it does not
-// yet; RevertRequest takes that back.
+// RequestPrefix makes networkd request the prefix that the section wants, if it does
+// not yet; RevertRequest reverts that.
 func (r *Run) RequestPrefix(ctx context.Context, c *schema.Config, l line.Line, f facts.Facts) error {
 	want, err := gateway.PrefixRequest(c, l, f)
 	if errors.Is(err, line.ErrNotYet) {
-		return nil // On which link is not known yet.
+		return nil // The WAN is not known yet.
 	}
 	if err != nil {
 		return err
@@ -28,9 +28,9 @@ func (r *Run) RequestPrefix(ctx context.Context, c *schema.Config, l line.Line, 
 		return err
 	}
 	if len(changes) > 0 && len(f.Delegations) == 0 {
-		// networkd may have come to one since the machine was looked at. Then
-		// the next look decides how it is asked for.
-		if came, err := cameTo(r.Host, l); came || err != nil {
+		// networkd may have obtained one since the machine was looked at. Then
+		// the next look decides by which DUID it is requested.
+		if delegated, err := isDelegated(r.Host, l); delegated || err != nil {
 			return err
 		}
 	}
@@ -38,20 +38,20 @@ func (r *Run) RequestPrefix(ctx context.Context, c *schema.Config, l line.Line, 
 	return err
 }
 
-// cameTo says whether the WAN has a delegation now.
-func cameTo(h *host.Host, l line.Line) (bool, error) {
+// isDelegated reports whether the WAN has a delegation now.
+func isDelegated(h *host.Host, l line.Line) (bool, error) {
 	if h.Bus == nil {
 		return false, nil
 	}
 	return networkd.IsDelegated(h, l.WAN.Index)
 }
 
-// RevertRequest takes back what RequestPrefix did in this run, and returns what is left.
+// RevertRequest reverts what RequestPrefix changed in this run, and returns what is left.
 func (r *Run) RevertRequest() (left []engine.Change, err error) {
-	asked := r.Requested
+	requested := r.Requested
 	r.Requested = nil
-	if len(asked) == 0 {
+	if len(requested) == 0 {
 		return nil, nil
 	}
-	return engine.Rollback(r.Host, nil, asked)
+	return engine.Rollback(r.Host, nil, requested)
 }

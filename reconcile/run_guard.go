@@ -16,9 +16,9 @@ import (
 	"mape-netplan/schema"
 )
 
-// PutGuard reads what is remembered and installs the guard where none is. It
-// needs no link, no daemon and no line, and no file that it cannot read: where
-// nothing is remembered, such a file may be why.
+// PutGuard installs the guard of the remembered line unless the table guards already,
+// and reports whether it did. It needs no link, no daemon and no line. A file that
+// cannot be read is no error: if nothing is remembered, Why names it.
 func (r *Run) PutGuard(ctx context.Context, c *schema.Config) (g gateway.Guard, made bool, err error) {
 	remembered, closed := facts.Remembered(r.Host)
 	remembered.Discovered = r.Latest(remembered.Discovered)
@@ -42,14 +42,14 @@ func (r *Run) PutGuard(ctx context.Context, c *schema.Config) (g gateway.Guard, 
 	return g, made, nil
 }
 
-// replaced is a table that a guard has replaced.
+// A replaced is the table that a guard has replaced.
 type replaced struct {
 	was resource.Table
 	by  gateway.Guard
 }
 
-// Unguard puts the table back that a guard of this run has replaced, or none. The
-// guard stays where that one does not guard a tunnel that exists, and the error
+// Unguard restores the table that a guard of this run has replaced, or its absence.
+// The guard stays if that table does not guard a tunnel that exists; then the error
 // says so.
 func (r *Run) Unguard(ctx context.Context) (left []engine.Change, err error) {
 	if r.guard == nil {
@@ -61,7 +61,7 @@ func (r *Run) Unguard(ctx context.Context) (left []engine.Change, err error) {
 	for _, tunnel := range by.Tunnels {
 		link, err := kernel.LinkByName(r.Host, tunnel)
 		if (link != nil || err != nil) && !gateway.Guards(was, tunnel) {
-			return []engine.Change{c}, fmt.Errorf("%s stays, so that nothing leaves by the tunnel %s untranslated; \"mape-netplan remove\" takes both away", c.After.Name(), tunnel)
+			return []engine.Change{c}, fmt.Errorf("%s stays, so that nothing leaves by the tunnel %s untranslated; \"mape-netplan remove\" removes both", c.After.Name(), tunnel)
 		}
 	}
 	if err := was.Write(ctx, r.Host); err != nil {
@@ -70,8 +70,8 @@ func (r *Run) Unguard(ctx context.Context) (left []engine.Change, err error) {
 	return nil, nil
 }
 
-// Shut sets the tunnels down: without a guard nothing may leave by them. It
-// returns those that were up or down and there.
+// Shut sets the tunnels down, because without a guard nothing may leave by them. It
+// returns those that exist.
 func Shut(h *host.Host, c *schema.Config) (shut []string, err error) {
 	remembered, err := facts.Remembered(h)
 	for _, tunnel := range gateway.GuardOf(c, remembered).Tunnels {

@@ -13,8 +13,8 @@ import (
 	"mape-netplan/reconcile/provider/hb46pp"
 )
 
-// CachePath is what the line said of its rules, for when its server is down
-// (v6mig-prov 1.1, section 3.5). It has a user and a token in it and no password.
+// CachePath is the file with the line's last answer, for when its server is down
+// (v6mig-prov 1.1, section 3.5). It has the user and a token, and no password.
 const CachePath = "/var/lib/mape-netplan/hb46pp.json"
 
 // A Cache is that file. Without Data it is absent.
@@ -56,8 +56,8 @@ func (Cache) Read(_ context.Context, h *host.Host) (engine.Resource, error) {
 	return Cache{string(data)}, err
 }
 
-// Write replaces the file atomically, or removes it and its directory. What the
-// process has learnt stays known to it: else it would ask again at once.
+// Write replaces the file atomically, or removes it and its directory. The process
+// keeps what it knows in its Store: else it would ask again at once.
 func (c Cache) Write(ctx context.Context, h *host.Host) error {
 	if c.Data == "" {
 		if live, err := c.Read(ctx, h); err != nil || live.Text() == "" {
@@ -66,13 +66,13 @@ func (c Cache) Write(ctx context.Context, h *host.Host) error {
 		if err := h.Root.Remove(host.Local(CachePath)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-		_ = h.Root.Remove(host.Local(path.Dir(CachePath))) // Fails when it is not empty: then it is not ours to remove.
+		_ = h.Root.Remove(host.Local(path.Dir(CachePath))) // fails if it is not empty: others have files there
 		return nil
 	}
 	return h.Replace(CachePath, 0o600, c.Data)
 }
 
-// cached is how a Discovery is kept.
+// cached is a Discovery as the file has it.
 type cached struct {
 	*Discovery
 	User   string        `json:"user,omitempty"`
@@ -80,18 +80,18 @@ type cached struct {
 	Token  *hb46pp.Token `json:"token,omitempty"`
 }
 
-// A Store is what this process has learnt of a line's rules. Some of it is
-// nowhere else: a reply that must not be stored, and when to ask again.
-type Store struct{ Learnt atomic.Pointer[Discovery] }
+// A Store is the last discovery of this process. Some of it is nowhere else: a reply
+// that must not be stored, and when to ask again.
+type Store struct{ Last atomic.Pointer[Discovery] }
 
-// Remember keeps what the line said: here for as long as this process lives,
-// and a good reply in the file.
+// Remember keeps a discovery: in the Store for as long as this process lives, and a
+// good reply in the file.
 func (s *Store) Remember(h *host.Host, d *Discovery) (*Discovery, error) {
-	s.Learnt.Store(d)
+	s.Last.Store(d)
 	kept, file := *d, Cache{}
 	switch {
 	case d.Problem != "" && !d.Withdrawn:
-		return d, nil // Nothing new was learnt.
+		return d, nil // There is no new answer.
 	case d.Reply == nil:
 		return d, file.Write(context.Background(), h)
 	case d.Unstored:
@@ -109,18 +109,18 @@ func (s *Store) Remember(h *host.Host, d *Discovery) (*Discovery, error) {
 	return d, file.Write(context.Background(), h)
 }
 
-// Latest is what this process learnt, or what the file has if another one
-// asked later.
+// Latest is the discovery of this process, or kept, which is the file's, if another
+// process asked later.
 func (s *Store) Latest(kept *Discovery) *Discovery {
-	learnt := s.Learnt.Load()
-	if learnt != nil && (kept == nil || !kept.Asked.After(learnt.Asked)) {
-		return learnt
+	last := s.Last.Load()
+	if last != nil && (kept == nil || !kept.Asked.After(last.Asked)) {
+		return last
 	}
 	return kept
 }
 
-// Cached reads the file; nil is that there is none. One that is damaged, or may
-// not be read, is as one that has run out.
+// Cached reads the file; nil if there is none. One that is damaged or cannot be read
+// counts as expired.
 func Cached(h *host.Host) *Discovery {
 	d, err := ReadCache(h)
 	if err != nil {
@@ -130,10 +130,10 @@ func Cached(h *host.Host) *Discovery {
 }
 
 func unreadable(err error) *Discovery {
-	return &Discovery{Problem: "what it said before cannot be read: " + CachePath + ": " + err.Error()}
+	return &Discovery{Problem: "the last answer cannot be read: " + CachePath + ": " + err.Error()}
 }
 
-// ReadCache is Cached, but for a file that may not be read, which is a host.Unread.
+// ReadCache is Cached, but the error for a file that the caller may not read is a host.Unread.
 func ReadCache(h *host.Host) (*Discovery, error) {
 	data, err := h.Root.ReadFile(host.Local(CachePath))
 	switch {
@@ -158,7 +158,7 @@ func ReadCache(h *host.Host) (*Discovery, error) {
 		d.Token = *c.Token
 	}
 	if !d.Offers() {
-		d.Next = d.Asked // Whoever starts anew asks anew.
+		d.Next = d.Asked // A new process asks again.
 	}
 	return d, nil
 }

@@ -1,4 +1,4 @@
-// Package discovery keeps what a line said of its own service.
+// Package discovery keeps a line's own answer about its service.
 package discovery
 
 import (
@@ -9,14 +9,14 @@ import (
 	"mape-netplan/reconcile/provider/hb46pp"
 )
 
-// Discover is the provider that the line itself names, by HB46PP.
+// Discover is the provider of a section that leaves the rules to the line (HB46PP).
 const Discover = "discover"
 
-// ErrWithdrawn is wrapped by errors that say that the line has no MAP-E any
-// more: the tunnel is to be taken down (v6mig-prov 1.1, section 3.6, c.2 and j).
+// ErrWithdrawn is wrapped by errors of a line that has no MAP-E any more: the tunnel
+// must be taken down (v6mig-prov 1.1, section 3.6, c.2 and j).
 var ErrWithdrawn = errors.New("withdrawn by the line")
 
-// Withdrawn is an error whose text is its own and that is ErrWithdrawn.
+// Withdrawn is an error that is ErrWithdrawn and has the text of its reason alone.
 type Withdrawn struct{ Why error }
 
 func (w Withdrawn) Error() string { return w.Why.Error() }
@@ -25,30 +25,30 @@ func (Withdrawn) Is(target error) bool { return target == ErrWithdrawn }
 
 // A Discovery is what is known from asking the line for its rules.
 type Discovery struct {
-	// Reply is the last good one; nil is none that holds.
+	// Reply is the last good one; nil if none is valid.
 	Reply *hb46pp.Reply `json:"reply,omitempty"`
-	// Problem is why the last question brought nothing; "" is that it did.
+	// Problem is why the last question got no rules; "" if it did.
 	Problem string `json:"problem,omitempty"`
-	// Withdrawn says that the line has nothing that this program can do, and
-	// Lost that it had before.
+	// Withdrawn: the line offers nothing that this program supports. Lost: it did
+	// before.
 	Withdrawn bool `json:"withdrawn,omitempty"`
 	Lost      bool `json:"lost,omitempty"`
-	// Unstored says that the provider forbids keeping the reply.
+	// Unstored: the provider forbids storing the reply.
 	Unstored bool `json:"unstored,omitempty"`
-	// Asked is when the line was asked last, Next when it is to be asked again.
+	// Asked is when the line was asked last, Next is when to ask it again.
 	Asked time.Time `json:"asked"`
 	Next  time.Time `json:"next"`
 	// Prefixes are those that the line had then: the reply may depend on them.
 	Prefixes []netip.Prefix `json:"prefixes,omitempty"`
 
-	// user and server are those of the section then. Like the token, they stay
-	// out of the facts, which people show to others.
+	// User and Server are those of the section then. Like the token, they stay out
+	// of the facts, which people show to others.
 	User   string       `json:"-"`
 	Server string       `json:"-"`
 	Token  hb46pp.Token `json:"-"`
 }
 
-// Offers says whether there are rules.
+// Offers reports whether there are rules. d may be nil.
 func (d *Discovery) Offers() bool { return d != nil && d.Reply != nil && d.Reply.Offers() == nil }
 
 // Check is an error for what no line can have said: kept in a file, it may be damaged.
@@ -62,8 +62,8 @@ func (d *Discovery) Check() error {
 	return nil
 }
 
-// After is what is known when a question has been answered, or has not. d may
-// be nil.
+// After is the discovery after a question: with the answer, or with the failure if
+// that is not nil. d may be nil.
 func (d *Discovery) After(answer hb46pp.Answer, failure *hb46pp.Failure, now time.Time, random func() float64) *Discovery {
 	if d == nil {
 		d = new(Discovery)

@@ -49,8 +49,8 @@ func TestCandidates(t *testing.T) {
 			want: []string{gatewaytest.LineA + "::5/64 " + gatewaytest.CeA, gatewaytest.LineB + "::5/64 " + gatewaytest.CeB}},
 		{name: "announced together, an earlier run", addresses: []kernel.Inet{gatewaytest.Advertised(gatewaytest.LineA+"::5/64", 10*minute), gatewaytest.Advertised(gatewaytest.LineB+"::5/64", 10*minute)}, owned: gatewaytest.CeB,
 			want: []string{gatewaytest.LineB + "::5/64 " + gatewaytest.CeB, gatewaytest.LineA + "::5/64 " + gatewaytest.CeA}},
-		{name: "what a rule covers", addresses: []kernel.Inet{gatewaytest.Advertised(gatewaytest.Nobodys+"::5/64", 11*minute), gatewaytest.Advertised(gatewaytest.LineA+"::5/64", 10*minute)},
-			want: []string{gatewaytest.LineA + "::5/64 " + gatewaytest.CeA, gatewaytest.Nobodys + "::5/64 no built-in rule covers"}},
+		{name: "what a rule covers", addresses: []kernel.Inet{gatewaytest.Advertised(gatewaytest.Uncovered+"::5/64", 11*minute), gatewaytest.Advertised(gatewaytest.LineA+"::5/64", 10*minute)},
+			want: []string{gatewaytest.LineA + "::5/64 " + gatewaytest.CeA, gatewaytest.Uncovered + "::5/64 no built-in rule covers"}},
 		{name: "none that tells", addresses: []kernel.Inet{
 			gatewaytest.Inet("fe80::1/64"), gatewaytest.Inet("fd00:1::1/64"), gatewaytest.Inet("2002:c000:204::1/16"), gatewaytest.Inet("4000::1/64"), gatewaytest.Inet("198.51.100.1/24"),
 			with(gatewaytest.Advertised(gatewaytest.LineA+"::6/64", 1), func(a *kernel.Inet) { a.Temporary = true }),
@@ -75,8 +75,8 @@ func TestCandidates(t *testing.T) {
 			want: []string{gatewaytest.LineA + "::/56 " + gatewaytest.CeA, "2400:4050:5c71:aff1::5/64 " + gatewaytest.CeA}},
 		{name: "part alone", delegations: []networkd.Delegation{gatewaytest.Delegated("2400:4050:5c71:aff0::/60")},
 			want: []string{"2400:4050:5c71:aff0::/60 " + gatewaytest.CeA}, warning: "2400:4050:5c71:aff0::/60 is not the first subnet of " + gatewaytest.LineA + "::/56"},
-		{name: "no rule covers the delegation", delegations: []networkd.Delegation{gatewaytest.Delegated(gatewaytest.Nobodys + "::/56")}, addresses: []kernel.Inet{gatewaytest.Advertised(gatewaytest.LineA+"::5/64", 1)},
-			want: []string{gatewaytest.LineA + "::5/64 " + gatewaytest.CeA, gatewaytest.Nobodys + "::/56 no built-in rule covers"}},
+		{name: "no rule covers the delegation", delegations: []networkd.Delegation{gatewaytest.Delegated(gatewaytest.Uncovered + "::/56")}, addresses: []kernel.Inet{gatewaytest.Advertised(gatewaytest.LineA+"::5/64", 1)},
+			want: []string{gatewaytest.LineA + "::5/64 " + gatewaytest.CeA, gatewaytest.Uncovered + "::/56 no built-in rule covers"}},
 		{name: "too short", delegations: []networkd.Delegation{gatewaytest.Delegated("2400:4050:5c71::/48")}, addresses: []kernel.Inet{gatewaytest.Advertised(gatewaytest.LineA+"::5/64", 1)},
 			want: []string{gatewaytest.LineA + "::5/64 " + gatewaytest.CeA, "2400:4050:5c71::/48 prefix 2400:4050:5c71::/48 is too short"}},
 		{name: "delegated elsewhere", delegations: []networkd.Delegation{{Prefix: netip.MustParsePrefix(gatewaytest.LineB + "::/56"), Link: "eth2", Source: networkd.SourceLease}, {Prefix: netip.MustParsePrefix("fd00::/56")}}, addresses: []kernel.Inet{gatewaytest.Advertised(gatewaytest.LineA+"::5/64", 1)},
@@ -85,8 +85,8 @@ func TestCandidates(t *testing.T) {
 			want: []string{gatewaytest.LineB + "::/56 " + gatewaytest.CeB, gatewaytest.LineA + "::5/64 " + gatewaytest.CeA, gatewaytest.LineC + "::/56 " + gatewaytest.CeC}},
 		{name: "delegated somewhere, after what the WAN has", delegations: []networkd.Delegation{{Prefix: netip.MustParsePrefix(gatewaytest.LineC + "::/56")}}, addresses: []kernel.Inet{gatewaytest.Static(gatewaytest.LineA + "::5/64")},
 			want: []string{gatewaytest.LineA + "::5/64 " + gatewaytest.CeA, gatewaytest.LineC + "::/56 " + gatewaytest.CeC}},
-		{name: "delegated somewhere, and nothing of the WAN that a rule covers", delegations: []networkd.Delegation{{Prefix: netip.MustParsePrefix(gatewaytest.LineC + "::/56")}}, addresses: []kernel.Inet{gatewaytest.Advertised(gatewaytest.Nobodys+"::5/64", 1)},
-			want: []string{gatewaytest.LineC + "::/56 " + gatewaytest.CeC, gatewaytest.Nobodys + "::5/64 no built-in rule covers"}},
+		{name: "delegated somewhere, and nothing of the WAN that a rule covers", delegations: []networkd.Delegation{{Prefix: netip.MustParsePrefix(gatewaytest.LineC + "::/56")}}, addresses: []kernel.Inet{gatewaytest.Advertised(gatewaytest.Uncovered+"::5/64", 1)},
+			want: []string{gatewaytest.LineC + "::/56 " + gatewaytest.CeC, gatewaytest.Uncovered + "::5/64 no built-in rule covers"}},
 		{name: "delegated somewhere, pd", section: "{wan-prefix: pd}", delegations: []networkd.Delegation{{Prefix: netip.MustParsePrefix(gatewaytest.LineC + "::/56")}}, addresses: []kernel.Inet{gatewaytest.Advertised(gatewaytest.LineA+"::5/64", 1)},
 			want: []string{gatewaytest.LineC + "::/56 " + gatewaytest.CeC, gatewaytest.LineA + "::5/64 is not delegated, and mape.wan-prefix is pd"}},
 		{name: "ra", section: "{wan-prefix: ra}", delegations: []networkd.Delegation{gatewaytest.Delegated(gatewaytest.LineB + "::/56")}, addresses: []kernel.Inet{gatewaytest.Advertised(gatewaytest.LineA+"::5/64", 1)},
@@ -146,7 +146,7 @@ func TestCandidates(t *testing.T) {
 // can be chosen if any can.
 func TestCandidatesOrder(t *testing.T) {
 	pool := []kernel.Inet{
-		gatewaytest.Advertised(gatewaytest.LineA+"::5/64", 1000), gatewaytest.Advertised(gatewaytest.LineB+"::5/64", 2000), gatewaytest.Advertised(gatewaytest.Nobodys+"::5/64", 3000),
+		gatewaytest.Advertised(gatewaytest.LineA+"::5/64", 1000), gatewaytest.Advertised(gatewaytest.LineB+"::5/64", 2000), gatewaytest.Advertised(gatewaytest.Uncovered+"::5/64", 3000),
 		gatewaytest.Static(gatewaytest.LineC + "::5/64"), gatewaytest.Inet("fe80::1/64"), {Prefix: netip.MustParsePrefix(gatewaytest.LineC + "::6/64"), Deprecated: true},
 	}
 	for seed := range uint64(200) {
@@ -160,7 +160,7 @@ func TestCandidatesOrder(t *testing.T) {
 				t.Fatal(err)
 			}
 			can := slices.ContainsFunc(some, func(i kernel.Inet) bool {
-				return i.Origin != "" && !strings.HasPrefix(i.Prefix.String(), gatewaytest.Nobodys)
+				return i.Origin != "" && !strings.HasPrefix(i.Prefix.String(), gatewaytest.Uncovered)
 			})
 			if can != (err == nil) {
 				t.Fatalf("seed %d: of %v: %v, %v", seed, some, found, err)

@@ -63,7 +63,7 @@ func (l *watchedLine) runsOut(t *testing.T) {
 	l.forget()
 	known := *l.asker.Latest(discovery.Cached(l.H))
 	known.Next = time.Now()
-	l.asker.Learnt.Store(&known)
+	l.asker.Last.Store(&known)
 	l.events.Wake()
 }
 

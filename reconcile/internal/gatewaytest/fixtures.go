@@ -24,7 +24,7 @@ import (
 
 const CeOfLine = "2400:4050:5c71:af00:99:f171:c600:2f00"
 
-// LineSection is what the tests make of a gatewayNS.
+// LineSection is the section of a Machine on its line.
 const LineSection = "{prefix: '2400:4050:5c71:af00::/56', wan: eth1, lan: eth0}"
 
 const CloudInit = `-- etc/netplan/50-cloud-init.yaml --
@@ -43,7 +43,7 @@ const KernelLinks = `[
 	{"name": "br0", "index": 5, "kind": "bridge", "mac": "bc:24:11:00:00:01", "mtu": 1500}
 ]`
 
-// Lines is a machine on a line: eth1 is the WAN, eth0 the LAN, docker0 nobody's.
+// Lines is a machine on a line: eth1 is the WAN, eth0 the LAN, docker0 a container engine's bridge.
 func Lines(wan ...kernel.Inet) facts.Facts {
 	f := facts.Example()
 	f.Links = append(f.Links, kernel.Link{Name: "docker0", Kind: "bridge", MTU: 1500, Addresses: []kernel.Inet{{Prefix: netip.MustParsePrefix("172.17.0.1/16")}}})
@@ -152,7 +152,7 @@ const (
 	LineA, CeA = "2400:4050:5c71:af00", "2400:4050:5c71:af00:99:f171:c600:2f00"
 	LineB, CeB = "2400:4050:5c71:b000", "2400:4050:5c71:b000:99:f171:c600:3000"
 	LineC, CeC = "240b:10:1234:5600", "240b:10:1234:5600:6a:4812:3400:5600"
-	Nobodys    = "2001:db8:1:100" // no rule covers it
+	Uncovered  = "2001:db8:1:100" // no rule covers it
 )
 
 func Advertised(p string, at uint32) kernel.Inet {
@@ -198,7 +198,7 @@ func List(g *gateway.Gateway, all []engine.Resource) string {
 	return b.String()
 }
 
-// RandomFacts is a machine on which anything may have happened before.
+// RandomFacts is a machine with any history.
 func RandomFacts(r *rand.Rand) facts.Facts {
 	f := facts.Example()
 	maybe := func() bool { return r.IntN(2) == 0 }
@@ -231,10 +231,10 @@ func RandomFacts(r *rand.Rand) facts.Facts {
 	return f
 }
 
-// Auto is lineSection without what says the line.
+// Auto is LineSection without the prefix.
 const Auto = "{wan: eth1, lan: eth0}"
 
-// ceOfOther is the CE address of the line that otherLine is on.
+// LineAddress is an address of LineSection's line, OtherAddress of another one, whose CE address is CeOfOther.
 const (
 	LineAddress  = "2400:4050:5c71:af00:be24:11ff:fe00:1/64"
 	OtherAddress = "2400:4050:5c71:b000:be24:11ff:fe00:1/64"

@@ -24,7 +24,7 @@ const (
 	Silence = 400 * time.Millisecond
 )
 
-// Say answers on a TCP port and a UDP port of a namespace with its name and whom it sees.
+// Say answers on a TCP port and a UDP port of a namespace with its name and the client's address.
 func Say(t *testing.T, n *hosttest.NS, name string, port uint16) {
 	t.Helper()
 	n.Do(func() {
