@@ -60,14 +60,6 @@ func isLive(r engine.Resource) bool {
 	return r.Traits().Stage != engine.Files
 }
 
-// An ownFile is a file of the program.
-type ownFile struct {
-	resource.File
-	// memory: a later run learns from it what to undo, by the former value that the sysctl drop-in notes and by the
-	// tunnel's name in the path of the other drop-in. It takes no effect itself when it goes.
-	memory bool
-}
-
 // live lists what the kernel and the daemons must have by the files.
 func live(g *Gateway, f facts.Facts, o Order) []engine.Resource {
 	var all []engine.Resource

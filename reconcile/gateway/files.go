@@ -168,3 +168,11 @@ func released(g *Gateway, f facts.Facts) []engine.Resource {
 func (p Persist) Managed(path, text string) resource.Managed {
 	return resource.Managed{Link: p.Link, File: path, Data: text, Present: true, Asks: p.Request, LinkLayer: p.Request && !p.KeepsDUID}
 }
+
+// An ownFile is a file of the program.
+type ownFile struct {
+	resource.File
+	// memory: a later run learns from it what to undo, by the former value that the sysctl drop-in notes and by the
+	// tunnel's name in the path of the other drop-in. It takes no effect itself when it goes.
+	memory bool
+}

@@ -1,0 +1,54 @@
+package gateway
+
+import (
+	"mape-netplan/reconcile/facts"
+	"mape-netplan/reconcile/line"
+	"mape-netplan/schema"
+)
+
+// Fit fits a line to the machine that it was found on. An error of type schema.Problems is about the section.
+func Fit(c *schema.Config, l line.Line, f facts.Facts) (*Gateway, error) {
+	if err := checkTargets(c, f); err != nil {
+		return nil, err
+	}
+	if l.NoWAN != nil {
+		return nil, l.NoWAN
+	}
+	if l.NoLAN != nil {
+		return nil, l.NoLAN
+	}
+	g, err := gatewayOn(c, l, TunnelMTU(c, l.WAN))
+	if err != nil {
+		return nil, err
+	}
+	g.Netplan, g.RequestsPrefix = usesNetplan(c, f), c.WANPrefix == "pd"
+	if err := g.conflict(f); err != nil {
+		return nil, err
+	}
+	g.Foreign = foreign(l.WAN, f, l.Softwire.CE)
+	if err := g.persist(f); err != nil {
+		return nil, err
+	}
+	g.warn(c, f)
+	for _, o := range g.Obstacles(f) {
+		g.Warnings = append(g.Warnings, o.String())
+	}
+	return g, nil
+}
+
+// gatewayOn is the gateway of a line as far as the machine does not matter. A forward whose port the line does not have
+// is off and all else works: the line may have got another set since the forward was written. Where the section itself
+// says which line it is, it contradicts itself, and that is an error.
+func gatewayOn(c *schema.Config, l line.Line, mtu int) (*Gateway, error) {
+	on, off := line.SplitForwards(c, l.Softwire)
+	if len(off) > 0 && (c.Softwire != nil || c.Prefix.IsValid()) {
+		return nil, off
+	}
+	g := &Gateway{
+		Line: l, Tunnel: c.Tunnel, MTU: mtu,
+		Forwards: on, Off: off, Inbound: c.Inbound, Conntrack: c.Conntrack,
+		Warnings: l.Softwire.WarningTexts(),
+	}
+	g.Pool = g.Nat().Pool()
+	return g, nil
+}
