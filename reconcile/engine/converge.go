@@ -2,24 +2,60 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"mape-netplan/reconcile/host"
 )
 
-// Converge makes the machine what is wanted and returns what it changed: plan;
-// nothing to do, done; otherwise write each change in order and look again
-// until nothing differs. If a write fails or ctx ends first, the machine is made
-// what it was, and the error says what did not settle; then only what is left
-// behind is returned, as what it was and what it is.
+// Converge makes the machine what is wanted and returns what it changed. It plans, writes each change in order, and looks
+// again until nothing differs; a plan without changes ends it. If a write fails or ctx ends first, it rolls everything
+// back, and the error names what did not settle. It returns then only what could not be rolled back, each as what it was
+// and what it is now.
 func Converge(ctx context.Context, h *host.Host, want []Resource) ([]Change, error) {
 	return ConvergeOr(ctx, h, want, func(context.Context) ([]Change, error) { return nil, nil })
 }
 
-// Write makes the changes and returns done with those that are new in it: what
-// was found first is what rollback must restore.
+// ConvergeOr is Converge for a run that has changed something before. After a rollback undo takes that back, too, and
+// returns what it could not.
+func ConvergeOr(ctx context.Context, h *host.Host, want []Resource, undo func(context.Context) ([]Change, error)) ([]Change, error) {
+	var found, done []Change
+	for pause := host.Settle; ; pause = min(2*pause, host.SettleMost) {
+		all, err := compare(ctx, h, want, nil)
+		if found == nil {
+			found = all
+		}
+		changes := differing(all)
+		if err == nil && len(changes) == 0 {
+			return done, nil
+		}
+		if err == nil {
+			done, err = Write(ctx, h, changes, done)
+		}
+		if err == nil {
+			err = host.Wait(ctx, pause)
+		}
+		if err == nil {
+			continue
+		}
+		if ctx.Err() != nil && len(changes) > 0 {
+			err = fmt.Errorf("%w: did not settle in time: %s", err, Summary(changes))
+		}
+		if len(done) == 0 {
+			return nil, err
+		}
+		left, failed := Rollback(h, found, done)
+		more, stays := undo(context.WithoutCancel(ctx))
+		if left = append(left, more...); failed != nil || stays != nil || len(left) > 0 {
+			return left, errors.Join(err, failed, stays)
+		}
+		return nil, fmt.Errorf("%w\nevery change was rolled back", err)
+	}
+}
+
+// Write makes the changes, but those that settle without, and returns done with those that are new in it: what was found
+// first is what a rollback must restore.
 func Write(ctx context.Context, h *host.Host, changes, done []Change) ([]Change, error) {
 	for _, c := range changes {
 		if ctx.Err() != nil {
@@ -37,22 +73,4 @@ func Write(ctx context.Context, h *host.Host, changes, done []Change) ([]Change,
 		}
 	}
 	return done, nil
-}
-
-// Summary names the changes in one line, with what the machine has instead
-// where that is short.
-func Summary(changes []Change) string {
-	var b strings.Builder
-	for i, c := range changes {
-		if i > 0 {
-			b.WriteString("; ")
-		}
-		b.WriteString(c.After.Name())
-		if now := strings.TrimSpace(c.Before.Text()); now == "" {
-			b.WriteString(" (absent)")
-		} else if len(now) < 200 {
-			fmt.Fprintf(&b, " (is %s)", strings.ReplaceAll(now, "\n", ", "))
-		}
-	}
-	return b.String()
 }

@@ -32,7 +32,7 @@ func TestConverge(t *testing.T) {
 	b.Wrote(t)
 }
 
-// TestConvergeUntilSettled writes again what a daemon undid, and tells of it as one change from what was found first.
+// TestConvergeUntilSettled writes again what a daemon undid, and returns it as one change from what was found first.
 func TestConvergeUntilSettled(t *testing.T) {
 	b := hosttest.NewBench(map[string]string{"b": "0"})
 	b.Forget["b=1"] = 2
@@ -61,7 +61,7 @@ func TestConvergeRollsBack(t *testing.T) {
 	b.Is(t, "map[a:0 b: c:0 d:0]")
 }
 
-// TestConvergeLeavesBehind says what could not be taken back.
+// TestConvergeLeavesBehind names what could not be rolled back.
 func TestConvergeLeavesBehind(t *testing.T) {
 	b := hosttest.NewBench(map[string]string{"a": "0", "b": "0"})
 	b.Broken["b=1"] = errors.New("no space left")
@@ -76,14 +76,22 @@ func TestConvergeLeavesBehind(t *testing.T) {
 	}
 }
 
-// TestConvergeTimeout says what did not settle, and why it stopped waiting.
+// TestConvergeTimeout names what did not settle, and why it stopped waiting.
 func TestConvergeTimeout(t *testing.T) {
 	b := hosttest.NewBench(map[string]string{"a": "0", "b": "0"})
 	b.Forget["b=1"] = 1 << 30
-	ctx, cancel := context.WithTimeoutCause(t.Context(), 3*host.Settle, errors.New("the timeout is over"))
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(t.Context())
+	writes := 0
+	b.Written = func(write string) {
+		if write != "b=1" {
+			return
+		}
+		if writes++; writes == 3 {
+			cancel(errors.New("timed out"))
+		}
+	}
 	_, err := engine.Converge(ctx, &host.Host{}, b.Want("a=1", "b=1"))
-	want := "the timeout is over: did not settle in time: b (is 0)\nevery change was rolled back"
+	want := "timed out: did not settle in time: b (is 0)\nevery change was rolled back"
 	if err == nil || err.Error() != want {
 		t.Errorf("the error is %v, want %s", err, want)
 	}
@@ -106,21 +114,21 @@ func TestConvergeInterrupted(t *testing.T) {
 	b.Wrote(t, "a=1", "b=1", "b=0", "a=0")
 	b.Is(t, "map[a:0 b:0 c:0]")
 
-	// One that is over before it begins writes nothing at all.
+	// A run that is interrupted before it begins writes nothing.
 	if _, err := engine.Converge(ctx, &host.Host{}, b.Want("a=1")); err == nil {
 		t.Error("no error")
 	}
 	b.Wrote(t)
 }
 
-// A secret is a resource that may not be read.
+// A secret is a resource that the caller may not read.
 type secret struct{ hosttest.Value }
 
 func (secret) Read(context.Context, *host.Host) (engine.Resource, error) {
 	return nil, fmt.Errorf("open: %w", fs.ErrPermission)
 }
 
-// TestPlanHidden shows to whom may not look what would be there, and says so; without anyone to tell it is an error.
+// TestPlanHidden takes what may not be read for absent and names it; Plan fails there.
 func TestPlanHidden(t *testing.T) {
 	b := hosttest.NewBench(nil)
 	var told []string

@@ -10,51 +10,32 @@ import (
 	"mape-netplan/reconcile/host"
 )
 
-// rollbackTime is how long taking changes back may take: the context that
-// ended cannot limit it.
-const rollbackTime = 30 * time.Second
+const (
+	// rollbackTime bounds the writes of a rollback: the context that ended cannot.
+	rollbackTime = 30 * time.Second
+	// lookTime is how much longer the look at what came of them may take.
+	lookTime = 5 * time.Second
+)
 
-// Rollback makes the machine what was found on it and returns what is not so
-// then. Besides what was written it looks at all that was found: a link that
-// goes takes its routes and parameters along, and a daemon that reads its files
-// again does more than it was asked for.
+// Rollback brings back what was found on the machine, and returns what it could not, each as what it was and what it is
+// now. It looks at everything that was found, not only at what was written: a link that is deleted takes its routes and
+// parameters along, and a daemon that reads its files again configures more than what it was told for.
 //
-// Files are first, because a daemon that is prodded before its files are back
-// reads the wrong ones; then what was written, the last first; then the rest in
-// the order in which it is made. The guard goes when all else has gone.
+// The order is that of the stages. Within one, what was written comes first, the last write before the others; then the
+// rest in the order in which it is made.
 func Rollback(h *host.Host, found, done []Change) (left []Change, err error) {
 	whole, stop := context.WithTimeout(context.Background(), rollbackTime+lookTime)
 	defer stop()
 	ctx, cancel := context.WithTimeout(whole, rollbackTime)
 	defer cancel()
-	at := map[Stage][]Resource{}
-	written := map[string]bool{}
-	for _, c := range slices.Backward(done) {
-		written[c.After.Name()] = true
-		// What was as wanted may have been written in a later turn.
-		if i := slices.IndexFunc(found, func(f Change) bool { return f.After.Name() == c.After.Name() }); i >= 0 {
-			c = found[i]
-		}
-		for _, r := range restored(c) {
-			at[r.Traits().Stage] = append(at[r.Traits().Stage], r)
-		}
-	}
-	for _, c := range found {
-		for _, r := range restored(c) {
-			stage := r.Traits().Stage
-			// What moved by itself when it was found moves on.
-			if !written[c.After.Name()] && stage != Cleanup && r.Text() == c.Before.Text() {
-				at[stage] = append(at[stage], r)
-			}
-		}
-	}
+	at := byStage(found, done)
 	err = errors.Join(restore(ctx, h, append(at[Files], at[Live]...)), restore(ctx, h, at[Guard]))
 	left, unread := unlike(whole, h, slices.Concat(at[Files], at[Live], at[Guard]))
 	if err == nil {
 		err = unread
 	}
 	if len(left) == 0 {
-		err = nil // It has come to be so since.
+		err = nil // What failed has settled since.
 	} else {
 		behind := fmt.Errorf("left behind: %s", Summary(left))
 		if err != nil {
@@ -74,10 +55,43 @@ func Rollback(h *host.Host, found, done []Change) (left []Change, err error) {
 	return left, err
 }
 
-// restore writes resources back until none differs. One that cannot be written
-// does not keep the others from being.
+// byStage lists what a rollback writes.
+func byStage(found, done []Change) map[Stage][]Resource {
+	at := map[Stage][]Resource{}
+	written := map[string]bool{}
+	for _, c := range slices.Backward(done) {
+		written[c.After.Name()] = true
+		// What was as wanted at first may have been written in a later turn.
+		if i := slices.IndexFunc(found, func(f Change) bool { return f.After.Name() == c.After.Name() }); i >= 0 {
+			c = found[i]
+		}
+		for _, r := range restored(c) {
+			at[r.Traits().Stage] = append(at[r.Traits().Stage], r)
+		}
+	}
+	for _, c := range found {
+		for _, r := range restored(c) {
+			stage := r.Traits().Stage
+			// What was settling when it was found goes on doing so.
+			if !written[c.After.Name()] && stage != Cleanup && r.Text() == c.Before.Text() {
+				at[stage] = append(at[stage], r)
+			}
+		}
+	}
+	return at
+}
+
+// restored is what a rollback writes for one change.
+func restored(c Change) []Resource {
+	if r, ok := c.Before.(Restorer); ok {
+		return r.Restore(c.After)
+	}
+	return []Resource{c.Before}
+}
+
+// restore writes resources back until none differs. A resource that cannot be written does not hold up the others.
 func restore(ctx context.Context, h *host.Host, before []Resource) error {
-	const enough = 3 // times that nothing could be written
+	const enough = 3 // turns in a row in which nothing could be written
 	for pause, failed := host.Settle, 0; ; pause = min(2*pause, host.SettleMost) {
 		left, err := unlike(ctx, h, before)
 		if len(left) == 0 {
@@ -100,3 +114,26 @@ func restore(ctx context.Context, h *host.Host, before []Resource) error {
 		}
 	}
 }
+
+// unlike lists the resources that differ on the machine or cannot be read. What settles without a write counts as equal.
+func unlike(ctx context.Context, h *host.Host, all []Resource) (left []Change, err error) {
+	for _, r := range all {
+		found, e := compare(ctx, h, []Resource{r}, nil)
+		if e != nil {
+			left = append(left, Change{unknown{r}, r})
+			err = errors.Join(err, e)
+			continue
+		}
+		for _, c := range differing(found) {
+			if !Settles(c.After, c.Before) {
+				left = append(left, c)
+			}
+		}
+	}
+	return left, err
+}
+
+// unknown is a resource that cannot be read.
+type unknown struct{ Resource }
+
+func (unknown) Text() string { return "unknown\n" }

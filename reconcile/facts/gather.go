@@ -103,10 +103,10 @@ func networkFiles(h *host.Host, links []kernel.Link) error {
 // ipForward returns the value before the first run. Since then the running value
 // is ours, and our drop-in notes the former one. Without that file it is unknown.
 func ipForward(h *host.Host, o Owned) (string, error) {
-	if slices.Contains(o.Files, sysctld.SysctlPath) {
-		data, err := h.Root.ReadFile(host.Local(sysctld.SysctlPath))
+	if slices.Contains(o.Files, sysctld.Path) {
+		data, err := h.Root.ReadFile(host.Local(sysctld.Path))
 		if err != nil {
-			return "", host.Unread{{Path: sysctld.SysctlPath, Err: err}}
+			return "", host.Unread{{Path: sysctld.Path, Err: err}}
 		}
 		if former := sysctld.FormerForward(string(data)); former != "" {
 			return former, nil

@@ -60,7 +60,7 @@ func ReadOwned(h *host.Host, f Facts) (Owned, error) {
 func ownedFiles(h *host.Host, f Facts) (Owned, error) {
 	var o Owned
 	var unread host.Unread
-	paths := []string{netplan.Path, sysctld.SysctlPath}
+	paths := []string{netplan.Path, sysctld.Path}
 	for _, pattern := range []string{"/*.netdev", "/*.network", "/*.d/" + networkd.DropInName} {
 		found, err := h.Glob(networkd.NetworkDir + pattern)
 		if err != nil {

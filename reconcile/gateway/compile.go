@@ -72,7 +72,7 @@ func live(g *Gateway, f facts.Facts, o Order) []engine.Resource {
 		}
 	}
 	if g == nil {
-		if f.IPForward != "" && slices.Contains(f.Owned.Files, sysctld.SysctlPath) {
+		if f.IPForward != "" && slices.Contains(f.Owned.Files, sysctld.Path) {
 			all = append(all, resource.Sysctl{Key: sysctld.ForwardKey, Value: f.IPForward})
 		}
 		return all

@@ -47,7 +47,7 @@ const (
 // files lists our files, then those of earlier runs that are no longer wanted, as
 // absent.
 func files(g *Gateway, f facts.Facts) []ownFile {
-	memory := []string{sysctld.SysctlPath}
+	memory := []string{sysctld.Path}
 	for _, tunnel := range f.Owned.Tunnels {
 		memory = append(memory, networkd.LimitPath(tunnel))
 	}
@@ -62,9 +62,9 @@ func files(g *Gateway, f facts.Facts) []ownFile {
 	}
 	if g != nil {
 		// First, because it notes the former value.
-		add(sysctld.SysctlPath, PublicMode, sysctld.SysctlText(g.Tunnel, g.Conntrack.Max, f.IPForward))
+		add(sysctld.Path, PublicMode, sysctld.Render(g.Tunnel, g.Conntrack.Max, f.IPForward))
 	} else {
-		add(sysctld.SysctlPath, PublicMode, "")
+		add(sysctld.Path, PublicMode, "")
 	}
 	if g != nil && g.Netplan {
 		add(networkd.LimitPath(g.Tunnel), PublicMode, networkd.LimitText)

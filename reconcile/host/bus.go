@@ -10,12 +10,12 @@ import (
 	"github.com/godbus/dbus/v5"
 )
 
-// A Bus is what the program asks of the daemons.
+// A Bus is what the program asks of networkd.
 type Bus interface {
 	// Reload makes networkd read its files again (networkctl reload).
 	Reload(context.Context) error
-	// Describe is what networkd knows of a link, as JSON (networkctl --json
-	// status). Its size grows with the routes of the link.
+	// Describe returns what networkd knows of the link with that index, as JSON
+	// (networkctl --json status). Its size grows with the routes of the link.
 	Describe(ctx context.Context, index int) ([]byte, error)
 }
 
@@ -27,10 +27,10 @@ const (
 type networkd struct{ conn *dbus.Conn }
 
 // networkdBus connects to networkd, or returns nil when there is no bus yet or
-// nobody owns networkd's name on it.
+// networkd is not on it.
 func networkdBus() Bus {
-	// A bus that listens and does not answer, as one does before its service
-	// is started, must not hold up the run.
+	// A bus that listens and does not answer, as before its service is started,
+	// must not hold up the run.
 	ctx, cancel := context.WithCancel(context.Background())
 	late := time.AfterFunc(patience, cancel)
 	conn, err := dbus.ConnectSystemBus(dbus.WithContext(ctx))
@@ -61,9 +61,9 @@ func (n networkd) call(ctx context.Context, method string, args ...any) error {
 	return nil
 }
 
-// patience is how long an answer of networkd is waited for. systemd 257 answers
-// a reload when every link that it concerns has been configured again, and a
-// link may wait for the line; what matters is looked at afterwards anyway.
+// patience bounds the wait for an answer of networkd. systemd 257 answers a
+// reload when every link that it concerns has been configured again, and a link
+// may wait for the line; the kernel is read afterwards in any case.
 const patience = 5 * time.Second
 
 func (n networkd) Reload(ctx context.Context) error { return n.call(ctx, "Reload") }

@@ -11,7 +11,7 @@ import (
 	"syscall"
 )
 
-// Glob matches names in a directory of the host, which need not exist.
+// Glob lists the absolute paths that match a pattern. Its directory need not exist.
 func (h *Host) Glob(pattern string) ([]string, error) {
 	names, err := fs.Glob(h.Root.FS(), Local(pattern))
 	for i := range names {
@@ -21,13 +21,13 @@ func (h *Host) Glob(pattern string) ([]string, error) {
 }
 
 // Mark is how the first line of every file that the program writes begins. A
-// file at one of its paths that begins otherwise is somebody else's.
+// file that begins otherwise belongs to others, whatever its path.
 const Mark = "# Written by mape-netplan"
 
 // Heading is the first line of every file that the program writes.
 const Heading = Mark + "; changes made here are lost. Change the mape: section and run \"mape-netplan apply\".\n"
 
-// Replace writes a file atomically.
+// Replace writes a file atomically: after a power cut the old or the new one is there.
 func (h *Host) Replace(p string, mode fs.FileMode, data string) error {
 	name := Local(p)
 	if err := h.Root.MkdirAll(path.Dir(name), 0o755); err != nil {
@@ -47,7 +47,7 @@ func (h *Host) Replace(p string, mode fs.FileMode, data string) error {
 }
 
 func (h *Host) writeSynced(name string, mode fs.FileMode, data string) error {
-	// One that was left, or that somebody put there, is not written through.
+	// A link or file that an earlier run or another program left is not written through.
 	if err := h.Root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -68,8 +68,8 @@ func (h *Host) SyncDir(name string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// ReadFile reads a file of somebody else, which may be a link to an absolute
-// path: those a Root does not follow.
+// ReadFile reads a file of another program, which may be a link to an absolute
+// path: a Root does not follow those.
 func (h *Host) ReadFile(p string) ([]byte, error) {
 	if target, err := h.Root.Readlink(Local(p)); err == nil && path.IsAbs(target) {
 		p = target
@@ -77,8 +77,8 @@ func (h *Host) ReadFile(p string) ([]byte, error) {
 	return h.Root.ReadFile(Local(p))
 }
 
-// Unreached explains why a path cannot be looked at: a Root does not follow a
-// link to an absolute path, which leads out of an image.
+// Unreached is err, or why a path cannot be reached: a Root does not follow a
+// directory's link to an absolute path, which leads out of an image.
 func (h *Host) Unreached(p string, err error) error {
 	for dir := path.Dir(p); dir != "/"; dir = path.Dir(dir) {
 		if target, e := h.Root.Readlink(Local(dir)); e == nil && path.IsAbs(target) {
@@ -89,11 +89,11 @@ func (h *Host) Unreached(p string, err error) error {
 	return err
 }
 
-// IsRegular says whether there is a file, and no link or directory.
+// IsRegular reports whether a path is a file, not a link or a directory.
 func (h *Host) IsRegular(p string) bool {
 	info, err := h.Root.Lstat(Local(p))
 	return err == nil && info.Mode().IsRegular()
 }
 
-// Local turns an absolute path into one below a root.
+// Local is an absolute path relative to a root.
 func Local(p string) string { return strings.TrimPrefix(path.Clean(p), "/") }

@@ -37,8 +37,8 @@ func Open(root string) (*Host, error) {
 	return h, nil
 }
 
-// OpenEarly opens this machine without its daemons: at boot a bus that is not
-// served yet would be waited for.
+// OpenEarly opens this machine without its daemons: at boot it would wait for a
+// bus that is not served yet.
 func OpenEarly() (*Host, error) {
 	r, err := os.OpenRoot("/")
 	if err != nil {

@@ -8,8 +8,8 @@ import (
 	"github.com/coreos/go-systemd/v22/dbus"
 )
 
-// Systemd has f talk to the service manager: root directly, which works before
-// D-Bus is up, everybody else over D-Bus.
+// Systemd calls f with a connection to the service manager: for root the private
+// one, which works before D-Bus is up, for others D-Bus.
 func (h *Host) Systemd(ctx context.Context, f func(*dbus.Conn) error) error {
 	connect := dbus.NewSystemConnectionContext
 	if os.Geteuid() == 0 {
@@ -21,13 +21,13 @@ func (h *Host) Systemd(ctx context.Context, f func(*dbus.Conn) error) error {
 	}
 	defer conn.Close()
 	if err = f(conn); err != nil && ctx.Err() != nil {
-		err = context.Cause(ctx) // Not what a connection that is closed says.
+		err = context.Cause(ctx) // rather than that the connection is closed
 	}
 	return err
 }
 
-// Booted says whether systemd runs this machine (sd_booted), so that its units
-// can be started and not only be put in place.
+// Booted reports whether systemd runs this machine (sd_booted), so that its units
+// can be started, not only written.
 func (h *Host) Booted() bool {
 	_, err := h.Root.Lstat("run/systemd/system")
 	return h.Live() && err == nil

@@ -6,12 +6,13 @@ import (
 )
 
 // The pause between two looks at a machine whose daemons are still acting on
-// what was written: from settle, doubled each time, to settleMost.
+// what was written: from Settle, doubled each time, to SettleMost.
 const (
 	Settle     = 50 * time.Millisecond
 	SettleMost = time.Second
 )
 
+// Wait pauses for d, or returns why ctx ended first.
 func Wait(ctx context.Context, d time.Duration) error {
 	select {
 	case <-ctx.Done():

@@ -77,7 +77,7 @@ func TestLawsOfBefore(t *testing.T) {
 		{"filter", "tc filter add dev mape0 egress pref 7597 handle 7597 bpf da bytecode '2,48 0 0 0,6 0 0 2'"},
 		{"filter", "tc filter add dev mape0 egress pref 7597 handle 7597 bpf classid 1:1 bytecode '1,6 0 0 0'"},
 		{"filter", "tc filter add dev mape0 egress pref 7597 handle 8 bpf da bytecode '1,6 0 0 4294967295'"},
-		{"file /etc/sysctl.d", "printf '# Written by mape-netplan, edited\n' >" + g.Dir + sysctld.SysctlPath},
+		{"file /etc/sysctl.d", "printf '# Written by mape-netplan, edited\n' >" + g.Dir + sysctld.Path},
 		{"sysctl net/ipv4/ip_forward", "echo 0 >/proc/sys/net/ipv4/ip_forward"},
 		{"sysctl net/ipv4/conf", "echo 1 >/proc/sys/net/ipv4/conf/mape0/rp_filter"},
 		{"table", "nft add table ip mape; nft add chain ip mape x; nft add rule ip mape x drop"},

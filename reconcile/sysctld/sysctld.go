@@ -9,9 +9,9 @@ import (
 )
 
 const (
-	SysctlPath = "/etc/sysctl.d/99-mape-gw.conf"
+	Path       = "/etc/sysctl.d/99-mape-gw.conf"
 	ForwardKey = "net/ipv4/ip_forward"
-	// How many connections the machine remembers, of all kinds. Only the first network namespace has it writable.
+	// How many connections the machine tracks, of all kinds. Only the first network namespace may write it.
 	ConntrackMaxKey = "net/netfilter/nf_conntrack_max"
 	former          = "# Before, net.ipv4.ip_forward was "
 )
@@ -20,7 +20,7 @@ const (
 // larger of this and net.ipv4.conf.all.rp_filter, and 2 (loose) is the largest.
 func FilterKey(link string) string { return "net/ipv4/conf/" + link + "/rp_filter" }
 
-// FilterLink is the interface of a key that filterKey made, or of another one below conf; "" is none.
+// FilterLink is the interface that a key below net/ipv4/conf is for; "" for other keys.
 func FilterLink(key string) string {
 	link, ok := strings.CutPrefix(key, "net/ipv4/conf/")
 	if !ok {
@@ -29,14 +29,12 @@ func FilterLink(key string) string {
 	return strings.TrimSuffix(link, "/rp_filter")
 }
 
-// SysctlText renders /etc/sysctl.d/99-mape-gw.conf. At boot the tunnel does not
-// exist yet when it is read: udev has it read again for each new interface, and
-// the dash keeps the first time quiet.
-//
-// The third line is there when the machine is to remember so many connections at
-// most: the module that has the
-// parameter may not be loaded yet either.
-func SysctlText(tunnel string, most int, formerly string) string {
+// Render is the text of Path. The tunnel does not exist yet when systemd reads it
+// at boot: udev has it read again for each new interface, and the dash silences
+// the first failure. most is how many connections the machine tracks, 0 is the
+// kernel's own; the module that has the parameter may not be loaded yet either.
+// formerly is net.ipv4.ip_forward before the first run, which the file records.
+func Render(tunnel string, most int, formerly string) string {
 	var b strings.Builder
 	b.WriteString(host.Heading)
 	if formerly != "" {
@@ -50,7 +48,7 @@ func SysctlText(tunnel string, most int, formerly string) string {
 	return b.String()
 }
 
-// FormerForward reads back what sysctlText noted.
+// FormerForward reads back what Render recorded; "" where it recorded nothing.
 func FormerForward(text string) string {
 	for line := range strings.Lines(text) {
 		if value, ok := strings.CutPrefix(line, former); ok {

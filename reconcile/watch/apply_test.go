@@ -81,7 +81,7 @@ func TestRetry(t *testing.T) {
 func TestWatchRetriesOnReload(t *testing.T) {
 	t.Parallel()
 	g := newMachine(t)
-	theirs := filepath.Join(g.Dir, sysctld.SysctlPath)
+	theirs := filepath.Join(g.Dir, sysctld.Path)
 	hosttest.WriteFile(t, theirs, "net.ipv4.ip_forward = 0\n")
 	w := startService(t, g, gatewaytest.LineSection, func(w *Watch) { w.pace.retry, w.pace.retryMost = never, never })
 	w.says(t, "<3>cannot apply CE "+gatewaytest.CeOfLine, "was not written by mape-netplan")

@@ -11,14 +11,14 @@ import (
 	"mape-netplan/reconcile/host"
 )
 
-// A Bench is a machine of plain values that notes what is done to it.
+// A Bench is a machine of plain values that records its writes.
 type Bench struct {
 	Values map[string]string
 	Writes []string
-	// broken are writes ("name=text") that fail; written is called at each.
+	// Broken are writes ("name=text") that fail. Written is called at each write.
 	Broken  map[string]error
 	Written func(write string)
-	// forget are writes that are undone behind the engine's back, so often.
+	// Forget is how many times a write is undone behind the engine's back.
 	Forget map[string]int
 }
 

@@ -118,7 +118,7 @@ func (n *NS) Try(name string, args ...string) (out string, err error) {
 	return out, err
 }
 
-// Exec is try for commands that have to succeed.
+// Exec is Try for commands that have to succeed.
 func (n *NS) Exec(t testing.TB, name string, args ...string) string {
 	t.Helper()
 	out, err := n.Try(name, args...)
@@ -131,8 +131,8 @@ func (n *NS) Exec(t testing.TB, name string, args ...string) string {
 // veths counts the pairs.
 var veths atomic.Int32
 
-// Veth joins two namespaces by a pair of interfaces, up and with a carrier, each with its address ("192.0.2.1/24", or ""
-// for none).
+// Veth joins two namespaces by a pair of interfaces, up and with a carrier. Each has its address, such as "192.0.2.1/24";
+// "" leaves it without.
 func Veth(t testing.TB, a *NS, aName, aAddr string, b *NS, bName, bAddr string) {
 	t.Helper()
 	a.Do(func() {
