@@ -248,7 +248,7 @@ func TestNoLine(t *testing.T) {
 	b := newBed(t, twoForwards)
 	b.serve()
 	const why = "no interface has an IPv6 default route, so the WAN is not known"
-	b.awaits("waiting: "+why, "the guard alone: no earlier run has left a line to remember; changed in")
+	b.awaits("waiting: "+why, ": no earlier run has left a line to remember; changed in")
 	for _, verb := range []string{"status", "plan", "ports"} {
 		b.says(1, verb, "mape-netplan: "+why)
 	}
