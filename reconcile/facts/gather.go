@@ -135,7 +135,7 @@ func barred(h *host.Host, f Facts) error {
 	}
 	for _, l := range links {
 		err := kernel.Barred(h, l.Index)
-		if errors.Is(err, kernel.ErrIngress) {
+		if errors.Is(err, kernel.ErrIngress) || errors.Is(err, kernel.ErrShared) {
 			if l.Loopback {
 				continue
 			}

@@ -21,10 +21,18 @@ const (
 	EgressHandle     = 7597
 )
 
-// IsEgress is true of a message about a filter of our preference on the way out.
+// IsEgress is true of a message about a filter of our preference on the way out, in the chain that packets begin with.
 func IsEgress(m []byte) bool {
-	return len(m) >= nl.SizeofTcMsg && binary.NativeEndian.Uint32(m[12:]) == vishvananda.HANDLE_MIN_EGRESS &&
-		binary.NativeEndian.Uint32(m[16:])>>16 == egressPreference
+	if len(m) < nl.SizeofTcMsg || binary.NativeEndian.Uint32(m[12:]) != vishvananda.HANDLE_MIN_EGRESS ||
+		binary.NativeEndian.Uint32(m[16:])>>16 != egressPreference {
+		return false
+	}
+	for kind, value := range nlmsg.Value(m[nl.SizeofTcMsg:]).Attributes() {
+		if kind == nl.TCA_CHAIN && len(value) == 4 {
+			return binary.NativeEndian.Uint32(value) == 0
+		}
+	}
+	return true
 }
 
 // ProgramOf reads an array of struct sock_filter.
@@ -56,7 +64,11 @@ func EgressMessage(index int) []byte {
 	return TcMessage(index, EgressHandle, vishvananda.HANDLE_MIN_EGRESS, egressPreference<<16|uint32(protocol))
 }
 
-var ErrIngress = errors.New("an ingress qdisc is on the link and leaves no place for clsact")
+// Errors of a link that another program has set up so that it cannot have the filter.
+var (
+	ErrIngress = errors.New("an ingress qdisc is on the link and leaves no place for clsact")
+	ErrShared  = errors.New("the link's clsact has an egress block, whose filters are shared with other links")
+)
 
 // Lacking is the kernel's error for a kind that it has not, or for traffic control that it has not at all.
 func Lacking(err error) bool {
@@ -69,16 +81,18 @@ var (
 	ErrNoBPF    = errors.New("the kernel has no cls_bpf")
 )
 
-// Barred is why a link cannot have our filter: ErrIngress, ErrNoClsact or ErrNoBPF. A link that has it answers with one
+// Barred is why a link cannot have our filter: ErrIngress, ErrShared, ErrNoClsact or ErrNoBPF. A link that has it answers with one
 // message. Otherwise the kernel is asked for what it refuses in any case, but with another error where it could. What a
 // caller without the right to ask gets is nil.
 func Barred(h *host.Host, index int) error {
 	if filtered(h, index) {
 		return nil
 	}
-	kind, err := IngressKind(h, index)
+	kind, shared, err := IngressKind(h, index)
 	switch {
 	case err != nil:
+	case shared:
+		return ErrShared
 	case kind == "ingress":
 		return ErrIngress
 	case kind == "clsact":
@@ -105,24 +119,28 @@ func filtered(h *host.Host, index int) (found bool) {
 	return found
 }
 
-// IngressKind is the qdisc in the one place for clsact and ingress; "" is none.
-func IngressKind(h *host.Host, index int) (kind string, err error) {
+// IngressKind is the qdisc in the one place for clsact and ingress; "" is none. shared: it has a block of filters for
+// egress that other links may have as well, and takes none of its own.
+func IngressKind(h *host.Host, index int) (kind string, shared bool, err error) {
 	// Asked for a single one, the kernel tells those who listen for changes, not the one that asks (measured on 6.18).
 	err = Dump(h, unix.RTM_GETQDISC, TcMessage(index, 0, 0, 0), func(m nlmsg.Value) (more bool) {
 		if len(m) < nl.SizeofTcMsg || int(binary.NativeEndian.Uint32(m[4:])) != index || binary.NativeEndian.Uint32(m[12:]) != vishvananda.HANDLE_CLSACT {
 			return true
 		}
 		for k, value := range nlmsg.Value(m[nl.SizeofTcMsg:]).Attributes() {
-			if k == nl.TCA_KIND {
+			switch k {
+			case nl.TCA_KIND:
 				kind = unix.ByteSliceToString(value)
+			case nl.TCA_EGRESS_BLOCK:
+				shared = true
 			}
 		}
 		return false
 	})
 	if Lacking(err) {
-		return "", nil
+		return "", false, nil
 	}
-	return kind, err
+	return kind, shared, err
 }
 
 // Tc asks traffic control for a change.

@@ -125,8 +125,11 @@ func (e Egress) Write(ctx context.Context, h *host.Host) error {
 	if err != nil && !errors.Is(err, unix.EEXIST) {
 		return fmt.Errorf("clsact: %w", err)
 	}
-	if kind, err := kernel.IngressKind(h, index); err != nil || kind != "clsact" {
+	switch kind, shared, err := kernel.IngressKind(h, index); {
+	case err != nil || kind != "clsact":
 		return errors.Join(err, kernel.ErrIngress)
+	case shared:
+		return kernel.ErrShared
 	}
 	err = kernel.Tc(h, unix.RTM_NEWTFILTER, netlink.Create, kernel.EgressMessage(index), kernel.KindOf("bpf"), netlink.Attribute{Type: nl.TCA_OPTIONS | unix.NLA_F_NESTED, Data: e.options()})
 	if kernel.Lacking(err) {

@@ -146,12 +146,54 @@ func TestEgressBarred(t *testing.T) {
 			t.Errorf("after %s there was\n%sand is\n%s", make, before, after)
 		}
 	}
-	g.Exec(t, "tc", "qdisc", "add", "dev", "mape0", "ingress")
-	before := look()
-	if w := warned(); !strings.Contains(w, "mape0: an ingress qdisc is on the link") {
-		t.Errorf("it says %q", w)
+	for _, test := range []struct{ qdisc, want string }{
+		{"ingress", "mape0: an ingress qdisc is on the link"},
+		{"egress_block 22 clsact", "mape0: the link's clsact has an egress block"},
+	} {
+		g.Exec(t, "sh", "-c", "tc qdisc del dev mape0 clsact 2>&-; tc qdisc del dev mape0 ingress 2>&-; tc qdisc add dev mape0 "+test.qdisc)
+		before := look()
+		if w := warned(); !strings.Contains(w, test.want) {
+			t.Errorf("%s: it says %q", test.qdisc, w)
+		}
+		if after := look(); after != before {
+			t.Errorf("%s: there was\n%sand is\n%s", test.qdisc, before, after)
+		}
+		g.Do(func() {
+			e := resource.EgressOf("mape0", gatewaytest.NatKinds["ocn"])
+			if err := e.Write(t.Context(), g.H); err == nil {
+				t.Errorf("%s: a filter was written", test.qdisc)
+			}
+			if live, err := e.Read(t.Context(), g.H); err != nil || live.Text() != "" {
+				t.Errorf("%s: %q, %v", test.qdisc, live.Text(), err)
+			}
+		})
 	}
-	if after := look(); after != before {
-		t.Errorf("there was\n%sand is\n%s", before, after)
+}
+
+// TestEgressChain: a filter of another chain is not ours, whatever its preference and handle.
+func TestEgressChain(t *testing.T) {
+	g := gatewaytest.NewMachine(t)
+	g.Exec(t, "sh", "-ec", "ip link add mape0 type bridge; tc qdisc add dev mape0 clsact; tc filter add dev mape0 egress chain 5 pref 7597 handle 7597 bpf da bytecode '1,6 0 0 4294967295'")
+	e := resource.EgressOf("mape0", gatewaytest.NatKinds["ocn"])
+	g.Do(func() {
+		read := func() string {
+			live, err := e.Read(t.Context(), g.H)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return live.Text()
+		}
+		if got := read(); got != "" {
+			t.Errorf("before there is %q", got)
+		}
+		if err := e.Write(t.Context(), g.H); err != nil || read() != e.Text() {
+			t.Errorf("%q, %v", read(), err)
+		}
+		if err := (resource.Egress{Link: "mape0"}).Write(t.Context(), g.H); err != nil || read() != "" {
+			t.Errorf("%q, %v", read(), err)
+		}
+	})
+	if left := g.Exec(t, "tc", "filter", "show", "dev", "mape0", "egress"); !strings.Contains(left, "chain 5") {
+		t.Errorf("the other chain has\n%s", left)
 	}
 }
