@@ -67,10 +67,14 @@ func (o *options) putGuard(cmd *cobra.Command, h *host.Host) error {
 	ctx, cancel := context.WithTimeout(cmd.Context(), guardTimeout)
 	defer cancel()
 	unlock, err := h.Lock(ctx, cmd.CommandPath())
-	if err != nil {
+	switch {
+	case err == nil:
+		defer unlock()
+	case errors.Is(err, host.ErrLocked):
 		return err
+	default: // Without the table packets would leave untranslated.
+		cmd.PrintErrf("warning: working without a lock: %v\n", err)
 	}
-	defer unlock()
 	g, made, err := reconcile.NewRun(h).PutGuard(ctx, c)
 	if err != nil {
 		return err

@@ -116,7 +116,8 @@ func names(changes []engine.Change) (all []string) {
 	return all
 }
 
-// lock takes the lock unless another run holds it.
+// lock takes the lock unless another run holds it. Where there can be no lock, nothing has it: the gateway is maintained
+// without.
 func (w *Watch) lock(ctx context.Context) (unlock func(), ok bool) {
 	once, cancel := context.WithCancel(ctx)
 	cancel() // Lock tries once; a wait would leave the watchdog without an answer.
@@ -128,7 +129,8 @@ func (w *Watch) lock(ctx context.Context) (unlock func(), ok bool) {
 	case errors.Is(err, host.ErrLocked):
 		w.logOnce("lock", Detail, "waiting: "+err.Error())
 	default:
-		w.logOnce("lock", Failure, err.Error())
+		w.logOnce("lock", Warning, "working without a lock: "+err.Error())
+		return func() {}, true
 	}
 	return nil, false
 }

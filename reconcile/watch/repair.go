@@ -43,7 +43,7 @@ func (w *Watch) drift(ctx context.Context, f facts.Facts, all []engine.Resource)
 		live, err := r.Read(ctx, w.Host)
 		if err != nil {
 			w.logOnce(name, Failure, fmt.Sprintf("%s: %v", name, err))
-			again = soonest(again, w.pace.failing(&w.backoffs.of(name).unread, time.Now(), w.pace.most(r)))
+			again = soonest(again, w.pace.failing(&w.backoffs.of(name).unread, time.Now(), min(w.pace.most(r), w.pace.failedMost)))
 			continue
 		}
 		delete(w.logged, name)

@@ -1,6 +1,8 @@
 package watch
 
 import (
+	"cmp"
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -9,6 +11,7 @@ import (
 	"mape-netplan/reconcile/engine"
 	"mape-netplan/reconcile/facts"
 	"mape-netplan/reconcile/gateway"
+	"mape-netplan/reconcile/host"
 )
 
 // logUnreadable logs which files a look could not read, if any, and returns when to look again; 0 is with the next event.
@@ -21,6 +24,21 @@ func (w *Watch) logUnreadable(err error) (again time.Duration) {
 	files := strings.ReplaceAll(err.Error(), "\n", "; and ")
 	w.logOnce("look", Failure, fmt.Sprintf("cannot read %s\nuntil that is corrected, netplan generate and changes to files are postponed; the gateway stays as it is", files))
 	return w.pace.unreadable
+}
+
+// unreadableOf is a host.Unread of what daemons have of a desired state and cannot be read, such as a directory or another
+// program's file at one of our paths. Packets do not depend on it, so that the kernel's part does not wait for it.
+func unreadableOf(ctx context.Context, h *host.Host, want []engine.Resource) error {
+	var unread host.Unread
+	for _, r := range want {
+		if isKernels(r) {
+			continue
+		}
+		if _, err := r.Read(ctx, h); err != nil {
+			unread = append(unread, host.FileError{Path: cmp.Or(r.Traits().Path, r.Name()), Err: err})
+		}
+	}
+	return unread.Err()
 }
 
 // withoutFiles is as much of a desired state as depends on no file of netplan or networkd: what their files have to say

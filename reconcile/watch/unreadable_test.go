@@ -149,7 +149,7 @@ func TestWatchStartsUnreadableGuarded(t *testing.T) {
 		{"no line", gatewaytest.Auto, "/etc/netplan/70-others.yaml", "mkdir $file", "<3>cannot read /etc/netplan/70-others.yaml: "},
 		{"no section", "{", "/etc/netplan/70-others.yaml", "mkdir $file", "<3>cannot read /etc/netplan/70-others.yaml: "},
 		{"ours cannot be read", gatewaytest.Auto, netplan.Path, "install -m 0 /dev/null $file", "<3>cannot read " + netplan.Path + ": "},
-		{"another's at our path", gatewaytest.LineSection, netplan.Path, "echo '# mine' >$file", "<3>cannot apply CE "},
+		{"another's at our path", gatewaytest.LineSection, netplan.Path, "echo '# mine' >$file", "<3>cannot read " + netplan.Path + ": was not written by mape-netplan"},
 	} {
 		t.Run(test.what, func(t *testing.T) {
 			t.Parallel()
@@ -164,6 +164,32 @@ func TestWatchStartsUnreadableGuarded(t *testing.T) {
 				})
 				w.Exec(t, "nft", "flush", "ruleset")
 			}
+		})
+	}
+}
+
+// TestWatchStartsBesideObstacle: a service that starts while one of our own paths cannot be read makes what is the
+// kernel's, and the files as soon as it can.
+func TestWatchStartsBesideObstacle(t *testing.T) {
+	for _, obstacle := range []struct{ what, path, do, undo string }{
+		{"a directory for our netplan file", netplan.Path, "mkdir $file", "rmdir $file"},
+		{"another's netplan file", netplan.Path, "echo '# mine' >$file", "rm $file"},
+		{"a loop for netplan's directory", "/etc/netplan", "mv $file $file.old; ln -s netplan $file", "rm $file; mv $file.old $file"},
+		{"a file for sysctl's directory", "/etc/sysctl.d", "rm -rf $file; echo >$file", "rm $file"},
+	} {
+		t.Run(obstacle.what, func(t *testing.T) {
+			t.Parallel()
+			g := gatewaytest.NewMachine(t)
+			g.Exec(t, "sh", "-ec", "ip link add mape0 type bridge; ip link set mape0 up")
+			closed(g, t, obstacle.path, obstacle.do)
+			w := startService(t, g, gatewaytest.LineSection)
+			w.says(t, "<3>cannot read "+obstacle.path)
+			if line := w.says(t, "CE "+gatewaytest.CeOfLine, "changed in", "table ip mape", "route default dev mape0", "filter mape0 egress"); strings.Contains(line, "file /") {
+				t.Errorf("it says %s", line)
+			}
+			w.keptMeanwhile(t)
+			closed(g, t, obstacle.path, obstacle.undo)
+			w.says(t, "CE "+gatewaytest.CeOfLine, "changed in", "file /")
 		})
 	}
 }

@@ -128,13 +128,17 @@ func (w *Watch) pass(ctx context.Context) (again time.Duration) {
 		w.logOnce("look", Failure, fmt.Sprintf("cannot look at the machine: %v; the gateway stays as it is", err))
 		return soonest(w.pace.settling, w.repair(ctx, f))
 	}
-	again = w.logUnreadable(err)
 	var aim gateway.Aim
 	if w.section != nil {
 		aim = gateway.Resolve(w.section, f)
 		again = soonest(again, w.inquire(ctx, aim.Line, f))
 	}
 	d := w.desired(f, aim)
+	if !w.unreadable && d.differs(w.want) {
+		err = unreadableOf(ctx, w.Host, d.want)
+		w.unreadable = err != nil
+	}
+	again = soonest(again, w.logUnreadable(err))
 	if w.unreadable {
 		d = w.withoutFiles(d, f)
 	}
