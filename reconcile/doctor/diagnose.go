@@ -3,7 +3,7 @@
 // [symptom.Examine] gathers what the machine shows, [Diagnose] judges it in the order in which a signal travels, from the
 // line to the LAN: what comes first in that order explains what follows.
 //
-// A check is a file with its judge, and a row in checks.
+// A check is a file with its judge, and a row in checks; the READMEs list the names.
 package doctor
 
 import (

@@ -67,7 +67,7 @@ func (a Aim) Why() string {
 	return fmt.Sprintf("waiting: %v; until then the last line is held: %s", a.Err, a.Gateway)
 }
 
-// Off are the forwards that are switched off and why: their ports are not in the port set.
+// Off are the forwards that are switched off and why: a port outside the port set, or the shared address as target.
 func (a Aim) Off() schema.Problems {
 	if a.Gateway == nil {
 		return nil

@@ -36,9 +36,11 @@ func Fit(c *schema.Config, l line.Line, f facts.Facts) (*Gateway, error) {
 	return g, nil
 }
 
-// gatewayOn is the gateway of a line as far as the machine does not matter. A forward whose port the line does not have
-// is off and all else works: the line may have got another set since the forward was written. Where the section itself
-// says which line it is, it contradicts itself, and that is an error.
+// gatewayOn builds the part of a gateway that depends on the section and the line alone.
+//
+// A forward with a port outside the line's port set is off (Gateway.Off) and all else works, because the line may have got
+// another prefix, and with it another set, since the forward was written. If the section fixes the line itself (prefix or
+// softwire), it contradicts itself, and that is an error.
 func gatewayOn(c *schema.Config, l line.Line, mtu int) (*Gateway, error) {
 	on, off := line.SplitForwards(c, l.Softwire)
 	if len(off) > 0 && (c.Softwire != nil || c.Prefix.IsValid()) {

@@ -57,7 +57,8 @@ func precedence(r engine.Resource) int {
 	return 0
 }
 
-// Renumbers reports whether the files of a gateway differ from those of the one before only in the ends of the tunnel.
+// Renumbers reports whether only the ends of the tunnel differ from the gateway before, as after a prefix change; it
+// compares the files that both would have.
 func (g *Gateway) Renumbers(before *Gateway, f facts.Facts) bool {
 	if g == nil || before == nil || g.Tunnel != before.Tunnel {
 		return false

@@ -19,8 +19,8 @@ import (
 type Address struct {
 	Link   string
 	Prefix netip.Prefix // the address and its length
-	// Foreign is an address that somebody else configures: it has to be there,
-	// with whatever length and lifetime.
+	// Foreign is an address that another file configures: it has to be there,
+	// with any length and lifetime.
 	Foreign   bool
 	Present   bool
 	Preferred uint32 // preferred lifetime in seconds, MaxUint32 is for ever; 0 is deprecated
@@ -100,11 +100,11 @@ func (a Address) Read(_ context.Context, h *host.Host) (engine.Resource, error) 
 	return live, nil
 }
 
-// detectionRuns is of an address of which it is not known yet whether somebody
-// else has it.
+// detectionRuns is the line of an address for which duplicate address detection
+// is still running.
 const detectionRuns = "tentative\n"
 
-// DetectionOf says why an address cannot be the source of a packet yet, or ever.
+// DetectionOf reads the flags of an address (IFA_F_…): a tentative or duplicate one cannot be the source of a packet.
 func DetectionOf(flags uint32) Detection {
 	switch {
 	case flags&unix.IFA_F_DADFAILED != 0:
@@ -149,9 +149,8 @@ func (a Address) Write(ctx context.Context, h *host.Host) error {
 }
 
 // optimistic lets an address that is added be used while duplicate address
-// detection is still at it (RFC 4429), which takes a second or two: whoever
-// waits for the new line would wait so long. It returns what sets the
-// parameter back. A kernel that does not have it ignores the flag.
+// detection runs (RFC 4429): that takes a second or two, which the new line
+// would be late. It returns what sets the parameter back. A kernel that does not have it ignores the flag.
 func optimistic(h *host.Host, link string) (back func()) {
 	allow := Sysctl{"net/ipv6/conf/" + link + "/optimistic_dad", "1"}
 	was, err := allow.Read(context.Background(), h)

@@ -14,24 +14,23 @@ import (
 	"mape-netplan/reconcile/nat"
 )
 
-// Conntrack are the connections that are still translated as nobody wants any more: those of a shared address, a port set
-// or a forward that was ours. Connection tracking keeps a translation as long as packets come, and the guard drops
-// them, so a UDP socket that goes on sending would never get out again; and a port that is forwarded no more would stay
-// open to whoever is connected.
+// Conntrack are the stale connections: those whose shared address, port set or forward is no longer ours. The desired
+// state is that none is left.
 //
-// Wanted is that there are none. What Write deletes cannot be brought back: whoever goes on sending gets a new
-// translation with the next packet.
+// Connection tracking keeps a translation as long as packets come. The guard drops those packets, so a UDP socket that
+// goes on sending would never get out again, and the peers of a forward that was removed would keep their access. What
+// Write deletes cannot be restored: a host that goes on sending gets a new translation with its next packet.
 type Conntrack struct {
 	// Was is what the table translated before this run, Now what it does after it.
 	Was, Now []nat.Translation
-	// Guard is the pool of Now, which the guard lets through.
+	// Guard is the pool of Now: the ports that the table lets out.
 	Guard nat.Pool
-	// Closed says that only forwards let new connections in.
+	// Closed: only forwards let new connections in.
 	Closed bool
 	found  map[staleConnection]int
 }
 
-// A staleConnection is what is told of connections that should not be there.
+// A staleConnection is by what stale connections are counted.
 type staleConnection struct {
 	protocol uint8
 	address  netip.Addr // the shared one
@@ -97,9 +96,8 @@ func (f Conntrack) Write(_ context.Context, h *host.Host) error {
 	return kernel.Forget(h, all)
 }
 
-// Stale says whether a connection is one of them. One that still works is not, nor is one that the table could not have
-// made: a connection of the LAN with itself, which somebody's table may redirect by the shared address, or what passed
-// another way.
+// Stale reports whether a connection is stale. One that still works is not, nor is one that our table could not have made:
+// a connection inside the LAN, which another table may redirect by the shared address, or one by another route.
 func (f Conntrack) Stale(c *kernel.Connection) (staleConnection, bool) {
 	if c.Zoned || kernel.ProtocolNames[c.Protocol] == "" {
 		return staleConnection{}, false
@@ -107,14 +105,14 @@ func (f Conntrack) Stale(c *kernel.Connection) (staleConnection, bool) {
 	if c.SNAT && f.cutOff(c) {
 		return staleConnection{protocol: c.Protocol, address: c.ReplyDst.Addr()}, true
 	}
-	if c.DNAT && f.uninvited(c) {
+	if c.DNAT && f.orphaned(c) {
 		return staleConnection{c.Protocol, c.Dst.Addr(), true}, true
 	}
 	return staleConnection{}, false
 }
 
-// cutOff says whether a connection to the internet has an address that was ours, or a port of the present one that the
-// guard drops. No memory is needed of the latter: the guard lets none come about.
+// cutOff reports whether a connection to the internet has an address that was ours, or a port of the present one that the
+// table drops. The latter needs no memory of an earlier set: the table never lets such a connection begin.
 func (f Conntrack) cutOff(c *kernel.Connection) bool {
 	if slices.ContainsFunc(f.Now, func(t nat.Translation) bool { return t.Address.Contains(c.ReplyDst.Addr()) }) {
 		return !f.Guard.Passes(c.ReplyDst.Port()) && !isLocal(c.ReplySrc.Addr())
@@ -122,9 +120,9 @@ func (f Conntrack) cutOff(c *kernel.Connection) bool {
 	return slices.ContainsFunc(f.Was, func(t nat.Translation) bool { return t.Translates(c) })
 }
 
-// uninvited says whether a connection came in by a forward that there is no more. When nothing is known of what there
-// was, as after the table was deleted by hand, every one from the internet that no present forward explains did.
-func (f Conntrack) uninvited(c *kernel.Connection) bool {
+// orphaned reports whether a connection came in by a forward that was removed. Where the earlier forwards are not known,
+// as after the table was deleted by hand, that is every one from the internet that no present forward explains.
+func (f Conntrack) orphaned(c *kernel.Connection) bool {
 	forwarded := func(t nat.Translation) bool { return t.Forwarded(c) }
 	if slices.ContainsFunc(f.Now, forwarded) {
 		return false
@@ -135,7 +133,7 @@ func (f Conntrack) uninvited(c *kernel.Connection) bool {
 	return slices.ContainsFunc(f.Now, func(t nat.Translation) bool { return t.Address.Contains(c.Dst.Addr()) }) && !isLocal(c.Src.Addr())
 }
 
-// isLocal says whether an address is of no host on the internet.
+// isLocal reports whether an address belongs to no host on the internet.
 func isLocal(a netip.Addr) bool {
 	shared := netip.MustParsePrefix("100.64.0.0/10") // RFC 6598; overlay networks use it
 	return a.IsPrivate() || a.IsLoopback() || a.IsLinkLocalUnicast() || shared.Contains(a)

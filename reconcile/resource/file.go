@@ -69,7 +69,7 @@ func (f File) Live(h *host.Host) (File, error) {
 	}
 	if strings.TrimSpace(live.Data) != "" && !strings.HasPrefix(live.Data, host.Mark) {
 		if f.Data == "" {
-			return File{Path: f.Path}, nil // Ours is absent, whoever's that is.
+			return File{Path: f.Path}, nil // Ours is absent: that is another program's.
 		}
 		return live, errors.New("was not written by mape-netplan (its first line does not say so); move it away first")
 	}

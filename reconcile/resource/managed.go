@@ -83,9 +83,8 @@ func (m Managed) Read(_ context.Context, h *host.Host) (engine.Resource, error) 
 	return live, nil
 }
 
-// isOutdated says whether networkd has to read the file again: it is about to
-// be written anew, or it says what DUID the DHCPv6 client asks by and that
-// has another.
+// isOutdated reports whether networkd has to read the file again: it is about to
+// be rewritten, or the DHCPv6 client uses another type of DUID than the file sets.
 func isOutdated(h *host.Host, m Managed, index int) bool {
 	if m.Data == "" {
 		return false

@@ -95,7 +95,7 @@ func (r Route) Write(_ context.Context, h *host.Host) error {
 	}
 	for _, x := range r.Routes {
 		x.LinkIndex = link.Attrs().Index // The link may have been made again.
-		x.Flags &= unix.RTNH_F_ONLINK    // The kernel tells of a link without a carrier, and does not take it.
+		x.Flags &= unix.RTNH_F_ONLINK    // The kernel lists the flag of a link without a carrier, and refuses it (EINVAL).
 		err := h.Net.RouteAdd(&x)
 		// networkd adds the same route as soon as the link is there.
 		if routes, e := kernel.DefaultRoutes(h, link); errors.Is(err, unix.EEXIST) && e == nil && len(routes) > 0 {

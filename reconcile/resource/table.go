@@ -52,7 +52,7 @@ func (t Table) Brief() string {
 // Write replaces the table in one transaction.
 func (t Table) Write(_ context.Context, h *host.Host) error { return t.Table.Write(h.NFT) }
 
-// Closed says whether the table is a guard without a line: its chains only drop.
+// Closed reports whether the table is a guard without a line: its chains only drop.
 func (t Table) Closed() bool {
 	rules := 0
 	for _, c := range t.Chains {

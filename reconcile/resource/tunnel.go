@@ -33,7 +33,7 @@ type Tunnel struct {
 	Link          string // interface name
 	Local, Remote netip.Addr
 	HopLimit      int
-	EncapLimit    int // -1 is none
+	EncapLimit    int // -1 is no limit
 	MTU           int // bytes of an inner packet
 	Up            bool
 	Odd           string // what else the kernel has that Write would undo
@@ -73,7 +73,7 @@ func (t Tunnel) Live(h *host.Host) (Tunnel, error) {
 	}
 	tnl, ok := link.(*netlink.Ip6tnl)
 	if !ok && !t.Local.IsValid() {
-		return live, nil // Ours is absent, whoever's that is.
+		return live, nil // Ours is absent: that is another program's.
 	}
 	if !ok {
 		return live, advice.Advice{What: fmt.Sprintf("an interface of that name and of kind %s is there already", link.Type()), Do: "give the tunnel another name with mape.tunnel"}

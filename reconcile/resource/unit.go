@@ -164,7 +164,7 @@ func (u Unit) stop(ctx context.Context, h *host.Host, conn *dbus.Conn, state str
 		return fmt.Errorf("stop: %w", err)
 	}
 	_, err := u.settled(ctx, h, conn)
-	// One that failed is remembered as that until somebody says it may be forgotten.
+	// systemd keeps a failed unit in its list until it is reset.
 	_ = conn.ResetFailedUnitContext(ctx, u.Unit)
 	return err
 }
@@ -194,8 +194,7 @@ func (u Unit) Restorable() Unit {
 	return u
 }
 
-// isNoSuchUnit says whether systemd has nothing of that name that could be
-// stopped.
+// isNoSuchUnit reports whether systemd has no unit of that name to stop.
 func isNoSuchUnit(err error) bool {
 	var e godbus.Error
 	return errors.As(err, &e) && e.Name == "org.freedesktop.systemd1.NoSuchUnit"
