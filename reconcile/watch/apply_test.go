@@ -2,6 +2,7 @@ package watch
 
 import (
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -81,11 +82,12 @@ func TestRetry(t *testing.T) {
 func TestWatchRetriesOnReload(t *testing.T) {
 	t.Parallel()
 	g := newMachine(t)
-	theirs := filepath.Join(g.Dir, sysctld.Path)
-	hosttest.WriteFile(t, theirs, "net.ipv4.ip_forward = 0\n")
+	// In the place of the temporary file, so that the drop-in can be read and not be written.
+	obstacle := filepath.Join(g.Dir, path.Dir(sysctld.Path), "."+path.Base(sysctld.Path)+".mape-netplan")
+	hosttest.WriteFile(t, filepath.Join(obstacle, "x"), "")
 	w := startService(t, g, gatewaytest.LineSection, func(w *Watch) { w.pace.retry, w.pace.retryMost = never, never })
-	w.says(t, "<3>cannot apply CE "+gatewaytest.CeOfLine, "was not written by mape-netplan")
-	if err := os.Remove(theirs); err != nil {
+	w.says(t, "<3>cannot apply CE "+gatewaytest.CeOfLine, "directory not empty")
+	if err := os.RemoveAll(obstacle); err != nil {
 		t.Fatal(err)
 	}
 	w.looks(t)
