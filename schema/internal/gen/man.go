@@ -108,6 +108,10 @@ Docker's own rules match only addresses that the machine has, and the shared one
 How long a connection is tracked decides how soon its port can be used again.
 The minimums are those of RFC 5382 and RFC 4787 where these have one.
 The times apply to new connections through the tunnel and to forwarded ports.
+Connections that
+.B inbound: accept
+lets in and another table translates keep the machine's times. After a flush of the ruleset or a change of these times,
+connections that are open already have the machine's times until they end.
 Other connections of the machine keep theirs.
 .SS Delegated prefixes
 DHCPv6 delegates a prefix to one router of a line.
