@@ -96,7 +96,7 @@ func TestCacheNoFile(t *testing.T) {
 			t.Fatal(err)
 		}
 		f, err := facts.Gather(h)
-		if what != "a link in its place" && (f.Discovered == nil || !strings.HasPrefix(f.Discovered.Problem, "what it said before cannot be read: ")) || err != nil {
+		if what != "a link in its place" && (f.Discovered == nil || !strings.HasPrefix(f.Discovered.Problem, "the last answer cannot be read: ")) || err != nil {
 			t.Errorf("%s: %+v, %v", what, f.Discovered, err)
 		}
 		f.Discovered = &discovery.Discovery{Problem: "x"}
