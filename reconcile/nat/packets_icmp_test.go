@@ -64,12 +64,7 @@ func TestErrorFromLAN(t *testing.T) {
 func errorFrom(t *testing.T, l *gatewaytest.Rig, from *hosttest.NS) {
 	t.Helper()
 	local := &net.UDPAddr{IP: net.ParseIP(gatewaytest.Server), Port: 3478}
-	var there *net.UDPConn
-	var err error
-	l.Inet.Do(func() { there, err = net.ListenUDP("udp4", local) })
-	if err != nil {
-		t.Fatal(err)
-	}
+	there := rebound(t, l, func() (*net.UDPConn, error) { return net.ListenUDP("udp4", local) })
 	here := gatewaytest.Sockets(t, from, 1)[0]
 	here.WriteToUDPAddrPort([]byte("x"), netip.MustParseAddrPort(gatewaytest.Server+":3478"))
 	there.SetReadDeadline(time.Now().Add(gatewaytest.Limit))
@@ -79,15 +74,30 @@ func errorFrom(t *testing.T, l *gatewaytest.Rig, from *hosttest.NS) {
 	}
 	here.Close()
 	there.Close()
-	l.Inet.Do(func() { there, err = net.DialUDP("udp4", local, net.UDPAddrFromAddrPort(back)) })
-	if err != nil {
-		t.Fatal(err)
-	}
+	there = rebound(t, l, func() (*net.UDPConn, error) {
+		return net.DialUDP("udp4", local, net.UDPAddrFromAddrPort(back))
+	})
 	defer there.Close()
 	there.Write([]byte("x"))
 	there.SetReadDeadline(time.Now().Add(gatewaytest.Limit))
 	if _, err := there.Read(make([]byte, 10)); !errors.Is(err, unix.ECONNREFUSED) {
 		t.Errorf("the socket in the internet got %v", err)
+	}
+}
+
+// rebound opens a socket of the internet at a port that another one had: a process that a parallel test is starting holds
+// the closed one until it has run its program.
+func rebound(t *testing.T, l *gatewaytest.Rig, open func() (*net.UDPConn, error)) (c *net.UDPConn) {
+	t.Helper()
+	for end := time.Now().Add(gatewaytest.Limit); ; time.Sleep(time.Millisecond) {
+		var err error
+		l.Inet.Do(func() { c, err = open() })
+		if err == nil {
+			return c
+		}
+		if !errors.Is(err, unix.EADDRINUSE) || time.Now().After(end) {
+			t.Fatal(err)
+		}
 	}
 }
 
