@@ -158,7 +158,7 @@ func TestAskRemembers(t *testing.T) {
 	if len(asking) != 2 {
 		t.Errorf("%d resources ask", len(asking))
 	}
-	// Whoever does not want one asks for none, and who does not know the WAN yet waits.
+	// A section that wants no delegation sends no request; an unknown WAN is waited for.
 	if asking, err := gateway.PrefixRequest(gatewaytest.SectionOf(t, "{}"), gatewaytest.Seek(gatewaytest.SectionOf(t, "{}"), f), f); err != nil || asking != nil {
 		t.Errorf("%v, %v", asking, err)
 	}

@@ -55,7 +55,7 @@ func TestMemory(t *testing.T) {
 			if other := gateway.GuardOf(c, facts.Facts{Owned: owned}); other.Why != nil || other.Line.Softwire.CE == g.Softwire.CE {
 				t.Errorf("%s: with another prefix: %v, %v", section, other.Why, other.Line)
 			}
-			// What was edited tells nothing, and hurts nobody.
+			// A file that was edited by hand tells nothing.
 			for _, p := range owned.Files {
 				if err := h.Root.WriteFile(host.Local(p), []byte(host.Heading+"[[["), 0o644); err != nil {
 					t.Fatal(err)

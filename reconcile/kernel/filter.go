@@ -119,7 +119,7 @@ func filtered(h *host.Host, index int) (found bool) {
 	return found
 }
 
-// IngressKind is the qdisc in the one place for clsact and ingress; "" is none. shared: it has a block of filters for
+// IngressKind is the qdisc in the one place for clsact and ingress; "" for none. shared: it has a block of filters for
 // egress that other links may have as well, and takes none of its own.
 func IngressKind(h *host.Host, index int) (kind string, shared bool, err error) {
 	// Asked for a single one, the kernel tells those who listen for changes, not the one that asks (measured on 6.18).

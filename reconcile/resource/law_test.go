@@ -104,7 +104,7 @@ func TestLawsOfBefore(t *testing.T) {
 	}
 }
 
-// TestDetection waits until the kernel knows that nobody else has the CE address, and fails when somebody has it.
+// TestDetection waits until the kernel knows that nobody else has the CE address, and fails when another host has it.
 func TestDetection(t *testing.T) {
 	g := gatewaytest.NewMachine(t)
 	hosttest.Sysctl(t, g.NS, map[string]string{"ipv6/conf/eth1/accept_dad": "1"})
@@ -126,7 +126,7 @@ func TestDetection(t *testing.T) {
 	}
 }
 
-// TestForeignAddress leaves an address of somebody else as it is.
+// TestForeignAddress leaves an address of another file as it is.
 func TestForeignAddress(t *testing.T) {
 	g := gatewaytest.NewMachine(t)
 	g.Exec(t, "ip", "address", "add", "2001:db8::5/64", "dev", "eth1", "preferred_lft", "300", "valid_lft", "600", "nodad")

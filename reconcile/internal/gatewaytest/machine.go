@@ -86,7 +86,7 @@ func (g *Machine) Drifts(t *testing.T, want []engine.Resource, all []Drift) {
 	}
 }
 
-// Snapshot is what ip, nft and the file system show of the machine, whoever it belongs to.
+// Snapshot is what ip, nft and the file system show of the machine, of other programs too.
 func (g *Machine) Snapshot(t testing.TB) string {
 	t.Helper()
 	return g.Exec(t, "env", "root="+g.Dir, "sh", "-ec", `
@@ -234,7 +234,7 @@ func (g *Machine) Laws(t *testing.T, r engine.Resource) {
 
 func (g *Machine) Gather(t testing.TB) (f facts.Facts) {
 	t.Helper()
-	f, err := facts.Gather(g.H) // in another namespace: the machine is the host's, whoever asks
+	f, err := facts.Gather(g.H) // in another namespace: the host decides which machine is read
 	if err != nil {
 		t.Fatal(err)
 	}
