@@ -258,7 +258,7 @@ func (g *guest) networkd() {
 	g.sh(`set -e
 for f in /run/systemd/network/*; do install -m 644 $f /etc/systemd/network/20-${f##*10-netplan-}; done
 rm -r /etc/netplan /run/systemd/network/* /lib/netplan
-for f in /usr/sbin/netplan /usr/lib/netplan/generate /usr/libexec/netplan/generate; do [ ! -e $f ] || mv $f $f.gone; done
+for f in /usr/sbin/netplan /usr/libexec/netplan; do [ ! -e $f ] || mv $f $f.gone; done
 echo 'mape: {}' >/etc/mape-netplan.yaml
 systemctl restart systemd-networkd
 until ip -4 route | grep -q '^192.168.1.0/24' && ip -6 route show default | grep -q eth1; do sleep 0.2; done

@@ -19,9 +19,11 @@ import (
 // of an address nor drop-ins, and so not our tunnel.
 const NetworkManager = "NetworkManager"
 
-// Generators are where Debian and Ubuntu install netplan's generator. It is
-// written in C and twenty times as fast as "netplan generate" in Python.
-var Generators = []string{"/usr/libexec/netplan/generate", "/usr/lib/netplan/generate"}
+// Generators are where Debian and Ubuntu install netplan's generator; the first
+// one there is is run. It is written in C and twenty times as fast as "netplan
+// generate" in Python. From netplan 1.2 on, configure writes networkd's files,
+// and generate aborts unless systemd runs it.
+var Generators = []string{"/usr/libexec/netplan/configure", "/usr/libexec/netplan/generate", "/usr/lib/netplan/generate"}
 
 const command = "/usr/sbin/netplan"
 
