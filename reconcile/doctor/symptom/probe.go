@@ -1,7 +1,9 @@
 package symptom
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"net"
 	"net/http"
@@ -11,8 +13,6 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/net/icmp"
-	"golang.org/x/net/ipv4"
 	"golang.org/x/sys/unix"
 
 	"mape-netplan/reconcile/bind"
@@ -196,29 +196,41 @@ func (b prober) pinger(ctx context.Context) (*pings, error) {
 // ping sends an echo request of size bytes until one is answered, at most so many times. errTooBig is that the kernel or a
 // router refuses the size.
 func (p *pings) ping(to netip.Addr, size, times int) error {
-	const headers = 20 + 8
 	err := errSilent
 	for ; times > 0; times-- {
 		p.sequence++
-		m := icmp.Message{Type: ipv4.ICMPTypeEcho, Body: &icmp.Echo{ID: p.id, Seq: p.sequence, Data: make([]byte, size-headers)}}
-		data, e := m.Marshal(nil)
-		if e != nil {
-			return e
-		}
-		if _, e := p.WriteTo(data, &net.IPAddr{IP: to.AsSlice()}); errors.Is(e, unix.EMSGSIZE) {
+		sent := p.request(size - 20)
+		if _, e := p.WriteTo(sent, &net.IPAddr{IP: to.AsSlice()}); errors.Is(e, unix.EMSGSIZE) {
 			return errTooBig
 		} else if e != nil {
 			return plain(e)
 		}
-		if err = p.await(to); err == nil || errors.Is(err, errTooBig) {
+		if err = p.await(to, sent[4:8]); err == nil || errors.Is(err, errTooBig) {
 			return err
 		}
 	}
 	return err
 }
 
-// await reads until the answer to the last request, or the timeout.
-func (p *pings) await(to netip.Addr) error {
+// The types of ICMP messages (RFC 792), and the code of a destination unreachable for its size (RFC 1191, section 4).
+const (
+	echoReply, unreachable, echo = 0, 3, 8
+	fragmentationNeeded          = 4
+)
+
+// request is an echo request of a length, all zeros after its header.
+func (p *pings) request(length int) []byte {
+	b := make([]byte, length)
+	b[0] = echo
+	binary.BigEndian.PutUint32(b[4:], uint32(p.id)<<16|uint32(p.sequence&0xffff))
+	sum := echo<<8 + p.id + p.sequence&0xffff
+	sum = sum&0xffff + sum>>16
+	binary.BigEndian.PutUint16(b[2:], ^uint16(sum+sum>>16))
+	return b
+}
+
+// await reads until the answer with the identifier and number of a request, or the timeout.
+func (p *pings) await(to netip.Addr, of []byte) error {
 	p.SetReadDeadline(time.Now().Add(p.patience))
 	buf := make([]byte, 1<<16)
 	for {
@@ -226,16 +238,11 @@ func (p *pings) await(to netip.Addr) error {
 		if err != nil {
 			return plain(err)
 		}
-		m, err := icmp.ParseMessage(1, buf[:n])
-		if err != nil {
-			continue
-		}
-		const fragmentationNeeded = 4 // RFC 1191, section 4
-		if m.Type == ipv4.ICMPTypeDestinationUnreachable && m.Code == fragmentationNeeded {
+		switch {
+		case n < 8:
+		case buf[0] == unreachable && buf[1] == fragmentationNeeded:
 			return errTooBig
-		}
-		echo, ok := m.Body.(*icmp.Echo)
-		if ok && m.Type == ipv4.ICMPTypeEchoReply && echo.ID == p.id && echo.Seq == p.sequence && from.String() == to.String() {
+		case buf[0] == echoReply && bytes.Equal(buf[4:8], of) && from.String() == to.String():
 			return nil
 		}
 	}
