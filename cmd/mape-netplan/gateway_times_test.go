@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"net"
 	"net/netip"
 	"slices"
@@ -115,8 +114,7 @@ func (g *guest) storm() {
 			time.Sleep(10 * time.Millisecond) // more at once would be lost before the gateway has it
 		}
 	}
-	list := fmt.Sprintf("conntrack -L -p udp -d %s --dport 53 2>/dev/null", to.Addr())
-	held := remembered(g.sh(list), "udp dport=53")
+	held := g.held("udp", to)
 	g.Logf("%d ports are held, of the %d that the storm has had", len(held), len(g.network.Relay.Ports("udp", to)))
 	if len(held) < setSize/4 {
 		g.Error("fewer than a quarter of the set: too few for the test")
@@ -125,7 +123,7 @@ func (g *guest) storm() {
 		g.Errorf("a port is held for %d s", slices.Max(held))
 	}
 	// Half of what UDP has, so that it is not that.
-	for end := time.Now().Add(time.Minute); len(held) > 0; held = remembered(g.sh(list), "udp dport=53") {
+	for end := time.Now().Add(time.Minute); len(held) > 0; held = g.held("udp", to) {
 		if time.Now().After(end) {
 			g.Errorf("%d ports are still held", len(held))
 			break
