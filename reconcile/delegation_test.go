@@ -185,20 +185,20 @@ func TestManagedReloads(t *testing.T) {
 					t.Errorf("left over: %q", hosttest.Names(changes))
 				}
 			}
-			of := func(p gateway.Persist) []engine.Resource {
+			of := func(p gateway.LinkConfig) []engine.Resource {
 				p.Link, p.File = "eth1", gatewaytest.AskingWAN
 				path, text := p.DropIn()
 				return []engine.Resource{resource.File{Path: path, Mode: gateway.PublicMode, Data: text}, p.Managed(path, text)}
 			}
 			ce := netip.MustParsePrefix(gatewaytest.CeA + "/128")
-			converge(of(gateway.Persist{CE: ce}), 1)
-			converge(of(gateway.Persist{CE: ce}), 0)
-			converge(of(gateway.Persist{CE: ce, Request: true}), 1)
-			converge(of(gateway.Persist{CE: netip.MustParsePrefix(gatewaytest.CeB + "/128"), Request: true}), 1)
+			converge(of(gateway.LinkConfig{CE: ce}), 1)
+			converge(of(gateway.LinkConfig{CE: ce}), 0)
+			converge(of(gateway.LinkConfig{CE: ce, Request: true}), 1)
+			converge(of(gateway.LinkConfig{CE: netip.MustParsePrefix(gatewaytest.CeB + "/128"), Request: true}), 1)
 			hosttest.WriteFile(t, filepath.Join(g.Dir, "run/systemd/netif/links", fmt.Sprint(d.Index)),
 				"NETWORK_FILE="+gatewaytest.AskingWAN+"\nNETWORK_FILE_DROPINS=\""+gatewaytest.AskingDropIn+"\"\nDHCP6_CLIENT_DUID=DUID-EN/Vendor:00\n")
-			converge(of(gateway.Persist{CE: netip.MustParsePrefix(gatewaytest.CeB + "/128"), Request: true}), 1)
-			for _, r := range of(gateway.Persist{CE: ce, Request: true}) {
+			converge(of(gateway.LinkConfig{CE: netip.MustParsePrefix(gatewaytest.CeB + "/128"), Request: true}), 1)
+			for _, r := range of(gateway.LinkConfig{CE: ce, Request: true}) {
 				g.Do(func() { g.Laws(t, r) })
 			}
 			// A delegation that is lost is waited for, and nothing else is done about it.
@@ -208,7 +208,7 @@ func TestManagedReloads(t *testing.T) {
 				time.Sleep(300 * time.Millisecond)
 				g.Try("ip", "-6", "route", "add", "unreachable", gatewaytest.LineA+"::/56", "proto", "dhcp", "metric", "1024")
 			}()
-			if changes := g.Converge(t, of(gateway.Persist{CE: ce, Request: true})); len(changes) > 0 || d.Reloads > 0 {
+			if changes := g.Converge(t, of(gateway.LinkConfig{CE: ce, Request: true})); len(changes) > 0 || d.Reloads > 0 {
 				t.Errorf("changed %q, %d reloads", hosttest.Names(changes), d.Reloads)
 			}
 			converge([]engine.Resource{resource.File{Path: gatewaytest.AskingDropIn}, resource.Managed{Link: "eth1", File: gatewaytest.AskingDropIn}}, 1)

@@ -145,7 +145,7 @@ func (b *bed) serve() {
 	if err != nil {
 		b.Fatal(err)
 	}
-	w.Compile = func(order gateway.Order, g *gateway.Gateway, f facts.Facts) []engine.Resource {
+	w.Compile = func(order gateway.Transition, g *gateway.Gateway, f facts.Facts) []engine.Resource {
 		return withoutTunnel(order.Compile(g, f))
 	}
 	w.Notify = func(string) {}

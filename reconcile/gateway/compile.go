@@ -21,9 +21,9 @@ import (
 // The order keeps the machine safe in between: what is no longer wanted goes
 // first, while the files still tell of it; the guard comes before the tunnel and
 // goes after it.
-func Compile(g *Gateway, f facts.Facts) []engine.Resource { return Order{}.Compile(g, f) }
+func Compile(g *Gateway, f facts.Facts) []engine.Resource { return Transition{}.Compile(g, f) }
 
-func compile(g *Gateway, f facts.Facts, o Order) []engine.Resource {
+func compile(g *Gateway, f facts.Facts, t Transition) []engine.Resource {
 	all := obsolete(g, f)
 	table := resource.Table{Table: nft.Table{Name: nat.Name}}
 	if g != nil {
@@ -35,7 +35,7 @@ func compile(g *Gateway, f facts.Facts, o Order) []engine.Resource {
 			all = append(all, file.File)
 		}
 	}
-	all = append(all, live(g, f, o)...)
+	all = append(all, live(g, f, t)...)
 	all = append(all, Connections(g, f))
 	if g == nil {
 		// Last, because only these files tell what else there is to undo.
@@ -61,13 +61,13 @@ func isLive(r engine.Resource) bool {
 }
 
 // live lists what the kernel and the daemons must have by the files.
-func live(g *Gateway, f facts.Facts, o Order) []engine.Resource {
+func live(g *Gateway, f facts.Facts, t Transition) []engine.Resource {
 	var all []engine.Resource
 	if f.Networkd {
 		if settings := Generated(g, f); len(settings) > 0 {
-			all = append(all, resource.Generated{Settings: settings, Present: g != nil, Told: o.Quiet})
+			all = append(all, resource.Generated{Settings: settings, Present: g != nil, NoReload: t.NoReload})
 		}
-		if !o.Quiet {
+		if !t.NoReload {
 			all = append(all, released(g, f)...)
 		}
 	}
@@ -85,7 +85,7 @@ func live(g *Gateway, f facts.Facts, o Order) []engine.Resource {
 	if f.Unfiltered == "" {
 		all = append(all, resource.EgressOf(g.Tunnel, g.Softwire))
 	}
-	if f.Networkd && !o.Quiet {
+	if f.Networkd && !t.NoReload {
 		all = append(all, managed(g, f)...)
 	}
 	all = append(all,

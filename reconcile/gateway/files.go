@@ -77,7 +77,7 @@ func files(g *Gateway, f facts.Facts) []ownFile {
 		add(networkd.NetworkPath, PublicMode, networkd.RenderNetwork(g.Tunnel))
 	}
 	if g != nil {
-		for _, p := range g.Persist {
+		for _, p := range g.LinkConfigs {
 			if path, text := p.DropIn(); text != "" {
 				add(path, PublicMode, text)
 			}
@@ -118,7 +118,7 @@ func Generated(g *Gateway, f facts.Facts) []resource.Setting {
 		all = append(all, resource.Setting{File: netdev, Name: "MTUBytes", Value: strconv.Itoa(g.MTU)})
 	}
 	all = append(all, resource.Setting{File: network, Name: "Scope", Value: "link"})
-	for _, p := range g.Persist {
+	for _, p := range g.LinkConfigs {
 		if p.Definition == nil {
 			continue
 		}
@@ -139,7 +139,7 @@ func managed(g *Gateway, f facts.Facts) []engine.Resource {
 	if !g.Netplan {
 		all = append(all, resource.Managed{Link: g.Tunnel, File: networkd.NetworkPath, Present: true})
 	}
-	for _, p := range g.Persist {
+	for _, p := range g.LinkConfigs {
 		if path, text := p.DropIn(); text != "" {
 			all = append(all, p.Managed(path, text))
 		}
@@ -156,8 +156,8 @@ func released(g *Gateway, f facts.Facts) []engine.Resource {
 		if !slices.Contains(f.Owned.Files, file) {
 			continue
 		}
-		wanted := func(p Persist) bool { path, _ := p.DropIn(); return path == file }
-		if g == nil || !slices.ContainsFunc(g.Persist, wanted) {
+		wanted := func(p LinkConfig) bool { path, _ := p.DropIn(); return path == file }
+		if g == nil || !slices.ContainsFunc(g.LinkConfigs, wanted) {
 			all = append(all, resource.Managed{Link: l.Name, File: file})
 		}
 	}
@@ -165,7 +165,7 @@ func released(g *Gateway, f facts.Facts) []engine.Resource {
 }
 
 // Managed is the link as networkd configures it by the drop-in.
-func (p Persist) Managed(path, text string) resource.Managed {
+func (p LinkConfig) Managed(path, text string) resource.Managed {
 	return resource.Managed{Link: p.Link, File: path, Data: text, Present: true, Asks: p.Request, LinkLayer: p.Request && !p.KeepsDUID}
 }
 

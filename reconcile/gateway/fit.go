@@ -26,7 +26,7 @@ func Fit(c *schema.Config, l line.Line, f facts.Facts) (*Gateway, error) {
 		return nil, err
 	}
 	g.Foreign = foreign(l.WAN, f, l.Softwire.CE)
-	if err := g.persist(f); err != nil {
+	if err := g.configureLinks(f); err != nil {
 		return nil, err
 	}
 	g.warn(c, f)

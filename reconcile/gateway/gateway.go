@@ -29,9 +29,9 @@ type Gateway struct {
 	// Pool is what the NAT draws from.
 	Pool nat.Pool
 	// Foreign: the CE address on the WAN is another program's or a user's.
-	Foreign  bool
-	Persist  []Persist
-	Warnings []string
+	Foreign     bool
+	LinkConfigs []LinkConfig
+	Warnings    []string
 }
 
 func usesNetplan(c *schema.Config, f facts.Facts) bool {

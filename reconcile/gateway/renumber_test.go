@@ -39,16 +39,16 @@ func TestRenumbers(t *testing.T) {
 			{"another tunnel", gatewaytest.MustResolve(t, "{wan: eth1, lan: eth0, tunnel: mape1}", other), false},
 			{"none", nil, false},
 		} {
-			if got := test.want.Renumbers(made, other); got != test.only {
+			if got := test.want.RenumberedFrom(made, other); got != test.only {
 				t.Errorf("netplan %v, %s: %v", netplan, test.name, got)
 			}
 		}
-		if made.Renumbers(nil, f) {
+		if made.RenumberedFrom(nil, f) {
 			t.Errorf("netplan %v: the first is taken for a renumbering", netplan)
 		}
-		for _, r := range (gateway.Order{Quiet: true}).Compile(made, f) {
+		for _, r := range (gateway.Transition{NoReload: true}).Compile(made, f) {
 			_, managed := r.(resource.Managed)
-			if g, ok := r.(resource.Generated); managed || ok && !g.Told {
+			if g, ok := r.(resource.Generated); managed || ok && !g.NoReload {
 				t.Errorf("netplan %v: networkd is told of %s", netplan, r.Name())
 			}
 		}
@@ -66,7 +66,7 @@ func TestFormer(t *testing.T) {
 		told resource.Address
 		want bool
 	}{{resource.Address{}, false}, {g.CEAddress(), false}, {at(gatewaytest.CeOfOther), true}} {
-		all := (gateway.Order{Quiet: true, Told: test.told}).Compile(g, f)
+		all := (gateway.Transition{NoReload: true, Stale: test.told}).Compile(g, f)
 		if got := slices.Contains(all, engine.Resource(resource.Former{Address: test.told})); got != test.want {
 			t.Errorf("told %v: kept away: %v", test.told.Prefix, got)
 		}

@@ -35,7 +35,7 @@ func rememberedMTU(c *schema.Config, o facts.Owned) int {
 // files.
 func (g *Gateway) NetplanText() string {
 	var additions []netplan.Addition
-	for _, p := range g.Persist {
+	for _, p := range g.LinkConfigs {
 		if d := p.Definition; d != nil {
 			additions = append(additions, netplan.Addition{Section: d.Section, ID: d.ID, Address: p.CE, NoRA: p.NoRA})
 		}

@@ -25,7 +25,7 @@ func (s Setting) String() string { return s.File + ": " + s.Name + "=" + s.Value
 type Generated struct {
 	Settings []Setting // in networkd's generated files
 	Present  bool      // that all are wanted, or none
-	Told     bool      // networkd need not read them: the kernel has been told
+	NoReload bool      // networkd need not read them: the kernel has been told
 	found    []Setting // that are there, in a live one
 }
 
@@ -73,7 +73,7 @@ func (g Generated) Write(ctx context.Context, h *host.Host) error {
 	if err := netplan.Generate(h, ctx); err != nil {
 		return err
 	}
-	if h.Bus == nil || g.Told {
+	if h.Bus == nil || g.NoReload {
 		return nil
 	}
 	return h.Bus.Reload(ctx)

@@ -57,9 +57,9 @@ func (w *Watch) apply(ctx context.Context, f facts.Facts, d desired) (done bool,
 	begin := time.Now()
 	limited, cancel := limitPass(ctx)
 	defer cancel()
-	order := gateway.Order{Live: w.applied != nil}
-	if d.gateway.Renumbers(w.applied, f) {
-		order.Quiet, order.Told = true, w.told.CEAddress()
+	order := gateway.Transition{Live: w.applied != nil}
+	if d.gateway.RenumberedFrom(w.applied, f) {
+		order.NoReload, order.Stale = true, w.told.CEAddress()
 	}
 	w.changed = true
 	changes, err := engine.Converge(limited, w.Host, w.list(d, f, order))
@@ -84,9 +84,9 @@ func (w *Watch) apply(ctx context.Context, f facts.Facts, d desired) (done bool,
 }
 
 // list is what is desired in an order of writing. While files cannot be read they stay as they are.
-func (w *Watch) list(d desired, f facts.Facts, o gateway.Order) []engine.Resource {
+func (w *Watch) list(d desired, f facts.Facts, o gateway.Transition) []engine.Resource {
 	all := d.want // The guard has no order.
-	if d.gateway != nil && o != (gateway.Order{}) {
+	if d.gateway != nil && o != (gateway.Transition{}) {
 		all = w.Compile(o, d.gateway, f)
 	}
 	if w.unreadable {
@@ -96,15 +96,15 @@ func (w *Watch) list(d desired, f facts.Facts, o gateway.Order) []engine.Resourc
 }
 
 // finish makes what was applied what the watch maintains.
-func (w *Watch) finish(d desired, f facts.Facts, order gateway.Order) {
+func (w *Watch) finish(d desired, f facts.Facts, order gateway.Transition) {
 	w.retry = retry{}
 	delete(w.logged, "apply")
-	want := gateway.Lasting(w.list(d, f, gateway.Order{Told: order.Told}))
+	want := gateway.Lasting(w.list(d, f, gateway.Transition{Stale: order.Stale}))
 	if w.unreadable {
 		want = append(want, slices.DeleteFunc(slices.Clone(w.want), isKernels)...)
 	}
 	w.want, w.applied, w.line, w.backoffs = want, d.gateway, d.line, backoffs{}
-	if !order.Quiet && !w.unreadable {
+	if !order.NoReload && !w.unreadable {
 		w.told = d.gateway
 	}
 }

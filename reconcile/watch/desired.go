@@ -40,13 +40,13 @@ func (w *Watch) desired(f facts.Facts, aim gateway.Aim) desired {
 		if !w.unreadable { // What is missed may be in a file that cannot be read.
 			w.warn("warning: ", g.Warnings)
 		}
-		return desired{g, w.Compile(gateway.Order{}, g, f), g.String()}
+		return desired{g, w.Compile(gateway.Transition{}, g, f), g.String()}
 	case errors.Is(err, discovery.ErrWithdrawn):
 		w.logOnce("line", Failure, err.Error())
 		return w.withdrawn(f)
 	case aim.Held():
 		w.logOnce("line", Notice, aim.Why())
-		return desired{g, w.Compile(gateway.Order{}, g, f), g.String()}
+		return desired{g, w.Compile(gateway.Transition{}, g, f), g.String()}
 	case !errors.Is(err, line.ErrNotYet):
 		w.logOnce("line", Failure, err.Error())
 		if w.want != nil {
@@ -82,5 +82,5 @@ func (w *Watch) withdrawn(f facts.Facts) desired {
 		return desired{} // The files that told what there was to undo are gone.
 	}
 	f.Discovered = nil
-	return desired{want: w.Compile(gateway.Order{}, nil, f), line: line}
+	return desired{want: w.Compile(gateway.Transition{}, nil, f), line: line}
 }

@@ -94,7 +94,7 @@ func looksOf(t testing.TB) (g *gatewaytest.Machine, w *Watch, watch, plan func()
 		if err != nil {
 			t.Fatal(err)
 		}
-		if changes, err := engine.Plan(t.Context(), g.H, withoutTunnel(gateway.Order{}, gatewaytest.MustResolve(t, gatewaytest.LineSection, f), f)); err != nil || len(changes) > 0 {
+		if changes, err := engine.Plan(t.Context(), g.H, withoutTunnel(gateway.Transition{}, gatewaytest.MustResolve(t, gatewaytest.LineSection, f), f)); err != nil || len(changes) > 0 {
 			t.Fatal(hosttest.Names(changes), err)
 		}
 	}

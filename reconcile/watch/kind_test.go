@@ -68,7 +68,7 @@ func TestKind(t *testing.T) {
 	g := newMachine(t)
 	g.Exec(t, "sh", "-ec", "ip link add other0 type bridge; ip link set other0 up")
 	w := startService(t, g, gatewaytest.LineSection, func(w *Watch) {
-		w.Compile = func(o gateway.Order, gw *gateway.Gateway, f facts.Facts) []engine.Resource {
+		w.Compile = func(o gateway.Transition, gw *gateway.Gateway, f facts.Facts) []engine.Resource {
 			return append(withoutTunnel(o, gw, f), ours)
 		}
 	})

@@ -145,8 +145,8 @@ func (w *service) notified(state string) {
 	}
 }
 
-// withoutTunnel is Order.Compile for a kernel without ip6_tunnel.
-func withoutTunnel(o gateway.Order, g *gateway.Gateway, f facts.Facts) []engine.Resource {
+// withoutTunnel is Transition.Compile for a kernel without ip6_tunnel.
+func withoutTunnel(o gateway.Transition, g *gateway.Gateway, f facts.Facts) []engine.Resource {
 	return slices.DeleteFunc(o.Compile(g, f), func(r engine.Resource) bool { _, ok := r.(resource.Tunnel); return ok })
 }
 

@@ -36,8 +36,8 @@ type Watch struct {
 	Watchdog time.Duration
 	// Reload has the section read, and everything that failed retried and reported again; it may be nil.
 	Reload <-chan os.Signal
-	// Compile lists what the machine is to be; nil is [gateway.Order.Compile].
-	Compile func(gateway.Order, *gateway.Gateway, facts.Facts) []engine.Resource
+	// Compile lists what the machine is to be; nil is [gateway.Transition.Compile].
+	Compile func(gateway.Transition, *gateway.Gateway, facts.Facts) []engine.Resource
 
 	pace   pace
 	events *events.Listener
@@ -96,7 +96,7 @@ func (w *Watch) start() (err error) {
 		return fmt.Errorf("watching for changes: %w", err)
 	}
 	if w.Compile == nil {
-		w.Compile = gateway.Order.Compile
+		w.Compile = gateway.Transition.Compile
 	}
 	if w.pace == (pace{}) {
 		w.pace = defaultPace

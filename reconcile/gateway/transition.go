@@ -19,28 +19,27 @@ func Lasting(want []engine.Resource) []engine.Resource {
 	})
 }
 
-// An Order is the situation in which resources are written: a machine without a gateway (the zero value), or one on which
-// a gateway is working.
-type Order struct {
+// A Transition is from what to what a machine is changed: from one without a gateway (the zero value), or from a working one.
+type Transition struct {
 	// Live: a working gateway becomes another one. What packets need comes first, because people wait for it, and netplan's
 	// generator and networkd's reload take a second on a slow machine.
 	Live bool
-	// Quiet: networkd is not told, because the kernel has the addresses and the tunnel already, and the files are for the
-	// next boot. systemd 252 configures the WAN again when it reads that its addresses changed, and has no IPv6 default
+	// NoReload: networkd is not reloaded, because the kernel has the addresses and the tunnel already, and the files are for
+	// the next boot. systemd 252 configures the WAN again when it reads that its addresses changed, and has no IPv6 default
 	// route until the next router advertisement: measured, 0.6 to 1.4 s without the internet.
-	Quiet bool
-	// Told is the last CE address that networkd was told of, with its link; the zero value for none. It is removed again if
-	// the gateway has another one: networkd 252 adds it after a carrier loss (measured).
-	Told resource.Address
+	NoReload bool
+	// Stale is the CE address, with its link, of networkd's last reload; the zero value for none. It is removed again if the
+	// gateway has another one: networkd 252 adds it after a carrier loss (measured).
+	Stale resource.Address
 }
 
-// Compile is [Compile] for this situation.
-func (o Order) Compile(g *Gateway, f facts.Facts) []engine.Resource {
-	all := compile(g, f, o)
-	if o.Told.Prefix.IsValid() && !slices.ContainsFunc(all, func(r engine.Resource) bool { return r.Name() == o.Told.Name() && r.Text() != "" }) {
-		all = append(all, resource.Former{Address: o.Told})
+// Compile is [Compile] for this transition, in its order.
+func (t Transition) Compile(g *Gateway, f facts.Facts) []engine.Resource {
+	all := compile(g, f, t)
+	if t.Stale.Prefix.IsValid() && !slices.ContainsFunc(all, func(r engine.Resource) bool { return r.Name() == t.Stale.Name() && r.Text() != "" }) {
+		all = append(all, resource.Former{Address: t.Stale})
 	}
-	if o.Live {
+	if t.Live {
 		sort.SliceStable(all, func(i, j int) bool { return precedence(all[i]) < precedence(all[j]) })
 	}
 	return all
@@ -57,18 +56,18 @@ func precedence(r engine.Resource) int {
 	return 0
 }
 
-// Renumbers reports whether only the ends of the tunnel differ from the gateway before, as after a prefix change; it
+// RenumberedFrom reports whether only the ends of the tunnel differ from the gateway before, as after a prefix change; it
 // compares the files that both would have.
-func (g *Gateway) Renumbers(before *Gateway, f facts.Facts) bool {
+func (g *Gateway) RenumberedFrom(before *Gateway, f facts.Facts) bool {
 	if g == nil || before == nil || g.Tunnel != before.Tunnel {
 		return false
 	}
 	moved := *before
 	moved.Softwire.CE, moved.Softwire.BR = g.Softwire.CE, g.Softwire.BR
-	moved.Persist = slices.Clone(before.Persist)
-	for i, p := range moved.Persist {
+	moved.LinkConfigs = slices.Clone(before.LinkConfigs)
+	for i, p := range moved.LinkConfigs {
 		if p.CE.IsValid() {
-			moved.Persist[i].CE = netip.PrefixFrom(g.Softwire.CE, 128)
+			moved.LinkConfigs[i].CE = netip.PrefixFrom(g.Softwire.CE, 128)
 		}
 	}
 	return slices.Equal(files(&moved, f), files(g, f))

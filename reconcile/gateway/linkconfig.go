@@ -16,8 +16,8 @@ import (
 	"mape-netplan/schema"
 )
 
-// A Persist is what a file must configure on an existing link, and which file.
-type Persist struct {
+// A LinkConfig is what a file must configure on an existing link, and which file.
+type LinkConfig struct {
 	Link    string
 	CE      netip.Prefix // to be added; invalid for none
 	NoRA    bool         // router advertisements are to be refused
@@ -30,17 +30,17 @@ type Persist struct {
 	File       string
 }
 
-// persist finds the file for each link that needs one.
-func (g *Gateway) persist(f facts.Facts) error {
-	var all []Persist
-	if wan := (Persist{Link: g.WAN.Name, Request: g.RequestsPrefix}); !g.Foreign || g.RequestsPrefix {
+// configureLinks finds the file for each link that needs one.
+func (g *Gateway) configureLinks(f facts.Facts) error {
+	var all []LinkConfig
+	if wan := (LinkConfig{Link: g.WAN.Name, Request: g.RequestsPrefix}); !g.Foreign || g.RequestsPrefix {
 		if !g.Foreign {
 			wan.CE = netip.PrefixFrom(g.Softwire.CE, 128)
 		}
 		all = append(all, wan)
 	}
 	for _, name := range g.LAN {
-		all = append(all, Persist{Link: name, NoRA: true})
+		all = append(all, LinkConfig{Link: name, NoRA: true})
 	}
 	for _, p := range all {
 		if err := p.find(g.Netplan, f); err != nil {
@@ -51,13 +51,13 @@ func (g *Gateway) persist(f facts.Facts) error {
 			g.Warnings = append(g.Warnings, fmt.Sprintf("neither netplan nor networkd configures %s, so no file can say that it %s", p.Link, p.what()))
 			continue
 		}
-		g.Persist = append(g.Persist, p)
+		g.LinkConfigs = append(g.LinkConfigs, p)
 	}
 	return nil
 }
 
 // what is what the link must do, for a warning.
-func (p Persist) what() string {
+func (p LinkConfig) what() string {
 	var all []string
 	if p.NoRA {
 		all = append(all, "refuses router advertisements")
@@ -72,7 +72,7 @@ func (p Persist) what() string {
 }
 
 // find finds the file. byNetplan: the machine uses netplan.
-func (p *Persist) find(byNetplan bool, f facts.Facts) error {
+func (p *LinkConfig) find(byNetplan bool, f facts.Facts) error {
 	d, defined := f.DefinitionOf(p.Link)
 	l, _ := f.Link(p.Link)
 	switch {
@@ -98,7 +98,7 @@ func (p *Persist) find(byNetplan bool, f facts.Facts) error {
 
 // DropIn is the text of the drop-in for the link and its path; both are "" if it
 // needs none. What netplan has keys for is in netplan's file instead.
-func (p Persist) DropIn() (path, text string) {
+func (p LinkConfig) DropIn() (path, text string) {
 	file, link := p.File, networkd.DropIn{Request: p.Request, KeepsDUID: p.KeepsDUID}
 	if p.Definition != nil {
 		file = p.Definition.Network()
@@ -121,7 +121,7 @@ func PrefixRequest(c *schema.Config, l line.Line, f facts.Facts) ([]engine.Resou
 		return nil, l.NoWAN
 	}
 	wan := l.WAN
-	p := Persist{Link: wan.Name, Request: true}
+	p := LinkConfig{Link: wan.Name, Request: true}
 	// With the CE address, so that the file of an earlier run does not change until the line is known.
 	if i := slices.IndexFunc(f.Owned.Addresses, func(a facts.OwnedAddress) bool { return a.Link == wan.Name }); i >= 0 {
 		p.CE = netip.PrefixFrom(f.Owned.Addresses[i].Prefix.Addr(), 128)
@@ -150,7 +150,7 @@ func PrefixRequest(c *schema.Config, l line.Line, f facts.Facts) ([]engine.Resou
 //
 // If that file was lost or reverted a moment ago, the delegation is still by our
 // request, and networkd's client still has our DUID.
-func (p *Persist) identify(f facts.Facts) {
+func (p *LinkConfig) identify(f facts.Facts) {
 	if !p.Request {
 		return
 	}
