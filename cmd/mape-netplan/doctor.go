@@ -38,7 +38,7 @@ full size) to the addresses of mape.probe in the section, or to 1.1.1.1 and
 Exit codes: 0 nothing is bad, 1 something is.`,
 		Example: "  sudo mape-netplan doctor\n  sudo mape-netplan doctor --probe",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			report, err := o.visit(cmd, probe)
+			report, err := o.examine(cmd, probe)
 			if err != nil {
 				return err
 			}
@@ -57,7 +57,7 @@ Exit codes: 0 nothing is bad, 1 something is.`,
 	return cmd
 }
 
-func (o *options) visit(cmd *cobra.Command, probe bool) (doctor.Report, error) {
+func (o *options) examine(cmd *cobra.Command, probe bool) (doctor.Report, error) {
 	if o.rootDir != "" {
 		return doctor.Report{}, exit{exitBad, errors.New("doctor conflicts with --root-dir: it examines the running system")}
 	}
@@ -92,9 +92,9 @@ func (o *options) visit(cmd *cobra.Command, probe bool) (doctor.Report, error) {
 	with := symptom.Options{Watch: o.watched, Compile: o.compile, Now: time.Now, Built: built(), Broken: broken, Resolve: symptom.LineResolver}
 	_, with.Refusal = o.units()
 	if probe {
-		with.Probe, with.Patience = symptom.Servers(c), symptom.Patience
+		with.Probe, with.Timeout = symptom.Servers(c), symptom.ProbeTimeout
 	}
-	symptoms, err := symptom.Examine(cmd.Context(), h, c, facts, aim, with)
+	symptoms, err := symptom.Gather(cmd.Context(), h, c, facts, aim, with)
 	if err != nil {
 		return doctor.Report{}, err
 	}

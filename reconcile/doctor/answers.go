@@ -9,7 +9,7 @@ import (
 )
 
 // answers: does anything come back?
-func (d *dossier) answers() Finding {
+func (d *diagnosis) answers() Finding {
 	t, br := d.s.Tunnel, d.line.Softwire.BR
 	dead := fmt.Sprintf("The border relay %s is silent: packets leave through %s, and nothing comes back.", br, d.c.Tunnel)
 	advice := `The relay does not answer a CE whose address, rule or contract is wrong. Compare "mape-netplan compute" with the provider's calculator or router, ask whether the contract has IPv4 over IPv6 (MAP-E), and make sure that no other MAP-E router is on the line.`
@@ -29,7 +29,7 @@ func (d *dossier) answers() Finding {
 }
 
 // probed is answers with those of a probe.
-func (d *dossier) probed(p *symptom.Probe, dead, advice string) Finding {
+func (d *diagnosis) probed(p *symptom.Probe, dead, advice string) Finding {
 	var yes, no []string
 	for _, a := range p.Answers {
 		if what := fmt.Sprintf("%s %s", a.Protocol, a.To); a.OK {

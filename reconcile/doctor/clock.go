@@ -16,7 +16,7 @@ const (
 )
 
 // clock: would valid certificates look valid?
-func (d *dossier) clock() Finding {
+func (d *diagnosis) clock() Finding {
 	k := d.s.Clock
 	const advice = `Run "sudo timedatectl set-ntp true", which needs systemd-timesyncd or chrony, or set the time once with "sudo timedatectl set-time".`
 	wrong := func(why string) Finding {

@@ -8,7 +8,7 @@ import (
 )
 
 // firewalls: does another program stop the gateway's packets?
-func (d *dossier) firewalls() Finding {
+func (d *diagnosis) firewalls() Finding {
 	var sure, may []firewall.Obstacle
 	for _, o := range d.g.Obstacles(d.f) {
 		if o.Sure {
@@ -27,7 +27,7 @@ func (d *dossier) firewalls() Finding {
 }
 
 // count is the first obstacle, and how many more there are.
-func (d *dossier) count(all []firewall.Obstacle) string {
+func (d *diagnosis) count(all []firewall.Obstacle) string {
 	if len(all) == 1 {
 		return all[0].What
 	}

@@ -7,7 +7,7 @@ import (
 )
 
 // lan: is there a LAN, and does it stay out of the line's routing?
-func (d *dossier) lan() Finding {
+func (d *diagnosis) lan() Finding {
 	for _, r := range d.s.Routers {
 		if r.RA && r.Link != d.wan && slices.Contains(d.g.LAN, r.Link) {
 			return bad(fmt.Sprintf("%s announces itself on %s", r.Via, r.Link),

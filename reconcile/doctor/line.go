@@ -12,7 +12,7 @@ import (
 )
 
 // link: is the WAN interface up, with something at the other end?
-func (d *dossier) link() Finding {
+func (d *diagnosis) link() Finding {
 	if d.wan == "" {
 		return d.anyLink()
 	}
@@ -34,7 +34,7 @@ func (d *dossier) link() Finding {
 }
 
 // anyLink is link while the WAN is not known.
-func (d *dossier) anyLink() Finding {
+func (d *diagnosis) anyLink() Finding {
 	all := line.Interfaces(d.c, d.f)
 	if len(all) == 0 {
 		return bad("there are only LAN interfaces", "This machine has no interface that the line could be at.",
@@ -57,7 +57,7 @@ func noLink(name string) Finding {
 		"Check the cable and the power of the ONU or home gateway; on Proxmox, that the VM's network device is on the right bridge and not disconnected.")
 }
 
-func (d *dossier) names() []string {
+func (d *diagnosis) names() []string {
 	var all []string
 	for _, l := range d.f.Links {
 		if !l.Loopback && l.Name != "ip6tnl0" && l.Name != d.c.Tunnel {
@@ -68,7 +68,7 @@ func (d *dossier) names() []string {
 }
 
 // router: is there an IPv6 router on the line, and does it answer?
-func (d *dossier) router() Finding {
+func (d *diagnosis) router() Finding {
 	i := slices.IndexFunc(d.s.Routers, func(r symptom.Router) bool { return r.Link == d.wan })
 	if err := d.line.NoWAN; err != nil && !errors.Is(err, line.ErrNotYet) && len(d.s.Routers) > 1 {
 		return bad("several interfaces have an IPv6 default route", d.sentence(words(err)),
@@ -107,10 +107,10 @@ func (d *dossier) router() Finding {
 	return d.noRA()
 }
 
-func (d *dossier) noRA() Finding {
+func (d *diagnosis) noRA() Finding {
 	where := d.wan
 	if where == "" {
-		where = "any of " + strings.Join(d.suspects(), ", ")
+		where = "any of " + strings.Join(d.candidates(), ", ")
 	}
 	elsewhere, move := "", ""
 	if r, ok := d.otherRouter(); ok {
@@ -121,7 +121,7 @@ func (d *dossier) noRA() Finding {
 		move = fmt.Sprintf(`If the line is at %s, %s. `, r.Link, d.name(r.Link))
 	}
 	var again []string
-	for _, name := range d.suspects() {
+	for _, name := range d.candidates() {
 		again = append(again, fmt.Sprintf("sudo ip link set %[1]s down; sudo ip link set %[1]s up", name))
 	}
 	return bad("no router announces itself on "+where+elsewhere,
@@ -130,7 +130,7 @@ func (d *dossier) noRA() Finding {
 }
 
 // otherRouter is a router on another link than the WAN, preferably one that sends router advertisements.
-func (d *dossier) otherRouter() (symptom.Router, bool) {
+func (d *diagnosis) otherRouter() (symptom.Router, bool) {
 	if i := slices.IndexFunc(d.s.Routers, func(r symptom.Router) bool { return r.RA }); i >= 0 {
 		return d.s.Routers[i], true
 	}
@@ -141,15 +141,15 @@ func (d *dossier) otherRouter() (symptom.Router, bool) {
 }
 
 // name is what to write into the section to put the line at a link.
-func (d *dossier) name(link string) string {
+func (d *diagnosis) name(link string) string {
 	if slices.Contains(d.c.LAN, link) {
 		return fmt.Sprintf(`write "wan: %s" and the LAN's own interface as "lan:" into the section`, link)
 	}
 	return fmt.Sprintf(`write "wan: %s" into the section`, link)
 }
 
-// suspects are the WAN or, while it is not known, the links that can be it.
-func (d *dossier) suspects() []string {
+// candidates are the WAN or, while it is not known, the links that can be it.
+func (d *diagnosis) candidates() []string {
 	if d.wan != "" {
 		return []string{d.wan}
 	}
@@ -157,14 +157,14 @@ func (d *dossier) suspects() []string {
 }
 
 // kernelRA reports whether the kernel, not networkd, handles router advertisements on a link.
-func (d *dossier) kernelRA(l symptom.Link) bool {
+func (d *diagnosis) kernelRA(l symptom.Link) bool {
 	known, ok := d.f.Link(l.Name)
 	return ok && known.NetworkFile == ""
 }
 
 // ignoresRA reports whether a link ignores router advertisements because IPv6 forwarding is on: the kernel's accept_ra
 // must be 2 then (Documentation/networking/ip-sysctl), and networkd's IPv6AcceptRA= be set.
-func (d *dossier) ignoresRA(l symptom.Link) bool {
+func (d *diagnosis) ignoresRA(l symptom.Link) bool {
 	forwards := l.Forward == "1" || d.s.Forward
 	if d.kernelRA(l) {
 		return l.Forward == "1" && l.AcceptRA == "1"
@@ -172,21 +172,21 @@ func (d *dossier) ignoresRA(l symptom.Link) bool {
 	return forwards && l.Networkd == "" && l.Name != ""
 }
 
-func (d *dossier) ignoresText(l symptom.Link) string {
+func (d *diagnosis) ignoresText(l symptom.Link) string {
 	if !d.kernelRA(l) {
 		return fmt.Sprintf("No router advertisement has been accepted on %s, and IPv6 forwarding is on: networkd before version 256 ignores them then, unless it is configured to accept them (as accept_ra=2 does for the kernel).", l.Name)
 	}
 	return fmt.Sprintf("IPv6 forwarding is on, and so %s ignores router advertisements: with accept_ra=2 it would accept them.", l.Name)
 }
 
-func (d *dossier) ignoresAdvice(l symptom.Link) string {
+func (d *diagnosis) ignoresAdvice(l symptom.Link) string {
 	if d.kernelRA(l) {
 		return fmt.Sprintf(`Run "sudo sysctl -w net.ipv6.conf.%s.accept_ra=2" and put that into /etc/sysctl.d, or turn IPv6 forwarding off (net.ipv6.conf.all.forwarding=0).`, l.Name)
 	}
 	return d.acceptAdvice()
 }
 
-func (d *dossier) acceptAdvice() string {
+func (d *diagnosis) acceptAdvice() string {
 	if d.kernelRA(d.linkOf(d.wan)) {
 		return fmt.Sprintf(`Run "sudo sysctl -w net.ipv6.conf.%s.accept_ra=2" and put that into /etc/sysctl.d.`, d.wan)
 	}

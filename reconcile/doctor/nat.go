@@ -1,9 +1,14 @@
 package doctor
 
-import "mape-netplan/reconcile/resource"
+import (
+	"fmt"
+	"strings"
+
+	"mape-netplan/reconcile/resource"
+)
 
 // nat: is the NAT table in place and unchanged?
-func (d *dossier) nat() Finding {
+func (d *diagnosis) nat() Finding {
 	table := resource.Table{}
 	x, differs := d.difference(table)
 	switch {
@@ -19,9 +24,37 @@ func (d *dossier) nat() Finding {
 	return good("%s translates to %s", table.Name(), d.line.Softwire.IPv4.Masked())
 }
 
-func (d *dossier) tableAdvice() string {
+func (d *diagnosis) tableAdvice() string {
 	if d.s.Units != nil && !d.installed() {
 		return d.restore() + " Nothing but its service brings the table back at boot."
 	}
 	return d.restore() + " If it goes missing again, something flushes the ruleset: nftables.service does when it starts or reloads."
+}
+
+// forwards: are the forwarded ports in the port set?
+func (d *diagnosis) forwards() Finding {
+	switch {
+	case d.g == nil:
+		return skipped("what is forwarded is not known")
+	case len(d.g.Off) > 0:
+		var seen []string
+		for _, p := range d.g.Off {
+			seen = append(seen, p.Path+": "+p.Message)
+		}
+		p := d.g.Off[0]
+		return warning(strings.Join(seen, ", and "),
+			fmt.Sprintf("The line does not have every forwarded port, and the gateway works without such forwards; %s:%d:%d: %s.", p.File, p.Line, p.Col, strings.Join(seen, ", and ")),
+			`Write one of the free ports into the section and run "`+d.command()+`".`)
+	}
+	if len(d.g.Forwards) == 0 {
+		return good("the section has none")
+	}
+	return good("the ports of all %d are in the port set", len(d.g.Forwards))
+}
+
+// held adds to the cause that the last line is held meanwhile.
+func (d *diagnosis) held(f *Finding) {
+	if d.err != nil && d.g != nil {
+		f.Diagnosis += fmt.Sprintf(" Until that changes the last line is held: %s.", d.g)
+	}
 }

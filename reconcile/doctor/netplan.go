@@ -8,7 +8,7 @@ import (
 )
 
 // netplan: can its files be read, and do they leave the interfaces to networkd?
-func (d *dossier) netplan() Finding {
+func (d *diagnosis) netplan() Finding {
 	const advice = `Run "sudo netplan generate" to see the error, and correct the file until it prints none.`
 	switch {
 	case len(d.s.Broken) > 0:

@@ -16,7 +16,7 @@ const (
 )
 
 // ports: is the port set, or the table of connections, exhausted?
-func (d *dossier) ports() Finding {
+func (d *diagnosis) ports() Finding {
 	if t := d.s.Tracked; t.Max > 0 && t.Count*100 >= t.Max*tracked {
 		return bad(fmt.Sprintf("%d of %d connections", t.Count, t.Max), fmt.Sprintf("The kernel's table of connections is full (%d of %d), and new ones are dropped.", t.Count, t.Max),
 			`Write "conntrack: {max: `+fmt.Sprint(2*t.Max)+`}" into the section and run "`+d.command()+`"; "mape-netplan ports" shows which host has how many.`)
@@ -42,7 +42,7 @@ func (d *dossier) ports() Finding {
 }
 
 // dns: do queries that could go over IPv6 use up the ports?
-func (d *dossier) dns() Finding {
+func (d *diagnosis) dns() Finding {
 	u := d.s.Ports
 	if u == nil || u.Ports == 0 {
 		return skipped("it is not known which ports are in use%s", d.why("ports"))
@@ -71,7 +71,7 @@ func destination(u *symptom.Ports, i int) string {
 }
 
 // hosts are the LAN hosts with most ports in use.
-func (d *dossier) hosts() string {
+func (d *diagnosis) hosts() string {
 	var all []string
 	for _, h := range d.s.Ports.Hosts[:min(3, len(d.s.Ports.Hosts))] {
 		n := 0
@@ -86,7 +86,7 @@ func (d *dossier) hosts() string {
 	return strings.Join(all, ", ")
 }
 
-func (d *dossier) destinations() string {
+func (d *diagnosis) destinations() string {
 	var all []string
 	for i, b := range d.s.Ports.Busiest[:min(3, len(d.s.Ports.Busiest))] {
 		all = append(all, fmt.Sprintf("%s has %d", destination(d.s.Ports, i), b.Ports))

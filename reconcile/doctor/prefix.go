@@ -16,7 +16,7 @@ import (
 )
 
 // address: has the line assigned a prefix?
-func (d *dossier) address() Finding {
+func (d *diagnosis) address() Finding {
 	if d.c.Prefix.IsValid() {
 		return d.given()
 	}
@@ -44,7 +44,7 @@ func (d *dossier) address() Finding {
 }
 
 // elsewhere is address if another interface than the presumed WAN has a prefix that a rule covers.
-func (d *dossier) elsewhere() (Finding, bool) {
+func (d *diagnosis) elsewhere() (Finding, bool) {
 	taken := d.wan
 	if d.line.NoWAN == nil {
 		taken = d.line.WAN.Name // d.wan can be where an earlier run put the CE address.
@@ -78,7 +78,7 @@ func (d *dossier) elsewhere() (Finding, bool) {
 }
 
 // noPrefix is which router, if any, has assigned no prefix.
-func (d *dossier) noPrefix() string {
+func (d *diagnosis) noPrefix() string {
 	i := slices.IndexFunc(d.s.Routers, func(r symptom.Router) bool { return r.Link == d.wan })
 	switch {
 	case i < 0:
@@ -90,7 +90,7 @@ func (d *dossier) noPrefix() string {
 }
 
 // addresses are those of a WAN that do not give the prefix, each with the reason.
-func (d *dossier) addresses(wan string) string {
+func (d *diagnosis) addresses(wan string) string {
 	var all []string
 	for _, c := range d.line.Candidates {
 		if c.Origin != kernel.OriginPD && !c.Prefix.Addr().IsLinkLocalUnicast() {
@@ -107,7 +107,7 @@ func (d *dossier) addresses(wan string) string {
 }
 
 // given is address if the section gives the prefix: the WAN must be on that very line.
-func (d *dossier) given() Finding {
+func (d *diagnosis) given() Finding {
 	says, without := d.c.Prefix, *d.c
 	without.Prefix, without.WANPrefix = netip.Prefix{}, "" // from delegations and addresses alike
 	there, _ := line.Suppose(&without, d.f)
@@ -130,7 +130,7 @@ func (d *dossier) given() Finding {
 }
 
 // prefixes are the line's prefix or, if no rule covers one, all that were tried.
-func (d *dossier) prefixes() []netip.Prefix {
+func (d *diagnosis) prefixes() []netip.Prefix {
 	if d.c.Prefix.IsValid() {
 		return []netip.Prefix{d.c.Prefix}
 	}
@@ -155,7 +155,7 @@ func prefixes(l line.Line, every bool) []netip.Prefix {
 }
 
 // rule: which rule covers the prefix, and does the section fit?
-func (d *dossier) rule() Finding {
+func (d *diagnosis) rule() Finding {
 	if problems := (schema.Problems)(nil); !d.known() && errors.As(d.err, &problems) {
 		return bad("the section does not fit", d.sentence(words(problems)), "Correct the section and run \"mape-netplan validate\".")
 	}
@@ -177,7 +177,7 @@ func (d *dossier) rule() Finding {
 	return good("%s", seen)
 }
 
-func (d *dossier) noRule() Finding {
+func (d *diagnosis) noRule() Finding {
 	if d.c.Provider == discover && len(d.c.Rules) == 0 && errors.Is(d.err, line.ErrNotYet) {
 		return d.undiscovered()
 	}
@@ -208,7 +208,7 @@ func (d *dossier) noRule() Finding {
 }
 
 // undiscovered is noRule if the rules are to come from the line.
-func (d *dossier) undiscovered() Finding {
+func (d *diagnosis) undiscovered() Finding {
 	if d.f.Discovered == nil {
 		return bad("the line has not been asked for its rules yet", "The section is right, and nothing has asked the line for its rules yet (provider: discover).",
 			d.restore())
@@ -218,7 +218,7 @@ func (d *dossier) undiscovered() Finding {
 }
 
 // part is rule if a home gateway has delegated a part of the line's prefix, and not the first, which has the CE address.
-func (d *dossier) part(seen string) (Finding, bool) {
+func (d *diagnosis) part(seen string) (Finding, bool) {
 	sw := d.line.Softwire
 	if !sw.EndUserPrefix.IsValid() || !slices.ContainsFunc(sw.Warnings, func(w softwire.Warning) bool { return w.Kind == softwire.NotFirst }) {
 		return Finding{}, false

@@ -68,7 +68,7 @@ sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.away.rp_filter=0`)
 			udp.WriteTo(b[:n], from)
 		}
 	}()
-	m.o.Patience = 200 * time.Millisecond
+	m.o.Timeout = 200 * time.Millisecond
 	m.o.Probe = []netip.AddrPort{netip.MustParseAddrPort(probed + ":53")}
 	return m
 }
@@ -79,7 +79,7 @@ func TestProbe(t *testing.T) {
 	var ahead atomic.Int64 // of the server's clock
 	m := newInternet(t, &ahead)
 	m.well(t)
-	r := m.visit(t)
+	r := m.examine(t)
 	if p := r.Symptoms.Probe; len(p.Answers) != 3 || p.Largest != 1460 || p.Refused || time.Since(r.Symptoms.Clock.Server).Abs() > time.Minute {
 		t.Errorf("%+v, %+v", p, r.Symptoms.Clock)
 	}
@@ -95,7 +95,7 @@ func TestProbe(t *testing.T) {
 	t.Run("narrow", func(t *testing.T) {
 		m.gw.run(t, "ip route add "+probed+" dev mape0 mtu 1400")
 		m.well(t)
-		if p := m.visit(t).Symptoms.Probe; !p.Refused || p.Largest > 1400 {
+		if p := m.examine(t).Symptoms.Probe; !p.Refused || p.Largest > 1400 {
 			t.Errorf("%+v", p)
 		}
 		m.gw.run(t, "ip route del "+probed)

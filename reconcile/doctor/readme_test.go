@@ -6,37 +6,31 @@ import (
 	"testing"
 )
 
-// TestReadme: the report that both READMEs show is the one that is printed.
+// TestReadme: the report that both READMEs show is printed so. Checks may be left out, with "…" for them: a new one changes
+// no README.
 func TestReadme(t *testing.T) {
+	t.Parallel()
 	p := healthy()
-	p.s.Home.Skipped = "ntt.setup is not known on this line (the line names no resolver)"
 	p.duplicate()
-	text := p.report(t).Text()
+	report := p.report(t).Text()
 	for _, name := range []string{"README.md", "README.ja.md"} {
 		data, err := os.ReadFile("../../" + name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !strings.Contains(string(data), "```text\n"+text+"```\n") {
-			t.Errorf("%s does not show\n%s", name, text)
+		_, shown, _ := strings.Cut(string(data), "mape-netplan doctor`")
+		_, shown, _ = strings.Cut(shown, "```text\n")
+		shown, _, _ = strings.Cut(shown, "```\n")
+		left := report
+		for line := range strings.Lines(shown) {
+			if _, after, ok := strings.Cut(left, line); ok {
+				left = after
+			} else if line != "…\n" {
+				t.Errorf("%s shows %q, and what is printed is\n%s", name, line, report)
+			}
 		}
-	}
-}
-
-// TestReadmeChecks: both READMEs name the checks, in the order in which they are made.
-func TestReadmeChecks(t *testing.T) {
-	var names []string
-	for _, f := range healthy().report(t).Findings {
-		names = append(names, "`"+f.Check+"`")
-	}
-	list := ": " + strings.Join(names, ", ")
-	for _, name := range []string{"README.md", "README.ja.md"} {
-		data, err := os.ReadFile("../../" + name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !strings.Contains(string(data), list+".") && !strings.Contains(string(data), list+"。") {
-			t.Errorf("%s does not name the checks%s", name, list)
+		if left != "" {
+			t.Errorf("%s does not show\n%s", name, left)
 		}
 	}
 }

@@ -51,16 +51,47 @@ var marks = map[State]string{OK: "ok  ", Warn: "warn", Bad: "BAD ", Skipped: "- 
 // Text is the report for a person: a line for each check down to the first bad one, the diagnosis and the advice.
 func (r Report) Text() string {
 	var b strings.Builder
-	for i, f := range r.Findings {
+	for _, f := range r.Findings {
 		fmt.Fprintf(&b, "%s %s: %s\n", marks[f.State], f.Check, f.Seen)
-		if f.State != Bad {
-			continue
+		if f.State == Bad {
+			fmt.Fprintf(&b, "-    what comes after it is skipped: %s must pass first\n", f.Check)
+			break
 		}
-		if left := len(r.Findings) - i - 1; left > 0 {
-			fmt.Fprintf(&b, "-    %d more, from %s on: skipped: %s must pass first\n", left, r.Findings[i+1].Check, f.Check)
-		}
-		break
 	}
 	fmt.Fprintf(&b, "\nDiagnosis: %s\nAdvice: %s\n", r.Diagnosis, r.Advice)
 	return b.String()
+}
+
+// A State is the result of a check.
+type State string
+
+const (
+	OK      State = "ok"
+	Warn    State = "warn" // it works, but there is something to know
+	Bad     State = "bad"
+	Skipped State = "skipped"
+)
+
+// A Finding is the result of one check and its reasons.
+type Finding struct {
+	Check string `json:"check"`
+	State State  `json:"state"`
+	Seen  string `json:"seen"`
+	// Diagnosis and Advice are a sentence each, where there is something to say.
+	Diagnosis string `json:"diagnosis,omitempty"`
+	Advice    string `json:"advice,omitempty"`
+}
+
+func good(format string, args ...any) Finding {
+	return Finding{State: OK, Seen: fmt.Sprintf(format, args...)}
+}
+
+func skipped(format string, args ...any) Finding {
+	return Finding{State: Skipped, Seen: fmt.Sprintf(format, args...)}
+}
+
+func bad(seen, diagnosis, advice string) Finding { return Finding{"", Bad, seen, diagnosis, advice} }
+
+func warning(seen, diagnosis, advice string) Finding {
+	return Finding{"", Warn, seen, diagnosis, advice}
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // route: does IPv4 go into the tunnel?
-func (d *dossier) route() Finding {
+func (d *diagnosis) route() Finding {
 	if x, ok := d.difference(resource.Sysctl{Key: sysctld.ForwardKey}); ok && x.Before != "" {
 		return bad("net.ipv4.ip_forward is 0", "This machine does not forward IPv4 packets of the LAN: net.ipv4.ip_forward is 0.", d.last())
 	}
@@ -33,7 +33,7 @@ func (d *dossier) route() Finding {
 
 // rivals is the link of another default route of metric 0 or, if that is of a type without a link, the route; "" if there
 // is none.
-func (d *dossier) rivals() string {
+func (d *diagnosis) rivals() string {
 	for _, l := range d.f.Links {
 		ours := l.Name == d.c.Tunnel || slices.Contains(d.f.Owned.Tunnels, l.Name)
 		if l.Default4 != nil && *l.Default4 == 0 && !ours {
@@ -44,7 +44,7 @@ func (d *dossier) rivals() string {
 }
 
 // nowhere is a default route of metric 0 without a link, such as "unreachable default"; "" if there is none.
-func (d *dossier) nowhere() string {
+func (d *diagnosis) nowhere() string {
 	if d.f.Nowhere4 == "" {
 		return ""
 	}
@@ -52,7 +52,7 @@ func (d *dossier) nowhere() string {
 }
 
 // rival is the finding of what rivals returns.
-func (d *dossier) rival(link, what string) Finding {
+func (d *diagnosis) rival(link, what string) Finding {
 	if link == d.nowhere() {
 		return bad("there is "+link+" of metric 0", fmt.Sprintf(`Another IPv4 default route is as good as the tunnel's and leads nowhere: "%s".`, link),
 			fmt.Sprintf(`Look at "ip -4 route": remove "%s" where it is configured, or give it a metric of 100 or more; then run "`+d.command()+`".`, link))

@@ -8,12 +8,12 @@ import (
 )
 
 // installed reports whether every unit is there and enabled.
-func (d *dossier) installed() bool {
+func (d *diagnosis) installed() bool {
 	return len(d.s.Units) > 0 && !slices.ContainsFunc(d.s.Units, func(u cloudinit.State) bool { return !u.File || !u.Enabled })
 }
 
 // command is what to run to restore the gateway and keep it.
-func (d *dossier) command() string {
+func (d *diagnosis) command() string {
 	if d.s.Units == nil || d.s.NoSystemd != "" {
 		return "sudo mape-netplan apply"
 	}
@@ -26,15 +26,15 @@ func (d *dossier) command() string {
 	return "sudo mape-netplan apply"
 }
 
-func (d *dossier) restore() string { return `Run "` + d.command() + `".` }
+func (d *diagnosis) restore() string { return `Run "` + d.command() + `".` }
 
 // last is restore for what another program may undo.
-func (d *dossier) last() string {
+func (d *diagnosis) last() string {
 	return `Run "` + d.command() + `", and if that does not last, run "mape-netplan status".`
 }
 
 // service: are the units installed, enabled and running?
-func (d *dossier) service() Finding {
+func (d *diagnosis) service() Finding {
 	if len(d.s.Units) == 0 {
 		return skipped("not known%s", d.why("units"))
 	}

@@ -2,12 +2,13 @@ package doctor
 
 import (
 	"fmt"
+	"strings"
 
 	"mape-netplan/reconcile/resource"
 )
 
 // refused is a resource that apply cannot read, such as a file of another program at the path of one of ours.
-func (d *dossier) refused() (Finding, bool) {
+func (d *diagnosis) refused() (Finding, bool) {
 	for _, x := range d.s.Differences {
 		if x.Error != "" {
 			return bad(x.Name+" "+x.Refusal(), "What sets up the gateway refuses: "+x.Name+" "+oneLine(x.Refusal())+".",
@@ -18,7 +19,7 @@ func (d *dossier) refused() (Finding, bool) {
 }
 
 // setup: is the machine set up as a gateway, and if not, could it be?
-func (d *dossier) setup() Finding {
+func (d *diagnosis) setup() Finding {
 	other, differs := d.difference(resource.Tunnel{Link: d.c.Tunnel})
 	switch {
 	case differs && other.Error != "": // as a rule an interface of another program
@@ -33,7 +34,7 @@ func (d *dossier) setup() Finding {
 }
 
 // ready is setup if nothing has been set up yet: what would keep install from success?
-func (d *dossier) ready() Finding {
+func (d *diagnosis) ready() Finding {
 	if d.g == nil { // Only a rival gets here: the check of the rule has the other reasons.
 		return d.rival(d.rivals(), "has an IPv4 default route of metric 0")
 	}
@@ -60,4 +61,20 @@ func (d *dossier) ready() Finding {
 			`Do what it says there; then run "`+d.command()+`".`)
 	}
 	return bad("nothing has been set up yet"+d.maybeNoModule(), "The line is there, but this machine is not set up as its gateway yet.", d.restore()+d.maybeLoad())
+}
+
+// settings: is everything else as apply makes it?
+func (d *diagnosis) settings() Finding {
+	if f, ok := d.refused(); ok {
+		return f
+	}
+	var names []string
+	for _, x := range d.s.Differences {
+		names = append(names, x.Name)
+	}
+	if len(names) == 0 {
+		return good("everything else is as apply makes it")
+	}
+	return warning("not as apply makes it: "+strings.Join(names, ", "),
+		fmt.Sprintf("Some of what this program makes is not as it should be, and may stop working at the next boot: %s.", strings.Join(names, ", ")), d.restore())
 }

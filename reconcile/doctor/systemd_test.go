@@ -16,7 +16,7 @@ func TestNoSystemd(t *testing.T) {
 	c, f := m.facts(t)
 	look := func() (s symptom.Symptoms) {
 		var err error
-		m.gw.Do(func() { s, err = symptom.Examine(t.Context(), m.h, c, f, gateway.Resolve(c, f), m.o) })
+		m.gw.Do(func() { s, err = symptom.Gather(t.Context(), m.h, c, f, gateway.Resolve(c, f), m.o) })
 		if err != nil {
 			t.Fatal(err)
 		}

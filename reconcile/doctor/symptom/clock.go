@@ -1,6 +1,7 @@
 package symptom
 
 import (
+	"context"
 	"strconv"
 	"strings"
 	"time"
@@ -15,12 +16,12 @@ type Clock struct {
 }
 
 // clock reads the system's clock and the hardware's.
-func (e *examination) clock() Clock {
-	c := Clock{Now: e.o.Now(), Built: e.o.Built}
-	if data, err := e.h.Root.ReadFile("sys/class/rtc/rtc0/since_epoch"); err == nil {
+func (g *gatherer) clock(_ context.Context, s *Symptoms) error {
+	s.Clock = Clock{Now: g.o.Now(), Built: g.o.Built}
+	if data, err := g.h.Root.ReadFile("sys/class/rtc/rtc0/since_epoch"); err == nil {
 		if seconds, err := strconv.ParseInt(strings.TrimSpace(string(data)), 10, 64); err == nil {
-			c.Hardware = time.Unix(seconds, 0).UTC()
+			s.Clock.Hardware = time.Unix(seconds, 0).UTC()
 		}
 	}
-	return c
+	return nil
 }

@@ -35,29 +35,32 @@ const (
 )
 
 // home asks the home gateway and no other host: the line's own resolvers resolve its name, the route to its address must
-// be through the WAN, and the connection is bound to the WAN.
-func (e *examination) home(ctx context.Context) Home {
-	wan, ok := e.f.Link(e.aim.Line.Likely)
-	if !ok || e.o.Resolve == nil {
-		return Home{Skipped: "the WAN is not known"}
+// be through the WAN, and the connection is bound to the WAN. That there is none is no failure.
+func (g *gatherer) home(ctx context.Context, s *Symptoms) error {
+	wan, ok := g.f.Link(g.aim.Line.Likely)
+	if !ok || g.o.Resolve == nil {
+		s.Home = Home{Skipped: "the WAN is not known"}
+		return nil
 	}
 	soon, cancel := context.WithTimeout(ctx, homeTime)
 	defer cancel()
-	all, err := e.o.Resolve(soon, e.h, wan, HomeName)
+	all, err := g.o.Resolve(soon, g.h, wan, HomeName)
 	if err != nil {
-		return Home{Skipped: fmt.Sprintf("%s is not known on this line (%v)", HomeName, err)}
+		s.Home = Home{Skipped: fmt.Sprintf("%s is not known on this line (%v)", HomeName, err)}
+		return nil
 	}
+	s.Home = Home{Skipped: fmt.Sprintf("%s has no address behind %s", HomeName, wan.Name)}
 	for _, a := range all {
-		if p := kernel.PathTo(e.h, a); p.Error != "" || p.Link != wan.Name {
+		if p := kernel.PathTo(g.h, a); p.Error != "" || p.Link != wan.Name {
 			continue
 		}
-		status, err := homeStatus(soon, wan.Name, a)
-		if err != nil {
-			return Home{Address: a, Skipped: fmt.Sprintf("%s gives no status: %v", a, err)}
+		s.Home = Home{Address: a}
+		if s.Home.Status, err = homeStatus(soon, wan.Name, a); err != nil {
+			s.Home.Skipped = fmt.Sprintf("%s gives no status: %v", a, err)
 		}
-		return Home{Address: a, Status: status}
+		return nil
 	}
-	return Home{Skipped: fmt.Sprintf("%s has no address behind %s", HomeName, wan.Name)}
+	return nil
 }
 
 // homeStatus fetches the status, which comes as in mape({"name":"…","version":"…","status":"ON"}).

@@ -1,15 +1,14 @@
 package symptom
 
 import (
+	"context"
 	"net"
-	"net/netip"
 	"path"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
-	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -27,40 +26,33 @@ type Link struct {
 	Networkd string `json:"networkd_accept_ra,omitempty"`
 }
 
-// A Router is an IPv6 default route.
-type Router struct {
-	Link   string     `json:"link"`
-	Via    netip.Addr `json:"via,omitzero"`
-	RA     bool       `json:"ra"`     // from a router advertisement
-	Silent bool       `json:"silent"` // it has not answered neighbour solicitations
-}
-
 // links reads the state of every interface, and whether the machine forwards IPv6.
-func (e *examination) links() (links []Link, forward bool, err error) {
-	all, err := e.h.Net.LinkList()
+func (g *gatherer) links(_ context.Context, s *Symptoms) error {
+	all, err := g.h.Net.LinkList()
 	if err != nil {
-		return nil, false, err
+		return err
 	}
 	for _, l := range all {
 		a := l.Attrs()
 		link := Link{
-			Name: a.Name, Up: a.Flags&net.FlagUp != 0, Carrier: a.RawFlags&unix.IFF_LOWER_UP != 0, Speed: e.speed(a.Name),
-			AcceptRA: e.ipv6(a.Name, "accept_ra"), Forward: e.ipv6(a.Name, "forwarding"), Disabled: e.ipv6(a.Name, "disable_ipv6") == "1",
+			Name: a.Name, Up: a.Flags&net.FlagUp != 0, Carrier: a.RawFlags&unix.IFF_LOWER_UP != 0, Speed: g.speed(a.Name),
+			AcceptRA: g.ipv6(a.Name, "accept_ra"), Forward: g.ipv6(a.Name, "forwarding"), Disabled: g.ipv6(a.Name, "disable_ipv6") == "1",
 		}
-		if known, ok := e.f.Link(a.Name); ok {
-			link.Networkd = e.networkd(known.NetworkFile)
+		if known, ok := g.f.Link(a.Name); ok {
+			link.Networkd = g.networkd(known.NetworkFile)
 			for _, i := range known.Addresses {
 				link.LinkLocal = link.LinkLocal || i.Prefix.Addr().Is6() && i.Prefix.Addr().IsLinkLocalUnicast()
 			}
 		}
-		links = append(links, link)
+		s.Links = append(s.Links, link)
 	}
-	return links, e.ipv6("all", "forwarding") == "1", nil
+	s.Forward = g.ipv6("all", "forwarding") == "1"
+	return nil
 }
 
 // ipv6 reads a parameter of net.ipv6.conf of a link; "" if there is none.
-func (e *examination) ipv6(link, key string) string {
-	data, err := e.h.Sys.ReadFile("net/ipv6/conf/" + link + "/" + key)
+func (g *gatherer) ipv6(link, key string) string {
+	data, err := g.h.Sys.ReadFile("net/ipv6/conf/" + link + "/" + key)
 	if err != nil {
 		return ""
 	}
@@ -68,8 +60,8 @@ func (e *examination) ipv6(link, key string) string {
 }
 
 // speed is a link's in Mb/s; 0 is not known, as of virtual links.
-func (e *examination) speed(link string) int {
-	data, err := e.h.Root.ReadFile("sys/class/net/" + link + "/speed")
+func (g *gatherer) speed(link string) int {
+	data, err := g.h.Root.ReadFile("sys/class/net/" + link + "/speed")
 	if err != nil {
 		return 0
 	}
@@ -83,14 +75,14 @@ func (e *examination) speed(link string) int {
 var acceptsRA = regexp.MustCompile(`(?im)^\s*IPv6AcceptRA\s*=\s*(\S+)`)
 
 // networkd is the last IPv6AcceptRA= of a .network file and its drop-ins.
-func (e *examination) networkd(file string) string {
+func (g *gatherer) networkd(file string) string {
 	if file == "" {
 		return ""
 	}
 	paths := []string{file}
 	for _, dir := range []string{"usr/lib", "run", "etc"} {
 		d := path.Join(dir, "systemd/network", path.Base(file)+".d")
-		f, err := e.h.Root.Open(d)
+		f, err := g.h.Root.Open(d)
 		if err != nil {
 			continue
 		}
@@ -105,7 +97,7 @@ func (e *examination) networkd(file string) string {
 	}
 	accepts := ""
 	for _, p := range paths {
-		data, err := e.h.Root.ReadFile(strings.TrimPrefix(p, "/"))
+		data, err := g.h.Root.ReadFile(strings.TrimPrefix(p, "/"))
 		if err != nil {
 			continue
 		}
@@ -119,46 +111,4 @@ func (e *examination) networkd(file string) string {
 		}
 	}
 	return accepts
-}
-
-// routers lists the IPv6 default routes of the main table.
-func (e *examination) routers() (routers []Router, err error) {
-	all, err := e.h.Net.RouteListFiltered(netlink.FAMILY_V6, &netlink.Route{Table: unix.RT_TABLE_MAIN, Dst: nil},
-		netlink.RT_FILTER_TABLE|netlink.RT_FILTER_DST)
-	if err != nil {
-		return nil, err
-	}
-	for _, r := range all {
-		if r.Type != unix.RTN_UNICAST {
-			continue
-		}
-		hops := r.MultiPath
-		if len(hops) == 0 {
-			hops = []*netlink.NexthopInfo{{LinkIndex: r.LinkIndex, Gw: r.Gw}}
-		}
-		for _, hop := range hops {
-			router := Router{Link: e.name(hop.LinkIndex), RA: r.Protocol == unix.RTPROT_RA}
-			router.Via, _ = netip.AddrFromSlice(hop.Gw)
-			router.Silent = e.silent(hop.LinkIndex, hop.Gw)
-			routers = append(routers, router)
-		}
-	}
-	return routers, nil
-}
-
-// silent reports whether neighbour discovery of an address has failed.
-func (e *examination) silent(link int, address net.IP) bool {
-	all, err := e.h.Net.NeighList(link, netlink.FAMILY_V6)
-	return err == nil && slices.ContainsFunc(all, func(n netlink.Neigh) bool {
-		return n.IP.Equal(address) && n.State&netlink.NUD_FAILED != 0
-	})
-}
-
-func (e *examination) name(index int) string {
-	for _, l := range e.f.Links {
-		if l.Index == index {
-			return l.Name
-		}
-	}
-	return ""
 }

@@ -1,6 +1,12 @@
 package symptom
 
-import "mape-netplan/reconcile/ports"
+import (
+	"context"
+	"strconv"
+	"strings"
+
+	"mape-netplan/reconcile/ports"
+)
 
 // Ports is how the port set is used.
 type Ports struct {
@@ -11,15 +17,32 @@ type Ports struct {
 // mostShown is how many of the busiest destinations are named.
 const mostShown = 5
 
-// ports counts the connections by port; nil while the line has no port set.
-func (e *examination) ports() (*Ports, error) {
-	if !e.known() {
-		return nil, nil
+// Tracked is how full the kernel's table of connections is.
+type Tracked struct {
+	Count int `json:"count"`
+	Max   int `json:"max"`
+}
+
+// ports counts the connections by port, where the line has a port set, and in all.
+func (g *gatherer) ports(_ context.Context, s *Symptoms) error {
+	s.Tracked = Tracked{g.number("nf_conntrack_count"), g.number("nf_conntrack_max")}
+	if !g.known() {
+		return nil
 	}
-	l, on, _ := e.aim.Current(e.c)
-	u, err := ports.Look(e.h, l, on)
+	l, on, _ := g.aim.Current(g.c)
+	u, err := ports.Look(g.h, l, on)
+	if err == nil {
+		s.Ports = &Ports{u, u.Busiest(mostShown)}
+	}
+	return err
+}
+
+// number reads a parameter of connection tracking; 0 if it cannot be read.
+func (g *gatherer) number(key string) int {
+	data, err := g.h.Sys.ReadFile("net/netfilter/" + key)
 	if err != nil {
-		return nil, err
+		return 0
 	}
-	return &Ports{u, u.Busiest(mostShown)}, nil
+	n, _ := strconv.Atoi(strings.TrimSpace(string(data)))
+	return n
 }

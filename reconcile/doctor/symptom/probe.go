@@ -36,26 +36,26 @@ type Answer struct {
 	Error    string        `json:"error,omitempty"`
 }
 
-// Patience is the timeout of a probed server's answer: the round trip to the other side of the world takes a third of a second.
-const Patience = 1500 * time.Millisecond
+// ProbeTimeout is that of a probed server's answer: the round trip to the other side of the world takes a third of a second.
+const ProbeTimeout = 1500 * time.Millisecond
 
-// probe sends packets through a tunnel of that MTU, if asked to; now is the time that a server gives, zero if none does.
-func (e *examination) probe(ctx context.Context, mtu int) (p *Probe, now time.Time) {
-	if e.o.Probe == nil {
-		return nil, now
+// probe sends packets through the tunnel, if asked to, and takes the time from a server that answers.
+func (g *gatherer) probe(ctx context.Context, s *Symptoms) error {
+	if g.o.Probe == nil || s.Tunnel == nil {
+		return nil
 	}
-	b := prober{e.c.Tunnel, e.o.Patience}
-	p = b.probe(ctx, e.o.Probe, mtu)
-	if slices.ContainsFunc(p.Answers, func(a Answer) bool { return a.OK }) {
-		now = b.date(ctx, e.o.Probe)
+	b := prober{g.c.Tunnel, g.o.Timeout}
+	s.Probe = b.probe(ctx, g.o.Probe, s.Tunnel.MTU)
+	if slices.ContainsFunc(s.Probe.Answers, func(a Answer) bool { return a.OK }) {
+		s.Clock.Server = b.date(ctx, g.o.Probe)
 	}
-	return p, now
+	return nil
 }
 
 // A prober sends through one interface.
 type prober struct {
-	device   string
-	patience time.Duration
+	device  string
+	timeout time.Duration
 }
 
 // probe sends every server a ping, a TCP SYN and a DNS query, and looks for the longest packet that reaches the first
@@ -85,7 +85,7 @@ func (b prober) probe(ctx context.Context, servers []netip.AddrPort, mtu int) *P
 
 func (b prober) dialer() *net.Dialer {
 	d := bind.Dialer(b.device)
-	d.Timeout = b.patience
+	d.Timeout = b.timeout
 	return d
 }
 
@@ -112,7 +112,7 @@ func (b prober) exchange(ctx context.Context, network string, to netip.AddrPort,
 		if question == nil {
 			return nil
 		}
-		conn.SetDeadline(time.Now().Add(b.patience))
+		conn.SetDeadline(time.Now().Add(b.timeout))
 		if _, err = conn.Write(question); err == nil {
 			_, err = conn.Read(make([]byte, 1500))
 		}
@@ -153,7 +153,7 @@ func (b prober) date(ctx context.Context, servers []netip.AddrPort) time.Time {
 }
 
 func (b prober) dateOf(ctx context.Context, server netip.Addr) (time.Time, error) {
-	soon, cancel := context.WithTimeout(ctx, 2*b.patience) // one for the connection, one for the answer
+	soon, cancel := context.WithTimeout(ctx, 2*b.timeout) // one for the connection, one for the answer
 	defer cancel()
 	resp, _, err := fetch(soon, b.dialer(), http.MethodHead, "http://"+server.String()+"/", netip.AddrPortFrom(server, 80))
 	if err != nil {
@@ -169,7 +169,7 @@ const smallest = 84
 type pings struct {
 	net.PacketConn
 	id, sequence int
-	patience     time.Duration
+	timeout      time.Duration
 }
 
 func (b prober) pinger(ctx context.Context) (*pings, error) {
@@ -190,7 +190,7 @@ func (b prober) pinger(ctx context.Context) (*pings, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &pings{PacketConn: conn, id: os.Getpid() & 0xffff, patience: b.patience}, nil
+	return &pings{PacketConn: conn, id: os.Getpid() & 0xffff, timeout: b.timeout}, nil
 }
 
 // ping sends an echo request of size bytes until one is answered, at most so many times. errTooBig is that the kernel or a
@@ -231,7 +231,7 @@ func (p *pings) request(length int) []byte {
 
 // await reads until the answer with the identifier and number of a request, or the timeout.
 func (p *pings) await(to netip.Addr, of []byte) error {
-	p.SetReadDeadline(time.Now().Add(p.patience))
+	p.SetReadDeadline(time.Now().Add(p.timeout))
 	buf := make([]byte, 1<<16)
 	for {
 		n, from, err := p.ReadFrom(buf)

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"path"
 	"strings"
 	"time"
 
 	"github.com/vishvananda/netlink"
 
+	"mape-netplan/reconcile/host"
 	"mape-netplan/reconcile/resource"
 	"mape-netplan/reconcile/sysctld"
 )
@@ -51,29 +53,32 @@ const (
 	answerTime = 3 * time.Second
 )
 
-// tunnel reads the tunnel and its counters; nil if there is none.
-func (e *examination) tunnel() (*Tunnel, error) {
-	link, err := e.h.Net.LinkByName(e.c.Tunnel)
+// tunnel reads the tunnel and its counters or, if there is none, whether the kernel could make one.
+func (g *gatherer) tunnel(ctx context.Context, s *Symptoms) error {
+	g.begin = g.o.Now()
+	link, err := g.h.Net.LinkByName(g.c.Tunnel)
 	if errors.As(err, new(netlink.LinkNotFoundError)) {
-		return nil, nil
+		s.Module = module(g.h)
+		return nil
 	}
 	if err != nil {
-		return nil, err
+		return err
 	}
 	t := &Tunnel{EncapLimit: -1, MTU: link.Attrs().MTU, Total: count(link)}
-	if live, err := (resource.Tunnel{Link: e.c.Tunnel, Local: netip.IPv6Loopback()}).Live(e.h); err == nil {
+	if live, err := (resource.Tunnel{Link: g.c.Tunnel, Local: netip.IPv6Loopback()}).Live(g.h); err == nil {
 		t.Local, t.Remote, t.EncapLimit, t.Up = live.Local, live.Remote, live.EncapLimit, live.Up
 	}
-	filter := resource.Sysctl{Key: sysctld.FilterKey(e.c.Tunnel)}
-	if live, err := filter.Read(context.Background(), e.h); err == nil {
+	filter := resource.Sysctl{Key: sysctld.FilterKey(g.c.Tunnel)}
+	if live, err := filter.Read(ctx, g.h); err == nil {
 		t.Filter = strings.TrimSpace(live.Text())
 	}
-	return t, nil
+	s.Tunnel = t
+	return nil
 }
 
 // counted reads the tunnel's counters; one that has gone counts 0.
-func (e *examination) counted() (Count, error) {
-	link, err := e.h.Net.LinkByName(e.c.Tunnel)
+func (g *gatherer) counted() (Count, error) {
+	link, err := g.h.Net.LinkByName(g.c.Tunnel)
 	if errors.As(err, new(netlink.LinkNotFoundError)) {
 		return Count{}, nil
 	}
@@ -90,13 +95,17 @@ func count(link netlink.Link) Count {
 	return Count{}
 }
 
-// watch counts what passes the tunnel since it was read at begin, for as long as the options say, and up to answerTime
-// longer if packets have only left.
-func (e *examination) watch(ctx context.Context, t *Tunnel, begin time.Time) error {
+// watch counts what passes the tunnel since it was read, for as long as the options say, and up to answerTime longer if
+// packets have only left.
+func (g *gatherer) watch(ctx context.Context, s *Symptoms) error {
+	t := s.Tunnel
+	if t == nil {
+		return nil
+	}
 	first := t.Total
-	pause(ctx, e.o.Watch-e.o.Now().Sub(begin))
+	pause(ctx, g.o.Watch-g.o.Now().Sub(g.begin))
 	for late := time.Now().Add(answerTime); ; pause(ctx, 250*time.Millisecond) {
-		now, err := e.counted()
+		now, err := g.counted()
 		if err != nil {
 			return err
 		}
@@ -105,7 +114,7 @@ func (e *examination) watch(ctx context.Context, t *Tunnel, begin time.Time) err
 			break
 		}
 	}
-	t.Watched = e.o.Now().Sub(begin)
+	t.Watched = g.o.Now().Sub(g.begin)
 	return nil
 }
 
@@ -117,4 +126,37 @@ func pause(ctx context.Context, d time.Duration) {
 	case <-ctx.Done():
 	case <-time.After(d):
 	}
+}
+
+// TunnelModule is the kernel module that makes tunnels.
+const TunnelModule = "ip6_tunnel"
+
+// module is "yes" if the kernel has or can load it, "no" if not, and "" if that cannot be told, as in a container, which
+// has no module files and may use the host's. It does not load it.
+func module(h *host.Host) string {
+	if _, err := h.Root.Lstat("sys/module/" + TunnelModule); err == nil {
+		return "yes"
+	}
+	if h.Sys == nil {
+		return ""
+	}
+	release, err := h.Sys.ReadFile("kernel/osrelease")
+	if err != nil {
+		return ""
+	}
+	has := ""
+	// "kernel/net/ipv6/ip6_tunnel.ko.xz: kernel/net/ipv6/tunnel6.ko.xz"; without any dependency file nothing can be loaded.
+	for _, list := range []string{"modules.builtin", "modules.dep"} {
+		data, err := h.Root.ReadFile(path.Join("lib/modules", strings.TrimSpace(string(release)), list))
+		if err != nil {
+			continue
+		}
+		if strings.Contains(string(data), "/"+TunnelModule+".ko") {
+			return "yes"
+		}
+		if list == "modules.dep" {
+			has = "no"
+		}
+	}
+	return has
 }

@@ -10,11 +10,10 @@ import (
 	"mape-netplan/reconcile/gateway"
 	"mape-netplan/reconcile/host"
 	"mape-netplan/reconcile/kernel"
-	"mape-netplan/reconcile/line"
 	"mape-netplan/schema"
 )
 
-// Options are how an examination is done.
+// Options are how symptoms are gathered.
 type Options struct {
 	// Watch is how long the tunnel's counters are watched.
 	Watch time.Duration
@@ -26,9 +25,9 @@ type Options struct {
 	Refusal error
 	// Resolve asks the line's own resolvers for the addresses of a name; nil asks none.
 	Resolve func(ctx context.Context, h *host.Host, wan kernel.Link, name string) ([]netip.Addr, error)
-	// Probe are the servers that packets are sent to, and Patience is the timeout of each answer; nil sends none.
-	Probe    []netip.AddrPort
-	Patience time.Duration
+	// Probe are the servers that packets are sent to, and Timeout is that of each answer; nil sends none.
+	Probe   []netip.AddrPort
+	Timeout time.Duration
 	// Compile lists what the machine is to be; nil is [gateway.Compile].
 	Compile func(*gateway.Gateway, facts.Facts) []engine.Resource
 }
@@ -49,22 +48,4 @@ func Servers(c *schema.Config) []netip.AddrPort {
 		all = append(all, s)
 	}
 	return all
-}
-
-// An examination is what every look starts from.
-type examination struct {
-	h   *host.Host
-	c   *schema.Config
-	f   facts.Facts
-	aim gateway.Aim
-	o   Options
-}
-
-// known reports whether the line has a softwire, or one is held.
-func (e *examination) known() bool { return e.line().Softwire.CE.IsValid() }
-
-// line is the line that the machine is on or holds.
-func (e *examination) line() line.Line {
-	l, _, _ := e.aim.Current(e.c)
-	return l
 }

@@ -3,17 +3,19 @@
 // It judges nothing and changes nothing. Unless it is told to probe, it sends one HTTP request to the home gateway, over
 // the line, and nothing else.
 //
-// A look is a file with what it finds, a field of [Symptoms] and a line in [Examine].
+// A look is a file with what it finds, and here a field of [Symptoms] and a row in looks.
 package symptom
 
 import (
 	"context"
+	"time"
 
 	"mape-netplan/cloudinit"
 	"mape-netplan/reconcile/facts"
 	"mape-netplan/reconcile/gateway"
 	"mape-netplan/reconcile/host"
 	"mape-netplan/reconcile/kernel"
+	"mape-netplan/reconcile/line"
 	"mape-netplan/reconcile/netplan"
 	"mape-netplan/schema"
 )
@@ -58,46 +60,65 @@ type Unread struct {
 	Why  string `json:"why"`
 }
 
-// Examine gathers the symptoms of a machine. It changes nothing. A look that fails is listed in Unread, and the others are
-// taken all the same. The tunnel's counters are read first and again last, so that what passes meanwhile is counted.
-func Examine(ctx context.Context, h *host.Host, c *schema.Config, f facts.Facts, aim gateway.Aim, o Options) (Symptoms, error) {
+// looks are in the order in which they are taken. The tunnel's counters are read first and again last, so that what passes
+// meanwhile is counted.
+var looks = []struct {
+	name string // in Unread
+	take func(*gatherer, context.Context, *Symptoms) error
+}{
+	{"tunnel", (*gatherer).tunnel},
+	{"netplan", (*gatherer).netplan},
+	{"links", (*gatherer).links},
+	{"routes", (*gatherer).routes},
+	{"ports", (*gatherer).ports},
+	{"differences", (*gatherer).differences},
+	{"units", (*gatherer).units},
+	{"home gateway", (*gatherer).home},
+	{"clock", (*gatherer).clock},
+	{"probe", (*gatherer).probe},
+	{"counters", (*gatherer).watch},
+}
+
+// Gather takes every look at a machine, and changes nothing. A look that fails is listed in Unread, and the others are
+// taken all the same.
+func Gather(ctx context.Context, h *host.Host, c *schema.Config, f facts.Facts, aim gateway.Aim, o Options) (Symptoms, error) {
 	if o.Compile == nil {
 		o.Compile = gateway.Compile
 	}
-	e := &examination{h: h, c: c, f: f, aim: aim, o: o}
+	g := &gatherer{h: h, c: c, f: f, aim: aim, o: o}
 	s := Symptoms{Broken: o.Broken}
 	if o.Refusal != nil {
 		s.Refusal = o.Refusal.Error()
 	}
-	note := func(look string, err error) {
-		if err != nil {
-			s.Unread = append(s.Unread, Unread{look, err.Error()})
+	for _, l := range looks {
+		if err := l.take(g, ctx, &s); err != nil {
+			s.Unread = append(s.Unread, Unread{l.name, err.Error()})
 		}
 	}
-	var err error
-	s.Stops, err = netplan.DryRun(h, ctx)
-	note("netplan", err)
-	s.Tunnel, err = e.tunnel()
-	note("tunnel", err)
-	begin := o.Now()
-	s.Links, s.Forward, err = e.links()
-	note("links", err)
-	s.Routers, err = e.routers()
-	note("routers", err)
-	s.Relay, s.Internet = e.paths()
-	s.Ports, err = e.ports()
-	note("ports", err)
-	s.Differences = e.differences(ctx)
-	s.Units, s.NoSystemd, err = e.units(ctx)
-	note("units", err)
-	s.Home = e.home(ctx)
-	s.Tracked = e.tracked()
-	s.Clock = e.clock()
-	if s.Tunnel == nil {
-		s.Module = module(h)
-		return s, ctx.Err()
-	}
-	s.Probe, s.Clock.Server = e.probe(ctx, s.Tunnel.MTU)
-	note("tunnel", e.watch(ctx, s.Tunnel, begin))
 	return s, ctx.Err()
+}
+
+// A gatherer is what every look starts from.
+type gatherer struct {
+	h     *host.Host
+	c     *schema.Config
+	f     facts.Facts
+	aim   gateway.Aim
+	o     Options
+	begin time.Time // of the tunnel's counting
+}
+
+// known reports whether the line has a softwire, or one is held.
+func (g *gatherer) known() bool { return g.line().Softwire.CE.IsValid() }
+
+// line is the line that the machine is on or holds.
+func (g *gatherer) line() line.Line {
+	l, _, _ := g.aim.Current(g.c)
+	return l
+}
+
+// netplan finds where its generator fails.
+func (g *gatherer) netplan(ctx context.Context, s *Symptoms) (err error) {
+	s.Stops, err = netplan.DryRun(g.h, ctx)
+	return err
 }

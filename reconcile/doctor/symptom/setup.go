@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"mape-netplan/cloudinit"
 	"mape-netplan/reconcile/advice"
 	"mape-netplan/reconcile/engine"
 	"mape-netplan/reconcile/resource"
@@ -29,15 +30,14 @@ func (d Difference) Refusal() string {
 }
 
 // differences are what apply would change; none while the section does not fit the machine.
-func (e *examination) differences(ctx context.Context) []Difference {
-	if e.aim.Gateway == nil {
+func (g *gatherer) differences(ctx context.Context, s *Symptoms) error {
+	if g.aim.Gateway == nil {
 		return nil
 	}
-	var all []Difference
-	for _, after := range e.o.Compile(e.aim.Gateway, e.f) {
-		before, err := after.Read(ctx, e.h)
+	for _, after := range g.o.Compile(g.aim.Gateway, g.f) {
+		before, err := after.Read(ctx, g.h)
 		if err != nil {
-			all = append(all, unread(after, err))
+			s.Differences = append(s.Differences, unread(after, err))
 			continue
 		}
 		if before.Text() == after.Text() {
@@ -47,9 +47,9 @@ func (e *examination) differences(ctx context.Context) []Difference {
 		if a, ok := before.(interface{ Detecting() resource.Detection }); ok {
 			x.Detection = a.Detecting()
 		}
-		all = append(all, x)
+		s.Differences = append(s.Differences, x)
 	}
-	return all
+	return nil
 }
 
 // unread is the difference of a resource that cannot be read.
@@ -59,4 +59,16 @@ func unread(r engine.Resource, err error) Difference {
 		x.Error, x.Advice = a.What, a.Do
 	}
 	return x
+}
+
+// units reads the state of those that install writes, and why systemd could not start them.
+func (g *gatherer) units(ctx context.Context, s *Symptoms) (err error) {
+	s.Units, err = cloudinit.States(ctx, g.h)
+	switch {
+	case !g.h.Booted():
+		s.NoSystemd = "systemd does not run this machine"
+	case err != nil:
+		s.NoSystemd = err.Error()
+	}
+	return err
 }

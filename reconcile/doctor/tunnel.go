@@ -2,60 +2,15 @@ package doctor
 
 import (
 	"fmt"
-	"net/netip"
-	"slices"
 	"strings"
 
 	"mape-netplan/reconcile/doctor/symptom"
 	"mape-netplan/reconcile/gateway"
-	"mape-netplan/reconcile/kernel"
 	"mape-netplan/reconcile/resource"
 )
 
-// ce: is the CE address on the WAN, and only here?
-func (d *dossier) ce() Finding {
-	ce := d.line.Softwire.CE
-	x, differs := d.difference(d.ceAddress())
-	switch {
-	case d.duplicate():
-		return bad(fmt.Sprintf("%s is a duplicate", ce),
-			fmt.Sprintf("Another router on the line already has the CE address %s: duplicate address detection got an answer.", ce),
-			fmt.Sprintf(`Switch off the other MAP-E router (the home gateway's own, or an old one), then run "sudo ip -6 address del %s/128 dev %s" and "`+d.command()+`".`, ce, d.wan))
-	case differs && x.Before == "", d.g == nil && !d.has(ce):
-		return bad(fmt.Sprintf("%s is not on %s", ce, d.wan), fmt.Sprintf("The CE address %s is missing on %s, so nothing can come back to it.", ce, d.wan),
-			`Run "`+d.command()+`". If that says that another host on the link has the address, switch off the other MAP-E router of the line.`)
-	case differs && x.Detection == resource.Tentative:
-		return warning(fmt.Sprintf("%s is still being checked", ce), fmt.Sprintf("Duplicate address detection of the CE address %s is still running.", ce), "Try again in a few seconds.")
-	case differs:
-		return warning(fmt.Sprintf("%s is on %s, but not as it should be", ce, d.wan),
-			fmt.Sprintf("The CE address %s is not what apply makes it, and this machine may use it for connections of its own.", ce), d.restore())
-	}
-	return good("%s is on %s", ce, d.wan)
-}
-
-// duplicate reports whether another host on the line has the CE address.
-func (d *dossier) duplicate() bool {
-	x, _ := d.difference(d.ceAddress())
-	return x.Detection == resource.Duplicate
-}
-
-// ceAddress is the CE address where the gateway has it.
-func (d *dossier) ceAddress() resource.Address {
-	link := d.wan
-	if d.g != nil {
-		link = d.g.WAN.Name
-	}
-	return resource.Address{Link: link, Prefix: netip.PrefixFrom(d.line.Softwire.CE, 128)}
-}
-
-// has reports whether the WAN has an address.
-func (d *dossier) has(a netip.Addr) bool {
-	wan, _ := d.f.Link(d.wan)
-	return slices.ContainsFunc(wan.Addresses, func(i kernel.Inet) bool { return i.Prefix.Addr() == a })
-}
-
 // relay: does the line have the route to the border relay?
-func (d *dossier) relay() Finding {
+func (d *diagnosis) relay() Finding {
 	br, p := d.line.Softwire.BR, d.s.Relay
 	switch {
 	case p == nil:
@@ -75,7 +30,7 @@ func (d *dossier) relay() Finding {
 }
 
 // tunnel: is it there, and does it send what border relays accept?
-func (d *dossier) tunnel() Finding {
+func (d *diagnosis) tunnel() Finding {
 	t, name := d.s.Tunnel, d.c.Tunnel
 	x, differs := d.difference(resource.Tunnel{Link: name})
 	switch {
@@ -102,7 +57,7 @@ func (d *dossier) tunnel() Finding {
 }
 
 // silence is what the counters add to that: packets leave, none comes back.
-func (d *dossier) silence() string {
+func (d *diagnosis) silence() string {
 	if t := d.s.Tunnel; t.Lately.TX >= symptom.EnoughSent && t.Lately.RX == 0 {
 		return fmt.Sprintf(" (%d packets have left while this was watched, and none came back)", t.Lately.TX)
 	}
@@ -116,14 +71,14 @@ func noModule() Finding {
 
 // maybeNoModule and maybeLoad are what to add to a finding and its advice if it is not known whether the kernel can make
 // a tunnel.
-func (d *dossier) maybeNoModule() string {
+func (d *diagnosis) maybeNoModule() string {
 	if d.s.Module != "" {
 		return ""
 	}
 	return ", and it is not known whether the kernel has " + symptom.TunnelModule
 }
 
-func (d *dossier) maybeLoad() string {
+func (d *diagnosis) maybeLoad() string {
 	if d.s.Module != "" {
 		return ""
 	}
@@ -133,7 +88,7 @@ func (d *dossier) maybeLoad() string {
 const tunnelHeader = gateway.TunnelHeader
 
 // mtu: do packets of full size get through?
-func (d *dossier) mtu() Finding {
+func (d *diagnosis) mtu() Finding {
 	t := d.s.Tunnel
 	if p := d.s.Probe; p != nil && p.Largest > 0 && p.Largest < t.MTU-symptom.Precision && !p.Refused {
 		return bad(fmt.Sprintf("packets of more than %d bytes are lost", p.Largest),

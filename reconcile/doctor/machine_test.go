@@ -115,13 +115,13 @@ func (m *machine) facts(t *testing.T) (*schema.Config, facts.Facts) {
 	return c, f
 }
 
-// visit examines and diagnoses the machine, and leaves out what is not a real tunnel.
-func (m *machine) visit(t *testing.T) doctor.Report {
+// examine examines and diagnoses the machine, and leaves out what is not a real tunnel.
+func (m *machine) examine(t *testing.T) doctor.Report {
 	t.Helper()
 	c, f := m.facts(t)
 	var s symptom.Symptoms
 	var err error
-	m.gw.Do(func() { s, err = symptom.Examine(t.Context(), m.h, c, f, gateway.Resolve(c, f), m.o) })
+	m.gw.Do(func() { s, err = symptom.Gather(t.Context(), m.h, c, f, gateway.Resolve(c, f), m.o) })
 	if err != nil || len(s.Unread) > 0 {
 		t.Fatal(err, s.Unread)
 	}
@@ -132,7 +132,7 @@ func (m *machine) visit(t *testing.T) doctor.Report {
 // is checks what is found: the check, and words of the diagnosis.
 func (m *machine) is(t *testing.T, state doctor.State, check, words string) doctor.Report {
 	t.Helper()
-	r := m.visit(t)
+	r := m.examine(t)
 	i := slices.IndexFunc(r.Findings, func(f doctor.Finding) bool { return f.State == doctor.Bad || f.State == doctor.Warn })
 	if i < 0 || r.Findings[i].Check != check || r.Findings[i].State != state || !says(r.Diagnosis, words) || r.OK != (state != doctor.Bad) {
 		t.Errorf("want %s to be %s, %q; got %s", check, state, words, all(r))
@@ -213,7 +213,7 @@ func TestNameTaken(t *testing.T) {
 	c, f := m.facts(t)
 	var s symptom.Symptoms
 	var err error
-	m.gw.Do(func() { s, err = symptom.Examine(t.Context(), m.h, c, f, gateway.Resolve(c, f), m.o) })
+	m.gw.Do(func() { s, err = symptom.Gather(t.Context(), m.h, c, f, gateway.Resolve(c, f), m.o) })
 	if err != nil {
 		t.Fatal(err)
 	}
