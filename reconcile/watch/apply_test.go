@@ -61,7 +61,7 @@ func TestRetry(t *testing.T) {
 		if !r.due("one", now) {
 			t.Error("it is not due")
 		}
-		r.failed(&defaultPace, now)
+		r.failed(&defaultTimings, now)
 		if r.due("one", now) {
 			t.Error("it is due at once")
 		}
@@ -72,7 +72,7 @@ func TestRetry(t *testing.T) {
 	if want := []time.Duration{s, 2 * s, 4 * s, 8 * s, 16 * s, 32 * s, 64 * s, 128 * s, 256 * s, 300 * s, 300 * s}; !slices.Equal(got, want) {
 		t.Errorf("it waits %v, want %v", got, want)
 	}
-	r.failed(&defaultPace, now)
+	r.failed(&defaultTimings, now)
 	if !r.due("another", now) {
 		t.Error("another waits as well")
 	}
@@ -85,7 +85,7 @@ func TestWatchRetriesOnReload(t *testing.T) {
 	// In the place of the temporary file, so that the drop-in can be read and not be written.
 	obstacle := filepath.Join(g.Dir, path.Dir(sysctld.Path), "."+path.Base(sysctld.Path)+".mape-netplan")
 	hosttest.WriteFile(t, filepath.Join(obstacle, "x"), "")
-	w := startService(t, g, gatewaytest.LineSection, func(w *Watch) { w.pace.retry, w.pace.retryMost = never, never })
+	w := startService(t, g, gatewaytest.LineSection, func(w *Watch) { w.timings.retry, w.timings.retryMost = never, never })
 	w.says(t, "<3>cannot apply CE "+gatewaytest.CeOfLine, "directory not empty")
 	if err := os.RemoveAll(obstacle); err != nil {
 		t.Fatal(err)

@@ -17,7 +17,7 @@ import (
 // TestFailing: a pause doubles with the time that something fails, not with how often it is tried, and the table's stays
 // short.
 func TestFailing(t *testing.T) {
-	begin, p := time.Now(), &defaultPace
+	begin, p := time.Now(), &defaultTimings
 	for _, r := range []struct {
 		engine.Resource
 		after, want time.Duration
@@ -44,7 +44,7 @@ func TestBackoff(t *testing.T) {
 	pauses := func(r engine.Resource) (all []time.Duration) {
 		b := &backoff{}
 		for range 22 {
-			all = append(all, b.repaired(&defaultPace, r))
+			all = append(all, b.repaired(&defaultTimings, r))
 		}
 		return all[6:]
 	}
@@ -60,7 +60,7 @@ func TestBackoff(t *testing.T) {
 
 // TestBackoffFailed counts failures apart from what was undone, and retries them every few seconds.
 func TestBackoffFailed(t *testing.T) {
-	begin, a, p := time.Now(), resource.Address{Link: "eth1"}, &defaultPace
+	begin, a, p := time.Now(), resource.Address{Link: "eth1"}, &defaultTimings
 	b := &backoff{}
 	for after := range 200 {
 		pause := b.failed(p, a, 0, begin.Add(time.Duration(after)*time.Second))
@@ -96,7 +96,7 @@ func TestDriftWaitsForTheTunnel(t *testing.T) {
 		resource.Sysctl{Key: sysctld.FilterKey("mape0"), Value: "2"},
 		resource.DefaultRoute("mape0"),
 	}
-	w := Watch{Host: g.H, pace: defaultPace, backoffs: backoffs{all[0].Name(): {next: time.Now().Add(never)}}}
+	w := Watch{Host: g.H, timings: defaultTimings, backoffs: backoffs{all[0].Name(): {next: time.Now().Add(never)}}}
 	g.Do(func() {
 		if now, again := w.drift(t.Context(), facts.Facts{}, all); len(now) > 0 || again < never/2 {
 			t.Errorf("to be restored are %v, and the rest in %v", now, again)

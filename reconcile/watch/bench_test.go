@@ -59,7 +59,7 @@ func processTime(t testing.TB) time.Duration {
 func BenchmarkEvent(b *testing.B) {
 	empty := map[string]float64{}
 	for _, machine := range []string{"empty", "all"} {
-		w := newService(b, gatewaytest.Auto, func(w *Watch) { w.pace = defaultPace })
+		w := newService(b, gatewaytest.Auto, func(w *Watch) { w.timings = defaultTimings })
 		w.Exec(b, "ip", "address", "add", gatewaytest.LineAddress, "dev", "eth1")
 		w.says(b, "CE "+gatewaytest.CeOfLine)
 		if machine == "all" {
@@ -81,7 +81,7 @@ func BenchmarkEvent(b *testing.B) {
 				for i := range b.N {
 					b.StopTimer()
 					if i%(tolerated-1) == tolerated-2 {
-						time.Sleep(defaultPace.stable + time.Second) // What is broken more often in a row is restored later.
+						time.Sleep(defaultTimings.stable + time.Second) // What is broken more often in a row is restored later.
 					}
 					w.looks(b)
 					w.forget()

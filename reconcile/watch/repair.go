@@ -19,7 +19,7 @@ func (w *Watch) repair(ctx context.Context, f facts.Facts) (again time.Duration)
 	}
 	unlock, ok := w.lock(ctx)
 	if !ok {
-		return w.pace.lock
+		return w.timings.lock
 	}
 	defer unlock()
 	// The run that had the lock before may have restored it.
@@ -42,11 +42,11 @@ func (w *Watch) drift(ctx context.Context, f facts.Facts, all []engine.Resource)
 		name, b := r.Name(), w.backoffs[r.Name()]
 		live, err := r.Read(ctx, w.Host)
 		if err != nil {
-			w.logOnce(name, Failure, fmt.Sprintf("%s: %v", name, err))
-			again = soonest(again, w.pace.failing(&w.backoffs.of(name).unread, time.Now(), min(w.pace.most(r), w.pace.failedMost)))
+			w.problem(name, Failure, fmt.Sprintf("%s: %v", name, err))
+			again = soonest(again, w.timings.failing(&w.backoffs.of(name).unread, time.Now(), min(w.timings.most(r), w.timings.failedMost)))
 			continue
 		}
-		delete(w.logged, name)
+		w.forget(name)
 		if b != nil {
 			b.unread = time.Time{}
 		}
@@ -58,14 +58,14 @@ func (w *Watch) drift(ctx context.Context, f facts.Facts, all []engine.Resource)
 			b.inSync = time.Time{}
 		}
 		if engine.Settles(r, live) {
-			again = soonest(again, w.pace.settling)
+			again = soonest(again, w.timings.settling)
 			continue
 		}
 		if link := r.Traits().Link; link != "" && missing[link] {
 			continue // It waits for its tunnel.
 		}
 		if wait := b.wait(linkIndex(f, r)); wait > 0 {
-			again = soonest(again, max(wait, w.pace.repair))
+			again = soonest(again, max(wait, w.timings.repair))
 			missing[r.Traits().Makes] = true
 			continue
 		}
@@ -79,7 +79,7 @@ func (w *Watch) inSync(name string, b *backoff) time.Duration {
 	if b == nil {
 		return 0
 	}
-	delete(w.logged, "restore "+name)
+	w.forget("restore " + name)
 	b.unfixed = time.Time{}
 	if b.count == 0 { // It has settled by itself.
 		delete(w.backoffs, name)
@@ -88,7 +88,7 @@ func (w *Watch) inSync(name string, b *backoff) time.Duration {
 	if b.inSync.IsZero() {
 		b.inSync = time.Now()
 	}
-	if left := w.pace.stable - time.Since(b.inSync); left > 0 {
+	if left := w.timings.stable - time.Since(b.inSync); left > 0 {
 		return left
 	}
 	if b.reported {
@@ -112,11 +112,11 @@ func (w *Watch) restore(ctx context.Context, f facts.Facts, c engine.Change) (ag
 	defer cancel()
 	w.changed = true
 	if err := c.After.Write(limited, w.Host); err != nil {
-		w.logOnce("restore "+name, Failure, fmt.Sprintf("cannot restore %s: %v; retrying", name, err))
-		again = b.failed(&w.pace, c.After, linkIndex(f, c.After), time.Now())
+		w.problem("restore "+name, Failure, fmt.Sprintf("cannot restore %s: %v; retrying", name, err))
+		again = b.failed(&w.timings, c.After, linkIndex(f, c.After), time.Now())
 	} else {
-		delete(w.logged, "restore "+name)
-		again = b.repaired(&w.pace, c.After)
+		w.forget("restore " + name)
+		again = b.repaired(&w.timings, c.After)
 		w.logRepair(b, c)
 	}
 	b.next = time.Now().Add(again)

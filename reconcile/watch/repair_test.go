@@ -60,7 +60,7 @@ func TestWatchReadsTheTableAgain(t *testing.T) {
 // not taken for undone.
 func TestWatchRepairsWhenItCan(t *testing.T) {
 	t.Parallel()
-	w := newService(t, gatewaytest.LineSection, func(w *Watch) { w.pace.repair, w.pace.repairMost, w.pace.failedMost = never, never, never })
+	w := newService(t, gatewaytest.LineSection, func(w *Watch) { w.timings.repair, w.timings.repairMost, w.timings.failedMost = never, never, never })
 	w.says(t, "CE "+gatewaytest.CeOfLine, "changed in")
 	w.forget()
 	name := "address " + gatewaytest.CeOfLine + " dev eth1"
@@ -79,7 +79,7 @@ func TestWatchRepairsWhenItCan(t *testing.T) {
 // everything else.
 func TestWatchBacksOff(t *testing.T) {
 	t.Parallel()
-	w := newService(t, gatewaytest.LineSection, func(w *Watch) { w.pace.stable = 3 * time.Second })
+	w := newService(t, gatewaytest.LineSection, func(w *Watch) { w.timings.stable = 3 * time.Second })
 	w.says(t, "CE "+gatewaytest.CeOfLine)
 	w.looks(t)
 	w.forget()

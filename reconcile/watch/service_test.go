@@ -35,8 +35,8 @@ const patience = 60 * time.Second
 // never is a pause that no test waits for.
 const never = time.Hour
 
-// testPace is defaultPace in a hurry.
-var testPace = pace{
+// testTimings is defaultTimings in a hurry.
+var testTimings = timings{
 	settle: 10 * time.Millisecond, settleMost: 100 * time.Millisecond,
 	unrelated: 50 * time.Millisecond, unrelatedMost: time.Second,
 	table: 10 * time.Millisecond,
@@ -90,7 +90,7 @@ func startServiceBy(t testing.TB, g *gatewaytest.Machine, section string, do fun
 	w := &service{Machine: g, hangup: make(chan os.Signal, 1)}
 	file := filepath.Join(g.Dir, "etc/mape-netplan.yaml")
 	w.Watch = &Watch{
-		Host: g.H, Files: []string{file}, Reload: w.hangup, asker: line.Asker{Client: g.Client},
+		Host: g.H, Files: []string{file}, Reload: w.hangup, provisioning: provisioning{Asker: line.Asker{Client: g.Client}},
 		Section: func() (*schema.Config, error) {
 			data, err := os.ReadFile(file)
 			if err != nil {
@@ -104,7 +104,7 @@ func startServiceBy(t testing.TB, g *gatewaytest.Machine, section string, do fun
 		},
 		Log:     w.logged,
 		Notify:  w.notified,
-		Compile: withoutTunnel, pace: testPace,
+		Compile: withoutTunnel, timings: testTimings,
 	}
 	for _, change := range with {
 		change(w.Watch)

@@ -18,19 +18,20 @@ import (
 	"mape-netplan/schema"
 )
 
-// A sleeper is a watch that only waits, by a clock that stands still while anything runs.
+// A sleeper is a waiter, by a clock that stands still while anything runs.
 type sleeper struct {
-	*Watch
+	waiter
 	begin   time.Time
+	want    []engine.Resource
 	states  int // told to the service manager
 	changes bool
 }
 
 func newSleeper() *sleeper {
 	s := &sleeper{begin: time.Now()}
-	s.Watch = &Watch{
-		Host: &host.Host{}, pace: defaultPace,
-		Notify: func(string) { s.states++ },
+	s.waiter = waiter{
+		timings: &defaultTimings, host: &host.Host{},
+		notify: func(string) { s.states++ },
 		events: &events.Listener{Changed: make(chan struct{}, 1), Unrelated: make(chan struct{}, 1), Table: make(chan struct{}, 1), Failed: make(chan error, 1)},
 	}
 	return s
@@ -38,14 +39,13 @@ func newSleeper() *sleeper {
 
 // passes lists when a pass begins, of those until most have or ctx ends.
 func (s *sleeper) passes(ctx context.Context, most int) (all []time.Duration) {
-	for len(all) < most {
-		why, err := s.wait(ctx, 0)
+	for changed := false; len(all) < most; changed = s.changes {
+		why, err := s.wait(ctx, 0, changed, s.want)
 		if err != nil || why == stop {
 			return all
 		}
 		all = append(all, time.Since(s.begin))
 		s.events.DropUnrelated()
-		s.changed = s.changes
 	}
 	return all
 }
@@ -136,7 +136,7 @@ func (g gauge) Read(context.Context, *host.Host) (engine.Resource, error) {
 func TestWaitIdle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, reads := newSleeper(), 0
-		s.Watchdog = time.Minute
+		s.watchdog = time.Minute
 		if got := s.passes(t.Context(), 0); got != nil {
 			t.Fatal(got)
 		}
@@ -154,11 +154,11 @@ func TestWaitIdle(t *testing.T) {
 func TestWaitAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSleeper()
-		if why, err := s.wait(t.Context(), time.Minute); why != look || err != nil || time.Since(s.begin) != time.Minute {
+		if why, err := s.wait(t.Context(), time.Minute, false, nil); why != look || err != nil || time.Since(s.begin) != time.Minute {
 			t.Errorf("%v, %v after %v", why, err, time.Since(s.begin))
 		}
 		s.events.Failed <- context.Canceled
-		if _, err := s.wait(t.Context(), 0); err == nil {
+		if _, err := s.wait(t.Context(), 0, false, nil); err == nil {
 			t.Error("no error")
 		}
 	})

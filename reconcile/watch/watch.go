@@ -2,6 +2,7 @@
 package watch
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,7 +17,6 @@ import (
 	"mape-netplan/reconcile/facts"
 	"mape-netplan/reconcile/gateway"
 	"mape-netplan/reconcile/host"
-	"mape-netplan/reconcile/line"
 	"mape-netplan/schema"
 )
 
@@ -39,9 +39,11 @@ type Watch struct {
 	// Compile lists what the machine is to be; nil is [gateway.Transition.Compile].
 	Compile func(gateway.Transition, *gateway.Gateway, facts.Facts) []engine.Resource
 
-	pace   pace
-	events *events.Listener
-	asker  line.Asker
+	timings timings
+	events  *events.Listener
+	journal
+	provisioning provisioning
+	waiter       waiter
 
 	section  *schema.Config    // the last valid one; nil before the first
 	want     []engine.Resource // what was last applied, but for what is absent; nil when that is not known
@@ -51,13 +53,10 @@ type Watch struct {
 	forward  string            // net.ipv4.ip_forward before the first run, once known
 	retry    retry             // of applying
 	backoffs backoffs          // of repairing
-	inquiry  inquiry
-	logged   map[string]string // the last problem logged, by subject
 
 	passes     int  // begun
 	unreadable bool // a file, in the last look
 	changed    bool // something, in the last pass
-	noops      int  // bursts of events in a row that had nothing changed
 }
 
 // Run watches until ctx ends, and leaves the machine as it is then. An error is that changes cannot be listened to, or not
@@ -67,7 +66,7 @@ func (w *Watch) Run(ctx context.Context) error {
 		return err
 	}
 	defer w.events.Close()
-	defer w.inquiry.running.Wait()
+	defer w.provisioning.running.Wait()
 	// From here on no change is missed. The line may take long to come, and units ordered after this one must not wait.
 	w.Notify("READY=1\nSTATUS=" + w.status())
 	ready := ""
@@ -75,7 +74,7 @@ func (w *Watch) Run(ctx context.Context) error {
 		again := w.pass(ctx)
 		w.Notify(ready + "WATCHDOG=1\nSTATUS=" + w.status())
 		ready = ""
-		why, err := w.wait(ctx, again)
+		why, err := w.waiter.wait(ctx, again, w.changed, w.want)
 		switch {
 		case err != nil:
 			return err
@@ -98,18 +97,21 @@ func (w *Watch) start() (err error) {
 	if w.Compile == nil {
 		w.Compile = gateway.Transition.Compile
 	}
-	if w.pace == (pace{}) {
-		w.pace = defaultPace
+	if w.timings == (timings{}) {
+		w.timings = defaultTimings
 	}
-	w.asker.Host, w.logged, w.backoffs = w.Host, map[string]string{}, backoffs{}
+	w.journal, w.backoffs = journal{w.Log, map[string]string{}}, backoffs{}
+	w.waiter = waiter{timings: &w.timings, host: w.Host, events: w.events, reload: w.Reload, watchdog: w.Watchdog, notify: w.Notify}
+	p := &w.provisioning
+	p.Host, p.journal, p.timings, p.wake = w.Host, &w.journal, &w.timings, w.events.Wake
 	return nil
 }
 
 // retryNow has everything that failed retried at once, and each problem logged again. It does not have the line asked
 // before that is due: HB46PP says how often.
 func (w *Watch) retryNow() {
-	clear(w.logged)
-	w.retry, w.inquiry.retry = retry{}, retry{}
+	clear(w.problems)
+	w.retry, w.provisioning.retry = retry{}, retry{}
 	w.backoffs.reset()
 }
 
@@ -122,28 +124,28 @@ func (w *Watch) pass(ctx context.Context) (again time.Duration) {
 	w.events.WatchFiles(w.Host, w.files())
 	w.Host.Reconnect()
 	w.readSection()
-	w.finishInquiry()
+	w.provisioning.finish()
 	f, err := w.look()
 	if w.unreadable = errors.As(err, new(host.Unread)); err != nil && !w.unreadable {
-		w.logOnce("look", Failure, fmt.Sprintf("cannot look at the machine: %v; the gateway stays as it is", err))
-		return soonest(w.pace.settling, w.repair(ctx, f))
+		w.problem("look", Failure, fmt.Sprintf("cannot look at the machine: %v; the gateway stays as it is", err))
+		return soonest(w.timings.settling, w.repair(ctx, f))
 	}
 	var aim gateway.Aim
 	if w.section != nil {
 		aim = gateway.Resolve(w.section, f)
-		again = soonest(again, w.inquire(ctx, aim.Line, f))
+		again = soonest(again, w.provisioning.request(ctx, w.section, aim.Line, f))
 	}
-	d := w.desired(f, aim)
-	if !w.unreadable && d.differs(w.want) {
-		err = unreadableOf(ctx, w.Host, d.want)
+	to := w.target(f, aim)
+	if !w.unreadable && to.differs(w.want) {
+		err = unreadableOf(ctx, w.Host, to.want)
 		w.unreadable = err != nil
 	}
 	again = soonest(again, w.logUnreadable(err))
 	if w.unreadable {
-		d = w.withoutFiles(d, f)
+		to = w.withoutFiles(to, f)
 	}
-	if d.differs(w.want) {
-		done, wait := w.apply(ctx, f, d)
+	if to.differs(w.want) {
+		done, wait := w.apply(ctx, f, to)
 		if !done {
 			again = soonest(again, wait)
 		}
@@ -174,11 +176,11 @@ func (w *Watch) readSection() {
 		if w.section != nil {
 			text += "\nthe last valid section stays in force"
 		}
-		w.logOnce("section", Failure, text)
+		w.problem("section", Failure, text)
 		return
 	}
 	w.section = c
-	w.resolved("section")
+	w.ended("section", "the section is valid again")
 	var warnings []string
 	for _, p := range c.Warnings {
 		warnings = append(warnings, strings.TrimSpace(p.Error()))
@@ -190,10 +192,43 @@ func (w *Watch) readSection() {
 // warnings, which "status" shows, and costs more than the rest of a pass.
 func (w *Watch) look() (facts.Facts, error) {
 	f, err := facts.Look(w.Host)
-	f.Discovered = w.asker.Latest(f.Discovered)
+	f.Discovered = w.provisioning.Latest(f.Discovered)
 	if f.IPForward == "" {
 		f.IPForward = w.forward // The file that had it was deleted since the service started.
 	}
 	w.forward = f.IPForward
 	return f, err
+}
+
+// unrelated lists, by index, the links whose addresses the gateway does not depend on: no file configures them, no
+// default route leaves by them, and neither the section nor anything applied names them. A container engine's bridge is
+// one; the loopback interface is another, on which a routing daemon may have thousands.
+func (w *Watch) unrelated(f facts.Facts) map[uint32]bool {
+	named := map[string]bool{}
+	if c := w.section; c != nil {
+		named[c.WAN], named[c.Tunnel] = true, true
+		for _, name := range c.LAN {
+			named[name] = true
+		}
+	}
+	for _, r := range w.want {
+		named[r.Traits().Link] = true
+	}
+	all := map[uint32]bool{}
+	for _, l := range f.Links {
+		_, defined := f.DefinitionOf(l.Name)
+		if !defined && l.NetworkFile == "" && l.Default4 == nil && l.Default6 == nil && !named[l.Name] {
+			all[uint32(l.Index)] = true
+		}
+	}
+	return all
+}
+
+// status is what the watch does, in one line for "systemctl status".
+func (w *Watch) status() string {
+	text := cmp.Or(w.line, "starting")
+	if unstable := w.backoffs.unstable(); len(unstable) > 0 {
+		text += "; cannot keep " + strings.Join(unstable, ", ")
+	}
+	return text + w.journal.status("look", "section", "line", "forwards", "apply")
 }

@@ -61,9 +61,9 @@ func (l *watchedLine) runsOut(t *testing.T) {
 	t.Helper()
 	l.looks(t)
 	l.forget()
-	known := *l.asker.Latest(discovery.Cached(l.H))
+	known := *l.provisioning.Latest(discovery.Cached(l.H))
 	known.Next = time.Now()
-	l.asker.Last.Store(&known)
+	l.provisioning.Last.Store(&known)
 	l.events.Wake()
 }
 

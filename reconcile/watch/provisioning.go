@@ -1,0 +1,79 @@
+package watch
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"mape-netplan/reconcile/discovery"
+	"mape-netplan/reconcile/facts"
+	"mape-netplan/reconcile/line"
+	"mape-netplan/schema"
+)
+
+// A provisioning asks the line for its rules (HB46PP), beside the passes: on a line that is down it takes half a minute,
+// in which the machine is repaired and the watchdog answered.
+type provisioning struct {
+	line.Asker
+	*journal
+	*timings
+	wake func() // called at the end of a request
+
+	running sync.WaitGroup
+	result  chan error // of the request that runs, or has ended since the last pass; nil when there is none
+	retry   retry      // of one that failed on this machine
+}
+
+// mostAsleep bounds a wait for a time of the wall clock: the clock may be set meanwhile.
+const mostAsleep = time.Hour
+
+// finish takes the result of a request that has ended. The look comes after it, and reads what the line said.
+func (p *provisioning) finish() {
+	select {
+	case err := <-p.result:
+		p.result = nil
+		if err == nil {
+			p.retry = retry{}
+			p.forget("provisioning")
+			return
+		}
+		p.retry.failed(p.timings, time.Now())
+		p.problem("provisioning", Failure, fmt.Sprintf("cannot ask the line for its rules (HB46PP): %v", err))
+	default:
+	}
+}
+
+// request starts a request where it is due, and returns how long it is not; 0 is for ever.
+func (p *provisioning) request(ctx context.Context, c *schema.Config, l line.Line, f facts.Facts) (again time.Duration) {
+	if p.result != nil {
+		return 0
+	}
+	p.logOutage(f.Discovered)
+	now := time.Now()
+	next := line.NextDiscovery(c, l, f, now)
+	if next.IsZero() {
+		return 0
+	}
+	if wait := max(next.Sub(now), p.retry.at.Sub(now)); wait > 0 {
+		return min(wait, mostAsleep)
+	}
+	result := make(chan error, 1)
+	p.result = result
+	p.running.Go(func() {
+		_, err := p.Discover(ctx, c, l, f)
+		result <- err
+		p.wake()
+	})
+	return 0
+}
+
+// logOutage logs that the line's server does not answer any more. The rules that it gave last stay in force: the tunnel
+// does not need the server.
+func (p *provisioning) logOutage(d *discovery.Discovery) {
+	if !d.Offers() || d.Withdrawn || d.Problem == "" {
+		p.ended("rules", "the line provides its rules again")
+		return
+	}
+	p.problem("rules", Warning, fmt.Sprintf("asking the line for its rules (HB46PP) failed: %s; the rules that it gave before stay in force", d.Problem))
+}
