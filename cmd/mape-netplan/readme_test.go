@@ -24,7 +24,7 @@ func TestReadme(t *testing.T) {
 	if aim.Err != nil {
 		t.Fatal(aim.Err)
 	}
-	s := state{OK: true, Softwire: viewOf(aim.Gateway.Line, aim.Gateway.MTU)}
+	s := state{OK: true, Softwire: viewOf(aim.Gateway.Line, aim.Gateway.Tunnel.MTU)}
 	for _, r := range gateway.Compile(aim.Gateway, example) {
 		if r.Text() != "" {
 			s.Resources = append(s.Resources, resourceView{Name: r.Name(), OK: true})

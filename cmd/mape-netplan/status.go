@@ -110,7 +110,7 @@ func stateOf(ctx context.Context, h *host.Host, g *gateway.Gateway, want []engin
 	for _, c := range changes {
 		wrong[c.After.Name()] = detail(c)
 	}
-	s := state{OK: len(changes) == 0, Softwire: viewOf(g.Line, g.MTU)}
+	s := state{OK: len(changes) == 0, Softwire: viewOf(g.Line, g.Tunnel.MTU)}
 	s.Softwire.Warnings = append(append([]string{}, g.Warnings...), g.Strays(h, changes)...)
 	for _, r := range want {
 		d, bad := wrong[r.Name()]

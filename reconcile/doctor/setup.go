@@ -20,7 +20,7 @@ func (d *diagnosis) refused() (Finding, bool) {
 
 // setup: is the machine set up as a gateway, and if not, could it be?
 func (d *diagnosis) setup() Finding {
-	other, differs := d.difference(resource.Tunnel{Link: d.c.Tunnel})
+	other, differs := d.difference(resource.NoTunnel(d.c.Tunnel))
 	switch {
 	case differs && other.Error != "": // as a rule an interface of another program
 		return bad(d.c.Tunnel+": "+other.Error, fmt.Sprintf("The tunnel %s cannot be created or repaired: %s.", d.c.Tunnel, other.Error),

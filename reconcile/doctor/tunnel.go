@@ -32,7 +32,7 @@ func (d *diagnosis) relay() Finding {
 // tunnel: is it there, and does it send what border relays accept?
 func (d *diagnosis) tunnel() Finding {
 	t, name := d.s.Tunnel, d.c.Tunnel
-	x, differs := d.difference(resource.Tunnel{Link: name})
+	x, differs := d.difference(resource.NoTunnel(name))
 	switch {
 	case t == nil && d.s.Module == "no":
 		return noModule()
@@ -85,8 +85,6 @@ func (d *diagnosis) maybeLoad() string {
 	return ` If that says that the kernel has no ` + symptom.TunnelModule + `, as in a container, run "sudo modprobe ` + symptom.TunnelModule + `", in a container on its host.`
 }
 
-const tunnelHeader = gateway.TunnelHeader
-
 // mtu: do packets of full size get through?
 func (d *diagnosis) mtu() Finding {
 	t := d.s.Tunnel
@@ -95,15 +93,16 @@ func (d *diagnosis) mtu() Finding {
 			fmt.Sprintf("Packets of more than about %d bytes get lost on the way without an ICMP error (an MTU black hole): small pages work, large ones hang.", p.Largest),
 			fmt.Sprintf(`Write "mtu: %d" into the section and run "`+d.command()+`".`, max(1240, p.Largest)))
 	}
-	if wan, ok := d.f.Link(d.wan); ok && wan.MTU > 0 && t.MTU > wan.MTU-tunnelHeader {
-		return warning(fmt.Sprintf("%s has MTU %d, and %s carries %d", d.c.Tunnel, t.MTU, d.wan, wan.MTU-tunnelHeader),
-			fmt.Sprintf("The tunnel's MTU %d is more than fits through %s (%d), so large packets are fragmented, and many border relays do not reassemble fragments.", t.MTU, d.wan, wan.MTU-tunnelHeader),
-			fmt.Sprintf(`Write "mtu: %d" into the section, or leave the key out, and run "`+d.command()+`".`, wan.MTU-tunnelHeader))
+	wan, _ := d.f.Link(d.wan)
+	if most := gateway.InnerMTU(wan.MTU); most > 0 && t.MTU > most {
+		return warning(fmt.Sprintf("%s has MTU %d, and %s carries %d", d.c.Tunnel, t.MTU, d.wan, most),
+			fmt.Sprintf("The tunnel's MTU %d is more than fits through %s (%d), so large packets are fragmented, and many border relays do not reassemble fragments.", t.MTU, d.wan, most),
+			fmt.Sprintf(`Write "mtu: %d" into the section, or leave the key out, and run "`+d.command()+`".`, most))
 	}
-	if p := d.s.Relay; p != nil && p.MTU > 0 && p.MTU-tunnelHeader < t.MTU {
+	if p := d.s.Relay; p != nil && p.MTU > 0 && gateway.InnerMTU(p.MTU) < t.MTU {
 		return warning(fmt.Sprintf("the path to the border relay carries %d bytes", p.MTU),
 			fmt.Sprintf("The IPv6 path to the border relay carries only %d bytes, so the tunnel's MTU of %d is too large.", p.MTU, t.MTU),
-			fmt.Sprintf(`Write "mtu: %d" into the section and run "`+d.command()+`".`, max(1240, p.MTU-tunnelHeader)))
+			fmt.Sprintf(`Write "mtu: %d" into the section and run "`+d.command()+`".`, max(1240, gateway.InnerMTU(p.MTU))))
 	}
 	if p := d.s.Probe; p != nil && p.Largest > 0 {
 		return good("packets of %d bytes get through", p.Largest)

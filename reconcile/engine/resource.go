@@ -37,5 +37,9 @@ func Settles(want, live Resource) bool {
 	return ok && s.Settles(want)
 }
 
+// A Removable is on an interface of the program, or is that interface. Its absence is listed before the interface goes,
+// so that a rollback brings it back.
+type Removable interface{ Absent() Resource }
+
 // A Briefer has a few words for a state whose text is long; "" where the text is short.
 type Briefer interface{ Brief() string }

@@ -148,7 +148,7 @@ func TestLinkToAbsolutePath(t *testing.T) {
 func TestResolve(t *testing.T) {
 	slaac := gatewaytest.Inet("2400:4050:5c71:af00:be24:11ff:fe00:2/64")
 	g := gatewaytest.MustResolve(t, "{}", gatewaytest.Lines(slaac))
-	if g.WAN.Name != "eth1" || !slices.Equal(g.LAN, []string{"eth0"}) || g.MTU != 1460 || !g.Netplan || g.Provider != "ocn" || len(g.Warnings) > 0 {
+	if g.WAN.Name != "eth1" || !slices.Equal(g.LAN, []string{"eth0"}) || g.Tunnel.MTU != 1460 || !g.Netplan || g.Provider != "ocn" || len(g.Warnings) > 0 {
 		t.Errorf("%+v", g)
 	}
 	if ce := "2400:4050:5c71:af00:99:f171:c600:2f00"; g.Softwire.CE.String() != ce {
@@ -156,7 +156,7 @@ func TestResolve(t *testing.T) {
 	}
 	// An empty list is none, and the names of the section come before what is found.
 	g = gatewaytest.MustResolve(t, "{lan: [], wan: eth0, mtu: 1400, prefix: '2400:4050:5c71:af00::/56', backend: networkd}", gatewaytest.Lines())
-	if g.WAN.Name != "eth0" || len(g.LAN) != 0 || g.MTU != 1400 || g.Netplan {
+	if g.WAN.Name != "eth0" || len(g.LAN) != 0 || g.Tunnel.MTU != 1400 || g.Netplan {
 		t.Errorf("%+v", g)
 	}
 }

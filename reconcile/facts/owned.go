@@ -118,7 +118,7 @@ func Translations(h *host.Host) []nat.Translation {
 func (o *Owned) fromNetplan(data []byte, f Facts) {
 	tunnels, additions := netplan.ReadBack(data)
 	for _, t := range tunnels {
-		o.Tunnels = append(o.Tunnels, t.ID)
+		o.Tunnels = append(o.Tunnels, t.Link)
 		o.remember(t.Local, t.MTU)
 	}
 	for _, a := range additions {
@@ -137,7 +137,7 @@ func (o *Owned) fromNetplan(data []byte, f Facts) {
 // fromUnit adds what one of our networkd files tells.
 func (o *Owned) fromUnit(file, text string, f Facts) {
 	netdev, dropIn := networkd.ReadBack(text)
-	for _, tunnel := range []string{networkd.LimitedTunnel(file), netdev.Name} {
+	for _, tunnel := range []string{networkd.LimitedTunnel(file), netdev.Link} {
 		if tunnel != "" {
 			o.Tunnels = append(o.Tunnels, tunnel)
 		}

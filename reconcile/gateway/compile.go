@@ -77,20 +77,19 @@ func live(g *Gateway, f facts.Facts, t Transition) []engine.Resource {
 		}
 		return all
 	}
-	ce, br := g.Softwire.CE, g.Softwire.BR
 	all = append(all,
-		resource.Address{Link: g.WAN.Name, Prefix: netip.PrefixFrom(ce, 128), Foreign: g.Foreign, Present: true},
-		resource.Tunnel{Link: g.Tunnel, Local: ce, Remote: br, HopLimit: hopLimit, EncapLimit: -1, MTU: g.MTU, Up: true},
+		resource.Address{Link: g.WAN.Name, Prefix: netip.PrefixFrom(g.Softwire.CE, 128), Foreign: g.Foreign, Present: true},
+		resource.Tunnel{Tunnel: g.Tunnel, Up: true},
 	)
 	if f.Unfiltered == "" {
-		all = append(all, resource.EgressOf(g.Tunnel, g.Softwire))
+		all = append(all, resource.EgressOf(g.Tunnel.Link, g.Softwire))
 	}
 	if f.Networkd && !t.NoReload {
 		all = append(all, managed(g, f)...)
 	}
 	all = append(all,
-		resource.Sysctl{Key: sysctld.FilterKey(g.Tunnel), Value: "2"},
-		resource.DefaultRoute(g.Tunnel),
+		resource.Sysctl{Key: sysctld.FilterKey(g.Tunnel.Link), Value: "2"},
+		resource.DefaultRoute(g.Tunnel.Link),
 		resource.Sysctl{Key: sysctld.ForwardKey, Value: "1"},
 	)
 	if g.Conntrack.Max > 0 {

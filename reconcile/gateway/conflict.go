@@ -55,12 +55,12 @@ func checkRenderer(c *schema.Config, l line.Line, f facts.Facts) error {
 // in netplan, or a default route as good as the tunnel's.
 func (g *Gateway) conflict(f facts.Facts) error {
 	for _, d := range f.Definitions {
-		if d.Section == "tunnels" && d.ID == g.Tunnel {
-			return fmt.Errorf("another netplan file defines the tunnel %s already, and netplan would merge the two; remove it there, or give ours another name with mape.tunnel", g.Tunnel)
+		if d.Section == "tunnels" && d.ID == g.Tunnel.Link {
+			return fmt.Errorf("another netplan file defines the tunnel %s already, and netplan would merge the two; remove it there, or give ours another name with mape.tunnel", g.Tunnel.Link)
 		}
 	}
 	for _, l := range f.Links {
-		ours := l.Name == g.Tunnel || slices.Contains(f.Owned.Tunnels, l.Name)
+		ours := l.Name == g.Tunnel.Link || slices.Contains(f.Owned.Tunnels, l.Name)
 		if l.Default4 != nil && *l.Default4 == 0 && !ours {
 			return fmt.Errorf("%s: %w", l.Name, resource.ErrRival)
 		}

@@ -2,11 +2,13 @@ package gateway
 
 import (
 	"io/fs"
+	"net/netip"
 	"slices"
-	"strconv"
+	"strings"
 
 	"mape-netplan/reconcile/engine"
 	"mape-netplan/reconcile/facts"
+	"mape-netplan/reconcile/kernel"
 	"mape-netplan/reconcile/netplan"
 	"mape-netplan/reconcile/networkd"
 	"mape-netplan/reconcile/resource"
@@ -19,16 +21,18 @@ import (
 func obsolete(g *Gateway, f facts.Facts) []engine.Resource {
 	var all []engine.Resource
 	for _, tunnel := range f.Owned.Tunnels {
-		if g != nil && tunnel == g.Tunnel {
+		if g != nil && tunnel == g.Tunnel.Link {
 			continue
 		}
-		if link, ok := f.Link(tunnel); ok && link.Kind == "ip6tnl" {
-			all = append(all, resource.Sysctl{Key: sysctld.FilterKey(tunnel)}, resource.Route{Link: tunnel})
-			if f.Unfiltered == "" {
-				all = append(all, resource.Egress{Link: tunnel})
+		link, _ := f.Link(tunnel)
+		// What is on the tunnel of any gateway was on this one. Its values do not matter.
+		earlier := &Gateway{Tunnel: kernel.Tunnel{Link: tunnel}}
+		earlier.Softwire.IPv4 = netip.PrefixFrom(netip.IPv4Unspecified(), 32)
+		for _, r := range slices.Backward(live(earlier, f, Transition{NoReload: true})) {
+			if t := r.Traits(); t.Makes == tunnel || t.Link == tunnel && link.Kind == "ip6tnl" {
+				all = append(all, r.(engine.Removable).Absent())
 			}
 		}
-		all = append(all, resource.Tunnel{Link: tunnel})
 	}
 	for _, a := range f.Owned.Addresses {
 		if g == nil || a.Link != g.WAN.Name || a.Prefix.Addr() != g.Softwire.CE {
@@ -62,19 +66,19 @@ func files(g *Gateway, f facts.Facts) []ownFile {
 	}
 	if g != nil {
 		// First, because it notes the former value.
-		add(sysctld.Path, PublicMode, sysctld.Render(g.Tunnel, g.Conntrack.Max, f.IPForward))
+		add(sysctld.Path, PublicMode, sysctld.Render(g.Tunnel.Link, g.Conntrack.Max, f.IPForward))
 	} else {
 		add(sysctld.Path, PublicMode, "")
 	}
 	if g != nil && g.Netplan {
-		add(networkd.LimitPath(g.Tunnel), PublicMode, networkd.LimitText)
+		add(networkd.LimitPath(g.Tunnel.Link), PublicMode, networkd.RenderLimit(g.Tunnel))
 		add(netplan.Path, secretMode, g.NetplanText())
 	} else {
 		add(netplan.Path, secretMode, "")
 	}
 	if g != nil && !g.Netplan {
-		add(networkd.NetdevPath, PublicMode, g.netdevText())
-		add(networkd.NetworkPath, PublicMode, networkd.RenderNetwork(g.Tunnel))
+		add(networkd.NetdevPath, PublicMode, networkd.RenderNetdev(g.Tunnel))
+		add(networkd.NetworkPath, PublicMode, networkd.RenderNetwork(g.Tunnel.Link))
 	}
 	if g != nil {
 		for _, p := range g.LinkConfigs {
@@ -101,33 +105,29 @@ func Generated(g *Gateway, f facts.Facts) []resource.Setting {
 	if g == nil {
 		var all []resource.Setting
 		for _, tunnel := range f.Owned.Tunnels {
-			all = append(all, resource.Setting{File: "10-netplan-" + tunnel + ".netdev", Name: "Name", Value: tunnel})
+			all = append(all, resource.Setting{File: "10-netplan-" + tunnel + ".netdev", Line: "Name=" + tunnel})
 		}
 		return all
 	}
 	if !g.Netplan {
 		return nil
 	}
-	netdev, network := "10-netplan-"+g.Tunnel+".netdev", "10-netplan-"+g.Tunnel+".network"
-	all := []resource.Setting{
-		{File: netdev, Name: "Local", Value: g.Softwire.CE.String()},
-		{File: netdev, Name: "Remote", Value: g.Softwire.BR.String()},
-		{File: netdev, Name: "TTL", Value: strconv.Itoa(hopLimit)},
+	var all []resource.Setting
+	netdev, tunnel := networkd.NetdevLines(g.Tunnel)
+	for line := range strings.Lines(tunnel + netdev) {
+		all = append(all, resource.Setting{File: "10-netplan-" + g.Tunnel.Link + ".netdev", Line: strings.TrimSpace(line)})
 	}
-	if g.MTU > 0 {
-		all = append(all, resource.Setting{File: netdev, Name: "MTUBytes", Value: strconv.Itoa(g.MTU)})
-	}
-	all = append(all, resource.Setting{File: network, Name: "Scope", Value: "link"})
+	all = append(all, resource.Setting{File: "10-netplan-" + g.Tunnel.Link + ".network", Line: "Scope=link"})
 	for _, p := range g.LinkConfigs {
 		if p.Definition == nil {
 			continue
 		}
 		file := p.Definition.Network()
 		if p.CE.IsValid() {
-			all = append(all, resource.Setting{File: file, Name: "Address", Value: p.CE.String()})
+			all = append(all, resource.Setting{File: file, Line: "Address=" + p.CE.String()})
 		}
 		if p.NoRA {
-			all = append(all, resource.Setting{File: file, Name: "IPv6AcceptRA", Value: "no"})
+			all = append(all, resource.Setting{File: file, Line: "IPv6AcceptRA=no"})
 		}
 	}
 	return all
@@ -137,7 +137,7 @@ func Generated(g *Gateway, f facts.Facts) []resource.Setting {
 func managed(g *Gateway, f facts.Facts) []engine.Resource {
 	var all []engine.Resource
 	if !g.Netplan {
-		all = append(all, resource.Managed{Link: g.Tunnel, File: networkd.NetworkPath, Present: true})
+		all = append(all, resource.Managed{Link: g.Tunnel.Link, File: networkd.NetworkPath, Present: true})
 	}
 	for _, p := range g.LinkConfigs {
 		if path, text := p.DropIn(); text != "" {

@@ -47,7 +47,7 @@ func gatewayOn(c *schema.Config, l line.Line, mtu int) (*Gateway, error) {
 		return nil, off
 	}
 	g := &Gateway{
-		Line: l, Tunnel: c.Tunnel, MTU: mtu,
+		Line: l, Tunnel: tunnelOf(c, l.Softwire, mtu),
 		Forwards: on, Off: off, Inbound: c.Inbound, Conntrack: c.Conntrack,
 		Warnings: l.Softwire.WarningTexts(),
 	}

@@ -17,8 +17,7 @@ import (
 // A Gateway is a line that has been fitted to a machine: nothing in it is left to be found out.
 type Gateway struct {
 	line.Line
-	Tunnel         string
-	MTU            int  // of the tunnel, bytes
+	Tunnel         kernel.Tunnel
 	Netplan        bool // netplan makes the tunnel last, otherwise networkd alone
 	RequestsPrefix bool // DHCPv6 is asked for a prefix on the WAN
 	// Forwards are those of the section whose ports are all in the set; Off is why the others are switched off.
@@ -40,13 +39,13 @@ func usesNetplan(c *schema.Config, f facts.Facts) bool {
 
 // String is the gateway in half a line, for logs.
 func (g *Gateway) String() string {
-	return fmt.Sprintf("CE %s, IPv4 %s, tunnel %s", g.Softwire.CE, g.Softwire.IPv4, g.Tunnel)
+	return fmt.Sprintf("CE %s, IPv4 %s, tunnel %s", g.Softwire.CE, g.Softwire.IPv4, g.Tunnel.Link)
 }
 
 // Nat is what the NAT of the gateway is made of.
 func (g *Gateway) Nat() nat.Config {
 	return nat.Config{
-		Tunnel: g.Tunnel, Address: g.Softwire.IPv4, Ports: g.Softwire.Ports(), MTU: g.MTU,
+		Tunnel: g.Tunnel, Address: g.Softwire.IPv4, Ports: g.Softwire.Ports(),
 		Forwards: g.Forwards, Inbound: g.Inbound, Conntrack: g.Conntrack,
 	}
 }
@@ -75,7 +74,7 @@ func (g *Gateway) Paths(f facts.Facts) firewall.Paths {
 		return l
 	}
 	p := firewall.Paths{
-		Tunnel: link(g.Tunnel), WAN: link(g.WAN.Name), Links: f.Links,
+		Tunnel: link(g.Tunnel.Link), WAN: link(g.WAN.Name), Links: f.Links,
 		CE: g.Softwire.CE, BR: g.Softwire.BR, Forwards: g.Forwards,
 	}
 	for _, name := range g.LAN {

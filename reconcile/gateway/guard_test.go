@@ -40,7 +40,7 @@ func TestMemory(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if m := owned.Memory; m == nil || m.CE != g.Softwire.CE || m.MTU != g.MTU {
+			if m := owned.Memory; m == nil || m.CE != g.Softwire.CE || m.MTU != g.Tunnel.MTU {
 				t.Fatalf("%s: remembers %+v", section, m)
 			}
 			// Without the line and the MTU, which are found out.
@@ -133,8 +133,8 @@ func TestGuardOfRenamed(t *testing.T) {
 func TestRenamedStops(t *testing.T) {
 	l := gatewaytest.BareRig(t, gatewaytest.NatKinds["ocn"])
 	g := l.Gateway()
-	old := g.Tunnel
-	g.Tunnel = "new4"
+	old := g.Tunnel.Link
+	g.Tunnel.Link = "new4"
 	if err := gateway.Walled(gatewaytest.TableOf(g), []string{old}).Write(l.Conn); err != nil {
 		t.Fatal(err)
 	}

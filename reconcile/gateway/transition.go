@@ -59,11 +59,11 @@ func precedence(r engine.Resource) int {
 // RenumberedFrom reports whether only the ends of the tunnel differ from the gateway before, as after a prefix change; it
 // compares the files that both would have.
 func (g *Gateway) RenumberedFrom(before *Gateway, f facts.Facts) bool {
-	if g == nil || before == nil || g.Tunnel != before.Tunnel {
+	if g == nil || before == nil || g.Tunnel.Link != before.Tunnel.Link {
 		return false
 	}
 	moved := *before
-	moved.Softwire.CE, moved.Softwire.BR = g.Softwire.CE, g.Softwire.BR
+	moved.Tunnel.Local, moved.Tunnel.Remote = g.Tunnel.Local, g.Tunnel.Remote
 	moved.LinkConfigs = slices.Clone(before.LinkConfigs)
 	for i, p := range moved.LinkConfigs {
 		if p.CE.IsValid() {

@@ -1,27 +1,30 @@
 package gateway
 
 import (
+	"cmp"
+
 	"mape-netplan/reconcile/facts"
 	"mape-netplan/reconcile/kernel"
 	"mape-netplan/reconcile/line"
 	"mape-netplan/reconcile/netplan"
-	"mape-netplan/reconcile/networkd"
+	"mape-netplan/reconcile/softwire"
 	"mape-netplan/schema"
 )
 
-// hopLimit is the outer hop limit that networkd gives an ip6tnl by default.
-const hopLimit = 64
-
-// TunnelHeader is the outer IPv6 header, in bytes.
-const TunnelHeader = 40
+// tunnelOf is where the settings of a section become those of the tunnel.
+func tunnelOf(c *schema.Config, s softwire.Softwire, mtu int) kernel.Tunnel {
+	return kernel.Tunnel{
+		Link: c.Tunnel, Local: s.CE, Remote: s.BR, MTU: mtu,
+		HopLimit:   64, // networkd's own default
+		EncapLimit: -1, // border relays in Japan drop packets with one
+	}
+}
 
 // TunnelMTU is the MTU of the tunnel in bytes: the section's, or what the WAN leaves; 0 if neither is known.
-func TunnelMTU(c *schema.Config, wan kernel.Link) int {
-	if c.MTU > 0 {
-		return c.MTU
-	}
-	return max(0, wan.MTU-TunnelHeader)
-}
+func TunnelMTU(c *schema.Config, wan kernel.Link) int { return cmp.Or(c.MTU, InnerMTU(wan.MTU)) }
+
+// InnerMTU is how many bytes of an inner packet fit into an outer one, which has an IPv6 header of 40.
+func InnerMTU(outer int) int { return max(0, outer-40) }
 
 // rememberedMTU is the section's or that of the last line; without either that of a tunnel over Ethernet.
 func rememberedMTU(c *schema.Config, o facts.Owned) int {
@@ -40,10 +43,5 @@ func (g *Gateway) NetplanText() string {
 			additions = append(additions, netplan.Addition{Section: d.Section, ID: d.ID, Address: p.CE, NoRA: p.NoRA})
 		}
 	}
-	return netplan.Render(netplan.Tunnel{ID: g.Tunnel, Local: g.Softwire.CE, Remote: g.Softwire.BR, TTL: hopLimit, MTU: g.MTU}, additions)
-}
-
-// netdevText is the tunnel's file on a machine without netplan.
-func (g *Gateway) netdevText() string {
-	return networkd.RenderNetdev(networkd.Tunnel{Name: g.Tunnel, Local: g.Softwire.CE, Remote: g.Softwire.BR, TTL: hopLimit, MTU: g.MTU})
+	return netplan.Render(g.Tunnel, additions)
 }

@@ -16,11 +16,11 @@ import (
 // warn adds warnings of what is legal and probably not meant.
 func (g *Gateway) warn(c *schema.Config, f facts.Facts) {
 	wan := g.WAN
-	if most := wan.MTU - TunnelHeader; wan.MTU > 0 && g.MTU > most {
-		g.Warnings = append(g.Warnings, fmt.Sprintf("mtu %d is more than fits through %s: packets over %d bytes will be fragmented", g.MTU, wan.Name, most))
+	if most := InnerMTU(wan.MTU); wan.MTU > 0 && g.Tunnel.MTU > most {
+		g.Warnings = append(g.Warnings, fmt.Sprintf("mtu %d is more than fits through %s: packets over %d bytes will be fragmented", g.Tunnel.MTU, wan.Name, most))
 	}
 	for _, l := range f.Links {
-		if l.Default4 != nil && *l.Default4 > 0 && l.Name != g.Tunnel {
+		if l.Default4 != nil && *l.Default4 > 0 && l.Name != g.Tunnel.Link {
 			g.Warnings = append(g.Warnings, fmt.Sprintf("%s has an IPv4 default route too, of metric %d: the tunnel's has metric 0 and wins", l.Name, *l.Default4))
 		}
 	}
@@ -32,7 +32,7 @@ func (g *Gateway) warn(c *schema.Config, f facts.Facts) {
 		g.Warnings = append(g.Warnings, "the port set has no port above 1023 that is not forwarded, and the NAT draws from none below: nothing will get out")
 	}
 	if f.Unfiltered != "" {
-		g.Warnings = append(g.Warnings, fmt.Sprintf("%s cannot have a filter of its own (%s): whenever something flushes the ruleset of nftables, packets leave untranslated until the table is back", g.Tunnel, f.Unfiltered))
+		g.Warnings = append(g.Warnings, fmt.Sprintf("%s cannot have a filter of its own (%s): whenever something flushes the ruleset of nftables, packets leave untranslated until the table is back", g.Tunnel.Link, f.Unfiltered))
 	}
 	g.unreachable(f)
 }
@@ -46,7 +46,7 @@ func (g *Gateway) unreachable(f facts.Facts) {
 	for i, forward := range g.Forwards {
 		to := forward.To.Addr()
 		near := slices.ContainsFunc(f.Links, func(l kernel.Link) bool {
-			return l.Name != g.Tunnel && slices.ContainsFunc(l.Addresses, func(a kernel.Inet) bool { return a.Prefix.Contains(to) })
+			return l.Name != g.Tunnel.Link && slices.ContainsFunc(l.Addresses, func(a kernel.Inet) bool { return a.Prefix.Contains(to) })
 		})
 		if !near && !warned[to] {
 			warned[to] = true
@@ -62,7 +62,7 @@ func (g *Gateway) unreachable(f facts.Facts) {
 func (g *Gateway) Strays(h *host.Host, changes []engine.Change) []string {
 	pending := slices.ContainsFunc(changes, func(c engine.Change) bool {
 		t := c.After.Traits()
-		return t.Makes == g.Tunnel || t.Event == engine.RouteEvent
+		return t.Makes == g.Tunnel.Link || t.Event == engine.RouteEvent
 	})
 	if !h.Live() || pending {
 		return nil
@@ -72,10 +72,10 @@ func (g *Gateway) Strays(h *host.Host, changes []engine.Change) []string {
 	for _, to := range facts.InternetAddresses {
 		p := kernel.PathTo(h, to)
 		same := p.Link == former.Link && p.Route == former.Route && p.Table == former.Table && p.Error == former.Error
-		if former = p; same || !p.Strays(g.Tunnel) {
+		if former = p; same || !p.Strays(g.Tunnel.Link) {
 			continue
 		}
-		all = append(all, fmt.Sprintf("packets of this machine to the internet (%s) %s; %s", to, p.Where(g.Tunnel), p.Advice()))
+		all = append(all, fmt.Sprintf("packets of this machine to the internet (%s) %s; %s", to, p.Where(g.Tunnel.Link), p.Advice()))
 	}
 	return all
 }

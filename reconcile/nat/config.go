@@ -3,6 +3,7 @@ package nat
 import (
 	"net/netip"
 
+	"mape-netplan/reconcile/kernel"
 	"mape-netplan/reconcile/softwire"
 	"mape-netplan/schema"
 )
@@ -29,10 +30,9 @@ const (
 
 // A Config is what table ip mape is made of.
 type Config struct {
-	Tunnel    string               // interface name
+	Tunnel    kernel.Tunnel        // MTU 0: segment sizes stay as they are
 	Address   netip.Prefix         // the shared address, or a prefix that is not shared
 	Ports     []softwire.PortRange // of the port set, ascending
-	MTU       int                  // of the tunnel, bytes; 0: segment sizes stay as they are
 	Forwards  []schema.Forward     // every port of them in Ports
 	Inbound   string               // "accept" leaves new connections from the internet to other tables; all else drops them
 	Conntrack schema.Conntrack

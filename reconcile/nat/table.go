@@ -14,7 +14,7 @@ import (
 // drops: a policy of drop would drop every packet of the machine if the rules before it were flushed.
 func Table(c Config, p Pool) nft.Table {
 	n := natTable{
-		tun: kernel.IfName(c.Tunnel), address: c.Address, mtu: c.MTU, Pool: p, forwards: c.Forwards,
+		tun: kernel.IfName(c.Tunnel.Link), address: c.Address, mtu: c.Tunnel.MTU, Pool: p, forwards: c.Forwards,
 		accept: c.Inbound == "accept",
 	}
 	t := nft.Table{Name: Name, Timeouts: timeouts(c.Conntrack), Chains: []nft.Chain{

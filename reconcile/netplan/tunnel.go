@@ -9,18 +9,11 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"mape-netplan/reconcile/host"
+	"mape-netplan/reconcile/kernel"
 )
 
 // Path is our own file. It sorts after those of cloud-init and installers.
 const Path = "/etc/netplan/99-ipoe-gw.yaml"
-
-// A Tunnel is netplan's definition of the tunnel.
-type Tunnel struct {
-	ID            string // name of the interface
-	Local, Remote netip.Addr
-	TTL           int
-	MTU           int // bytes; 0 if unknown
-}
 
 // An Addition is what our file adds to a definition of another file.
 type Addition struct {
@@ -62,7 +55,7 @@ type yamlRoute struct {
 }
 
 // Render renders our file. Additions to the same definition are merged.
-func Render(t Tunnel, additions []Addition) string {
+func Render(t kernel.Tunnel, additions []Addition) string {
 	var file yamlFile
 	file.Network.Version = 2
 	file.Network.Sections = map[string]map[string]yamlSetting{}
@@ -74,9 +67,9 @@ func Render(t Tunnel, additions []Addition) string {
 		change(&s)
 		file.Network.Sections[section][id] = s
 	}
-	set("tunnels", t.ID, func(s *yamlSetting) {
+	set("tunnels", t.Link, func(s *yamlSetting) {
 		s.Mode, s.Local, s.Remote = "ipip6", &t.Local, &t.Remote
-		s.TTL, s.MTU = t.TTL, t.MTU
+		s.TTL, s.MTU = t.HopLimit, t.MTU
 		// The tunnel has no address, for which systemd-networkd-wait-online
 		// would otherwise wait until its timeout.
 		s.Optional = true
@@ -105,14 +98,14 @@ func Render(t Tunnel, additions []Addition) string {
 	return b.String()
 }
 
-// ReadBack reads our file: of tunnels the ID, the local address and the MTU, of
+// ReadBack reads our file: of tunnels the name, the local address and the MTU, of
 // additions the addresses, in any order. A file that is no longer YAML has
 // neither.
-func ReadBack(data []byte) (tunnels []Tunnel, additions []Addition) {
+func ReadBack(data []byte) (tunnels []kernel.Tunnel, additions []Addition) {
 	file, _ := parse(data)
 	for _, d := range file.definitions {
 		if d.section == "tunnels" {
-			t := Tunnel{ID: d.id}
+			t := kernel.Tunnel{Link: d.id}
 			t.Local, _ = netip.ParseAddr(d.Local)
 			t.MTU, _ = strconv.Atoi(d.MTU)
 			tunnels = append(tunnels, t)

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 
+	"mape-netplan/reconcile/kernel"
 	"mape-netplan/reconcile/netplan"
 )
 
@@ -12,11 +13,11 @@ import (
 func TestReadBack(t *testing.T) {
 	ce, br := netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("2001:db8:ffff::1")
 	address := netip.PrefixFrom(ce, 128)
-	text := netplan.Render(netplan.Tunnel{ID: "mape0", Local: ce, Remote: br, TTL: 64, MTU: 1460}, []netplan.Addition{
+	text := netplan.Render(kernel.Tunnel{Link: "mape0", Local: ce, Remote: br, HopLimit: 64, MTU: 1460}, []netplan.Addition{
 		{Section: "ethernets", ID: "line", Address: address}, {Section: "bridges", ID: "home", NoRA: true},
 	})
 	tunnels, additions := netplan.ReadBack([]byte(text))
-	if want := []netplan.Tunnel{{ID: "mape0", Local: ce, MTU: 1460}}; !slices.Equal(tunnels, want) {
+	if want := []kernel.Tunnel{{Link: "mape0", Local: ce, MTU: 1460}}; !slices.Equal(tunnels, want) {
 		t.Errorf("%+v, want %+v", tunnels, want)
 	}
 	if want := []netplan.Addition{{Section: "ethernets", ID: "line", Address: address}}; !slices.Equal(additions, want) {

@@ -12,6 +12,7 @@ import (
 	"github.com/coreos/go-systemd/v22/unit"
 
 	"mape-netplan/reconcile/host"
+	"mape-netplan/reconcile/kernel"
 )
 
 const (
@@ -28,7 +29,7 @@ func DropInPath(file string) string {
 	return path.Join(NetworkDir, path.Base(file)+".d", DropInName)
 }
 
-// LimitPath is the path of the drop-in, with the text [LimitText], for the tunnel
+// LimitPath is the path of the drop-in that [RenderLimit] renders, for the tunnel
 // that netplan's generator writes.
 func LimitPath(tunnel string) string { return DropInPath("10-netplan-" + tunnel + ".netdev") }
 
@@ -41,34 +42,24 @@ func LimitedTunnel(file string) (tunnel string) {
 	return ""
 }
 
-// LimitText turns off the Destination Options header of the encapsulation limit
-// (RFC 2473, section 4.1.1): netplan has no key for it, and border relays in
-// Japan drop packets that have one.
-const LimitText = host.Heading + "[Tunnel]\nEncapsulationLimit=none\n"
+// RenderLimit renders the drop-in with the encapsulation limit (RFC 2473, section
+// 4.1.1), for which netplan has no key: networkd's own puts a Destination Options
+// header on each packet, and border relays in Japan drop packets that have one.
+func RenderLimit(t kernel.Tunnel) string { return host.Heading + "[Tunnel]\n" + limitLine(t) }
 
-// A Tunnel is what the .netdev file has of the tunnel.
-type Tunnel struct {
-	Name          string
-	Local, Remote netip.Addr
-	TTL           int
-	MTU           int // bytes; 0 if unknown
+func limitLine(t kernel.Tunnel) string { return "EncapsulationLimit=" + t.EncapLimitText() + "\n" }
+
+// NetdevLines are the lines of a .netdev file that have the tunnel's settings. netplan's generator writes
+// the same of our netplan file.
+func NetdevLines(t kernel.Tunnel) (netdev, tunnel string) {
+	return fmt.Sprintf("MTUBytes=%d\n", t.MTU), fmt.Sprintf("Local=%s\nRemote=%s\nTTL=%d\n", t.Local, t.Remote, t.HopLimit)
 }
 
 // RenderNetdev renders the file at [NetdevPath].
-func RenderNetdev(t Tunnel) string {
-	return fmt.Sprintf(host.Heading+`[NetDev]
-Name=%s
-Kind=ip6tnl
-MTUBytes=%d
-
-[Tunnel]
-Independent=true
-Mode=ipip6
-Local=%s
-Remote=%s
-TTL=%d
-EncapsulationLimit=none
-`, t.Name, t.MTU, t.Local, t.Remote, t.TTL)
+func RenderNetdev(t kernel.Tunnel) string {
+	netdev, tunnel := NetdevLines(t)
+	return host.Heading + "[NetDev]\nName=" + t.Link + "\nKind=ip6tnl\n" + netdev +
+		"\n[Tunnel]\nIndependent=true\nMode=ipip6\n" + tunnel + limitLine(t)
 }
 
 // RenderNetwork renders the file at [NetworkPath].
@@ -120,7 +111,7 @@ func RenderDropIn(d DropIn) string {
 
 // ReadBack reads one of our files: of a .netdev file the name, the local address
 // and the MTU of the tunnel, of a drop-in all but NoRA.
-func ReadBack(text string) (t Tunnel, d DropIn) {
+func ReadBack(text string) (t kernel.Tunnel, d DropIn) {
 	options, err := unit.DeserializeOptions(strings.NewReader(text))
 	if err != nil {
 		return t, d
@@ -129,7 +120,7 @@ func ReadBack(text string) (t Tunnel, d DropIn) {
 	for _, option := range options {
 		switch option.Section + " " + option.Name {
 		case "NetDev Name":
-			t.Name = option.Value
+			t.Link = option.Value
 		case "NetDev MTUBytes":
 			t.MTU, _ = strconv.Atoi(option.Value)
 		case "Tunnel Local":

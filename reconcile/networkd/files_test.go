@@ -4,21 +4,22 @@ import (
 	"net/netip"
 	"testing"
 
+	"mape-netplan/reconcile/kernel"
 	"mape-netplan/reconcile/networkd"
 )
 
 // TestReadBack holds that our files are read as they were rendered, as far as a later run needs it.
 func TestReadBack(t *testing.T) {
 	ce, br := netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("2001:db8:ffff::1")
-	tunnel, d := networkd.ReadBack(networkd.RenderNetdev(networkd.Tunnel{Name: "mape0", Local: ce, Remote: br, TTL: 64, MTU: 1460}))
-	if want := (networkd.Tunnel{Name: "mape0", Local: ce, MTU: 1460}); tunnel != want || d.Request || d.Address.IsValid() {
+	tunnel, d := networkd.ReadBack(networkd.RenderNetdev(kernel.Tunnel{Link: "mape0", Local: ce, Remote: br, HopLimit: 64, MTU: 1460}))
+	if want := (kernel.Tunnel{Link: "mape0", Local: ce, MTU: 1460}); tunnel != want || d.Request || d.Address.IsValid() {
 		t.Errorf("netdev: %+v, %+v, want %+v", tunnel, d, want)
 	}
 	address := netip.PrefixFrom(ce, 128)
 	for _, want := range []networkd.DropIn{
 		{Request: true, Address: address}, {Request: true, KeepsDUID: true}, {KeepsDUID: true, Address: address},
 	} {
-		if tunnel, d := networkd.ReadBack(networkd.RenderDropIn(want)); d != want || tunnel != (networkd.Tunnel{}) {
+		if tunnel, d := networkd.ReadBack(networkd.RenderDropIn(want)); d != want || tunnel != (kernel.Tunnel{}) {
 			t.Errorf("drop-in: %+v, %+v, want %+v", tunnel, d, want)
 		}
 	}

@@ -38,6 +38,8 @@ func (e Egress) Name() string { return "filter " + e.Link + " egress" }
 
 func (e Egress) Traits() engine.Traits { return engine.Traits{Link: e.Link, Event: engine.FilterEvent} }
 
+func (e Egress) Absent() engine.Resource { return Egress{Link: e.Link} }
+
 // Text is what the filter lets out.
 func (e Egress) Text() string {
 	if len(e.Program) == 0 {

@@ -16,9 +16,12 @@ import (
 )
 
 // A Setting is a line of a unit file that netplan's generator writes.
-type Setting struct{ File, Name, Value string }
+type Setting struct {
+	File string
+	Line string // "TTL=64"
+}
 
-func (s Setting) String() string { return s.File + ": " + s.Name + "=" + s.Value + "\n" }
+func (s Setting) String() string { return s.File + ": " + s.Line + "\n" }
 
 // Generated is what netplan's generator has made of netplan's files for
 // networkd, as far as the program needs it.
@@ -59,7 +62,7 @@ func (g Generated) Read(_ context.Context, h *host.Host) (engine.Resource, error
 		if err != nil {
 			return nil, err
 		}
-		if slices.ContainsFunc(options, func(o *unit.UnitOption) bool { return o.Name == s.Name && o.Value == s.Value }) {
+		if slices.ContainsFunc(options, func(o *unit.UnitOption) bool { return o.Name+"="+o.Value == s.Line }) {
 			live.found = append(live.found, s)
 		}
 	}

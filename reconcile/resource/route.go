@@ -37,6 +37,8 @@ func (r Route) Name() string { return "route default dev " + r.Link }
 
 func (r Route) Traits() engine.Traits { return engine.Traits{Link: r.Link, Event: engine.RouteEvent} }
 
+func (r Route) Absent() engine.Resource { return Route{Link: r.Link} }
+
 // Text uses the words of "ip route".
 func (r Route) Text() string {
 	var b strings.Builder

@@ -25,6 +25,8 @@ func (s Sysctl) Traits() engine.Traits {
 	return engine.Traits{Link: sysctld.FilterLink(s.Key), Polled: s.Key == sysctld.ConntrackMaxKey}
 }
 
+func (s Sysctl) Absent() engine.Resource { return Sysctl{Key: s.Key} }
+
 func (s Sysctl) Text() string {
 	if s.Value == "" {
 		return ""

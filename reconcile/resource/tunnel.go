@@ -30,33 +30,31 @@ const (
 // A Tunnel is the ipip6 link as the kernel has it. Without a Local it is
 // absent.
 type Tunnel struct {
-	Link          string // interface name
-	Local, Remote netip.Addr
-	HopLimit      int
-	EncapLimit    int // -1 is no limit
-	MTU           int // bytes of an inner packet
-	Up            bool
-	Odd           string // what else the kernel has that Write would undo
+	kernel.Tunnel
+	Up  bool
+	Odd string // what else the kernel has that Write would undo
 }
+
+// NoTunnel is the absence of a tunnel.
+func NoTunnel(link string) Tunnel { return Tunnel{Tunnel: kernel.Tunnel{Link: link}} }
 
 func (t Tunnel) Name() string { return "tunnel " + t.Link }
 
 func (t Tunnel) Traits() engine.Traits { return engine.Traits{Makes: t.Link, Event: engine.LinkEvent} }
+
+func (t Tunnel) Absent() engine.Resource { return NoTunnel(t.Link) }
 
 // Text uses the words of "ip -d link show".
 func (t Tunnel) Text() string {
 	if !t.Local.IsValid() {
 		return ""
 	}
-	limit, state := "none", "down"
-	if t.EncapLimit >= 0 {
-		limit = fmt.Sprint(t.EncapLimit)
-	}
+	state := "down"
 	if t.Up {
 		state = "up"
 	}
 	return fmt.Sprintf("mode ipip6\nlocal %s\nremote %s\nhoplimit %d\nencaplimit %s\nmtu %d\nstate %s\n%s",
-		t.Local, t.Remote, t.HopLimit, limit, t.MTU, state, t.Odd)
+		t.Local, t.Remote, t.HopLimit, t.EncapLimitText(), t.MTU, state, t.Odd)
 }
 
 func (t Tunnel) Read(_ context.Context, h *host.Host) (engine.Resource, error) {
@@ -66,7 +64,7 @@ func (t Tunnel) Read(_ context.Context, h *host.Host) (engine.Resource, error) {
 
 // Live is Read, as a tunnel.
 func (t Tunnel) Live(h *host.Host) (Tunnel, error) {
-	live := Tunnel{Link: t.Link}
+	live := NoTunnel(t.Link)
 	link, err := kernel.LinkByName(h, t.Link)
 	if link == nil {
 		return live, err

@@ -45,7 +45,7 @@ func TestTunnelLaws(t *testing.T) {
 			func(l *resource.Tunnel) { l.EncapLimit = 0 },
 			func(l *resource.Tunnel) { l.MTU = 1280 },
 			func(l *resource.Tunnel) { l.Up = false },
-			func(l *resource.Tunnel) { *l = resource.Tunnel{Link: l.Link} },
+			func(l *resource.Tunnel) { *l = resource.NoTunnel(l.Link) },
 		} {
 			live := want[tunnel].(resource.Tunnel)
 			other(&live)

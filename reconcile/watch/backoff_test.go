@@ -10,6 +10,7 @@ import (
 	"mape-netplan/reconcile/facts"
 	"mape-netplan/reconcile/gateway"
 	"mape-netplan/reconcile/internal/gatewaytest"
+	"mape-netplan/reconcile/kernel"
 	"mape-netplan/reconcile/resource"
 	"mape-netplan/reconcile/sysctld"
 )
@@ -91,7 +92,7 @@ func TestDriftWaitsForTheTunnel(t *testing.T) {
 	t.Parallel()
 	g := gatewaytest.NewMachine(t)
 	all := []engine.Resource{
-		resource.Tunnel{Link: "mape0", Local: netip.MustParseAddr(gatewaytest.CeOfLine)},
+		resource.Tunnel{Tunnel: kernel.Tunnel{Link: "mape0", Local: netip.MustParseAddr(gatewaytest.CeOfLine)}},
 		resource.Managed{Link: "mape0", Present: true},
 		resource.Sysctl{Key: sysctld.FilterKey("mape0"), Value: "2"},
 		resource.DefaultRoute("mape0"),

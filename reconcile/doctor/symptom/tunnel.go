@@ -11,6 +11,7 @@ import (
 	"github.com/vishvananda/netlink"
 
 	"mape-netplan/reconcile/host"
+	"mape-netplan/reconcile/kernel"
 	"mape-netplan/reconcile/resource"
 	"mape-netplan/reconcile/sysctld"
 )
@@ -65,7 +66,7 @@ func (g *gatherer) tunnel(ctx context.Context, s *Symptoms) error {
 		return err
 	}
 	t := &Tunnel{EncapLimit: -1, MTU: link.Attrs().MTU, Total: count(link)}
-	if live, err := (resource.Tunnel{Link: g.c.Tunnel, Local: netip.IPv6Loopback()}).Live(g.h); err == nil {
+	if live, err := (resource.Tunnel{Tunnel: kernel.Tunnel{Link: g.c.Tunnel, Local: netip.IPv6Loopback()}}).Live(g.h); err == nil {
 		t.Local, t.Remote, t.EncapLimit, t.Up = live.Local, live.Remote, live.EncapLimit, live.Up
 	}
 	filter := resource.Sysctl{Key: sysctld.FilterKey(g.c.Tunnel)}

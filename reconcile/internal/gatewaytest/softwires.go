@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"mape-netplan/reconcile/gateway"
+	"mape-netplan/reconcile/kernel"
 	"mape-netplan/reconcile/line"
 	"mape-netplan/reconcile/nat"
 	"mape-netplan/reconcile/nft"
@@ -21,7 +22,7 @@ func Shared(psid uint16, length, offset int) softwire.Softwire {
 
 // GatewayOf is a gateway as its table sees it.
 func GatewayOf(sw softwire.Softwire, mtu int) *gateway.Gateway {
-	return &gateway.Gateway{Line: line.Line{Softwire: sw}, Tunnel: "mape0", MTU: mtu, Conntrack: defaultConntrack()}
+	return &gateway.Gateway{Line: line.Line{Softwire: sw}, Tunnel: kernel.Tunnel{Link: "mape0", MTU: mtu}, Conntrack: defaultConntrack()}
 }
 
 // defaultConntrack is what a section without conntrack has.
