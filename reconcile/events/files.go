@@ -4,39 +4,60 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+
+	"github.com/fsnotify/fsnotify"
 
 	"mape-netplan/reconcile/host"
 	"mape-netplan/reconcile/netplan"
 	"mape-netplan/reconcile/networkd"
 )
 
-// readFiles reports changes of files, and that inotify's queue overflowed.
-func (e *Listener) readFiles() {
+// Files are watched by inotify.
+type Files struct {
+	watcher *fsnotify.Watcher
+	wake    func() // called with each change
+
+	mu      sync.Mutex
+	names   map[string]bool // files that matter wherever they are
+	watched map[string]bool // directories
+}
+
+func newFiles(wake func()) (*Files, error) {
+	w, err := fsnotify.NewWatcher()
+	if err != nil {
+		return nil, err
+	}
+	return &Files{watcher: w, wake: wake, names: map[string]bool{}, watched: map[string]bool{}}, nil
+}
+
+// read reports changes of files, and that inotify's queue overflowed.
+func (f *Files) read() {
 	for {
 		select {
-		case event, ok := <-e.files.Events:
+		case event, ok := <-f.watcher.Events:
 			if !ok {
 				return
 			}
-			if e.matters(event.Name) {
-				e.Wake()
+			if f.matters(event.Name) {
+				f.wake()
 			}
-		case _, ok := <-e.files.Errors:
+		case _, ok := <-f.watcher.Errors:
 			if !ok {
 				return
 			}
-			e.Wake()
+			f.wake()
 		}
 	}
 }
 
 // matters reports whether a look reads a file: ours, the section, and those that netplan and networkd read. Their
 // directories have others too.
-func (e *Listener) matters(name string) bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
+func (f *Files) matters(name string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	base := filepath.Base(name)
-	if e.names[name] || e.watched[name] {
+	if f.names[name] || f.watched[name] {
 		return true
 	}
 	// A file is written under a name that begins with a dot, and then renamed.
@@ -45,7 +66,7 @@ func (e *Listener) matters(name string) bool {
 
 // WatchFiles replaces the files that are watched beside netplan's and networkd's, by absolute path. inotify watches
 // directories; one that was deleted and made again is watched again by the next call.
-func (e *Listener) WatchFiles(h *host.Host, names []string) {
+func (f *Files) WatchFiles(h *host.Host, names []string) {
 	root := h.Root.Name()
 	directories := map[string]bool{}
 	files := map[string]bool{}
@@ -60,15 +81,15 @@ func (e *Listener) WatchFiles(h *host.Host, names []string) {
 	for _, dir := range append(slices.Clone(netplan.Dirs), networkd.NetworkDir) {
 		directories[filepath.Join(root, dir)] = true
 	}
-	e.mu.Lock()
-	e.names = files
-	e.mu.Unlock()
+	f.mu.Lock()
+	f.names = files
+	f.mu.Unlock()
 	for dir := range directories {
-		if e.files.Add(dir) != nil {
+		if f.watcher.Add(dir) != nil {
 			continue // It does not exist. When it comes, its parent is watched, or nothing of ours is in it.
 		}
-		e.mu.Lock()
-		e.watched[dir] = true
-		e.mu.Unlock()
+		f.mu.Lock()
+		f.watched[dir] = true
+		f.mu.Unlock()
 	}
 }

@@ -12,7 +12,11 @@ import (
 
 // TestMatters: which files of the watched directories a look reads.
 func TestMatters(t *testing.T) {
-	e := newListener()
+	e, err := newFiles(func() {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.watcher.Close()
 	e.names["/etc/mape-netplan.yaml"], e.watched["/etc/netplan"] = true, true
 	for name, want := range map[string]bool{
 		"/etc/mape-netplan.yaml":                        true,

@@ -12,7 +12,7 @@ import (
 // tableEvents reads the messages of nf_tables. A transaction is one message for each object that it changes ("flush
 // ruleset" is one for each that there was), and then one that says which process made it.
 type tableEvents struct {
-	*Listener
+	*Reports
 	touched bool // our table, in this transaction
 }
 

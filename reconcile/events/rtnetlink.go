@@ -20,13 +20,13 @@ import (
 // filters. It reports what is new: a router advertisement repeats most of this with other lifetimes every few seconds, and
 // a routing daemon may have hundreds of thousands of routes.
 type routeEvents struct {
-	*Listener
+	*Reports
 	known  map[string]string // the state of each link and address, by what identifies it
 	routes map[string]string // likewise of routes
 }
 
-func newRouteEvents(e *Listener) routeEvents {
-	return routeEvents{Listener: e, known: map[string]string{}, routes: map[string]string{}}
+func newRouteEvents(r *Reports) routeEvents {
+	return routeEvents{Reports: r, known: map[string]string{}, routes: map[string]string{}}
 }
 
 // reset forgets every state, when messages were lost.

@@ -10,7 +10,7 @@ import (
 
 // TestForgetsLink: nothing is kept of a link that is gone.
 func TestForgetsLink(t *testing.T) {
-	r := newRouteEvents(newListener())
+	r := newRouteEvents(NewReports())
 	receive := func(kind netlink.HeaderType, data []byte) {
 		binary.NativeEndian.PutUint32(data[4:], 7) // the index
 		r.receive(netlink.Message{Header: netlink.Header{Type: kind}, Data: data})

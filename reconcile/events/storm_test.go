@@ -19,7 +19,7 @@ import (
 type count struct{ changed, unrelated, table int }
 
 // take empties the channels.
-func (c *count) take(e *Listener) {
+func (c *count) take(e *Reports) {
 	for n, reports := range map[*int]chan struct{}{&c.changed: e.Changed, &c.unrelated: e.Unrelated, &c.table: e.Table} {
 		select {
 		case <-reports:
@@ -31,7 +31,7 @@ func (c *count) take(e *Listener) {
 
 // during counts the reports of a family's messages while a command runs, one message after the other. end causes the last
 // message, which is left out; it makes its own report.
-func during(t *testing.T, ns *hosttest.NS, e *Listener, family int, groups []uint32, receive func(netlink.Message), command, end string) (all count, messages int) {
+func during(t *testing.T, ns *hosttest.NS, e *Reports, family int, groups []uint32, receive func(netlink.Message), command, end string) (all count, messages int) {
 	t.Helper()
 	c, err := netlink.Dial(family, &netlink.Config{NetNS: ns.FD()})
 	if err != nil {
@@ -87,7 +87,7 @@ func TestStorm(t *testing.T) {
 	} {
 		t.Run(test.what, func(t *testing.T) {
 			t.Parallel()
-			ns, e := hosttest.NewNS(t), newListener()
+			ns, e := hosttest.NewNS(t), NewReports()
 			ns.Exec(t, "sh", "-ec", "ip link add dummy0 type bridge; ip link set dummy0 addrgenmode none; ip link set dummy0 up; ip address add 10.0.0.1/8 dev dummy0 valid_lft 999999 preferred_lft 100")
 			if test.unrelated {
 				e.SetUnrelated(map[uint32]bool{index(t, ns, "dummy0"): true})
@@ -101,9 +101,9 @@ func TestStorm(t *testing.T) {
 	}
 	t.Run("rules of others", func(t *testing.T) {
 		t.Parallel()
-		ns, e := hosttest.NewNS(t), newListener()
+		ns, e := hosttest.NewNS(t), NewReports()
 		ns.Exec(t, "nft", "add table ip others; add set ip others s { type ipv4_addr; }")
-		tables := tableEvents{Listener: e}
+		tables := tableEvents{Reports: e}
 		got, messages := during(t, ns, e, unix.NETLINK_NETFILTER, []uint32{unix.NFNLGRP_NFTABLES}, tables.receive,
 			"nft -f "+write(t, each, "add element ip others s { 10.%[1]d.%[2]d.1 }\ndelete element ip others s { 10.%[1]d.%[2]d.1 }\n"), "nft add table ip "+nat.Name)
 		if messages < 2*each || got != (count{}) {
@@ -121,7 +121,7 @@ func TestRouteComesBack(t *testing.T) {
 	} {
 		t.Run(test.what, func(t *testing.T) {
 			t.Parallel()
-			ns, e := hosttest.NewNS(t), newListener()
+			ns, e := hosttest.NewNS(t), NewReports()
 			ns.Exec(t, "sh", "-ec", "ip link add r0 type bridge; ip link set r0 addrgenmode none; ip link set r0 up; ip address add 172.31.0.1/24 dev r0")
 			routes := newRouteEvents(e)
 			during(t, ns, e, unix.NETLINK_ROUTE, []uint32{unix.RTNLGRP_IPV4_ROUTE, unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_LINK}, routes.receive,

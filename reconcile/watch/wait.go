@@ -25,7 +25,7 @@ const (
 type waiter struct {
 	*timings
 	host     *host.Host
-	events   *events.Listener
+	events   *events.Reports
 	reload   <-chan os.Signal
 	watchdog time.Duration // within which the service manager wants an answer; 0 is never
 	notify   func(string)

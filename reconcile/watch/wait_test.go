@@ -32,7 +32,7 @@ func newSleeper() *sleeper {
 	s.waiter = waiter{
 		timings: &defaultTimings, host: &host.Host{},
 		notify: func(string) { s.states++ },
-		events: &events.Listener{Changed: make(chan struct{}, 1), Unrelated: make(chan struct{}, 1), Table: make(chan struct{}, 1), Failed: make(chan error, 1)},
+		events: events.NewReports(),
 	}
 	return s
 }

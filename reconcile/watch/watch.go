@@ -101,7 +101,7 @@ func (w *Watch) start() (err error) {
 		w.timings = defaultTimings
 	}
 	w.journal, w.backoffs = journal{w.Log, map[string]string{}}, backoffs{}
-	w.waiter = waiter{timings: &w.timings, host: w.Host, events: w.events, reload: w.Reload, watchdog: w.Watchdog, notify: w.Notify}
+	w.waiter = waiter{timings: &w.timings, host: w.Host, events: w.events.Reports, reload: w.Reload, watchdog: w.Watchdog, notify: w.Notify}
 	p := &w.provisioning
 	p.Host, p.journal, p.timings, p.wake = w.Host, &w.journal, &w.timings, w.events.Wake
 	return nil
