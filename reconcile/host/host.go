@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"mape-netplan/reconcile/nft"
+	"mape-netplan/reconcile/nlmsg"
 )
 
 // A Host is the machine. A function that takes one reads or changes the machine; any other one is pure.
@@ -71,6 +72,9 @@ func (h *Host) Reconnect() {
 		h.Bus = networkdBus()
 	}
 }
+
+// Dial opens a netlink socket of a family in the machine's network namespace.
+func (h *Host) Dial(family int) (*nlmsg.Conn, error) { return nlmsg.Dial(family, h.NS) }
 
 // Live is true if there is a kernel to look at, not only files.
 func (h *Host) Live() bool { return h.Net != nil }

@@ -54,7 +54,7 @@ var ErrUntracked = errors.New("this kernel cannot list connections (does it have
 // The error wraps fs.ErrPermission where the caller lacks privilege, and ErrUntracked where the kernel cannot list
 // connections.
 func Connections(h *host.Host, each func(*Connection)) error {
-	conn, err := nlmsg.Dial(unix.NETLINK_NETFILTER, h.NS)
+	conn, err := h.Dial(unix.NETLINK_NETFILTER)
 	if err != nil {
 		return trackerError(err)
 	}
@@ -95,7 +95,7 @@ func Forget(h *host.Host, all []Entry) (err error) {
 			err = fmt.Errorf("deleting connections: %w", err)
 		}
 	}()
-	conn, err := nlmsg.Dial(unix.NETLINK_NETFILTER, h.NS)
+	conn, err := h.Dial(unix.NETLINK_NETFILTER)
 	if err != nil {
 		return err
 	}

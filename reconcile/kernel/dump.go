@@ -16,7 +16,15 @@ import (
 // Strict checking (Linux 4.20) has the kernel filter by the table or the link in the request. The library requests
 // everything, decodes it and then chooses: with 10,000 routes that takes 6 ms, and this 0.1.
 func Dump(h *host.Host, kind netlink.HeaderType, request []byte, each func(data nlmsg.Value) (more bool)) error {
-	conn, err := nlmsg.Dial(unix.NETLINK_ROUTE, h.NS)
+	err := ask(h, netlink.Message{Header: netlink.Header{Type: kind, Flags: netlink.Dump}, Data: request}, each)
+	if errors.Is(err, unix.ENOENT) {
+		return nil // A table that never had a route does not exist.
+	}
+	return err
+}
+
+func ask(h *host.Host, request netlink.Message, each func(data nlmsg.Value) (more bool)) error {
+	conn, err := h.Dial(unix.NETLINK_ROUTE)
 	if err != nil {
 		return err
 	}
@@ -24,11 +32,7 @@ func Dump(h *host.Host, kind netlink.HeaderType, request []byte, each func(data 
 	if err := conn.SetOption(netlink.GetStrictCheck, true); err != nil {
 		return err
 	}
-	for answer, err := range conn.Ask(netlink.Message{Header: netlink.Header{Type: kind, Flags: netlink.Dump}, Data: request}) {
-		// A table that never had a route does not exist.
-		if errors.Is(err, unix.ENOENT) {
-			return nil
-		}
+	for answer, err := range conn.Ask(request) {
 		if err != nil || !each(answer) {
 			return err
 		}

@@ -145,19 +145,12 @@ func IngressKind(h *host.Host, index int) (kind string, shared bool, err error) 
 
 // Tc asks traffic control for a change.
 func Tc(h *host.Host, kind netlink.HeaderType, flags netlink.HeaderFlags, message []byte, attributes ...netlink.Attribute) error {
-	conn, err := netlink.Dial(unix.NETLINK_ROUTE, &netlink.Config{NetNS: h.NS})
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
 	more, err := netlink.MarshalAttributes(attributes)
 	if err != nil {
 		return err
 	}
-	_, err = conn.Execute(netlink.Message{
-		Header: netlink.Header{Type: kind, Flags: netlink.Request | netlink.Acknowledge | flags}, Data: append(message, more...),
-	})
-	return err
+	change := netlink.Message{Header: netlink.Header{Type: kind, Flags: flags}, Data: append(message, more...)}
+	return ask(h, change, func(nlmsg.Value) bool { return true })
 }
 
 // TcMessage is a struct tcmsg.
