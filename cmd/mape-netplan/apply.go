@@ -81,12 +81,9 @@ func (o *options) converge(cmd *cobra.Command, timeout time.Duration, want func(
 // change opens the machine if the caller may change it, and calls do with a
 // timeout.
 func (o *options) change(cmd *cobra.Command, timeout time.Duration, do func(context.Context, *host.Host) ([]engine.Change, error)) ([]engine.Change, error) {
-	h, err := o.open()
+	h, err := o.openPrivileged(cmd)
 	if err != nil {
 		return nil, err
-	}
-	if err := h.Privileged(); err != nil {
-		return nil, fmt.Errorf("%s: %w", cmd.Name(), err)
 	}
 	ctx, cancel := context.WithTimeoutCause(cmd.Context(), timeout, fmt.Errorf("timed out after %v", timeout))
 	defer cancel()

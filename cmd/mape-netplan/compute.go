@@ -11,7 +11,6 @@ import (
 
 	"mape-netplan/reconcile/facts"
 	"mape-netplan/reconcile/gateway"
-	"mape-netplan/reconcile/host"
 	"mape-netplan/reconcile/kernel"
 	"mape-netplan/reconcile/line"
 	"mape-netplan/reconcile/softwire"
@@ -73,12 +72,8 @@ func (o *options) linkFacts() (facts.Facts, error) {
 	if o.factsFile != "" {
 		return o.givenFacts()
 	}
-	h, err := o.open()
-	if err != nil {
-		return facts.Facts{}, err
-	}
-	f, err := facts.Gather(h)
-	return f, host.Except(err, dispensable)
+	_, f, err := o.gather(dispensable)
+	return f, err
 }
 
 // A view is a softwire as compute and status print it.

@@ -65,12 +65,9 @@ func (o *options) examine(cmd *cobra.Command, probe bool) (doctor.Report, error)
 	if err != nil {
 		return doctor.Report{}, err
 	}
-	h, err := o.open()
+	h, err := o.openPrivileged(cmd)
 	if err != nil {
 		return doctor.Report{}, err
-	}
-	if err := h.Privileged(); err != nil {
-		return doctor.Report{}, fmt.Errorf("doctor: %w", err)
 	}
 	var broken []string
 	facts, err := facts.Gather(h)

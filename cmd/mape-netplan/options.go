@@ -99,6 +99,28 @@ func (o *options) open() (*host.Host, error) {
 	return o.machine(o.rootDir)
 }
 
+// openPrivileged opens the machine for a verb that needs the privileges to change it.
+func (o *options) openPrivileged(cmd *cobra.Command) (*host.Host, error) {
+	h, err := o.open()
+	if err != nil {
+		return nil, err
+	}
+	if err := h.Privileged(); err != nil {
+		return nil, fmt.Errorf("%s: %w", cmd.Name(), err)
+	}
+	return h, nil
+}
+
+// gather opens the machine and looks at it. Files for which skip is true may be missing among the facts.
+func (o *options) gather(skip func(host.FileError) bool) (*host.Host, facts.Facts, error) {
+	h, err := o.open()
+	if err != nil {
+		return nil, facts.Facts{}, err
+	}
+	f, err := facts.Gather(h)
+	return h, f, host.Except(err, skip)
+}
+
 func warn(cmd *cobra.Command, warnings []string) {
 	for _, w := range warnings {
 		cmd.PrintErrf("warning: %s\n", w)

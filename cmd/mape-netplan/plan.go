@@ -81,13 +81,9 @@ func (o *options) changes(cmd *cobra.Command) ([]engine.Change, gateway.Aim, err
 	if o.factsFile != "" {
 		return o.planFor(cmd, c)
 	}
-	h, err := o.open()
-	if err != nil {
-		return nil, gateway.Aim{}, err
-	}
 	hidden := takenForAbsent(cmd)
-	f, err := facts.Gather(h)
-	if err = host.Except(err, hidden.file); err != nil {
+	h, f, err := o.gather(hidden.file)
+	if err != nil {
 		return nil, gateway.Aim{}, err
 	}
 	aim := gateway.Resolve(c, f)

@@ -10,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"mape-netplan/reconcile/facts"
 	"mape-netplan/reconcile/gateway"
 	"mape-netplan/reconcile/host"
 	"mape-netplan/reconcile/ports"
@@ -68,11 +67,8 @@ func (o *options) lookAtLine(cmd *cobra.Command, suggest bool) (h *host.Host, c 
 	if err != nil && !(suggest && c != nil && onlyForwards(err)) {
 		return h, c, aim, err
 	}
-	if h, err = o.open(); err != nil {
-		return h, c, aim, err
-	}
-	f, err := facts.Gather(h)
-	if err = host.Except(err, dispensable); err != nil { // Its links say enough.
+	h, f, err := o.gather(dispensable) // Its links say enough.
+	if err != nil {
 		return h, c, aim, err
 	}
 	aim = gateway.Resolve(c, f)

@@ -67,12 +67,9 @@ func (o *options) look(cmd *cobra.Command) (state, error) {
 	if err != nil {
 		return state{}, err
 	}
-	h, err := o.open()
+	h, err := o.openPrivileged(cmd)
 	if err != nil {
 		return state{}, err
-	}
-	if err := h.Privileged(); err != nil {
-		return state{}, fmt.Errorf("status: %w", err)
 	}
 	f, err := facts.Gather(h)
 	if err != nil {

@@ -37,12 +37,9 @@ gateway working.`,
 			if o.rootDir != "" || o.config == "-" {
 				return exit{exitBad, errors.New("watch conflicts with --root-dir and \"--config -\": it follows the running system and rereads its section")}
 			}
-			h, err := o.open()
+			h, err := o.openPrivileged(cmd)
 			if err != nil {
 				return err
-			}
-			if err := h.Privileged(); err != nil {
-				return fmt.Errorf("watch: %w", err)
 			}
 			w, err := o.watcher(cmd, h)
 			if err != nil {
