@@ -1,5 +1,5 @@
-// Package cloudinit finds a machine's mape: section and installs the units that
-// run the program at every boot.
+// Package cloudinit is what starts the program: the mape: section, as cloud-init or an administrator leaves it, and the
+// systemd units that keep at every boot what cloud-init's runcmd starts once.
 package cloudinit
 
 import (

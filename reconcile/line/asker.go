@@ -37,7 +37,7 @@ func (a *Asker) Discover(ctx context.Context, c *schema.Config, l Line, f facts.
 	if len(client.Servers) == 0 {
 		return a.Remember(a.Host, withoutResolver(f.Discovered, c, f, wan, now))
 	}
-	question := hb46pp.Question{Identity: hb46pp.Self(programVersion()), Credentials: credentials(c)}
+	question := hb46pp.Question{Version: programVersion(), Credentials: credentials(c)}
 	if f.Discovered != nil {
 		question.Token = f.Discovered.Token
 	}

@@ -8,18 +8,9 @@ import (
 	"strings"
 )
 
-// An Identity identifies the program in a request (section 3.3).
-type Identity struct {
-	VendorID string // an OUI of 6 hexadecimal digits, and perhaps - and up to 24 of [0-9A-Za-z_]
-	Product  string // up to 32 of [A-Za-z0-9_-]
-	Version  string // up to 32 of [0-9_]
-}
-
-// Self is this program. The project has no OUI. 02-00-00 has the bit of locally administered addresses and is not
-// registered, unlike 00-00-00 (Xerox) and 00-00-5E (IANA), which other clients use.
-func Self(version string) Identity {
-	return Identity{VendorID: "020000-mape_netplan", Product: "mape-netplan", Version: versionOf(version)}
-}
+// What identifies the program in a request (section 3.3). The project has no OUI. 02-00-00 has the bit of locally
+// administered addresses and is not registered, unlike 00-00-00 (Xerox) and 00-00-5E (IANA), which other clients use.
+const identity = "vendorid=020000-mape_netplan&product=mape-netplan&version="
 
 var notDigits = regexp.MustCompile(`[^0-9]+`)
 
@@ -37,23 +28,7 @@ func versionOf(version string) string {
 // of it.
 const capability = "map_e,hubspoke"
 
-var (
-	vendorID = regexp.MustCompile(`^[0-9A-Fa-f]{6}(-[0-9A-Za-z_]{1,24})?$`)
-	word     = regexp.MustCompile(`^[A-Za-z0-9_-]{1,32}$`)
-	digits   = regexp.MustCompile(`^[0-9_]{1,32}$`)
-)
-
-func (i Identity) check() error {
-	switch {
-	case !vendorID.MatchString(i.VendorID):
-		return fmt.Errorf("vendorid %q is not 6 hexadecimal digits and perhaps - and up to 24 letters, digits and _", i.VendorID)
-	case !word.MatchString(i.Product):
-		return fmt.Errorf("product %q is not up to 32 letters, digits, - and _", i.Product)
-	case !digits.MatchString(i.Version):
-		return fmt.Errorf("version %q is not up to 32 digits and _", i.Version)
-	}
-	return nil
-}
+var word = regexp.MustCompile(`^[A-Za-z0-9_-]{1,32}$`)
 
 // Credentials are for one server only.
 type Credentials struct{ User, Password, Server string }
@@ -96,16 +71,9 @@ func origin(u *url.URL) string { return u.Scheme + "://" + strings.ToLower(u.Hos
 
 // A Question is what a request contains.
 type Question struct {
-	Identity
+	Version string // of the program, such as "v1.4.2"
 	Credentials
 	Token Token
-}
-
-func (q Question) check() error {
-	if err := q.Identity.check(); err != nil {
-		return err
-	}
-	return q.Credentials.check()
 }
 
 // parameters are the keys of a request. Those in a URL of the record are replaced by ours.
@@ -120,7 +88,7 @@ func (q Question) url(hop *url.URL, verify bool) *url.URL {
 			pairs = append(pairs, pair)
 		}
 	}
-	pairs = append(pairs, "vendorid="+q.VendorID, "product="+q.Product, "version="+q.Version, "capability="+capability)
+	pairs = append(pairs, identity+versionOf(q.Version), "capability="+capability)
 	if q.Token.mayGo(hop, verify) {
 		pairs = append(pairs, "token="+q.Token.Value)
 	}

@@ -37,8 +37,6 @@ const (
 	Withdraw
 )
 
-func (a Act) String() string { return [...]string{"keep", "use", "withdraw"}[a] }
-
 // A Step is what to do after an event, and when to query again.
 type Step struct {
 	Act  Act
