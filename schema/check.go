@@ -3,7 +3,6 @@ package schema
 import (
 	"fmt"
 	"slices"
-	"sort"
 )
 
 // check checks what no key has alone. What arithmetic decides belongs to
@@ -44,12 +43,10 @@ func (p *parser) checkOrigin(c *Config) {
 			given = append(given, name)
 		}
 	}
-	sort.SliceStable(given, func(i, j int) bool { return p.key("mape."+given[i]).line < p.key("mape."+given[j]).line })
-	for i, name := range given {
-		if i > 0 {
-			p.report(p.key("mape."+name), "mape."+name,
-				"conflicts with %q on line %d; give only one of provider, rules and softwire", given[0], p.key("mape."+given[0]).line)
-		}
+	slices.SortStableFunc(given, func(a, b string) int { return p.key("mape."+a).line - p.key("mape."+b).line })
+	for _, name := range given[min(1, len(given)):] {
+		p.report(p.key("mape."+name), "mape."+name,
+			"conflicts with %q on line %d; give only one of provider, rules and softwire", given[0], p.key("mape."+given[0]).line)
 	}
 	if len(given) > 0 && !slices.Contains(given, "provider") {
 		c.Provider = ""
@@ -98,10 +95,10 @@ func (p *parser) checkInterfaces(c *Config) {
 	}
 	add(c.WAN, "mape.wan")
 	for i, name := range c.LAN {
-		if path := fmt.Sprintf("mape.lan[%d]", i); p.has(path) {
-			add(name, path)
-		} else {
-			add(name, "mape.lan")
+		path := fmt.Sprintf("mape.lan[%d]", i)
+		if !p.has(path) {
+			path = "mape.lan"
 		}
+		add(name, path)
 	}
 }

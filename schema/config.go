@@ -31,9 +31,7 @@ type Config struct {
 	InterfaceID string // "map-03" or "rfc7597"; "": the provider's, rfc7597 for own rules
 	Backend     string // "auto", "netplan" or "networkd"
 
-	Forwards  []Forward
-	Inbound   string // what happens to new connections from the internet that match no forward: "drop" or "accept"
-	Conntrack Conntrack
+	NAT
 
 	// Probe has the servers of doctor's live probe: IPv4, port 0 for the default
 	// port. nil: the program's own choice.
@@ -43,6 +41,13 @@ type Config struct {
 	Warnings Problems
 
 	source *source
+}
+
+// NAT has the keys of the NAT. The gateway and its table take them as they are.
+type NAT struct {
+	Forwards  []Forward
+	Inbound   string // what happens to new connections from the internet that match no forward: "drop" or "accept"
+	Conntrack Conntrack
 }
 
 // A Rule is a basic mapping rule (RFC 7597, section 5.2).

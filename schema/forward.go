@@ -43,13 +43,8 @@ func (p *parser) checkLength(path string, f forward) {
 // that its work is bounded by the number of ports and not by what a file
 // repeats.
 func (p *parser) claim(path string, f Forward) {
-	protocols := []string{f.Protocol}
-	switch f.Protocol {
-	case "both":
-		protocols = []string{"tcp", "udp"}
-	case "": // it was reported, and conflicts with nothing
-		return
-	}
+	// A protocol that was reported is "" and conflicts with nothing.
+	protocols := map[string][]string{"tcp": {"tcp"}, "udp": {"udp"}, "both": {"tcp", "udp"}}[f.Protocol]
 	for i, r := range f.Ports {
 		inner := fmt.Sprintf("%s.port[%d]", path, i)
 		if !p.has(inner) {

@@ -64,12 +64,10 @@ func describe(n *yaml.Node, secret bool) string {
 		return ""
 	case isText(n):
 		return quote(n.Value)
-	}
-	switch tag := n.ShortTag(); {
 	case secret:
 		return "a value without quotes"
-	case !strings.HasPrefix(tag, "!!"):
-		return "a value with the tag " + clip(tag)
+	case !strings.HasPrefix(n.ShortTag(), "!!"):
+		return "a value with the tag " + clip(n.ShortTag())
 	}
 	return clip(n.Value)
 }

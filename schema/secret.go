@@ -17,13 +17,7 @@ var (
 // hideSecrets hides the lines of every key that may have a password, up to the
 // next key.
 func (s *source) hideSecrets(docs []*yaml.Node) {
-	for i, doc := range docs {
-		end := len(s.lines)
-		if i+1 < len(docs) {
-			end = docs[i+1].Line
-		}
-		s.hideIn(doc, false, end)
-	}
+	s.hideIn(&yaml.Node{Kind: yaml.SequenceNode, Style: yaml.FlowStyle, Content: docs}, false, len(s.lines))
 }
 
 // hideIn goes through the keys of a node, which ends at a line at the latest.

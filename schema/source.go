@@ -87,13 +87,11 @@ func parseYAML(text string) ([]*yaml.Node, error) {
 	d := yaml.NewDecoder(strings.NewReader(text))
 	for {
 		var doc yaml.Node
-		switch err := d.Decode(&doc); err {
-		case nil:
-			docs = append(docs, doc.Content...)
-		case io.EOF:
+		if err := d.Decode(&doc); err == io.EOF {
 			return docs, nil
-		default:
+		} else if err != nil {
 			return nil, err
 		}
+		docs = append(docs, doc.Content...)
 	}
 }

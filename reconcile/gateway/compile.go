@@ -27,7 +27,7 @@ func compile(g *Gateway, f facts.Facts, t Transition) []engine.Resource {
 	all := obsolete(g, f)
 	table := resource.Table{Table: nft.Table{Name: nat.Name}}
 	if g != nil {
-		table = resource.Table{Table: nat.Table(g.Nat(), g.Pool)}
+		table = resource.Table{Table: nat.Table(g.NATConfig(), g.Pool)}
 		all = append(all, table)
 	}
 	for _, file := range files(g, f) {

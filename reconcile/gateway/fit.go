@@ -46,11 +46,8 @@ func gatewayOn(c *schema.Config, l line.Line, mtu int) (*Gateway, error) {
 	if len(off) > 0 && (c.Softwire != nil || c.Prefix.IsValid()) {
 		return nil, off
 	}
-	g := &Gateway{
-		Line: l, Tunnel: tunnelOf(c, l.Softwire, mtu),
-		Forwards: on, Off: off, Inbound: c.Inbound, Conntrack: c.Conntrack,
-		Warnings: l.Softwire.WarningTexts(),
-	}
-	g.Pool = g.Nat().Pool()
+	g := &Gateway{Line: l, Tunnel: tunnelOf(c, l.Softwire, mtu), NAT: c.NAT, Off: off, Warnings: l.Softwire.WarningTexts()}
+	g.Forwards = on
+	g.Pool = g.NATConfig().Pool()
 	return g, nil
 }

@@ -20,13 +20,10 @@ type Gateway struct {
 	Tunnel         kernel.Tunnel
 	Netplan        bool // netplan makes the tunnel last, otherwise networkd alone
 	RequestsPrefix bool // DHCPv6 is asked for a prefix on the WAN
-	// Forwards are those of the section whose ports are all in the set; Off is why the others are switched off.
-	Forwards  []schema.Forward
-	Off       schema.Problems
-	Inbound   string
-	Conntrack schema.Conntrack
-	// Pool is what the NAT draws from.
-	Pool nat.Pool
+	// NAT is the section's, with those of its forwards whose ports are all in the set; Off is why the others are off.
+	schema.NAT
+	Off  schema.Problems
+	Pool nat.Pool // what the NAT draws from
 	// Foreign: the CE address on the WAN is another program's or a user's.
 	Foreign     bool
 	LinkConfigs []LinkConfig
@@ -42,12 +39,9 @@ func (g *Gateway) String() string {
 	return fmt.Sprintf("CE %s, IPv4 %s, tunnel %s", g.Softwire.CE, g.Softwire.IPv4, g.Tunnel.Link)
 }
 
-// Nat is what the NAT of the gateway is made of.
-func (g *Gateway) Nat() nat.Config {
-	return nat.Config{
-		Tunnel: g.Tunnel, Address: g.Softwire.IPv4, Ports: g.Softwire.Ports(),
-		Forwards: g.Forwards, Inbound: g.Inbound, Conntrack: g.Conntrack,
-	}
+// NATConfig is what the NAT of the gateway is made of.
+func (g *Gateway) NATConfig() nat.Config {
+	return nat.Config{NAT: g.NAT, Tunnel: g.Tunnel, Address: g.Softwire.IPv4, Ports: g.Softwire.Ports()}
 }
 
 // Connections are the tracked connections that a gateway does not want; without a gateway all that were translated.
@@ -55,7 +49,7 @@ func Connections(g *Gateway, f facts.Facts) resource.Conntrack {
 	if g == nil {
 		return resource.Conntrack{Was: f.Owned.Translations}
 	}
-	return resource.Conntrack{Was: f.Owned.Translations, Now: g.Nat().Translations(g.Pool), Guard: g.Pool, Closed: g.Inbound == "drop"}
+	return resource.Conntrack{Was: f.Owned.Translations, Now: g.NATConfig().Translations(g.Pool), Guard: g.Pool, Closed: g.Inbound == "drop"}
 }
 
 // CEAddress is the CE address as a resource; the zero value for one that is not the program's, and for no gateway.

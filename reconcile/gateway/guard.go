@@ -55,7 +55,7 @@ func GuardOf(c *schema.Config, f facts.Facts) Guard {
 		g.Line, g.Why = Remembered(c, f)
 	}
 	if g.Why == nil {
-		g.Table = resource.Table{Table: Walled(nat.Table(g.Line.Nat(), g.Line.Pool), slices.DeleteFunc(slices.Clone(g.Tunnels), func(tunnel string) bool { return tunnel == g.Line.Tunnel.Link }))}
+		g.Table = resource.Table{Table: Walled(nat.Table(g.Line.NATConfig(), g.Line.Pool), slices.DeleteFunc(slices.Clone(g.Tunnels), func(tunnel string) bool { return tunnel == g.Line.Tunnel.Link }))}
 	} else {
 		g.Table = resource.Table{Table: Wall(g.Tunnels)}
 	}

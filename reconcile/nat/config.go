@@ -30,20 +30,18 @@ const (
 
 // A Config is what table ip mape is made of.
 type Config struct {
-	Tunnel    kernel.Tunnel        // MTU 0: segment sizes stay as they are
-	Address   netip.Prefix         // the shared address, or a prefix that is not shared
-	Ports     []softwire.PortRange // of the port set, ascending
-	Forwards  []schema.Forward     // every port of them in Ports
-	Inbound   string               // "accept" leaves new connections from the internet to other tables; all else drops them
-	Conntrack schema.Conntrack
+	schema.NAT                      // every port of the forwards in Ports
+	Tunnel     kernel.Tunnel        // MTU 0: segment sizes stay as they are
+	Address    netip.Prefix         // the shared address, or a prefix that is not shared
+	Ports      []softwire.PortRange // of the port set, ascending
 }
 
 // A natTable has what the chains are compiled from.
 type natTable struct {
+	Config
 	Pool
-	tun      []byte
-	address  netip.Prefix
-	mtu      int
-	forwards []schema.Forward
-	accept   bool // new connections from the internet without a forward are left to other tables
+	tun []byte // the tunnel's name as the kernel compares it
 }
+
+// accepts reports whether new connections from the internet without a forward are left to other tables.
+func (c Config) accepts() bool { return c.Inbound == "accept" }

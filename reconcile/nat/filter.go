@@ -13,15 +13,15 @@ import (
 func (n natTable) prerouting() nft.Chain {
 	c := nft.Chain{Name: "prerouting", Type: nftables.ChainTypeFilter, Hook: *nftables.ChainHookPrerouting, Priority: -350}
 	elsewhere := nft.NewRule(nft.Not(nft.IIfName, n.tun), nft.Accept)
-	data := n.data(nft.Within(nft.IPDaddr, n.address), nft.TCPDport, toPool)
+	data := n.data(nft.Within(nft.IPDaddr, n.Address), nft.TCPDport, toPool)
 	c.Rules = append(c.Rules, nft.NewRule(nft.Not(nft.IIfType, tunnelType), nft.Accept))
-	if n.accept {
+	if n.accepts() {
 		// Another tunnel may carry packets to ports of the shared address as well, for destination NAT in another table.
 		c.Rules = append(c.Rules, elsewhere, data)
 	} else {
 		c.Rules = append(c.Rules, data, elsewhere)
 	}
-	c.Rules = append(c.Rules, nft.NewRule(nft.Outside(nft.IPDaddr, n.address), nft.Drop))
+	c.Rules = append(c.Rules, nft.NewRule(nft.Outside(nft.IPDaddr, n.Address), nft.Drop))
 	c.Rules = append(c.Rules, n.ports(nft.TCPDport, nft.UDPDport, toPool, nil)...)
 	c.Rules = append(c.Rules, nft.NewRule(icmpType(echoReply), n.match(nft.ICMPID, toPool), nft.Accept))
 	// Connection tracking knows the errors that quote a packet of a connection; it calls the others invalid.
@@ -39,9 +39,9 @@ func (n natTable) postrouting() nft.Chain {
 	c.Rules = append(c.Rules,
 		nft.NewRule(nft.Not(nft.OIfType, tunnelType), nft.Accept),
 		// A packet to the shared address came out of the tunnel and would loop: it is dropped below.
-		n.data(append(nft.Within(nft.IPSaddr, n.address), nft.Outside(nft.IPDaddr, n.address)...), nft.TCPSport, toReal),
+		n.data(append(nft.Within(nft.IPSaddr, n.Address), nft.Outside(nft.IPDaddr, n.Address)...), nft.TCPSport, toReal),
 		nft.NewRule(nft.Not(nft.OIfName, n.tun), nft.Accept),
-		nft.NewRule(nft.Outside(nft.IPSaddr, n.address), nft.Drop),
+		nft.NewRule(nft.Outside(nft.IPSaddr, n.Address), nft.Drop),
 		nft.NewRule(untracked, nft.Drop))
 	var first []expr.Any
 	if n.parted() {
@@ -66,8 +66,8 @@ func (n natTable) data(shared []expr.Any, port nft.Field, by string) nft.Rule {
 // of a connection runs through first, if that is given.
 func (n natTable) ports(tcpPort, udpPort nft.Field, by string, first []expr.Any) []nft.Rule {
 	var size []expr.Any
-	if n.mtu > 40 {
-		size = nft.MaxSegmentSize(uint16(min(n.mtu, 65535) - 40))
+	if n.Tunnel.MTU > 40 {
+		size = nft.MaxSegmentSize(uint16(min(n.Tunnel.MTU, 65535) - 40))
 	}
 	var rules []nft.Rule
 	if first != nil || size != nil {
@@ -137,7 +137,7 @@ func quoted(name string, port uint32, by string) nft.Chain {
 func (n natTable) input() nft.Chain {
 	c := nft.Chain{Name: "input", Type: nftables.ChainTypeFilter, Hook: *nftables.ChainHookInput}
 	c.Rules = []nft.Rule{nft.NewRule(nft.Not(nft.IIfName, n.tun), nft.Accept), nft.NewRule(established, nft.Accept)}
-	if len(n.forwards) > 0 || n.accept {
+	if len(n.Forwards) > 0 || n.accepts() {
 		c.Rules = append(c.Rules, nft.NewRule(forwarded, nft.Accept))
 	}
 	c.Rules = append(c.Rules, nft.NewRule(nft.Drop))

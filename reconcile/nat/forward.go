@@ -18,10 +18,10 @@ import (
 // From the LAN the shared address and a forwarded port reach the same service.
 func (n natTable) dstnat() nft.Chain {
 	c := nft.Chain{Name: "dstnat", Type: nftables.ChainTypeNAT, Hook: *nftables.ChainHookPrerouting, Priority: -101}
-	if len(n.forwards) > 0 {
-		c.Rules = append(c.Rules, nft.NewRule(nft.Within(nft.IPDaddr, n.address), nft.Jump(forwardsChain)))
+	if len(n.Forwards) > 0 {
+		c.Rules = append(c.Rules, nft.NewRule(nft.Within(nft.IPDaddr, n.Address), nft.Jump(forwardsChain)))
 	}
-	if !n.accept {
+	if !n.accepts() {
 		c.Rules = append(c.Rules, nft.NewRule(nft.Is(nft.IIfName, n.tun), nft.Drop))
 	}
 	// A protocol without ports cannot share an address. It never leaves, and here the sender can still be told. Multicast
@@ -36,14 +36,14 @@ func (n natTable) dstnat() nft.Chain {
 func (n natTable) output() nft.Chain {
 	return nft.Chain{
 		Name: "output", Type: nftables.ChainTypeNAT, Hook: *nftables.ChainHookOutput, Priority: -101,
-		Rules: []nft.Rule{nft.NewRule(nft.Within(nft.IPDaddr, n.address), nft.Jump(forwardsChain))},
+		Rules: []nft.Rule{nft.NewRule(nft.Within(nft.IPDaddr, n.Address), nft.Jump(forwardsChain))},
 	}
 }
 
 // forwarding has one rule for each range of ports that keep their numbers, and one for each port that gets another.
 func (n natTable) forwarding() nft.Chain {
 	c := nft.Chain{Name: forwardsChain}
-	for _, f := range n.forwards {
+	for _, f := range n.Forwards {
 		for _, p := range transports(f) {
 			next := f.To.Port()
 			for _, r := range f.Ports {
@@ -95,7 +95,7 @@ func (p transport) forward(r schema.PortRange, to netip.AddrPort) nft.Rule {
 func (n natTable) hairpin() nft.Chain {
 	return nft.Chain{Name: hairpinChain, Rules: []nft.Rule{
 		nft.NewRule(nft.Is(nft.IIfName, n.tun), nft.Accept),
-		nft.NewRule(forwarded, nft.Within(nft.CtOriginalDaddr, n.address), nft.Masquerade),
+		nft.NewRule(forwarded, nft.Within(nft.CtOriginalDaddr, n.Address), nft.Masquerade),
 	}}
 }
 

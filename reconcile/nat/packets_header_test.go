@@ -131,7 +131,7 @@ func TestEveryPort(t *testing.T) {
 
 func everyPort(t *testing.T, l *gatewaytest.Rig) {
 	l.ServeUDP(t)
-	p := l.Gateway().Nat().Pool()
+	p := l.Gateway().NATConfig().Pool()
 	// A LAN host that sends from a number of the pool keeps it, so that every one can be asked for.
 	for n := int(p.First); n <= int(p.Last); n++ {
 		var c *net.UDPConn

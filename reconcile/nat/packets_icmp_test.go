@@ -209,7 +209,7 @@ func unreachables(t *testing.T, n *hosttest.NS) int {
 
 // poolPort is a number that connection tracking uses for the set, but is not in it.
 func poolPort(l *gatewaytest.Rig) uint16 {
-	p := l.Gateway().Nat().Pool()
+	p := l.Gateway().NATConfig().Pool()
 	for n := p.First; n < p.Last; n++ {
 		if !l.Sw.HasPort(n) {
 			return n

@@ -15,7 +15,7 @@ func TestSearch(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for _, name := range []string{"ocn", "v6plus"} {
 		const runs = 500
-		n := gatewaytest.GatewayOf(gatewaytest.NatKinds[name], 1460).Nat().Pool()
+		n := gatewaytest.GatewayOf(gatewaytest.NatKinds[name], 1460).NATConfig().Pool()
 		var firsts []int
 		for range runs {
 			firsts = append(firsts, filled(random, n.Size()))

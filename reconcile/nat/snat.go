@@ -37,7 +37,7 @@ func timeouts(c schema.Conntrack) []nft.Timeout {
 func (n natTable) srcnat() nft.Chain {
 	c := nft.Chain{Name: "srcnat", Type: nftables.ChainTypeNAT, Hook: *nftables.ChainHookPostrouting, Priority: 99}
 	elsewhere := nft.Accept
-	if len(n.forwards) > 0 {
+	if len(n.Forwards) > 0 {
 		elsewhere = nft.Goto(hairpinChain)
 	}
 	c.Rules = []nft.Rule{
@@ -49,7 +49,7 @@ func (n natTable) srcnat() nft.Chain {
 	if n.First == 0 {
 		return c
 	}
-	snat := nft.SNAT(n.address, n.First, n.Last)
+	snat := nft.SNAT(n.Address, n.First, n.Last)
 	c.Rules = append(c.Rules,
 		nft.NewRule(icmp, snat),
 		// A connection matches only one of these: of two, some kernels use the first (6.12) and some the last (6.1).
@@ -92,7 +92,7 @@ const (
 
 // parted reports whether the pool is used in parts.
 func (n natTable) parted() bool {
-	return n.First > 0 && n.address.IsSingleIP() && n.Size() > partSize && n.Size() <= maxParts*partSize
+	return n.First > 0 && n.Address.IsSingleIP() && n.Size() > partSize && n.Size() <= maxParts*partSize
 }
 
 // parts divides the pool into parts of about the same length.
@@ -150,7 +150,7 @@ func (n natTable) drawing() nft.Chain {
 	c := nft.Chain{Name: partsChain}
 	draw := func(p softwire.PortRange, chance []expr.Any) {
 		for _, protocol := range [][]expr.Any{tcp, udp} {
-			c.Rules = append(c.Rules, nft.NewRule(protocol, chance, n.countPart(p), nft.SNAT(n.address, p.First, p.Last)))
+			c.Rules = append(c.Rules, nft.NewRule(protocol, chance, n.countPart(p), nft.SNAT(n.Address, p.First, p.Last)))
 		}
 	}
 	parts := n.parts()
@@ -162,7 +162,7 @@ func (n natTable) drawing() nft.Chain {
 	}
 	// By the counts every part is full. Connections that closed since may have left room.
 	for _, protocol := range [][]expr.Any{tcp, udp} {
-		c.Rules = append(c.Rules, nft.NewRule(protocol, nft.SNAT(n.address, n.First, n.Last)))
+		c.Rules = append(c.Rules, nft.NewRule(protocol, nft.SNAT(n.Address, n.First, n.Last)))
 	}
 	return c
 }

@@ -13,10 +13,7 @@ import (
 // because the table is there before it, but TCP's data does not pay for that. All policies are accept and the last rule
 // drops: a policy of drop would drop every packet of the machine if the rules before it were flushed.
 func Table(c Config, p Pool) nft.Table {
-	n := natTable{
-		tun: kernel.IfName(c.Tunnel.Link), address: c.Address, mtu: c.Tunnel.MTU, Pool: p, forwards: c.Forwards,
-		accept: c.Inbound == "accept",
-	}
+	n := natTable{c, p, kernel.IfName(c.Tunnel.Link)}
 	t := nft.Table{Name: Name, Timeouts: timeouts(c.Conntrack), Chains: []nft.Chain{
 		n.prerouting(), n.dstnat(), n.input(), n.srcnat(), n.postrouting(),
 	}}
@@ -24,10 +21,10 @@ func Table(c Config, p Pool) nft.Table {
 		t.Sets = []nft.Set{nft.PortMap(toReal, n.real), nft.PortMap(toPool, inverse(n.real))}
 		t.Chains = append(t.Chains, n.errorIn(), n.errorOut())
 	}
-	if len(n.forwards) > 0 {
+	if len(n.Forwards) > 0 {
 		t.Chains = append(t.Chains, n.output(), n.forwarding(), n.hairpin())
 	}
-	if n.accept && n.permuted() {
+	if n.accepts() && n.permuted() {
 		t.Chains = append(t.Chains, n.restore())
 	}
 	if n.parted() {

@@ -60,7 +60,7 @@ func TestPoolWithForwards(t *testing.T) {
 		if half := middle.First + (middle.Last-middle.First)/2; half > middle.First && half < middle.Last {
 			g.Forwards = append(g.Forwards, schema.Forward{Ports: []schema.PortRange{{First: half, Last: half}}})
 		}
-		p := g.Nat().Pool()
+		p := g.NATConfig().Pool()
 		taken, drawn := map[uint16]bool{}, map[uint16]bool{}
 		for _, f := range g.Forwards {
 			for n := int(f.Ports[0].First); n <= int(f.Ports[0].Last); n++ {
@@ -104,7 +104,7 @@ func TestForwardMovesFew(t *testing.T) {
 		}
 		g := gatewaytest.GatewayOf(sw, 1460)
 		g.Forwards = gatewaytest.Edges(sw)
-		after, moved := g.Nat().Pool(), 0
+		after, moved := g.NATConfig().Pool(), 0
 		for n := int(after.First); n <= int(after.Last) && n > 0; n++ {
 			if after.Port(uint16(n)) != before.Port(uint16(n)) {
 				moved++

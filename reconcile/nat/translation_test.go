@@ -19,7 +19,7 @@ func TestTranslations(t *testing.T) {
 	t.Parallel()
 	for name, sw := range gatewaytest.NatKinds {
 		g := gatewaytest.GatewayOf(sw, 1460)
-		p := g.Nat().Pool()
+		p := g.NATConfig().Pool()
 		want := []nat.Translation{{Address: sw.IPv4.Masked(), First: p.First, Last: p.Last}}
 		if p.First == 0 {
 			want = nil
@@ -29,7 +29,7 @@ func TestTranslations(t *testing.T) {
 		}
 	}
 	for name, g := range gatewayKinds() {
-		if got, want := g.Nat().Translations(g.Nat().Pool()), nat.Translations(gatewaytest.TableOf(g)); !reflect.DeepEqual(got, want) {
+		if got, want := g.NATConfig().Translations(g.NATConfig().Pool()), nat.Translations(gatewaytest.TableOf(g)); !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: known to translate %+v, and the table says %+v", name, got, want)
 		}
 	}
@@ -42,7 +42,7 @@ func TestTranslations(t *testing.T) {
 		{Protocol: "both", Ports: []schema.PortRange{{First: 1864, Last: 1867}}, To: to("192.168.1.11:0")},
 	}
 	table := gatewaytest.TableOf(g)
-	want := []nat.Translation{{Address: netip.MustParsePrefix("192.0.2.18/32"), First: g.Nat().Pool().First, Last: g.Nat().Pool().Last, Forwards: []nat.Forwarded{
+	want := []nat.Translation{{Address: netip.MustParsePrefix("192.0.2.18/32"), First: g.NATConfig().Pool().First, Last: g.NATConfig().Pool().Last, Forwards: []nat.Forwarded{
 		{Protocol: kernel.ProtoTCP, First: 1856, Last: 1857, To: to("192.168.1.10:22")},
 		{Protocol: kernel.ProtoTCP, First: 1860, Last: 1860, To: to("192.168.1.10:24")},
 		{Protocol: kernel.ProtoTCP, First: 1858, Last: 1858, To: to("192.168.1.10:80")},
@@ -61,7 +61,7 @@ func TestTranslations(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := g.Nat().Translations(g.Nat().Pool()); !reflect.DeepEqual(got, want) {
+	if got := g.NATConfig().Translations(g.NATConfig().Pool()); !reflect.DeepEqual(got, want) {
 		t.Errorf("known: %+v, want %+v", got, want)
 	}
 	for what, table := range map[string]nft.Table{"built": table, "live": live} {

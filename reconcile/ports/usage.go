@@ -103,7 +103,7 @@ func Look(h *host.Host, line line.Line, forwards []schema.Forward) (Usage, error
 func NewUsage(line line.Line, forwards []schema.Forward) Usage {
 	u := Usage{
 		Address: line.Softwire.IPv4.Masked(), Warnings: []string{},
-		pool:   nat.Config{Ports: line.Softwire.Ports(), Forwards: forwards}.Pool(),
+		pool:   nat.Config{Ports: line.Softwire.Ports(), NAT: schema.NAT{Forwards: forwards}}.Pool(),
 		Ranges: cells(line.Softwire.Ports()), Forwards: []ForwardUsage{},
 		used: map[usedPort]bool{}, to: map[destination]int{}, hosts: map[hostPort]bool{},
 	}

@@ -84,7 +84,7 @@ func TestConntrackOfForward(t *testing.T) {
 	if !calls(gatewaytest.Limit) {
 		t.Fatal("the forward does not work")
 	}
-	f := resource.Conntrack{Was: nat.Translations(l.Table()), Now: nat.Translations(l.Table()), Guard: l.Gateway().Nat().Pool(), Closed: true}
+	f := resource.Conntrack{Was: nat.Translations(l.Table()), Now: nat.Translations(l.Table()), Guard: l.Gateway().NATConfig().Pool(), Closed: true}
 	check := func(found string) {
 		t.Helper()
 		l.Gw.Do(func() {
@@ -102,7 +102,7 @@ func TestConntrackOfForward(t *testing.T) {
 		t.Error("what is forwarded was cut off")
 	}
 	l.Forwards = nil
-	f.Now, f.Guard = nat.Translations(l.Table()), l.Gateway().Nat().Pool()
+	f.Now, f.Guard = nat.Translations(l.Table()), l.Gateway().NATConfig().Pool()
 	if err := l.Table().Write(l.Conn); err != nil {
 		t.Fatal(err)
 	}

@@ -42,7 +42,7 @@ func TestStale(t *testing.T) {
 
 	g := gatewaytest.GatewayOf(gatewaytest.NatKinds["ocn"], 1460)
 	g.Forwards = []schema.Forward{{Protocol: "tcp", Ports: []schema.PortRange{{First: 1856, Last: 1857}}, To: a("192.168.1.10:22")}}
-	now, guard := nat.Translations(gatewaytest.TableOf(g)), g.Nat().Pool() // 1872-2877
+	now, guard := nat.Translations(gatewaytest.TableOf(g)), g.NATConfig().Pool() // 1872-2877
 	was := []nat.Translation{{Address: netip.MustParsePrefix("192.0.2.99/32"), First: 1872, Last: 2879, Forwards: []nat.Forwarded{{Protocol: kernel.ProtoUDP, First: 1860, Last: 1863, To: a("192.168.1.11:0")}}},
 		{Address: netip.MustParsePrefix("192.0.2.18/32"), First: 1872, Last: 2877, Forwards: []nat.Forwarded{{Protocol: kernel.ProtoUDP, First: 1870, Last: 1870, To: a("192.168.1.11:0")}}}}
 	const peer = "203.0.113.5:700"
@@ -222,7 +222,7 @@ func TestConntrackAfterChange(t *testing.T) {
 			l.Mu.Lock()
 			l.Sw = next
 			l.Mu.Unlock()
-			f.Now, f.Guard = nat.Translations(l.Table()), l.Gateway().Nat().Pool()
+			f.Now, f.Guard = nat.Translations(l.Table()), l.Gateway().NATConfig().Pool()
 			if err := l.Table().Write(l.Conn); err != nil {
 				t.Fatal(err)
 			}
@@ -256,7 +256,7 @@ func TestStaleInOnePiece(t *testing.T) {
 	g := gatewaytest.GatewayOf(gatewaytest.NatKinds["address"], 1460)
 	was := nat.Translations(gatewaytest.TableOf(g))
 	g.Forwards = []schema.Forward{{Protocol: "tcp", Ports: []schema.PortRange{{First: 20000, Last: 20000}}, To: netip.MustParseAddrPort("192.168.1.10:0")}}
-	g.Pool = g.Nat().Pool()
+	g.Pool = g.NATConfig().Pool()
 	f := gateway.Connections(g, facts.Facts{Owned: facts.Owned{Translations: was}})
 	if f.Now[0].First != 20001 {
 		t.Fatalf("the pool is not cut: %+v", f.Now)

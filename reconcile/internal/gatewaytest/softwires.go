@@ -22,7 +22,7 @@ func Shared(psid uint16, length, offset int) softwire.Softwire {
 
 // GatewayOf is a gateway as its table sees it.
 func GatewayOf(sw softwire.Softwire, mtu int) *gateway.Gateway {
-	return &gateway.Gateway{Line: line.Line{Softwire: sw}, Tunnel: kernel.Tunnel{Link: "mape0", MTU: mtu}, Conntrack: defaultConntrack()}
+	return &gateway.Gateway{Line: line.Line{Softwire: sw}, Tunnel: kernel.Tunnel{Link: "mape0", MTU: mtu}, NAT: schema.NAT{Conntrack: defaultConntrack()}}
 }
 
 // defaultConntrack is what a section without conntrack has.
@@ -35,7 +35,7 @@ func defaultConntrack() schema.Conntrack {
 }
 
 // TableOf is the table of a gateway.
-func TableOf(g *gateway.Gateway) nft.Table { return nat.Table(g.Nat(), g.Nat().Pool()) }
+func TableOf(g *gateway.Gateway) nft.Table { return nat.Table(g.NATConfig(), g.NATConfig().Pool()) }
 
 // NatKinds has one softwire for each shape that a table can have.
 var NatKinds = map[string]softwire.Softwire{
