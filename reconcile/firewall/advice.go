@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"mape-netplan/reconcile/firewall/ruleset"
 	"mape-netplan/reconcile/kernel"
 )
@@ -19,10 +21,13 @@ func chainText(c ruleset.Chain) string {
 const mostDetails = 4
 
 // dropWarning names the rule that drops packets, the packets, and what lets them through.
-func (f Foreign) dropWarning(c ruleset.Chain, flow flow, drops []drop) Obstacle {
+func (f Foreign) dropWarning(c ruleset.Chain, flow flow, drops []drop, sure bool) Obstacle {
 	var what, let []string
 	of := map[string][]string{}
-	sure, verb, d := true, "drops", drops[0]
+	verb, d := "drops", drops[0]
+	if !sure {
+		verb = "may drop"
+	}
 	for _, e := range drops {
 		if !slices.Contains(what, e.packet.what) {
 			what = append(what, e.packet.what)
@@ -32,9 +37,6 @@ func (f Foreign) dropWarning(c ruleset.Chain, flow flow, drops []drop) Obstacle 
 		}
 		if r := f.command(c, flow, e); !slices.Contains(let, r) {
 			let = append(let, r)
-		}
-		if !e.sure {
-			sure, verb = false, "may drop"
 		}
 	}
 	for i, w := range what {
@@ -56,7 +58,7 @@ func (f Foreign) dropWarning(c ruleset.Chain, flow flow, drops []drop) Obstacle 
 	if slices.ContainsFunc(let, temporary) {
 		advice += " (until the next boot)"
 	}
-	return Obstacle{fmt.Sprintf("%s%s: %s %s %s%s", chainText(c), in, by, verb, strings.Join(what, " and "), flow.note), "to let that through: " + advice, sure}
+	return Obstacle{What: fmt.Sprintf("%s%s: %s %s %s%s", chainText(c), in, by, verb, strings.Join(what, " and "), flow.note), Advice: "to let that through: " + advice, Sure: sure}
 }
 
 // temporary reports whether the effect of a command ends at the next boot.
@@ -105,11 +107,11 @@ func (f Foreign) command(c ruleset.Chain, flow flow, d drop) string {
 }
 
 // A dialect is how a program writes what an accepting rule matches.
-type dialect struct{ in, out, ipip, dnat, established, accept string }
+type dialect struct{ in, out, src, proto, dnat, established, accept string }
 
 var (
-	iptablesWords = dialect{" -i ", " -o ", " -s %s -p %d", " -m conntrack --ctstate DNAT", " -m conntrack --ctstate RELATED,ESTABLISHED", " -j ACCEPT"}
-	nftWords      = dialect{" iifname ", " oifname ", " ip6 saddr %s meta l4proto %d", " ct status dnat", " ct state established,related", " accept"}
+	iptablesWords = dialect{" -i ", " -o ", " -s %s", " -p %d", " -m conntrack --ctstate DNAT", " -m conntrack --ctstate RELATED,ESTABLISHED", " -j ACCEPT"}
+	nftWords      = dialect{" iifname ", " oifname ", " ip6 saddr %s", " meta l4proto %d", " ct status dnat", " ct state established,related", " accept"}
 )
 
 func (d dialect) rule(p packet) string {
@@ -122,7 +124,9 @@ func (d dialect) rule(p packet) string {
 	}
 	switch {
 	case p.proto == protoIPIP:
-		s += fmt.Sprintf(d.ipip, p.src[0].first, p.proto)
+		s += fmt.Sprintf(d.src, p.src[0].first) + fmt.Sprintf(d.proto, p.proto)
+	case p.icmp != 0:
+		s += fmt.Sprintf(d.proto, p.proto)
 	case p.dnat:
 		s += d.dnat
 	case p.state == established:
@@ -170,7 +174,7 @@ func testText(s ruleset.Step) string {
 	return text + " " + strings.Join(values, ",")
 }
 
-var stateNames = map[uint32]string{1: "invalid", established: "established", 4: "related", isNew: "new", 64: "untracked", ruleset.StateDNAT: "dnat"}
+var stateNames = map[uint32]string{invalid: "invalid", established: "established", 4: "related", isNew: "new", untracked: "untracked", ruleset.StateDNAT: "dnat"}
 
 // valueText is an interval of a field: a name, an address or prefix, a number.
 func valueText(field string, v ruleset.Interval) string {
@@ -193,8 +197,12 @@ func valueText(field string, v ruleset.Interval) string {
 	text := func(b []byte) string {
 		n := binary.BigEndian.Uint32(append(make([]byte, 4-min(4, len(b))), b...))
 		switch name := stateNames[n]; {
+		case field == ruleset.FieldMark || field == ruleset.FieldCtMark:
+			return fmt.Sprintf("%#x", n)
 		case field == ruleset.FieldState && name != "":
 			return name
+		case field == ruleset.FieldDestType && typeNames[n] != "":
+			return typeNames[n]
 		case field == ruleset.FieldL4Proto && foreignProtocols[n] != "":
 			return foreignProtocols[n]
 		}
@@ -205,5 +213,7 @@ func valueText(field string, v ruleset.Interval) string {
 	}
 	return text(v.From) + "-" + text(v.To)
 }
+
+var typeNames = map[uint32]string{unix.RTN_UNICAST: "unicast", unix.RTN_LOCAL: "local", unix.RTN_BROADCAST: "broadcast", unix.RTN_ANYCAST: "anycast", unix.RTN_MULTICAST: "multicast"}
 
 var foreignProtocols = map[uint32]string{1: "icmp", 6: "tcp", 17: "udp", 58: "ipv6-icmp"}

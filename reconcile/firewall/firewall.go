@@ -63,6 +63,8 @@ func MeetsUs(c ruleset.Chain) bool {
 type Obstacle struct {
 	What, Advice string
 	Sure         bool // not only "may"
+
+	flow int // what it is about, by its index
 }
 
 func (o Obstacle) String() string {
@@ -72,7 +74,7 @@ func (o Obstacle) String() string {
 	return o.What + "; " + o.Advice
 }
 
-// Obstacles lists what others do to packets on these paths.
+// Obstacles lists what others do to packets on these paths, that to the LAN's first.
 func Obstacles(p Paths, f Foreign) []Obstacle {
 	var all []Obstacle
 	flows := p.flows()
@@ -81,6 +83,7 @@ func Obstacles(p Paths, f Foreign) []Obstacle {
 			all = append(all, f.warnings(c, flows)...)
 		}
 	}
+	sort.SliceStable(all, func(i, j int) bool { return all[i].flow < all[j].flow })
 	if f.Unread != "" {
 		all = append(all, Obstacle{What: "what other programs do to packets is not known: " + f.Unread})
 	}
@@ -95,7 +98,7 @@ func Obstacles(p Paths, f Foreign) []Obstacle {
 func (f Foreign) warnings(c *ruleset.Chain, flows []flow) []Obstacle {
 	var all []Obstacle
 	var hits []hit
-	for _, flow := range flows {
+	for i, flow := range flows {
 		var drops []drop
 		var spared []string
 		for _, p := range flow.packets {
@@ -103,8 +106,8 @@ func (f Foreign) warnings(c *ruleset.Chain, flows []flow) []Obstacle {
 				continue
 			}
 			w := walk{all: f.Chains, packet: p.at(*c), tunnel: flow.tunnel}
-			if d, ok := w.base(c); ok {
-				drops = append(drops, d)
+			if d := w.base(c); d != nil {
+				drops = append(drops, *d)
 			} else {
 				spared = append(spared, p.what+p.detail)
 			}
@@ -112,8 +115,15 @@ func (f Foreign) warnings(c *ruleset.Chain, flows []flow) []Obstacle {
 		}
 		// Where only one of TCP and UDP gets through, that is taken for intended.
 		drops = slices.DeleteFunc(drops, func(d drop) bool { return slices.Contains(spared, d.packet.what+d.packet.detail) })
-		if len(drops) > 0 && c.Type != "nat" {
-			all = append(all, f.dropWarning(*c, flow, drops))
+		if c.Type == "nat" {
+			continue
+		}
+		for _, sure := range []bool{true, false} {
+			if of := slices.DeleteFunc(slices.Clone(drops), func(d drop) bool { return d.sure != sure }); len(of) > 0 {
+				o := f.dropWarning(*c, flow, of, sure)
+				o.flow = i
+				all = append(all, o)
+			}
 		}
 	}
 	sort.SliceStable(hits, func(i, j int) bool { return hits[i].rule.Handle < hits[j].rule.Handle })
@@ -122,7 +132,7 @@ func (f Foreign) warnings(c *ruleset.Chain, flows []flow) []Obstacle {
 		if slices.IndexFunc(hits, same) == i {
 			h.sure = slices.ContainsFunc(hits, func(o hit) bool { return same(o) && o.sure })
 			if what, advice := f.hitWarning(*c, flows, h); what != "" {
-				all = append(all, Obstacle{what, advice, h.sure})
+				all = append(all, Obstacle{What: what, Advice: advice, Sure: h.sure})
 			}
 		}
 	}

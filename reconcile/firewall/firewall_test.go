@@ -160,6 +160,7 @@ const (
 		"nft insert rule inet filter forward iifname eth0 oifname mape0 accept; nft insert rule inet filter forward iifname mape0 oifname eth0 ct state established,related accept (until the next boot)"
 	firewallCmd = "table inet firewalld, chain filter_FORWARD, by chain filter_FWD_internal: rule handle N (reject) drops new connections from eth0 to mape0; to let that through: " +
 		"firewall-cmd --permanent --zone=trusted --change-interface=eth0 && firewall-cmd --reload, or a firewalld policy that accepts what its zone sends"
+	killSwitch = `rule handle N (oifname != "wg0" meta mark != 0xca6c fib daddr type != local reject)`
 	dockerJSON = "table ip docker-bridges, chain filter-FORWARD: the policy drops new connections from eth0 to mape0 and the answers from mape0 to eth0; to let that through: " +
 		`set "ip-forward-no-drop": true in /etc/docker/daemon.json and restart Docker`
 )
@@ -181,6 +182,13 @@ var programs = []struct {
 	{"firewalld.nft", []string{firewallCmd}},
 	{"firewalld-policy.nft", nil},
 	{"firewalld-trusted.nft", nil},
+	{"wg-quick.nft", []string{
+		"table ip filter, chain FORWARD: " + killSwitch + " may drop new connections from eth0 to mape0 and the answers from mape0 to eth0; to let that through: " +
+			"iptables -I FORWARD -i eth0 -o mape0 -j ACCEPT; iptables -I FORWARD -i mape0 -o eth0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT (until the next boot)",
+		"table ip filter, chain OUTPUT: " + killSwitch + " may drop this machine's own connections through mape0; to let that through: iptables -I OUTPUT -o mape0 -j ACCEPT (until the next boot)",
+		"table ip6 filter, chain OUTPUT: " + killSwitch + " may drop the tunnel's packets to the border relay 2001:db8:ffff::1; to let that through: " +
+			"ip6tables -I OUTPUT -o eth1 -s 2001:db8::1 -p 4 -j ACCEPT (until the next boot)",
+	}},
 	{"nftables-workstation.nft", nil},
 	{"nftables-server.nft", []string{plain}},
 	{"nftables-router.nft", nil},

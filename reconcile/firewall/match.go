@@ -14,18 +14,20 @@ import (
 	"mape-netplan/schema"
 )
 
-// A tri is a truth value: maybe is what depends on more than is known.
-type tri int
+// A likelihood is a truth value of a packet of a kind.
+type likelihood int
 
 const (
-	no tri = iota
-	maybe
+	no     likelihood = iota
+	rarely            // for some packets of the kind, as those to one port, or for one with a mark
+	maybe             // it depends on more than is known
+	mostly
 	yes
 )
 
-func (t tri) not() tri { return yes - t }
+func (l likelihood) not() likelihood { return yes - l }
 
-func is(b bool) tri {
+func is(b bool) likelihood {
 	if b {
 		return yes
 	}
@@ -33,11 +35,17 @@ func is(b bool) tri {
 }
 
 // test reports whether a packet passes a test.
-func (p packet) test(s ruleset.Step) tri {
-	if s.Unknown {
-		return maybe
+func (p packet) test(s ruleset.Step) likelihood {
+	if p.flags == 0 && slices.Contains(s.Fields, ruleset.FieldTCPFlags) {
+		return p.anyFlags(s)
 	}
 	t := no
+	switch {
+	case s.Unknown && slices.ContainsFunc(s.Fields, ruleset.OfSome):
+		t = rarely
+	case s.Unknown:
+		return maybe
+	}
 	for _, c := range s.Any {
 		t = max(t, p.inside(s.Fields, c))
 	}
@@ -47,8 +55,24 @@ func (p packet) test(s ruleset.Step) tri {
 	return t
 }
 
+// anyFlags is test for the flags that a packet of TCP has: a new connection begins with SYN alone.
+func (p packet) anyFlags(s ruleset.Step) likelihood {
+	const syn, psh, ack = 1 << 1, 1 << 3, 1 << 4
+	if p.flags = syn; p.state == isNew {
+		return p.test(s)
+	}
+	p.flags = ack
+	first := p.test(s)
+	for _, p.flags = range []byte{syn | ack, psh | ack} {
+		if p.test(s) != first {
+			return rarely
+		}
+	}
+	return first
+}
+
 // inside reports whether a packet is in one case.
-func (p packet) inside(fields []string, c ruleset.Case) tri {
+func (p packet) inside(fields []string, c ruleset.Case) likelihood {
 	t := yes
 	for i, v := range c.Intervals {
 		if i < len(fields) {
@@ -58,7 +82,7 @@ func (p packet) inside(fields []string, c ruleset.Case) tri {
 	return t
 }
 
-func (p packet) field(name string, v ruleset.Interval) tri {
+func (p packet) field(name string, v ruleset.Interval) likelihood {
 	switch name {
 	case ruleset.FieldIIfName:
 		if p.anyIn {
@@ -98,7 +122,23 @@ func (p packet) field(name string, v ruleset.Interval) tri {
 			return is(p.dnat)
 		}
 	case ruleset.FieldDestType:
+		if p.icmp != 0 {
+			return usually(isNumber(unix.RTN_MULTICAST, v) == yes)
+		}
 		return isNumber(map[bool]uint32{true: unix.RTN_LOCAL, false: unix.RTN_UNICAST}[p.local], v)
+	case ruleset.FieldPacketType:
+		return usually(within([]byte{map[bool]byte{true: unix.PACKET_MULTICAST}[p.icmp != 0]}, v) == yes)
+	case ruleset.FieldTCPFlags:
+		return within([]byte{p.flags}, v)
+	case ruleset.FieldICMPType:
+		return within([]byte{p.icmp}, v)
+	case ruleset.FieldHopLimit:
+		if p.icmp == 0 {
+			return maybe
+		}
+		return within([]byte{discoveryHops}, v)
+	case ruleset.FieldBack:
+		return usually(!hasZero(v))
 	case ruleset.FieldDport:
 		return portsWithin(p.dports, v)
 	case ruleset.FieldSaddr, ruleset.FieldSaddr6:
@@ -106,18 +146,33 @@ func (p packet) field(name string, v ruleset.Interval) tri {
 	case ruleset.FieldDaddr, ruleset.FieldDaddr6:
 		return p.dst.within(v)
 	}
+	if ruleset.UsuallyZero(name) {
+		return usually(hasZero(v))
+	}
 	return maybe
 }
 
+// usually is a test of a value that a packet seldom has otherwise.
+func usually(passes bool) likelihood {
+	if passes {
+		return mostly
+	}
+	return rarely
+}
+
+func hasZero(v ruleset.Interval) bool {
+	return !slices.ContainsFunc(v.From, func(b byte) bool { return b != 0 })
+}
+
 // An interval's ends are as long as its field.
-func within(b []byte, v ruleset.Interval) tri {
+func within(b []byte, v ruleset.Interval) likelihood {
 	return is(len(b) == len(v.From) && bytes.Compare(v.From, b) <= 0 && bytes.Compare(b, v.To) <= 0)
 }
 
 // portsWithin reports whether the packet's port, which is one of a range, is in an interval.
-func portsWithin(r schema.PortRange, v ruleset.Interval) tri {
+func portsWithin(r schema.PortRange, v ruleset.Interval) likelihood {
 	if r.First == 0 || len(v.From) != 2 || len(v.To) != 2 {
-		return maybe
+		return rarely
 	}
 	switch from, to := binary.BigEndian.Uint16(v.From), binary.BigEndian.Uint16(v.To); {
 	case from <= r.First && r.Last <= to:
@@ -125,10 +180,10 @@ func portsWithin(r schema.PortRange, v ruleset.Interval) tri {
 	case r.Last < from || to < r.First:
 		return no
 	}
-	return maybe
+	return rarely
 }
 
-func isNumber(n uint32, v ruleset.Interval) tri {
+func isNumber(n uint32, v ruleset.Interval) likelihood {
 	return within(binary.BigEndian.AppendUint32(nil, n), v)
 }
 
@@ -138,15 +193,15 @@ func hasName(v ruleset.Interval, name string) bool {
 }
 
 // anyBut reports whether any interface but this one is in an interval of names.
-func anyBut(name string, v ruleset.Interval) tri {
+func anyBut(name string, v ruleset.Interval) likelihood {
 	if hasName(v, name) && bytes.Equal(v.From, v.To) {
 		return no
 	}
-	return maybe
+	return rarely
 }
 
 // within reports whether an address is in an interval: one of the spans, or without any, one of the internet.
-func (all spans) within(v ruleset.Interval) tri {
+func (all spans) within(v ruleset.Interval) likelihood {
 	from, ok := netip.AddrFromSlice(v.From)
 	to, ok2 := netip.AddrFromSlice(v.To)
 	if !ok || !ok2 {
@@ -159,7 +214,7 @@ func (all spans) within(v ruleset.Interval) tri {
 		case slices.ContainsFunc(specialPurpose, func(p netip.Prefix) bool { return p.Contains(from) && p.Contains(to) }):
 			return no
 		}
-		return maybe
+		return rarely
 	}
 	if from.Compare(all[0].first) <= 0 && all[len(all)-1].last.Compare(to) <= 0 {
 		return yes
@@ -168,5 +223,5 @@ func (all spans) within(v ruleset.Interval) tri {
 	if next == len(all) || to.Less(all[next].first) {
 		return no
 	}
-	return maybe
+	return rarely
 }

@@ -45,6 +45,8 @@ type packet struct {
 	local   bool             // the destination is this machine
 	dnat    bool             // the destination was translated
 	dports  schema.PortRange // zero: not known
+	icmp    byte             // the type of neighbour discovery; 0: none
+	flags   byte             // of TCP; 0: those that are usual
 }
 
 // anywhere is an address that is not known.
@@ -52,11 +54,17 @@ var anywhere = spansOf(netip.PrefixFrom(netip.IPv4Unspecified(), 0))
 
 // States of a connection, as nf_tables has them.
 const (
+	invalid     = 1 << 0 // also of what connection tracking has not seen yet
 	established = 1 << 1
 	isNew       = 1 << 3
+	untracked   = 1 << 6
 )
 
-const protoIPIP = 4
+const (
+	protoIPIP = 4
+	// discoveryHops is the hop limit of neighbour discovery (RFC 4861, section 7.1).
+	discoveryHops = 255
+)
 
 var (
 	throughForward = []string{"prerouting", "forward", "postrouting"}
@@ -96,7 +104,7 @@ func (p packet) at(c ruleset.Chain) packet {
 			}
 		}
 		if c.Priority <= conntrackPriority {
-			p.state = 0
+			p.state = invalid
 		}
 	case "postrouting":
 		if c.Priority >= natPriority && c.Type != "nat" {

@@ -20,17 +20,22 @@ type Paths struct {
 	Forwards    []schema.Forward
 }
 
-// flows lists what must get through: connections from each LAN and their answers, those of this machine itself, and
-// between this machine and the border relay the IPv6 packets that carry them all.
+// flows lists what must get through: connections from each LAN and their answers, those of this machine itself, the IPv6
+// packets between this machine and the border relay that carry them all, what the line's router says of itself and asks
+// for, and the forwarded ports.
 func (p Paths) flows() []flow {
-	var all []flow
-	tunnel := p.Tunnel.Name
+	all := slices.Concat(p.lan(), p.own(), p.outer())
 	for _, t := range p.targets() {
 		all = append(all, t.flows(p.Tunnel)...)
 		for _, lan := range p.LAN {
-			all = append(all, t.hairpins(tunnel, lan)...)
+			all = append(all, t.hairpins(p.Tunnel.Name, lan)...)
 		}
 	}
+	return all
+}
+
+func (p Paths) lan() (all []flow) {
+	tunnel := p.Tunnel.Name
 	for _, lan := range p.LAN {
 		all = append(all, flow{tunnel: tunnel, packets: transports(
 			packet{what: "new connections from " + lan.Name + " to " + tunnel, hooks: throughForward, in: lan, out: p.Tunnel, state: isNew, src: spansOf(lan.Inet4()...)},
@@ -43,6 +48,11 @@ func (p Paths) flows() []flow {
 			packet{what: "the answers from " + tunnel + " to what is forwarded there", hooks: throughForward, in: p.Tunnel, anyOut: true, state: established, dst: anywhere},
 		)})
 	}
+	return all
+}
+
+func (p Paths) own() []flow {
+	tunnel := p.Tunnel.Name
 	var own []netip.Prefix
 	for _, l := range p.Links {
 		for _, a := range l.Inet4() {
@@ -51,18 +61,36 @@ func (p Paths) flows() []flow {
 			}
 		}
 	}
-	all = append(all, flow{tunnel: tunnel, packets: transports(
+	return []flow{{tunnel: tunnel, packets: transports(
 		packet{what: "this machine's own connections through " + tunnel, hooks: throughOutput, out: p.Tunnel, state: isNew, src: spansOf(own...)},
 		packet{what: "the answers from " + tunnel + " to this machine", hooks: throughInput, in: p.Tunnel, state: established, local: true},
-	)})
+	)}}
+}
+
+func (p Paths) outer() []flow {
 	ce, br := netip.PrefixFrom(p.CE, 128), netip.PrefixFrom(p.BR, 128)
-	return append(all, flow{tunnel: tunnel, packets: []packet{
+	return []flow{{tunnel: p.Tunnel.Name, packets: []packet{
 		{what: "the tunnel's packets from the border relay " + p.BR.String(), hooks: []string{"input"}, family: 6, in: p.WAN,
 			state: established, proto: protoIPIP, src: spansOf(br), dst: spansOf(ce), local: true},
 		{what: "the tunnel's packets to the border relay " + p.BR.String(), hooks: []string{"output"}, family: 6, out: p.WAN,
 			state: isNew, proto: protoIPIP, src: spansOf(ce), dst: spansOf(br)},
-	}})
+	}}, p.discovery()}
 }
+
+// discovery is what the line's router sends, without which there is no IPv6: connection tracking does not see it.
+func (p Paths) discovery() flow {
+	f := flow{tunnel: p.Tunnel.Name}
+	for _, m := range []struct {
+		what string
+		icmp byte
+	}{{"router advertisements", 134}, {"neighbour discovery", 135}, {"neighbour discovery", 136}} {
+		f.packets = append(f.packets, packet{what: "the line's " + m.what + " on " + p.WAN.Name, hooks: []string{"input"}, family: 6, in: p.WAN,
+			state: untracked, proto: unix.IPPROTO_ICMPV6, icmp: m.icmp, src: spansOf(linkLocal), dst: spansOf(linkLocal, allNodes), local: true})
+	}
+	return f
+}
+
+var linkLocal, allNodes = netip.MustParsePrefix("fe80::/10"), netip.MustParsePrefix("ff02::/16")
 
 // A target is where the ports are that are forwarded to hosts behind one interface, or to this machine itself.
 type target struct {

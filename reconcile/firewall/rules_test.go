@@ -27,7 +27,8 @@ func TestForeignRules(t *testing.T) {
 		post = "chain c { type nat hook postrouting priority 0; "
 		raw  = "chain c { type filter hook prerouting priority raw; "
 		drop = "chain c { type filter hook forward priority 0; policy drop; "
-		in   = "chain c { type filter hook input priority 0; policy drop; "
+		open = "chain c { type filter hook forward priority 0; "
+		in   = "chain c { type filter hook input priority 0; policy drop; meta l4proto ipv6-icmp accept; "
 	)
 	masquerades := func(does, rule string) string {
 		return "rule handle N (" + rule + ") " + does + " what leaves through mape0" + snatFirst
@@ -41,7 +42,7 @@ func TestForeignRules(t *testing.T) {
 		{post + "masquerade; }", masquerades("translates", "masquerade")},
 		{post + "oifname mape0 snat ip to 192.0.2.1; }", masquerades("translates", `oifname "mape0" snat`)},
 		{post + "ip saddr 192.168.0.0/16 oifname != eth0 masquerade; }", masquerades("translates", `ip saddr 192.168.0.0/16 oifname != "eth0" masquerade`)},
-		{post + "meta mark 1 masquerade; }", masquerades("may translate", "meta mark … masquerade")},
+		{post + "meta mark 1 masquerade; }", masquerades("may translate", "meta mark 0x1 masquerade")},
 		{post + "oifname eth1 masquerade; }", ""},
 		{post + "ip saddr 172.17.0.0/16 masquerade; }", ""},
 		{post + "ip saddr { 10.0.0.0/8, 172.16.0.0/12 } masquerade; }", ""},
@@ -70,6 +71,24 @@ func TestForeignRules(t *testing.T) {
 		{"chain c { type filter hook forward priority 0; meta l4proto tcp limit rate 5/second drop; ip saddr @bad drop; } set bad { type ipv4_addr\n elements = { 192.168.1.7 }\n}", ""},
 		{"chain c { type filter hook forward priority 0; iifname wg0 drop; oifname != { eth0, mape0, eth1 } reject; }", ""},
 		{"chain c { type filter hook forward priority 0; policy accept; jump d; } chain d { ct state new reject; }", ", by chain d: rule handle N (ct state new reject) drops " + out},
+		// Drops that depend on more than is known: by a mark, which the usual packet does not have, or by what cannot be decided.
+		{open + "oifname != wg0 meta mark != 0xca6c reject; }", `rule handle N (oifname != "wg0" meta mark != 0xca6c reject) may drop ` + both},
+		{open + "meta mark & 0xff00 == 0 drop; }", "rule handle N (meta mark 0x0 drop) may drop " + both},
+		{open + "ct mark != 1 drop; }", "rule handle N (ct mark != 0x1 drop) may drop " + both},
+		{open + "meta ipsec missing drop; }", "rule handle N (meta ipsec 0 drop) may drop " + both},
+		{open + "limit rate over 100/second drop; }", "rule handle N (limit … drop) may drop " + both},
+		{open + "ip saddr != @good drop; } set good { type ipv4_addr\n elements = { 192.168.1.7 }\n}", "rule handle N (ip saddr … drop) may drop " + both},
+		{open + "jump d; } chain d { meta mark 1 return; drop; }", ", by chain d: rule handle N (drop) may drop " + both},
+		{open + "jump d; } chain d { meta mark != 1 return; drop; }", ""},
+		{open + "oifname vmap { eth0 : accept, eth1 : accept }; meta mark vmap { 0 : drop, 1 : accept }; }", "rule handle N (meta mark vmap) may drop " + out},
+		{open + "meta mark 0x8000 drop; meta mark & 0x8000 == 0x8000 drop; }", ""},
+		{open + "oifname != { wg0, eth0 } drop; }", `rule handle N (oifname != "eth0","wg0" drop) drops ` + out},
+		{drop + "ct state established,related accept; meta mark 0 accept; }", ""},
+		// Drops that meet no usual packet, or are meant for some hosts and ports.
+		{open + "ct state invalid drop; meta pkttype { broadcast, multicast } drop; ip saddr 192.168.1.7 drop; meta l4proto { tcp, udp } th dport 25 reject; }", ""},
+		{open + "tcp flags & (fin | syn | rst | ack) != syn ct state new drop; tcp flags & (fin | syn) == fin | syn drop; tcp flags 0x0 drop; }", ""},
+		{"chain c { type filter hook prerouting priority -150; fib saddr . iif oif missing drop; fib daddr type { broadcast, anycast, multicast } drop; }", ""},
+		{raw + "ct state invalid iifname eth0 drop; }", `rule handle N (ct state invalid iifname "eth0" drop) drops ` + strings.Replace(out, " oifname mape0", "", 1)},
 		// What meets no packet, or only the outer ones of the tunnel.
 		{"flags dormant; " + drop + "}", ""},
 		{`chain c { type filter hook ingress device "eth1" priority -500; ip saddr 192.168.0.0/16 drop; }`, ""},
@@ -116,7 +135,7 @@ func TestForeignForward(t *testing.T) {
 func TestForeignTargets(t *testing.T) {
 	t.Parallel()
 	const (
-		in      = "chain c { type filter hook input priority 0; policy drop; ip6 saddr 2001:db8:ffff::/48 accept; ct state established,related accept; iifname eth0 accept; "
+		in      = "chain c { type filter hook input priority 0; policy drop; meta l4proto ipv6-icmp accept; ip6 saddr 2001:db8:ffff::/48 accept; ct state established,related accept; iifname eth0 accept; "
 		forward = "chain c { type filter hook forward priority 0; policy drop; ct state established accept; iifname eth0 accept; "
 		does    = "table inet t, chain c: the policy drops "
 		itself  = does + "what is forwarded to this machine (udp 2222); to let that through: nft insert rule inet t c iifname mape0 ct status dnat accept (until the next boot)"
@@ -170,9 +189,9 @@ func TestForeignUFW(t *testing.T) {
 	n.Exec(t, "iptables-nft", "-A", "ufw-user-forward", "-i", "eth0", "-j", "ACCEPT")
 	forwards := gatewaytest.ForwardTargets(1000)
 	want := []string{
+		"table ip filter, chain FORWARD: the policy drops forwarded ports from mape0 to eth0 (tcp 192.168.1.10:22); to let that through: ufw route allow in on mape0 out on eth0",
 		"table ip filter, chain INPUT: the policy drops what is forwarded to this machine (udp 2222); to let that through: ufw allow in on mape0 to any port 2222 proto udp",
 		"table ip filter, chain INPUT: the policy drops connections from eth0 to forwarded ports of this machine (udp 2222); to let that through: ufw allow in on eth0 to any port 2222 proto udp",
-		"table ip filter, chain FORWARD: the policy drops forwarded ports from mape0 to eth0 (tcp 192.168.1.10:22); to let that through: ufw route allow in on mape0 out on eth0",
 	}
 	if got := withForwards(t, n, forwards[:2]); !slices.Equal(got, want) {
 		t.Errorf("got:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
@@ -274,6 +293,71 @@ func TestForeignMaze(t *testing.T) {
 	}
 	p := firewall.Paths{Tunnel: kernel.Link{Name: "mape0"}, WAN: kernel.Link{Name: "eth1"}, LAN: []kernel.Link{{Name: "eth0"}}}
 	if got := warnings(p, firewall.Foreign{Ruleset: rs}); len(got) > 0 {
+		t.Errorf("%q", got)
+	}
+}
+
+// TestForeignIPTables is TestForeignRules for what iptables-nft writes with modules of its own.
+func TestForeignIPTables(t *testing.T) {
+	t.Parallel()
+	n := bystander(t)
+	for _, test := range []struct{ rules, want string }{
+		{"-A FORWARD ! -o wg0 -m mark ! --mark 0xca6c -m addrtype ! --dst-type LOCAL -j REJECT", "may drop"},
+		{"-A FORWARD -m mark --mark 0x8000/0x8000 -j DROP", ""},
+		{"-A FORWARD -m conntrack --ctstate INVALID -j DROP\n-A FORWARD -p tcp --tcp-flags ALL NONE -j DROP\n-A FORWARD -p tcp ! --syn -m conntrack --ctstate NEW -j DROP", ""},
+		{"-A FORWARD -m addrtype --dst-type BROADCAST,MULTICAST -j DROP", ""},
+		{"-A FORWARD -m limit --limit 10/s -j ACCEPT\n-A FORWARD -j DROP", "may drop"},
+		{"-A FORWARD -j REJECT --reject-with icmp-host-prohibited", "drops"},
+	} {
+		n.Exec(t, "nft", "flush", "ruleset")
+		feed(t, n, "*filter\n"+test.rules+"\nCOMMIT\n", "iptables-nft-restore")
+		got := foreignWarnings(t, n)
+		if test.want == "" && len(got) > 0 || test.want != "" && (len(got) != 1 || !strings.Contains(got[0], ") "+test.want+" new connections from eth0 to mape0 and the answers")) {
+			t.Errorf("%s: %q", test.rules, got)
+		}
+	}
+}
+
+// TestForeignDiscovery: without what the line's router sends there is no IPv6, and so no tunnel.
+func TestForeignDiscovery(t *testing.T) {
+	t.Parallel()
+	n := bystander(t)
+	const rest = "iifname { lo, eth0, mape0 } accept; meta l4proto 4 accept; ct state established,related accept; "
+	for rules, want := range map[string]string{
+		"": "drops the line's router advertisements on eth1 and the line's neighbour discovery on eth1",
+		"icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept; ":                                                                         "drops the line's router advertisements on eth1",
+		"ct state invalid drop; icmpv6 type { echo-request, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert } ip6 hoplimit 255 accept; ": "",
+		"iifname eth1 ip6 saddr fe80::/10 icmpv6 type nd-router-advert accept; icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept; ":   "",
+		"ip6 nexthdr icmpv6 limit rate 5/second accept; ":                                                                                          "may drop the line's router advertisements on eth1 and the line's neighbour discovery on eth1",
+	} {
+		table(t, n, "chain c { type filter hook input priority 0; policy drop; "+rest+rules+"}")
+		got := foreignWarnings(t, n)
+		if want == "" && len(got) > 0 || want != "" && (len(got) != 1 || !strings.Contains(got[0], "the policy "+want+"; to let")) {
+			t.Errorf("%s: %q", rules, got)
+		}
+		for _, w := range got {
+			obey(t, n, w)
+		}
+		if got = foreignWarnings(t, n); len(got) > 0 {
+			t.Errorf("%s, after that: %q", rules, got)
+		}
+	}
+}
+
+// TestForeignOrder: what the LAN needs comes first, whatever the order of the chains and of the forwards.
+func TestForeignOrder(t *testing.T) {
+	t.Parallel()
+	n := bystander(t)
+	table(t, n, "chain a { type filter hook output priority 0; policy drop; } chain b { type filter hook forward priority 0; policy drop; }")
+	p, f := foreignPaths(t, n)
+	p.Forwards = []schema.Forward{{Protocol: "tcp", To: netip.MustParseAddrPort("192.168.1.20:80")}}
+	var got []string
+	for _, w := range warnings(p, f) {
+		_, what, _ := strings.Cut(w, "the policy drops ")
+		got = append(got, strings.Join(strings.Fields(what)[:4], " "))
+	}
+	want := []string{"new connections from eth0", "this machine's own connections", "the tunnel's packets to", "forwarded ports from mape0", "connections from eth0 to"}
+	if !slices.Equal(got, want) {
 		t.Errorf("%q", got)
 	}
 }

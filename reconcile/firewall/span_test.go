@@ -29,7 +29,7 @@ func TestSpans(t *testing.T) {
 				}
 			}
 		}
-		want := maybe
+		want := rarely
 		if inside == 0 {
 			want = no
 		} else if outside == 0 {

@@ -19,8 +19,10 @@ type walk struct {
 	depth int // of jumps
 	rules int // so far
 
-	mayAccept bool // a rule may have accepted the packet
-	forTunnel bool // and that rule names the tunnel
+	over      bool  // a rule has certainly accepted or dropped the packet
+	dropped   *drop // by the first rule that drops it or may
+	mayAccept bool  // a rule may have accepted the packet
+	forTunnel bool  // and that rule names the tunnel
 	hits      []hit
 }
 
@@ -40,78 +42,66 @@ type drop struct {
 	sure   bool
 }
 
-// How a chain or a rule ends.
-type end int
-
-const (
-	next     end = iota // the next rule follows
-	accepted            // by this base chain
-	dropped
-	returned  // to the chain before
-	undecided // any of these
-)
-
-// base reports whether the packet is dropped. Where a rule names the tunnel and lets some packets pass, the others are meant to
-// be dropped.
-func (w *walk) base(c *ruleset.Chain) (drop, bool) {
-	d := drop{packet: w.packet}
-	switch e := w.chain(c, yes); {
-	case e == accepted:
-		return d, false
-	case e == dropped:
-		d.rule, d.in = w.rule, w.in
-	case !c.Drop:
-		return d, false
+// base returns how the packet is dropped, or may be; nil if it is not. Where a rule names the tunnel and lets some packets
+// pass, the others are meant to be dropped.
+func (w *walk) base(c *ruleset.Chain) *drop {
+	left := w.chain(c, yes)
+	if w.dropped == nil && !w.over && c.Drop && left >= maybe {
+		w.dropped = &drop{packet: w.packet, sure: left == yes && !w.mayAccept}
 	}
-	d.sure = !w.mayAccept
-	return d, !w.forTunnel
+	if w.forTunnel {
+		return nil
+	}
+	return w.dropped
 }
 
 // maxRules is how many rules a packet meets before the walk gives up and takes it for accepted: chains that each jump many
 // times could keep a walk busy for ever.
 const maxRules = 100_000
 
-// chain walks through the rules of a chain, which the packet may not reach where sure is maybe.
-func (w *walk) chain(c *ruleset.Chain, sure tri) end {
+// chain walks through the rules of a chain that the packet reaches with such certainty, and returns that of its coming
+// back, given that it gets there.
+func (w *walk) chain(c *ruleset.Chain, reached likelihood) (back likelihood) {
 	if w.depth++; w.depth > 16 { // the kernel's limit
-		return undecided
+		return maybe
 	}
 	defer func() { w.depth-- }()
+	here := yes
 	for i := range c.Rules {
 		if w.rules++; w.rules > maxRules {
-			return accepted
+			w.over = true
+		}
+		if w.over || here == no {
+			break
 		}
 		w.rule, w.in = &c.Rules[i], c
-		switch e := w.one(&c.Rules[i], c, sure); e {
-		case next:
-		case undecided:
-			sure = maybe
-		default:
-			return e
-		}
+		next, returned := w.one(&c.Rules[i], c, min(reached, here))
+		back = max(back, min(here, returned))
+		here = min(here, next)
 	}
-	return next
+	return max(back, here)
 }
 
-// one runs a rule.
-func (w *walk) one(r *ruleset.Rule, c *ruleset.Chain, sure tri) end {
-	named := false
+// one runs a rule that is reached with such certainty, and returns that of the packet's going on to the next rule, and that
+// of its return to the chain before.
+func (w *walk) one(r *ruleset.Rule, c *ruleset.Chain, reached likelihood) (next, returned likelihood) {
+	named, match := false, yes
 	for _, s := range r.Steps {
 		switch s.Do {
 		case "":
-			if sure = min(sure, w.packet.test(s)); sure == no {
-				return next
+			if match = min(match, w.packet.test(s)); match == no {
+				return yes, no
 			}
 			named = named || w.names(s)
 		case ruleset.DoLookup:
-			return w.lookup(s, c, sure)
+			return w.lookup(s, c, reached, match)
 		default:
-			if e := w.do(s.Do, s.To, c, r, sure, named); e != next {
-				return e
+			if next, returned := w.do(s.Do, s.To, c, r, reached, match, named); next != yes {
+				return next, returned
 			}
 		}
 	}
-	return next
+	return yes, no
 }
 
 // names reports whether a test is for the tunnel by name.
@@ -123,79 +113,60 @@ func (w *walk) names(s ruleset.Step) bool {
 	})
 }
 
-// lookup does what a verdict map has for the packet.
-func (w *walk) lookup(s ruleset.Step, c *ruleset.Chain, sure tri) end {
-	rule, earlier := w.rule, false
+// lookup does what a verdict map has for a packet that passes the tests before it.
+func (w *walk) lookup(s ruleset.Step, c *ruleset.Chain, reached, match likelihood) (next, returned likelihood) {
+	if s.Unknown && len(s.Any) == 0 {
+		return maybe, maybe // Its elements are not known.
+	}
+	rule, left := w.rule, match // by the elements so far
+	next = match.not()
 	for _, a := range s.Any {
 		t := w.packet.inside(s.Fields, a)
 		if s.Unknown {
 			t = maybe
 		}
-		if t == no {
+		if t = min(left, t); t == no {
 			continue
 		}
-		if earlier { // An earlier element may match.
-			t = maybe
-		}
-		e := w.do(a.Do, a.To, c, rule, min(sure, t), false)
-		if t == yes || e == undecided {
-			return e
-		}
-		earlier = true
+		on, back := w.do(a.Do, a.To, c, rule, reached, t, false)
+		next, returned = max(next, min(on, t)), max(returned, back)
+		left = min(left, t.not())
 	}
-	if s.Unknown && len(s.Any) == 0 {
-		return undecided // Its elements are not known.
-	}
-	return next
+	return max(next, left), returned
 }
 
-// do does what a rule says.
-func (w *walk) do(what, to string, c *ruleset.Chain, r *ruleset.Rule, sure tri, named bool) end {
+// do does what a rule says with a packet that matches it with such certainty.
+func (w *walk) do(what, to string, c *ruleset.Chain, r *ruleset.Rule, reached, match likelihood, named bool) (next, returned likelihood) {
+	sure := min(reached, match)
 	switch what {
 	case ruleset.DoAccept, ruleset.DoDNAT:
-		w.accept(sure, named)
-		return w.ends(accepted, sure)
+		if w.over = w.over || sure == yes; sure != yes {
+			w.mayAccept = true
+			w.forTunnel = w.forTunnel || named
+		}
+		return match.not(), no
 	case ruleset.DoDrop, ruleset.DoReject:
-		if sure == yes {
-			return dropped
+		if w.dropped == nil && sure >= maybe {
+			w.dropped = &drop{w.packet, r, c, sure == yes && !w.mayAccept}
 		}
+		w.over = w.over || sure == yes
+		return match.not(), no
 	case ruleset.DoReturn:
-		return w.ends(returned, sure)
+		return match.not(), match
 	case ruleset.DoJump, ruleset.DoGoto:
-		e := next
+		back := yes
 		if i := slices.IndexFunc(w.all, func(o ruleset.Chain) bool { return o.Family == c.Family && o.Table == c.Table && o.Name == to }); i >= 0 {
-			e = w.chain(&w.all[i], sure)
+			back = w.chain(&w.all[i], sure)
 		}
-		if e == accepted || e == dropped {
-			return e
+		if back = min(back, match); what == ruleset.DoGoto {
+			return match.not(), back
 		}
-		if what == ruleset.DoGoto {
-			return w.ends(returned, sure)
-		}
+		return max(match.not(), back), no
 	case ruleset.DoMasquerade, ruleset.DoSNAT:
 		w.hits = append(w.hits, hit{what, to, r, c, sure == yes})
-		return w.ends(accepted, sure)
+		return match.not(), no
 	case ruleset.DoNoTrack, ruleset.DoFlow:
 		w.hits = append(w.hits, hit{what, to, r, c, sure == yes})
 	}
-	return next
-}
-
-func (w *walk) accept(sure tri, named bool) {
-	if sure == maybe {
-		w.mayAccept = true
-		w.forTunnel = w.forTunnel || named
-	}
-}
-
-// ends is how a rule ends that ends that way if it matches. That a packet may have been accepted is remembered already,
-// and the walk goes on with those that were not.
-func (w *walk) ends(e end, sure tri) end {
-	switch {
-	case sure == yes:
-		return e
-	case e == returned:
-		return undecided
-	}
-	return next
+	return yes, no
 }

@@ -53,6 +53,10 @@ func known(fields []string) bool {
 // masked is a test for some bits: a prefix of an address, or any of several states.
 func (d *tracer) masked(o operands, op expr.CmpOp, data []byte) {
 	switch {
+	case UsuallyZero(o.fields[0]): // Of 0 the bits that are compared are 0 as well.
+		d.test(o.fields, op == expr.CmpOpNeq, data, data)
+	case o.fields[0] == FieldTCPFlags && len(data) == 1 && len(o.mask) == 1:
+		d.flags(o.mask[0], data[0], op == expr.CmpOpNeq)
 	case (o.fields[0] == FieldState || o.fields[0] == FieldStatus) && !hasBits(data) && len(o.mask) == 4:
 		d.steps = append(d.steps, Step{Fields: o.fields, Not: op == expr.CmpOpEq, Any: bitCases(binary.NativeEndian.Uint32(o.mask))})
 	case contiguous(o.mask) && len(data) == len(o.mask):
@@ -64,6 +68,17 @@ func (d *tracer) masked(o operands, op expr.CmpOp, data []byte) {
 	default:
 		d.steps = append(d.steps, Step{Fields: o.fields, Unknown: true})
 	}
+}
+
+// flags is a test for some of the flags of TCP.
+func (d *tracer) flags(mask, want byte, not bool) {
+	cases := []Case{}
+	for f := range byte(1 << 6) {
+		if f&mask == want {
+			cases = append(cases, Case{Intervals: []Interval{{[]byte{f}, []byte{f}}}})
+		}
+	}
+	d.steps = append(d.steps, Step{Fields: []string{FieldTCPFlags}, Any: cases, Not: not})
 }
 
 // bitCases is one of these bits.
@@ -113,7 +128,7 @@ func split(fields []string, from, to []byte) []Interval {
 // ordered turns a number that the kernel has in its own byte order.
 func ordered(v Interval, field string) Interval {
 	switch field {
-	case FieldState, FieldStatus, FieldIIf, FieldOIf, FieldDestType:
+	case FieldState, FieldStatus, FieldIIf, FieldOIf, FieldDestType, FieldMark, FieldCtMark:
 		if len(v.From) == 4 && len(v.To) == 4 {
 			turned := make([]byte, 8)
 			binary.BigEndian.PutUint32(turned, binary.NativeEndian.Uint32(v.From))

@@ -2,7 +2,9 @@ package ruleset
 
 import (
 	"encoding/binary"
+	"slices"
 
+	"github.com/google/nftables/expr"
 	"github.com/google/nftables/xt"
 	"golang.org/x/sys/unix"
 
@@ -16,8 +18,7 @@ func (d *tracer) extension(kind string, a nlmsg.Value) {
 	case kind == "target":
 		d.target(name, data)
 		return
-	case name == "multiport" && revision == 1 && len(data) >= 48: // The library has none of it.
-		d.multiport(data)
+	case d.small(name, revision, data):
 		return
 	}
 	// With the family IPv6 it decodes addresses of any length.
@@ -35,9 +36,12 @@ func (d *tracer) extension(kind string, a nlmsg.Value) {
 	case *xt.AddrTypeV1:
 		d.addrtype(m)
 	case *xt.Tcp:
-		if m.Option != 0 || m.FlagsMask != 0 || m.InvFlags&^(xt.TcpInvSrcPorts|xt.TcpInvDestPorts) != 0 {
+		if m.Option != 0 {
 			d.unknown("match tcp")
 			return
+		}
+		if m.FlagsMask != 0 {
+			d.flags(m.FlagsMask, m.FlagsCmp, m.InvFlags&xt.TcpInvFlags != 0)
 		}
 		d.ports(m.SrcPorts, m.InvFlags&xt.TcpInvSrcPorts != 0, m.DstPorts, m.InvFlags&xt.TcpInvDestPorts != 0)
 	case *xt.Udp:
@@ -45,6 +49,31 @@ func (d *tracer) extension(kind string, a nlmsg.Value) {
 	default:
 		d.unknown("match " + name)
 	}
+}
+
+// small decodes what the library has not, and reports whether it could.
+func (d *tracer) small(name string, revision uint32, data []byte) bool {
+	one := func(field string, b byte, not bool) bool {
+		d.test([]string{field}, not, []byte{b}, []byte{b})
+		return true
+	}
+	switch {
+	case name == "multiport" && revision == 1 && len(data) >= 48:
+		d.multiport(data)
+		return true
+	case (name == "mark" || name == "connmark") && revision == 1 && len(data) >= 9: // struct xt_mark_mtinfo1
+		field := map[string]string{"mark": FieldMark, "connmark": FieldCtMark}[name]
+		d.masked(operands{fields: []string{field}, mask: data[4:8]}, map[bool]expr.CmpOp{false: expr.CmpOpEq, true: expr.CmpOpNeq}[data[8] != 0], slices.Clone(data[:4]))
+		return true
+	case name == "icmp6" && len(data) >= 4 && data[1] == 0 && data[2] == 0xff: // struct ip6t_icmp, every code
+		return one(FieldICMPType, data[0], data[3] != 0)
+	case name == "hl" && len(data) >= 2 && data[0] <= 1: // struct ip6t_hl_info: equal or not
+		return one(FieldHopLimit, data[1], data[0] == 1)
+	case name == "rpfilter" && len(data) >= 1: // struct xt_rpfilter_info
+		const invert = 1 << 3
+		return one(FieldBack, 0, data[0]&invert == 0)
+	}
+	return false
 }
 
 // StateDNAT is what iptables calls a state of a connection whose destination was translated. nf_tables has no such state.
@@ -63,12 +92,17 @@ func (d *tracer) conntrack(m *xt.ConntrackMtinfo2) {
 
 func (d *tracer) addrtype(m *xt.AddrTypeV1) {
 	const invertDest = 2
-	if m.Source != 0 || m.Dest != uint16(xt.AddrTypeLocal) || m.Flags > invertDest {
+	if m.Source != 0 || m.Flags > invertDest {
 		d.unknown("match addrtype")
 		return
 	}
-	local := []byte{0, 0, 0, unix.RTN_LOCAL}
-	d.test([]string{FieldDestType}, m.Flags&invertDest != 0, local, local)
+	cases := []Case{}
+	for kind := range uint32(16) {
+		if b := binary.BigEndian.AppendUint32(nil, kind); m.Dest>>kind&1 != 0 {
+			cases = append(cases, Case{Intervals: []Interval{{b, b}}})
+		}
+	}
+	d.steps = append(d.steps, Step{Fields: []string{FieldDestType}, Any: cases, Not: m.Flags&invertDest != 0})
 }
 
 // ports are what iptables before 1.8.8 makes no expressions of nf_tables of. The rule has matched the protocol already.

@@ -27,12 +27,39 @@ const (
 	FieldSport    = "sport"
 	FieldDport    = "dport"
 	FieldDestType = "fib daddr type"
+	FieldTCPFlags = "tcp flags"
+	FieldICMPType = "icmp type"
+	FieldHopLimit = "hop limit"
+	FieldMark     = "meta mark"
+	FieldCtMark   = "ct mark"
+	FieldIPsec    = "meta ipsec"
+	// FieldPacketType is 0 of a packet to this machine alone.
+	FieldPacketType = "meta pkttype"
+	// FieldBack is the interface of the route back to the source; 0 if there is none.
+	FieldBack = "fib saddr oif"
 )
+
+// OfSome reports whether a test that cannot be decided is passed by few packets: those of one host, such as one that is
+// banned, or with an extension header or option.
+func OfSome(field string) bool {
+	switch field {
+	case FieldSaddr, FieldDaddr, FieldSaddr6, FieldDaddr6, FieldSport, FieldDport, "ether", "match set", "match iprange", "match mac", "match geoip", "match string",
+		"exthdr", "match rt", "match frag", "match hbh", "match dst", "match ipv6header", "match ah", "match esp":
+		return true
+	}
+	return false
+}
+
+// UsuallyZero reports whether a field of a usual packet is 0: no mark, no IPsec, sent to this machine alone.
+func UsuallyZero(field string) bool {
+	return field == FieldMark || field == FieldCtMark || field == FieldIPsec || field == FieldPacketType
+}
 
 var fieldSizes = map[string]int{
 	FieldIIfName: 16, FieldOIfName: 16, FieldIIf: 4, FieldOIf: 4, FieldNFProto: 1, FieldL4Proto: 1, FieldState: 4, FieldStatus: 4,
 	FieldSaddr: 4, FieldDaddr: 4, FieldSaddr6: 16, FieldDaddr6: 16, FieldDestType: 4,
-	FieldSport: 2, FieldDport: 2,
+	FieldSport: 2, FieldDport: 2, FieldTCPFlags: 1, FieldICMPType: 1, FieldHopLimit: 1,
+	FieldMark: 4, FieldCtMark: 4, FieldIPsec: 1, FieldPacketType: 1, FieldBack: 1,
 }
 
 // A tracer runs a rule with names of fields in its registers instead of values.
@@ -70,9 +97,12 @@ func (d *tracer) expression(name, a nlmsg.Value) {
 		d.load(a.Get(1), a.Get(4), ctField(a.Get(2).Number()))
 	case "fib":
 		// The second attribute is the result, the third what is asked about.
-		field := "fib"
-		if a.Get(2).Number() == unix.NFT_FIB_RESULT_ADDRTYPE && a.Get(3).Number()&3 == unix.NFTA_FIB_F_DADDR {
+		field, about := "fib", a.Get(3).Number()&(unix.NFTA_FIB_F_SADDR|unix.NFTA_FIB_F_DADDR)
+		switch by := a.Get(2).Number() == unix.NFT_FIB_RESULT_ADDRTYPE; {
+		case by && about == unix.NFTA_FIB_F_DADDR:
 			field = FieldDestType
+		case !by && about == unix.NFTA_FIB_F_SADDR:
+			field = FieldBack
 		}
 		d.load(a.Get(1), nil, field)
 	case "payload":
@@ -150,6 +180,7 @@ func verdictOf(v nlmsg.Value) (do, to string) {
 }
 
 func metaField(key uint64) string {
+	const secpath = 25 // NFT_META_SECPATH
 	switch expr.MetaKey(key) {
 	case expr.MetaKeyIIFNAME:
 		return FieldIIfName
@@ -164,7 +195,11 @@ func metaField(key uint64) string {
 	case expr.MetaKeyL4PROTO:
 		return FieldL4Proto
 	case expr.MetaKeyMARK:
-		return "meta mark"
+		return FieldMark
+	case expr.MetaKeyPKTTYPE:
+		return FieldPacketType
+	case secpath:
+		return FieldIPsec
 	}
 	return fmt.Sprintf("meta %d", key)
 }
@@ -176,7 +211,7 @@ func ctField(key uint64) string {
 	case expr.CtKeySTATUS:
 		return FieldStatus
 	case expr.CtKeyMARK:
-		return "ct mark"
+		return FieldCtMark
 	}
 	return fmt.Sprintf("ct %d", key)
 }
@@ -205,6 +240,8 @@ func (d *tracer) payload(a nlmsg.Value) []string {
 	switch {
 	case p == place{6, 1}:
 		return []string{FieldL4Proto}
+	case p == place{7, 1}:
+		return []string{FieldHopLimit}
 	case p == place{8, 32}:
 		return []string{FieldSaddr6, FieldDaddr6}
 	case offset == 8 && length <= 16:
@@ -228,6 +265,10 @@ func otherHeader(base, offset, length uint64) []string {
 			return []string{FieldDport}
 		case [2]uint64{0, 4}:
 			return []string{FieldSport, FieldDport}
+		case [2]uint64{0, 1}:
+			return []string{FieldICMPType}
+		case [2]uint64{13, 1}:
+			return []string{FieldTCPFlags}
 		}
 	}
 	return []string{"header"}
