@@ -11,8 +11,9 @@ import (
 	"mape-netplan/schema"
 )
 
-// An Aim is what a section makes of a machine as it is now. Commands and the service take it from [Resolve] alike, so
-// that status, plan, ports and doctor say what the service does.
+// An Aim is the desired state that a section and a machine lead to: a gateway, or why there can be none, and the line that
+// it comes from. Commands and the service take it from [Resolve] alike, so that status, plan, ports and doctor say what
+// the service does.
 type Aim struct {
 	// Line is the line as far as it could be found.
 	Line line.Line

@@ -49,7 +49,7 @@ func Connections(g *Gateway, f facts.Facts) resource.Conntrack {
 	if g == nil {
 		return resource.Conntrack{Was: f.Owned.Translations}
 	}
-	return resource.Conntrack{Was: f.Owned.Translations, Now: g.NATConfig().Translations(g.Pool), Guard: g.Pool, Closed: g.Inbound == "drop"}
+	return resource.Conntrack{Was: f.Owned.Translations, Now: g.NATConfig().Translations(g.Pool), Pool: g.Pool, Closed: g.Inbound == "drop"}
 }
 
 // CEAddress is the CE address as a resource; the zero value for one that is not the program's, and for no gateway.

@@ -24,7 +24,7 @@ const DefaultTunnel = "mape0"
 var ErrNoMemory = errors.New("no earlier run has left a line to remember")
 
 // A Guard is the table that is in place while the line is not known, so that
-// nothing leaves by the tunnel untranslated.
+// nothing leaves by the tunnel untranslated: what "mape-netplan guard" loads.
 type Guard struct {
 	Table   resource.Table
 	Tunnels []string
@@ -125,16 +125,16 @@ func Guards(t resource.Table, tunnel string) bool {
 	return false
 }
 
-// AtLeast is a guard as a resource: any table that guards its tunnels is in sync with it.
-type AtLeast struct{ Guard }
+// AnyGuard is a guard as a resource that is in sync with any table that guards the same tunnels.
+type AnyGuard struct{ Guard }
 
-func (s AtLeast) Name() string { return s.Table.Name() }
+func (s AnyGuard) Name() string { return s.Table.Name() }
 
-func (s AtLeast) Traits() engine.Traits { return s.Table.Traits() }
+func (s AnyGuard) Traits() engine.Traits { return s.Table.Traits() }
 
-func (s AtLeast) Text() string { return s.Table.Text() }
+func (s AnyGuard) Text() string { return s.Table.Text() }
 
-func (s AtLeast) Read(_ context.Context, h *host.Host) (engine.Resource, error) {
+func (s AnyGuard) Read(_ context.Context, h *host.Host) (engine.Resource, error) {
 	live, err := s.Table.Live(h)
 	if err == nil && s.Holds(live) {
 		return s, nil
@@ -142,4 +142,4 @@ func (s AtLeast) Read(_ context.Context, h *host.Host) (engine.Resource, error) 
 	return live, err
 }
 
-func (s AtLeast) Write(ctx context.Context, h *host.Host) error { return s.Table.Write(ctx, h) }
+func (s AnyGuard) Write(ctx context.Context, h *host.Host) error { return s.Table.Write(ctx, h) }

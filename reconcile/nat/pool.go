@@ -62,7 +62,7 @@ func (p Pool) Ports() (ports []uint16) {
 	return ports
 }
 
-// Passes reports whether the guard lets out a packet that has the number as its source port.
+// Passes reports whether the filter lets out a packet that has the number as its source port.
 func (p Pool) Passes(n uint16) bool {
 	if p.permuted() {
 		_, ok := p.real[n]

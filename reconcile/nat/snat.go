@@ -43,7 +43,7 @@ func (n natTable) srcnat() nft.Chain {
 	c.Rules = []nft.Rule{
 		nft.NewRule(nft.Not(nft.OIfName, n.tun), elsewhere),
 		// What came out of the tunnel never goes back into it. Where the target of a forward is routed into the tunnel,
-		// its packets would pass the guard with the shared address, and loop until their TTL ends.
+		// its packets would pass the filter with the shared address, and loop until their TTL ends.
 		nft.NewRule(nft.Is(nft.IIfName, n.tun), nft.Drop),
 	}
 	if n.First == 0 {

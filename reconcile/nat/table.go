@@ -6,7 +6,7 @@ import (
 	"mape-netplan/reconcile/nft"
 )
 
-// Table compiles table ip mape: guard, NAT and MSS clamp. The pool is Config.Pool's.
+// Table compiles table ip mape: filter, NAT and MSS clamp. The pool is Config.Pool's.
 //
 // Packets of other interfaces cost one comparison in each chain that they meet, of the link's type: comparing a name takes
 // three times as many instructions, 235 (TestCost). Packets of the tunnel cost one look-up. The tunnel is matched by name,

@@ -66,6 +66,8 @@ func (p *parser) section(section string, definitions *yaml.Node) {
 	}
 }
 
+// definition reads what the program needs. The id and link of a VLAN and the ports of a bridge or bond are not read: such a
+// link is found by its name, which is the ID of the definition.
 func (p *parser) definition(at string, definition *yaml.Node) (d yamlDefinition) {
 	for key, n := range p.pairs(at, definition) {
 		at := at + "." + key

@@ -17,14 +17,14 @@ import (
 // Conntrack are the stale connections: those whose shared address, port set or forward is no longer ours. The desired
 // state is that none is left.
 //
-// Connection tracking keeps a translation as long as packets come. The guard drops those packets, so a UDP socket that
+// Connection tracking keeps a translation as long as packets come. The table drops those packets, so a UDP socket that
 // goes on sending would never get out again, and the peers of a forward that was removed would keep their access. What
 // Write deletes cannot be restored: a host that goes on sending gets a new translation with its next packet.
 type Conntrack struct {
 	// Was is what the table translated before this run, Now what it does after it.
 	Was, Now []nat.Translation
-	// Guard is the pool of Now: the ports that the table lets out.
-	Guard nat.Pool
+	// Pool is that of Now: the ports that the table lets out.
+	Pool nat.Pool
 	// Closed: only forwards let new connections in.
 	Closed bool
 	found  map[staleConnection]int
@@ -115,7 +115,7 @@ func (f Conntrack) Stale(c *kernel.Connection) (staleConnection, bool) {
 // table drops. The latter needs no memory of an earlier set: the table never lets such a connection begin.
 func (f Conntrack) cutOff(c *kernel.Connection) bool {
 	if slices.ContainsFunc(f.Now, func(t nat.Translation) bool { return t.Address.Contains(c.ReplyDst.Addr()) }) {
-		return !f.Guard.Passes(c.ReplyDst.Port()) && !isLocal(c.ReplySrc.Addr())
+		return !f.Pool.Passes(c.ReplyDst.Port()) && !isLocal(c.ReplySrc.Addr())
 	}
 	return slices.ContainsFunc(f.Was, func(t nat.Translation) bool { return t.Translates(c) })
 }

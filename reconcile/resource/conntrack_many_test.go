@@ -30,7 +30,7 @@ func TestConntrackOfMany(t *testing.T) {
 	gatewaytest.Track(n, t, entries...)
 	now := []nat.Translation{{Address: netip.MustParsePrefix("192.0.2.18/32"), First: 1024, Last: 65535}}
 	n.Do(func() {
-		for what, f := range map[string]resource.Conntrack{"none stale": {Now: now, Guard: nat.Config{Ports: []softwire.PortRange{{First: 1, Last: 65535}}}.Pool()}, "all stale": {Was: now}} {
+		for what, f := range map[string]resource.Conntrack{"none stale": {Now: now, Pool: nat.Config{Ports: []softwire.PortRange{{First: 1, Last: 65535}}}.Pool()}, "all stale": {Was: now}} {
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
 			live, err := f.Read(t.Context(), &host.Host{})
@@ -84,7 +84,7 @@ func TestConntrackOfForward(t *testing.T) {
 	if !calls(gatewaytest.Limit) {
 		t.Fatal("the forward does not work")
 	}
-	f := resource.Conntrack{Was: nat.Translations(l.Table()), Now: nat.Translations(l.Table()), Guard: l.Gateway().NATConfig().Pool(), Closed: true}
+	f := resource.Conntrack{Was: nat.Translations(l.Table()), Now: nat.Translations(l.Table()), Pool: l.Gateway().NATConfig().Pool(), Closed: true}
 	check := func(found string) {
 		t.Helper()
 		l.Gw.Do(func() {
@@ -102,7 +102,7 @@ func TestConntrackOfForward(t *testing.T) {
 		t.Error("what is forwarded was cut off")
 	}
 	l.Forwards = nil
-	f.Now, f.Guard = nat.Translations(l.Table()), l.Gateway().NATConfig().Pool()
+	f.Now, f.Pool = nat.Translations(l.Table()), l.Gateway().NATConfig().Pool()
 	if err := l.Table().Write(l.Conn); err != nil {
 		t.Fatal(err)
 	}

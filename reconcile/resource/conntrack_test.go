@@ -42,7 +42,7 @@ func TestStale(t *testing.T) {
 
 	g := gatewaytest.GatewayOf(gatewaytest.NatKinds["ocn"], 1460)
 	g.Forwards = []schema.Forward{{Protocol: "tcp", Ports: []schema.PortRange{{First: 1856, Last: 1857}}, To: a("192.168.1.10:22")}}
-	now, guard := nat.Translations(gatewaytest.TableOf(g)), g.NATConfig().Pool() // 1872-2877
+	now, pool := nat.Translations(gatewaytest.TableOf(g)), g.NATConfig().Pool() // 1872-2877
 	was := []nat.Translation{{Address: netip.MustParsePrefix("192.0.2.99/32"), First: 1872, Last: 2879, Forwards: []nat.Forwarded{{Protocol: kernel.ProtoUDP, First: 1860, Last: 1863, To: a("192.168.1.11:0")}}},
 		{Address: netip.MustParsePrefix("192.0.2.18/32"), First: 1872, Last: 2877, Forwards: []nat.Forwarded{{Protocol: kernel.ProtoUDP, First: 1870, Last: 1870, To: a("192.168.1.11:0")}}}}
 	const peer = "203.0.113.5:700"
@@ -80,14 +80,14 @@ func TestStale(t *testing.T) {
 			resource.Conntrack
 			want bool
 		}{
-			{resource.Conntrack{Was: was, Now: now, Guard: guard, Closed: true}, test.stale}, {resource.Conntrack{Now: now, Guard: guard, Closed: true}, test.without},
+			{resource.Conntrack{Was: was, Now: now, Pool: pool, Closed: true}, test.stale}, {resource.Conntrack{Now: now, Pool: pool, Closed: true}, test.without},
 			{resource.Conntrack{Was: was}, test.removed}, {resource.Conntrack{}, false},
 		} {
 			if _, got := f.Stale(test.c); got != f.want {
 				t.Errorf("%s, was %d, now %d: %v", test.what, len(f.Was), len(f.Now), got)
 			}
 		}
-		if _, got := (resource.Conntrack{Now: now, Guard: guard}).Stale(test.c); got && test.c.DNAT {
+		if _, got := (resource.Conntrack{Now: now, Pool: pool}).Stale(test.c); got && test.c.DNAT {
 			t.Errorf("%s: is another table's while inbound connections are accepted", test.what)
 		}
 	}
@@ -222,7 +222,7 @@ func TestConntrackAfterChange(t *testing.T) {
 			l.Mu.Lock()
 			l.Sw = next
 			l.Mu.Unlock()
-			f.Now, f.Guard = nat.Translations(l.Table()), l.Gateway().NATConfig().Pool()
+			f.Now, f.Pool = nat.Translations(l.Table()), l.Gateway().NATConfig().Pool()
 			if err := l.Table().Write(l.Conn); err != nil {
 				t.Fatal(err)
 			}

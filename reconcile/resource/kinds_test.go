@@ -24,7 +24,7 @@ func TestNoKindIsSingledOut(t *testing.T) {
 			kinds[kind] = true
 		}
 	}
-	if len(kinds) < 12 || !kinds[module+"/reconcile/resource.Address"] || !kinds[module+"/reconcile/gateway.AtLeast"] {
+	if len(kinds) < 12 || !kinds[module+"/reconcile/resource.Address"] || !kinds[module+"/reconcile/gateway.AnyGuard"] {
 		t.Fatalf("the kinds are %v", kinds)
 	}
 	sites := 0

@@ -12,7 +12,7 @@ import (
 	"mape-netplan/reconcile/nft"
 )
 
-// A Table is the nftables table ip mape: guard, NAT and MSS clamp.
+// A Table is the nftables table ip mape: filter, NAT and MSS clamp.
 type Table struct{ nft.Table }
 
 func (t Table) Name() string { return "table ip " + nat.Name }

@@ -25,7 +25,7 @@ func TestFailing(t *testing.T) {
 	}{
 		{resource.Table{}, 0, p.repair},
 		{resource.Table{}, 150 * ms, 150 * ms},
-		{gateway.AtLeast{}, time.Hour, p.tableMost},
+		{gateway.AnyGuard{}, time.Hour, p.tableMost},
 		{resource.Sysctl{}, 0, p.repair},
 		{resource.Sysctl{}, time.Minute, time.Minute},
 		{resource.Sysctl{}, time.Hour, p.repairMost},

@@ -87,7 +87,7 @@ func guardOnly(g gateway.Guard, requests []engine.Resource) target {
 	if g.Why != nil {
 		why = g.Why.Error()
 	}
-	return target{want: append([]engine.Resource{gateway.AtLeast{Guard: g}}, requests...), line: "guard only: " + why}
+	return target{want: append([]engine.Resource{gateway.AnyGuard{Guard: g}}, requests...), line: "guard only: " + why}
 }
 
 // withdrawn is the machine without a gateway. When the line was asked stays known: it will be asked again.
