@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"mape-netplan/reconcile/host"
 )
 
 // readable reports why the units cannot read a section at a path that is visible
@@ -52,16 +54,40 @@ func readable(file, root string) error {
 	return nil
 }
 
-// permitted reports whether root without CAP_DAC_OVERRIDE has a right: 4 to read,
-// 1 to search.
+// permitted reports whether root without CAP_DAC_OVERRIDE has rights: 4 to read,
+// 1 to search, 5 for both.
 func permitted(s *syscall.Stat_t, right uint32) bool {
 	switch {
 	case s.Uid == 0:
-		return s.Mode&(right<<6) != 0
+		right <<= 6
 	case s.Gid == 0:
-		return s.Mode&(right<<3) != 0
+		right <<= 3
 	}
-	return s.Mode&right != 0
+	return s.Mode&right == right
+}
+
+// Unreadable lists the files of netplan and networkd, and their directories, that the units cannot read although root can.
+func Unreadable(h *host.Host) (all []string) {
+	for _, pattern := range []string{"/etc/netplan", "/etc/netplan/*.yaml", "/run/netplan/*.yaml", "/etc/systemd/network", "/etc/systemd/network/*"} {
+		paths, err := h.Glob(pattern)
+		if err != nil {
+			continue
+		}
+		for _, p := range paths {
+			info, err := h.Root.Stat(host.Local(p))
+			if err != nil {
+				continue
+			}
+			right := uint32(4)
+			if info.IsDir() {
+				right = 5
+			}
+			if s, ok := info.Sys().(*syscall.Stat_t); ok && !permitted(s, right) {
+				all = append(all, p)
+			}
+		}
+	}
+	return all
 }
 
 // follow resolves the symbolic links of a path like a machine with that root

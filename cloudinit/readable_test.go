@@ -1,12 +1,15 @@
 package cloudinit_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"mape-netplan/cloudinit"
+	"mape-netplan/reconcile/host"
 )
 
 // TestPathLinks: a link leads where the units see it, or is refused, and is an image's own.
@@ -121,5 +124,40 @@ func TestPathOwner(t *testing.T) {
 	}
 	if _, err := cloudinit.Path(closed+"/gw.yaml", ""); err == nil || !strings.Contains(err.Error(), "the directory "+closed+" belongs to user 65534 and is closed to others") {
 		t.Error(err)
+	}
+}
+
+// TestUnreadable: of files that root can read, those of other users and those that are closed to their owner.
+func TestUnreadable(t *testing.T) {
+	needRoot(t)
+	dir := t.TempDir()
+	for name, of := range map[string]struct {
+		mode os.FileMode
+		uid  int
+	}{"a.yaml": {0o600, 0}, "b.yaml": {0, 0}, "c.yaml": {0o600, 1000}, "d.yaml": {0o644, 1000}, "e.txt": {0, 0}} {
+		file := filepath.Join(dir, "etc/netplan", name)
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(os.Chown(file, of.uid, of.uid), os.Chmod(file, of.mode)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.MkdirAll(filepath.Join(dir, "etc/systemd/network"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(filepath.Join(dir, "etc/systemd/network"), 0o300); err != nil {
+		t.Fatal(err)
+	}
+	h, err := host.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"/etc/netplan/b.yaml", "/etc/netplan/c.yaml", "/etc/systemd/network"}
+	if got := cloudinit.Unreadable(h); !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
 	}
 }

@@ -25,15 +25,15 @@ type check struct {
 	judge func(*diagnosis) Finding
 }
 
-// checks are in the order in which a signal travels: from the line to the tunnel, through it, and on to the LAN. Netplan,
-// without which no interface is configured, comes first. "answers" comes after everything that would keep answers away.
+// checks are in the order in which a signal travels: from the line to the tunnel, through it, and on to the LAN. Netplan and
+// networkd, without which no interface is configured, come first. "answers" comes after everything that would keep answers away.
 var checks = []check{
 	{"netplan", (*diagnosis).netplan},
+	{"networkd", (*diagnosis).networkd},
 	{"link", (*diagnosis).link},
 	{"router", (*diagnosis).router},
 	{"address", (*diagnosis).address},
 	{"rule", (*diagnosis).rule},
-	{"forwards", (*diagnosis).forwards},
 	{"home gateway", (*diagnosis).home},
 	{"setup", (*diagnosis).setup},
 	{"CE address", (*diagnosis).ce},
@@ -46,6 +46,7 @@ var checks = []check{
 	{"answers", (*diagnosis).answers},
 	{"ports", (*diagnosis).ports},
 	{"DNS", (*diagnosis).dns},
+	{"forwards", (*diagnosis).forwards},
 	{"LAN", (*diagnosis).lan},
 	{"clock", (*diagnosis).clock},
 	{"settings", (*diagnosis).settings},

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/netip"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"mape-netplan/reconcile/doctor"
 	"mape-netplan/reconcile/doctor/symptom"
 	"mape-netplan/reconcile/facts"
+	"mape-netplan/reconcile/firewall/ruleset"
 	"mape-netplan/reconcile/kernel"
 	"mape-netplan/reconcile/netplan"
 	"mape-netplan/reconcile/resource"
@@ -79,6 +81,33 @@ func TestDiagnose(t *testing.T) {
 			p.s.Links[1].Forward, p.s.Links[1].AcceptRA = "1", "1"
 		}, "router", doctor.Warn, "IPv6 forwarding is on", "accept_ra=2"},
 		{"RA refused", func(p *observed) { p.noRouter(); p.s.Links[1].Networkd = "no" }, "router", doctor.Bad, "configured to ignore router advertisements", "accept-ra: true"},
+		{"no link-local address, netplan", func(p *observed) {
+			p.noRouter()
+			p.s.Links[1].LinkLocal, p.s.Links[1].NoLinkLocal = false, "no"
+		}, "router", doctor.Bad, "eth1 has no IPv6 link-local address, and so gets no router advertisements: its netplan file says so", "\"link-local: [ipv6]\""},
+		{"no link-local address, networkd", func(p *observed) {
+			p.noRouter()
+			p.s.Links[1].LinkLocal, p.s.Links[1].NoLinkLocal, p.f.Netplan = false, "ipv4", false
+		}, "router", doctor.Bad, "LinkLocalAddressing=ipv4", "LinkLocalAddressing=ipv6 … networkctl reload"},
+		{"no link-local address", func(p *observed) { p.noRouter(); p.s.Links[1].LinkLocal = false }, "router", doctor.Bad, "has no IPv6 link-local address", "addrgenmode eui64"},
+		{"another's link-local address", func(p *observed) {
+			p.noRouter()
+			p.s.Links[1].LinkLocal, p.s.Links[1].Duplicate = false, true
+		}, "router", doctor.Bad, "Another host on the line has the link-local address of eth1 … MAC address", "another MAC address"},
+		{"networkd does not run", func(p *observed) { p.f.Networkd = false; p.noRouter() }, "networkd", doctor.Bad, "Systemd-networkd does not run", "enable --now systemd-networkd"},
+		{"RA heard elsewhere", func(p *observed) {
+			p.noRouter()
+			p.section = "mape: {wan: eth1, lan: eth0}"
+			p.s.Heard = []symptom.Router{{Link: "eth0", Via: netip.MustParseAddr("fe80::9"), RA: true}}
+		}, "router", doctor.Bad, "on eth1 (one has arrived on eth0 instead)", "If the line is at eth0, write \"wan: eth0\""},
+		{"RA dropped", func(p *observed) {
+			p.noRouter()
+			p.f.Foreign.Chains = []ruleset.Chain{{Family: "ip6", Table: "filter", Name: "INPUT", Type: "filter", Hook: "input", Drop: true}}
+		}, "router", doctor.Bad, "Another firewall … the policy drops the line's router advertisements on eth1", "ip6tables -I INPUT -i eth1 -p 58 -j ACCEPT"},
+		{"DHCPv6 dropped", func(p *observed) {
+			p.section, p.f.Owned.Requesting = "mape: {wan-prefix: pd}", []string{"eth1"}
+			p.f.Foreign.Chains = []ruleset.Chain{{Family: "ip6", Table: "t", Name: "c", Type: "filter", Hook: "input", Drop: true}}
+		}, "address", doctor.Bad, "the line's DHCPv6 answers on eth1", "udp dport 546"},
 		{"no IPv6", func(p *observed) { p.noRouter(); p.s.Links[1].Disabled = true }, "router", doctor.Bad, "IPv6 is switched off", "disable_ipv6=0"},
 		{"only link-local", func(p *observed) { p.wan().Addresses, p.s.Relay = p.wan().Addresses[:1], nil }, "address", doctor.Bad, "gives no prefix … only its link-local address", "wan-prefix: pd"},
 		{"only link-local, a fixed route", func(p *observed) {
@@ -145,6 +174,19 @@ func TestDiagnose(t *testing.T) {
 		{"discover, no answer", func(p *observed) {
 			p.section, p.f.Discovered = "mape: {provider: discover}", &discovery.Discovery{Problem: "vne.example.jp does not answer"}
 		}, "rule", doctor.Bad, "none to use: … vne.example.jp does not answer", "asks it again"},
+		{"discover, a wrong clock", func(p *observed) {
+			p.section, p.f.Discovered = "mape: {provider: discover}", &discovery.Discovery{Problem: "vne.example.jp: x509: certificate is not yet valid"}
+			p.s.Clock.Now = time.Unix(1000, 0)
+		}, "rule", doctor.Bad, "clock is wrong … none to use: … not yet valid", "timedatectl … asks it again"},
+		{"two firewalls", func(p *observed) {
+			p.f.Foreign.Chains = []ruleset.Chain{
+				{Family: "inet", Table: "a", Name: "out", Type: "filter", Hook: "output", Drop: true},
+				{Family: "inet", Table: "b", Name: "fwd", Type: "filter", Hook: "forward", Drop: true},
+			}
+			p.f.Foreign.Legacy = []string{"filter"}
+			p.section = "mape: {forwards: [{port: 4860, to: 192.168.1.20:80}]}"
+		}, "other firewalls", doctor.Bad, "table inet b, chain fwd: the policy drops new connections from eth0 … table inet a, chain out … forwarded ports … may be in the way: iptables-legacy",
+			"inet b fwd iifname eth0 oifname mape0 accept … inet b fwd iifname mape0 oifname eth0 ct state … inet a out oifname mape0 … ct status dnat … Else see"},
 		{"another line's prefix", func(p *observed) { p.section = "mape: {prefix: \"2400:4050:5c72:af00::/56\"}" }, "address", doctor.Bad, "says that the line's prefix is 2400:4050:5c72:af00::/56, and eth1 has 2400:4050:5c71:af00::/64", "prefix:"},
 		{"the line's prefix", func(p *observed) { p.section = "mape: {prefix: \"2400:4050:5c71:af00::/56\"}" }, "", doctor.OK, "Nothing is wrong", ""},
 		{"a prefix, and no address", func(p *observed) {
@@ -257,13 +299,26 @@ func TestCauseFirst(t *testing.T) {
 	p.differs("table ip mape", "")
 	p.s.Links[1].Carrier = false
 	r := p.report(t)
-	if !says(r.Diagnosis, "has no link") || r.Findings[1].State != doctor.Bad {
+	i := slices.IndexFunc(r.Findings, func(f doctor.Finding) bool { return f.State == doctor.Bad })
+	if !says(r.Diagnosis, "has no link") || r.Findings[i].Check != "link" {
 		t.Error(r.Diagnosis)
 	}
-	for _, f := range r.Findings[2:] {
+	for _, f := range r.Findings[i+1:] {
 		if f.State != doctor.Skipped {
 			t.Errorf("%s is %s", f.Check, f.State)
 		}
+	}
+}
+
+// TestCauseBefore: a warning before what is bad may be the cause, and the diagnosis has it, too.
+func TestCauseBefore(t *testing.T) {
+	t.Parallel()
+	p := healthy()
+	p.differs("table ip mape", "")
+	p.s.Unreadable = []string{"/etc/netplan/70-home.yaml"}
+	r := p.report(t)
+	if !says(r.Diagnosis, "table ip mape is missing … Also: The service cannot read /etc/netplan/70-home.yaml") || !says(r.Advice, "mape-netplan apply … chown root:root /etc/netplan/70-home.yaml") || r.OK {
+		t.Errorf("%s\n%s", r.Diagnosis, r.Advice)
 	}
 }
 

@@ -96,15 +96,41 @@ func (d *diagnosis) router() Finding {
 	case l.Disabled:
 		return bad("IPv6 is switched off on "+d.wan, fmt.Sprintf("IPv6 is switched off on %s, and the whole line is IPv6.", d.wan),
 			fmt.Sprintf(`Run "sudo sysctl -w net.ipv6.conf.%s.disable_ipv6=0", and remove what sets it at boot (/etc/sysctl.d, ipv6.disable=1 on the kernel's command line).`, d.wan))
+	case !l.LinkLocal && l.Name != "":
+		return d.noLinkLocal(l)
 	case d.ignoresRA(l):
 		return bad(fmt.Sprintf("no router is known on %s, and it forwards IPv6", d.wan), d.ignoresText(l), d.ignoresAdvice(l))
-	case d.c.WAN != "" && len(d.s.Routers) > 0: // The section has probably swapped WAN and LAN.
+	case d.c.WAN != "" && d.isElsewhere(): // The section has probably swapped WAN and LAN.
 		return d.noRA()
 	case l.Networkd == "no" || l.Networkd == "" && d.kernelRA(l) && l.AcceptRA == "0":
 		return bad(d.wan+" ignores router advertisements", fmt.Sprintf("%s is configured to ignore router advertisements, and so gets neither the line's router nor its prefix.", d.wan),
 			d.acceptAdvice())
 	}
 	return d.noRA()
+}
+
+// noLinkLocal is router for a link that cannot send a router solicitation, nor accept what answers it.
+func (d *diagnosis) noLinkLocal(l symptom.Link) Finding {
+	seen := l.Name + " has no link-local address"
+	text := fmt.Sprintf("%s has no IPv6 link-local address, and so gets no router advertisements", l.Name)
+	switch {
+	case l.Duplicate:
+		return bad(seen+" of its own", fmt.Sprintf("Another host on the line has the link-local address of %s, and so %[1]s gets no router advertisements: as a rule both have the same MAC address.", l.Name),
+			"Give one of them another MAC address, as after a virtual machine has been cloned, and start it again.")
+	case l.NoLinkLocal != "" && d.f.Netplan:
+		return bad(seen, text+fmt.Sprintf(": its netplan file says so with link-local (LinkLocalAddressing=%s in networkd's).", l.NoLinkLocal),
+			fmt.Sprintf(`Take "link-local:" out of what netplan has for %s, or write "link-local: [ipv6]", and run "sudo netplan apply".`, l.Name))
+	case l.NoLinkLocal != "":
+		return bad(seen, text+fmt.Sprintf(": LinkLocalAddressing=%s in its .network file.", l.NoLinkLocal),
+			`Write "LinkLocalAddressing=ipv6" there and run "sudo networkctl reload".`)
+	}
+	return bad(seen, text+".", fmt.Sprintf(`Run "sudo ip link set %s addrgenmode eui64", then set it down and up again, and find out what has set "addrgenmode none".`, l.Name))
+}
+
+// isElsewhere reports whether there is a router, and not on the WAN.
+func (d *diagnosis) isElsewhere() bool {
+	_, ok := d.otherRouter()
+	return ok
 }
 
 func (d *diagnosis) noRA() Finding {
@@ -124,18 +150,19 @@ func (d *diagnosis) noRA() Finding {
 	for _, name := range d.candidates() {
 		again = append(again, fmt.Sprintf("sudo ip link set %[1]s down; sudo ip link set %[1]s up", name))
 	}
-	return bad("no router announces itself on "+where+elsewhere,
+	return d.withFirewalls(bad("no router announces itself on "+where+elsewhere,
 		fmt.Sprintf("No router advertisement has arrived on %s%s: the line sends none, or they are lost on the way.", where, elsewhere),
-		move+fmt.Sprintf(`Run "sudo tcpdump -ni %s icmp6" to see whether any arrive (one every few minutes, and one after "%s"). If not, restart the ONU or home gateway, and on a Proxmox bridge turn multicast snooping off.`, cmp.Or(d.wan, "any"), strings.Join(again, "; ")))
+		move+fmt.Sprintf(`Run "sudo tcpdump -ni %s icmp6" to see whether any arrive (one every few minutes, and one after "%s"). If not, restart the ONU or home gateway, and on a Proxmox bridge turn multicast snooping off.`, cmp.Or(d.wan, "any"), strings.Join(again, "; "))))
 }
 
-// otherRouter is a router on another link than the WAN, preferably one that sends router advertisements.
+// otherRouter is a router on another link than the WAN, preferably one with a route from its router advertisements.
 func (d *diagnosis) otherRouter() (symptom.Router, bool) {
-	if i := slices.IndexFunc(d.s.Routers, func(r symptom.Router) bool { return r.RA }); i >= 0 {
-		return d.s.Routers[i], true
+	all := slices.DeleteFunc(slices.Concat(d.s.Routers, d.s.Heard), func(r symptom.Router) bool { return r.Link == d.wan })
+	if i := slices.IndexFunc(all, func(r symptom.Router) bool { return r.RA }); i >= 0 {
+		return all[i], true
 	}
-	if len(d.s.Routers) > 0 {
-		return d.s.Routers[0], true
+	if len(all) > 0 {
+		return all[0], true
 	}
 	return symptom.Router{}, false
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -222,6 +223,58 @@ func TestNameTaken(t *testing.T) {
 	}
 }
 
+// TestNoLinkLocal: netplan leaves the WAN without a link-local address, the kernel does, or another host has it.
+func TestNoLinkLocal(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	m.gw.run(t, "ip -6 route del default; ip link set eth1 addrgenmode none; ip -6 address flush dev eth1 scope link")
+	m.is(t, doctor.Bad, "router", "eth1 has no IPv6 link-local address, and so gets no router advertisements.")
+	if err := os.CopyFS(m.h.Root.Name(), os.DirFS("testdata/no-link-local")); err != nil {
+		t.Fatal(err)
+	}
+	_, f := m.facts(t)
+	wan, _ := f.Link("eth1")
+	m.write(t, fmt.Sprint("run/systemd/netif/links/", wan.Index), "NETWORK_FILE=/run/systemd/network/10-netplan-eth1.network\n")
+	m.is(t, doctor.Bad, "router", "LinkLocalAddressing=no in its .network file")
+	m.write(t, "usr/sbin/netplan", "")
+	m.is(t, doctor.Bad, "router", "its netplan file says so with link-local (LinkLocalAddressing=no in networkd's)")
+	m.write(t, "run/systemd/network/10-netplan-eth1.network.d/a.conf", "[Network]\nLinkLocalAddressing = ipv6\n")
+	m.is(t, doctor.Bad, "router", "eth1 has no IPv6 link-local address, and so gets no router advertisements.")
+	m.line.run(t, "ip address add fe80::2/64 dev line0 nodad")
+	m.gw.run(t, "sysctl -qw net.ipv6.conf.all.accept_dad=1 net.ipv6.conf.eth1.accept_dad=1; ip address add fe80::2/64 dev eth1")
+	m.gw.until(t, "ip -6 addr show dev eth1", "dadfailed")
+	m.is(t, doctor.Bad, "router", "Another host on the line has the link-local address of eth1")
+}
+
+// write writes a file of the machine.
+func (m *machine) write(t *testing.T, name, text string) {
+	t.Helper()
+	if err := m.h.Root.MkdirAll(path.Dir(name), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.h.Root.WriteFile(name, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestSwapped: the section has taken the LAN for the WAN, and the line's router is heard where its advertisements are not
+// accepted.
+func TestSwapped(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	m.gw.run(t, "ip -6 route del default; sysctl -qw net.ipv6.conf.eth1.accept_ra=0; ip address add 192.168.2.1/24 dev eth1")
+	m.section = "mape: {wan: eth0, lan: eth1, prefix: '2400:4050:5c71:af00::/56'}"
+	if r := m.is(t, doctor.Bad, "router", "eth0 is configured to ignore router advertisements"); len(r.Symptoms.Heard) > 0 {
+		t.Error(r.Symptoms.Heard)
+	}
+	m.line.advertise(t, "line0", "2400:4050:5c71:af00::/64")
+	m.gw.until(t, "ip -6 neighbour show dev eth1", "router")
+	r := m.is(t, doctor.Bad, "router", "on eth0 (one has arrived on eth1 instead)")
+	if !says(r.Advice, "If the line is at eth1, write \"wan: eth1\" and the LAN's own interface") {
+		t.Error(r.Advice)
+	}
+}
+
 // TestStops: netplan's own generator refuses a file.
 func TestStops(t *testing.T) {
 	t.Parallel()
@@ -229,12 +282,7 @@ func TestStops(t *testing.T) {
 		hosttest.NeedTool(t, "/usr/lib/netplan/generate")
 	}
 	m := newMachine(t)
-	if err := m.h.Root.MkdirAll("etc/netplan", 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := m.h.Root.WriteFile("etc/netplan/a.yaml", []byte("network: {ethernets: {eth9: {hush: 1}}}\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	m.write(t, "etc/netplan/a.yaml", "network: {ethernets: {eth9: {hush: 1}}}\n")
 	m.is(t, doctor.Bad, "netplan", "stops at /etc/netplan/a.yaml, line 1")
 }
 

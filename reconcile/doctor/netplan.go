@@ -3,6 +3,7 @@ package doctor
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"mape-netplan/reconcile/gateway"
 )
@@ -23,8 +24,29 @@ func (d *diagnosis) netplan() Finding {
 		return bad("renderer: NetworkManager", d.sentence(a.What),
 			d.sentence(a.Do)+fmt.Sprintf(` Then run "sudo systemctl enable --now systemd-networkd", "sudo netplan apply" and "%s".`, d.command()))
 	}
+	if all := strings.Join(d.s.Unreadable, " "); all != "" {
+		return warning("the service cannot read "+all,
+			fmt.Sprintf("The service cannot read %s, which belongs to another user than root or is closed to root, and what depends on it waits.", all),
+			fmt.Sprintf(`Run "sudo chown root:root %s && sudo chmod u=rwX %[1]s".`, all))
+	}
 	if !d.f.Netplan {
 		return skipped("it is not on this machine")
 	}
 	return good("its files can be read")
+}
+
+// networkd: does what keeps the addresses and the tunnel run?
+func (d *diagnosis) networkd() Finding {
+	switch {
+	case d.f.Networkd:
+		return good("it runs")
+	case d.s.NoSystemd != "":
+		return skipped("%s", d.s.NoSystemd)
+	}
+	advice := `Run "sudo systemctl enable --now systemd-networkd"`
+	if d.wan != "" {
+		advice += ", and have it configure " + d.wan + " (in netplan, renderer: networkd)"
+	}
+	return bad("it does not run", "Systemd-networkd does not run, which accepts the line's router and prefix and keeps the addresses and the tunnel.",
+		advice+`; then run "`+d.command()+`".`)
 }

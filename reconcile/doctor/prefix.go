@@ -31,8 +31,8 @@ func (d *diagnosis) address() Finding {
 			d.restore())
 	}
 	if d.c.WANPrefix == "pd" {
-		return bad("no prefix has been delegated to "+d.wan, fmt.Sprintf("The line's DHCPv6 server has delegated no prefix to %s, and the section says wan-prefix: pd.", d.wan),
-			`A line delegates to one router only: switch the other one off and wait until its lease has ended, or write "wan-prefix: auto" if the line is one that announces its prefix.`)
+		return d.withFirewalls(bad("no prefix has been delegated to "+d.wan, fmt.Sprintf("The line's DHCPv6 server has delegated no prefix to %s, and the section says wan-prefix: pd.", d.wan),
+			`A line delegates to one router only: switch the other one off and wait until its lease has ended, or write "wan-prefix: auto" if the line is one that announces its prefix.`))
 	}
 	if f, ok := d.elsewhere(); ok {
 		return f
@@ -213,8 +213,12 @@ func (d *diagnosis) undiscovered() Finding {
 		return bad("the line has not been asked for its rules yet", "The section is right, and nothing has asked the line for its rules yet (provider: discover).",
 			d.restore())
 	}
-	return bad("the line has given no rules", d.sentence("the line has been asked for its rules, and there are none to use: "+words(d.err)),
+	f := bad("the line has given no rules", d.sentence("the line has been asked for its rules, and there are none to use: "+words(d.err)),
 		`"mape-netplan apply" asks it again. If that changes nothing, ask the provider whether the contract has MAP-E by HB46PP, or write its rules into the section (keys rules and br).`)
+	if clock := d.clock(); clock.State == Bad { // It is asked by TLS.
+		return bad(f.Seen+"; the clock says "+clock.Seen, clock.Diagnosis+" "+f.Diagnosis, clock.Advice+" "+f.Advice)
+	}
+	return f
 }
 
 // part is rule if a home gateway has delegated a part of the line's prefix, and not the first, which has the CE address.

@@ -16,13 +16,18 @@ type Report struct {
 	Symptoms  symptom.Symptoms `json:"symptoms"`
 }
 
-// Conclude takes diagnosis and advice from the first bad finding, which explains what follows or, if none is bad, from the
-// first warning.
+// Conclude takes diagnosis and advice from the first bad finding, which explains what follows, and the warnings before it,
+// which may explain it; or, if none is bad, from the first warning.
 func Conclude(findings []Finding, s symptom.Symptoms) Report {
 	r := Report{OK: true, Findings: findings, Symptoms: s}
-	for _, f := range findings {
+	for i, f := range findings {
 		if f.State == Bad {
 			r.OK, r.Diagnosis, r.Advice = false, f.Diagnosis, f.Advice
+			for _, w := range findings[:i] { // It may have to do with any of them.
+				if w.State == Warn {
+					r.Diagnosis, r.Advice = r.Diagnosis+" Also: "+w.Diagnosis, r.Advice+" "+w.Advice
+				}
+			}
 			return r
 		}
 	}

@@ -48,10 +48,6 @@ func (d *diagnosis) ready() Finding {
 		return bad(d.s.NoSystemd, "Nothing has been set up yet, and the service cannot be: "+d.s.NoSystemd+".",
 			"Boot this machine, or the container, with systemd as its init, and have systemd-networkd configure "+d.wan+`; then run "sudo mape-netplan install".`)
 	}
-	if !d.f.Networkd {
-		return bad("systemd-networkd does not run", "Nothing has been set up yet, and systemd-networkd, which keeps the addresses and the tunnel, does not run.",
-			`Run "sudo systemctl enable --now systemd-networkd", and have it configure `+d.wan+` (in netplan, renderer: networkd); then run "`+d.command()+`".`)
-	}
 	if f := d.firewalls(); f.State == Bad {
 		f.Advice += ` Then run "` + d.command() + `".`
 		return f

@@ -44,7 +44,7 @@ func TestDiagnoseSetup(t *testing.T) {
 			p.bare()
 			p.f.Networkd, p.s.Units, p.s.NoSystemd = false, nil, "unit mape-netplan.service: systemd does not answer: dial unix /run/systemd/private: connect: no such file or directory"
 		}, "setup", doctor.Bad, "the service cannot be: unit mape-netplan.service: systemd does not answer", "systemd as its init"},
-		{"nothing yet, no networkd", func(p *observed) { p.bare(); p.f.Networkd = false }, "setup", doctor.Bad, "systemd-networkd … does not run", "enable --now systemd-networkd … mape-netplan install"},
+		{"nothing yet, no networkd", func(p *observed) { p.bare(); p.f.Networkd = false }, "networkd", doctor.Bad, "Systemd-networkd does not run", "enable --now systemd-networkd … mape-netplan install"},
 		{"nothing yet, a firewall", func(p *observed) {
 			p.bare()
 			p.f.Foreign.Chains = []ruleset.Chain{{Family: "inet", Table: "filter", Name: "forward", Type: "filter", Hook: "forward", Drop: true}}

@@ -107,11 +107,11 @@ func (f Foreign) command(c ruleset.Chain, flow flow, d drop) string {
 }
 
 // A dialect is how a program writes what an accepting rule matches.
-type dialect struct{ in, out, src, proto, dnat, established, accept string }
+type dialect struct{ in, out, src, proto, dport, dnat, established, accept string }
 
 var (
-	iptablesWords = dialect{" -i ", " -o ", " -s %s", " -p %d", " -m conntrack --ctstate DNAT", " -m conntrack --ctstate RELATED,ESTABLISHED", " -j ACCEPT"}
-	nftWords      = dialect{" iifname ", " oifname ", " ip6 saddr %s", " meta l4proto %d", " ct status dnat", " ct state established,related", " accept"}
+	iptablesWords = dialect{" -i ", " -o ", " -s %s", " -p %d", " -p udp --dport %d", " -m conntrack --ctstate DNAT", " -m conntrack --ctstate RELATED,ESTABLISHED", " -j ACCEPT"}
+	nftWords      = dialect{" iifname ", " oifname ", " ip6 saddr %s", " meta l4proto %d", " udp dport %d", " ct status dnat", " ct state established,related", " accept"}
 )
 
 func (d dialect) rule(p packet) string {
@@ -127,6 +127,8 @@ func (d dialect) rule(p packet) string {
 		s += fmt.Sprintf(d.src, p.src[0].first) + fmt.Sprintf(d.proto, p.proto)
 	case p.icmp != 0:
 		s += fmt.Sprintf(d.proto, p.proto)
+	case p.family == 6: // DHCPv6
+		s += fmt.Sprintf(d.dport, p.dports.First)
 	case p.dnat:
 		s += d.dnat
 	case p.state == established:

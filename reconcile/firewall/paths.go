@@ -13,17 +13,21 @@ import (
 
 // Paths are where a gateway's packets go.
 type Paths struct {
-	Tunnel, WAN kernel.Link
+	Tunnel, WAN kernel.Link   // without a tunnel: only what the line's router sends
 	LAN         []kernel.Link // none: not known
 	Links       []kernel.Link // of this machine, all
 	CE, BR      netip.Addr
 	Forwards    []schema.Forward
+	Delegated   bool // the prefix comes by DHCPv6
 }
 
 // flows lists what must get through: connections from each LAN and their answers, those of this machine itself, the IPv6
 // packets between this machine and the border relay that carry them all, what the line's router says of itself and asks
 // for, and the forwarded ports.
 func (p Paths) flows() []flow {
+	if p.Tunnel.Name == "" {
+		return []flow{p.discovery()}
+	}
 	all := slices.Concat(p.lan(), p.own(), p.outer())
 	for _, t := range p.targets() {
 		all = append(all, t.flows(p.Tunnel)...)
@@ -86,6 +90,11 @@ func (p Paths) discovery() flow {
 	}{{"router advertisements", 134}, {"neighbour discovery", 135}, {"neighbour discovery", 136}} {
 		f.packets = append(f.packets, packet{what: "the line's " + m.what + " on " + p.WAN.Name, hooks: []string{"input"}, family: 6, in: p.WAN,
 			state: untracked, proto: unix.IPPROTO_ICMPV6, icmp: m.icmp, src: spansOf(linkLocal), dst: spansOf(linkLocal, allNodes), local: true})
+	}
+	if p.Delegated { // Its answers are for a question to all servers, and so belong to no connection.
+		const client = 546
+		f.packets = append(f.packets, packet{what: "the line's DHCPv6 answers on " + p.WAN.Name, hooks: []string{"input"}, family: 6, in: p.WAN,
+			state: isNew, proto: unix.IPPROTO_UDP, src: spansOf(linkLocal), dst: spansOf(linkLocal), dports: schema.PortRange{First: client, Last: client}, local: true})
 	}
 	return f
 }

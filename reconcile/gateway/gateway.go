@@ -69,7 +69,7 @@ func (g *Gateway) Paths(f facts.Facts) firewall.Paths {
 	}
 	p := firewall.Paths{
 		Tunnel: link(g.Tunnel.Link), WAN: link(g.WAN.Name), Links: f.Links,
-		CE: g.Softwire.CE, BR: g.Softwire.BR, Forwards: g.Forwards,
+		CE: g.Softwire.CE, BR: g.Softwire.BR, Forwards: g.Forwards, Delegated: g.RequestsPrefix,
 	}
 	for _, name := range g.LAN {
 		p.LAN = append(p.LAN, link(name))

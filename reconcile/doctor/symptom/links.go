@@ -4,12 +4,13 @@ import (
 	"context"
 	"net"
 	"path"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"mape-netplan/reconcile/host"
 )
 
 // A Link is the state of an interface, without its addresses.
@@ -22,8 +23,12 @@ type Link struct {
 	Forward   string `json:"forwarding,omitempty"` // the kernel's for IPv6: 0 or 1
 	Disabled  bool   `json:"ipv6_disabled,omitempty"`
 	LinkLocal bool   `json:"link_local"` // it has an address fe80::…
+	// Duplicate: another host has its link-local address.
+	Duplicate bool `json:"link_local_duplicate,omitempty"`
 	// Networkd is IPv6AcceptRA= of its .network file, "yes" or "no"; "" if that does not set it.
 	Networkd string `json:"networkd_accept_ra,omitempty"`
+	// NoLinkLocal is LinkLocalAddressing= of that file if it leaves out IPv6: "no" or "ipv4".
+	NoLinkLocal string `json:"networkd_no_link_local,omitempty"`
 }
 
 // links reads the state of every interface, and whether the machine forwards IPv6.
@@ -39,9 +44,17 @@ func (g *gatherer) links(_ context.Context, s *Symptoms) error {
 			AcceptRA: g.ipv6(a.Name, "accept_ra"), Forward: g.ipv6(a.Name, "forwarding"), Disabled: g.ipv6(a.Name, "disable_ipv6") == "1",
 		}
 		if known, ok := g.f.Link(a.Name); ok {
-			link.Networkd = g.networkd(known.NetworkFile)
+			file := g.networkFile(known.NetworkFile)
+			if accepts, ok := setting(file, "IPv6AcceptRA"); ok {
+				link.Networkd = map[bool]string{true: "yes", false: "no"}[isTrue(accepts)]
+			}
+			if v, ok := setting(file, "LinkLocalAddressing"); ok && v != "ipv6" && !isTrue(v) {
+				link.NoLinkLocal = v
+			}
 			for _, i := range known.Addresses {
-				link.LinkLocal = link.LinkLocal || i.Prefix.Addr().Is6() && i.Prefix.Addr().IsLinkLocalUnicast()
+				if i.Prefix.Addr().Is6() && i.Prefix.Addr().IsLinkLocalUnicast() {
+					link.LinkLocal, link.Duplicate = link.LinkLocal || !i.Failed, link.Duplicate || i.Failed
+				}
 			}
 		}
 		s.Links = append(s.Links, link)
@@ -72,43 +85,34 @@ func (g *gatherer) speed(link string) int {
 	return n
 }
 
-var acceptsRA = regexp.MustCompile(`(?im)^\s*IPv6AcceptRA\s*=\s*(\S+)`)
-
-// networkd is the last IPv6AcceptRA= of a .network file and its drop-ins.
-func (g *gatherer) networkd(file string) string {
+// networkFile is the text of a .network file and its drop-ins.
+func (g *gatherer) networkFile(file string) (text string) {
 	if file == "" {
 		return ""
 	}
 	paths := []string{file}
-	for _, dir := range []string{"usr/lib", "run", "etc"} {
-		d := path.Join(dir, "systemd/network", path.Base(file)+".d")
-		f, err := g.h.Root.Open(d)
-		if err != nil {
-			continue
-		}
-		names, _ := f.Readdirnames(-1)
-		f.Close()
-		slices.Sort(names)
-		for _, n := range names {
-			if strings.HasSuffix(n, ".conf") {
-				paths = append(paths, path.Join("/", d, n))
-			}
-		}
+	for _, dir := range []string{"/usr/lib", "/run", "/etc"} {
+		dropIns, _ := g.h.Glob(path.Join(dir, "systemd/network", path.Base(file)+".d", "*.conf"))
+		paths = append(paths, dropIns...)
 	}
-	accepts := ""
 	for _, p := range paths {
-		data, err := g.h.Root.ReadFile(strings.TrimPrefix(p, "/"))
-		if err != nil {
-			continue
-		}
-		for _, m := range acceptsRA.FindAllSubmatch(data, -1) {
-			switch strings.ToLower(string(m[1])) {
-			case "yes", "true", "1", "on", "y", "t":
-				accepts = "yes"
-			default:
-				accepts = "no"
-			}
+		if data, err := g.h.Root.ReadFile(host.Local(p)); err == nil {
+			text += string(data) + "\n"
 		}
 	}
-	return accepts
+	return text
+}
+
+// setting is the last value of a key in lower case.
+func setting(text, key string) (value string, ok bool) {
+	for line := range strings.Lines(text) {
+		if k, v, is := strings.Cut(line, "="); is && strings.EqualFold(strings.TrimSpace(k), key) {
+			value, ok = strings.ToLower(strings.TrimSpace(v)), true
+		}
+	}
+	return value, ok
+}
+
+func isTrue(value string) bool {
+	return slices.Contains([]string{"yes", "true", "1", "on", "y", "t"}, value)
 }

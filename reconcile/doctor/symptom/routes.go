@@ -51,7 +51,21 @@ func (g *gatherer) routes(_ context.Context, s *Symptoms) error {
 			s.Routers = append(s.Routers, router)
 		}
 	}
-	return nil
+	return g.heard(s)
+}
+
+// heard lists the neighbours that say they are routers, on links without an IPv6 default route: the kernel remembers who
+// sent a router advertisement also where it does not accept them.
+func (g *gatherer) heard(s *Symptoms) error {
+	all, err := g.h.Net.NeighList(0, netlink.FAMILY_V6)
+	for _, n := range all {
+		r := Router{Link: g.name(n.LinkIndex), RA: true, Silent: n.State&netlink.NUD_FAILED != 0}
+		r.Via, _ = netip.AddrFromSlice(n.IP)
+		if n.Flags&netlink.NTF_ROUTER != 0 && r.Via.IsLinkLocalUnicast() && !slices.ContainsFunc(s.Routers, func(o Router) bool { return o.Link == r.Link }) {
+			s.Heard = append(s.Heard, r)
+		}
+	}
+	return err
 }
 
 // silent reports whether neighbour discovery of an address has failed.

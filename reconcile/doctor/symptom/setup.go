@@ -70,5 +70,8 @@ func (g *gatherer) units(ctx context.Context, s *Symptoms) (err error) {
 	case err != nil:
 		s.NoSystemd = err.Error()
 	}
+	if cloudinit.Installed(s.Units) {
+		s.Unreadable = cloudinit.Unreadable(g.h)
+	}
 	return err
 }

@@ -29,7 +29,9 @@ type Symptoms struct {
 
 	Links   []Link   `json:"links"`             // all interfaces of the facts
 	Routers []Router `json:"routers,omitempty"` // the IPv6 default routes
-	Forward bool     `json:"ipv6_forwarding"`   // net.ipv6.conf.all.forwarding
+	// Heard are routers that have announced themselves on links where there is no such route.
+	Heard   []Router `json:"heard,omitempty"`
+	Forward bool     `json:"ipv6_forwarding"` // net.ipv6.conf.all.forwarding
 	// Relay is the path of packets to the border relay, nil while that is not known.
 	Relay *kernel.Path `json:"relay,omitempty"`
 	// Internet are the paths to a few addresses on the IPv4 internet.
@@ -44,6 +46,8 @@ type Symptoms struct {
 	Units []cloudinit.State `json:"units,omitempty"`
 	// Refusal is why install would refuse this program or section, and what to do; "" if it would not.
 	Refusal string `json:"refusal,omitempty"`
+	// Unreadable are files of netplan and networkd that the units cannot read although root can.
+	Unreadable []string `json:"unreadable,omitempty"`
 	// NoSystemd is why no unit can be started; "" if they can.
 	NoSystemd string  `json:"no_systemd,omitempty"`
 	Ports     *Ports  `json:"ports,omitempty"`
