@@ -40,6 +40,12 @@ type Facts struct {
 	Renderer string `json:"renderer,omitempty"`
 	// Definitions are netplan's, of every file but ours.
 	Definitions []netplan.Definition `json:"definitions,omitempty"`
+	// Named maps the links that networkd's files of others name to the file.
+	Named map[string]string `json:"named,omitempty"`
+	// Networks are networkd's .network files of others, in its order.
+	Networks []networkd.Network `json:"networks,omitempty"`
+	// ByNM: a netplan file gives something to NetworkManager.
+	ByNM bool `json:"by_nm,omitempty"`
 	// Owned is what earlier runs left on the machine.
 	Owned Owned `json:"owned"`
 	// IPForward is net.ipv4.ip_forward before the first run; "" if unknown.
@@ -53,9 +59,9 @@ type Facts struct {
 	Discovered *discovery.Discovery `json:"discovered,omitempty"`
 }
 
-// Link returns the interface of a name.
+// Link returns the interface of a name, or of an alternative one.
 func (f Facts) Link(name string) (kernel.Link, bool) {
-	i := slices.IndexFunc(f.Links, func(l kernel.Link) bool { return l.Name == name })
+	i := slices.IndexFunc(f.Links, func(l kernel.Link) bool { return l.Name == name || slices.Contains(l.AltNames, name) })
 	if i < 0 {
 		return kernel.Link{}, false
 	}
@@ -82,13 +88,14 @@ func (f Facts) Names() string {
 // them, and none is sent. The second is a root name server's.
 var InternetAddresses = []netip.Addr{netip.MustParseAddr("1.1.1.1"), netip.MustParseAddr("198.41.0.4")}
 
-// DefinitionOf returns the definition that configures an interface.
-func (f Facts) DefinitionOf(link string) (netplan.Definition, bool) {
+// DefinitionOf returns the definition that configures an interface; nil if there is
+// none.
+func (f Facts) DefinitionOf(link string) (d *netplan.Definition, defined bool) {
 	i := slices.IndexFunc(f.Definitions, func(d netplan.Definition) bool { return slices.Contains(d.Interfaces, link) })
 	if i < 0 {
-		return netplan.Definition{}, false
+		return nil, false
 	}
-	return f.Definitions[i], true
+	return &f.Definitions[i], true
 }
 
 // Parse reads the output of "mape-netplan facts", of this version or another:

@@ -46,19 +46,23 @@ func Look(h *host.Host) (Facts, error) {
 	if f.Discovered, err = discovery.ReadCache(h); unread.Add(err) != nil {
 		return f, err
 	}
-	var kept []netip.Prefix
-	if h.Live() {
-		kept, err = links(h, &f)
-	} else {
-		f.Links, err = definedLinks(h, files)
-	}
+	networks, err := networkd.Networks(h)
 	if err != nil {
 		return f, err
 	}
-	f.Renderer, f.Definitions = netplan.Renderer(files), netplan.Definitions(files, f.Links)
-	if err := networkFiles(h, f.Links); err != nil {
+	var kept []netip.Prefix
+	if !h.Live() {
+		f.Links = definedLinks(files, networks)
+	} else if kept, err = links(h, &f); err != nil {
 		return f, err
 	}
+	networkFiles(h, f.Links, networks)
+	f.Renderer, f.Definitions = netplan.Renderer(files), netplan.Definitions(files, f.Links)
+	if f.Named, err = networkd.Named(h); err != nil {
+		return f, err
+	}
+	f.Networks = slices.DeleteFunc(networks, func(n networkd.Network) bool { return !n.Own })
+	f.ByNM = netplan.Mentions(files, netplan.NetworkManager)
 	f.Delegations = networkd.Delegations(h, f.Links, kept)
 	if f.Owned, err = ReadOwned(h, f); unread.Add(err) != nil {
 		return f, err
@@ -77,11 +81,7 @@ func Look(h *host.Host) (Facts, error) {
 // networkFiles sets the .network file of each link and the type of its DUID, as
 // networkd tells. If networkd does not run it is the first file whose [Match] names
 // the link.
-func networkFiles(h *host.Host, links []kernel.Link) error {
-	files, err := networkd.NetworkFiles(h)
-	if err != nil {
-		return err
-	}
+func networkFiles(h *host.Host, links []kernel.Link, networks []networkd.Network) {
 	for i, l := range links {
 		if h.Bus != nil && l.Index > 0 {
 			var configured bool
@@ -90,14 +90,10 @@ func networkFiles(h *host.Host, links []kernel.Link) error {
 			}
 			continue
 		}
-		for _, p := range files {
-			if data, err := h.Root.ReadFile(host.Local(p)); err == nil && networkd.MatchesName(string(data), l.Name) {
-				links[i].NetworkFile = p
-				break
-			}
+		if at := slices.IndexFunc(networks, func(n networkd.Network) bool { return n.Selects(l) }); at >= 0 {
+			links[i].NetworkFile = networks[at].Path
 		}
 	}
-	return nil
 }
 
 // ipForward returns the value before the first run. Since then the running value

@@ -25,7 +25,7 @@ func links(h *host.Host, f *Facts) (kept []netip.Prefix, err error) {
 	for _, l := range all {
 		a := l.Attrs()
 		f.Links = append(f.Links, kernel.Link{
-			Name: a.Name, Index: a.Index, Kind: l.Type(), MTU: a.MTU,
+			Name: a.Name, AltNames: a.AltNames, Index: a.Index, Kind: l.Type(), MTU: a.MTU,
 			MAC: a.HardwareAddr.String(), Loopback: a.Flags&net.FlagLoopback != 0,
 		})
 	}
@@ -79,25 +79,31 @@ func routes(h *host.Host, f *Facts) (kept []netip.Prefix, err error) {
 }
 
 // definedLinks are the links of an image, which has no kernel to list them.
-func definedLinks(h *host.Host, files []netplan.File) ([]kernel.Link, error) {
+func definedLinks(files []netplan.File, networks []networkd.Network) []kernel.Link {
 	links := []kernel.Link{} // not nil: Parse refuses facts without links
+	add := func(l kernel.Link) {
+		if !slices.ContainsFunc(links, func(other kernel.Link) bool { return other.Name == l.Name }) {
+			links = append(links, l)
+		}
+	}
 	for _, d := range netplan.Definitions(files, nil) {
 		if d.Section == "tunnels" {
 			continue
 		}
 		for _, name := range d.Interfaces {
-			l := kernel.Link{Name: name}
+			l := kernel.Link{Name: name, Default4: d.Default4}
 			for _, p := range d.Addresses {
 				l.Addresses = append(l.Addresses, kernel.Inet{Prefix: p, Origin: kernel.OriginStatic})
 			}
-			links = append(links, l)
+			add(l)
 		}
 	}
-	units, err := networkd.NamedLinks(h)
-	for _, l := range units {
-		if !slices.ContainsFunc(links, func(other kernel.Link) bool { return other.Name == l.Name }) {
-			links = append(links, l)
+	for _, n := range networks {
+		if n.Own {
+			for _, l := range n.Links() {
+				add(l)
+			}
 		}
 	}
-	return links, err
+	return links
 }

@@ -21,7 +21,7 @@ func Fit(c *schema.Config, l line.Line, f facts.Facts) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	g.Netplan, g.RequestsPrefix = usesNetplan(c, f), c.WANPrefix == "pd"
+	g.Netplan, g.ByNM, g.RequestsPrefix = usesNetplan(c, f), f.ByNM, c.WANPrefix == "pd"
 	if err := g.conflict(f); err != nil {
 		return nil, err
 	}

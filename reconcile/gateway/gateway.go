@@ -19,6 +19,7 @@ type Gateway struct {
 	line.Line
 	Tunnel         kernel.Tunnel
 	Netplan        bool // netplan makes the tunnel last, otherwise networkd alone
+	ByNM           bool // a netplan file gives something to NetworkManager
 	RequestsPrefix bool // DHCPv6 is asked for a prefix on the WAN
 	// NAT is the section's, with those of its forwards whose ports are all in the set; Off is why the others are off.
 	schema.NAT

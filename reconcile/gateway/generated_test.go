@@ -76,6 +76,12 @@ func TestNetplanAccepts(t *testing.T) {
 					got = append(got, filepath.Base(unit)+": "+strings.TrimSpace(line))
 				}
 			}
+			for _, p := range g.LinkConfigs {
+				path, text := p.DropIn()
+				for line := range strings.Lines(text) {
+					got = append(got, strings.TrimSuffix(filepath.Base(filepath.Dir(path)), ".d")+": "+strings.TrimSpace(line))
+				}
+			}
 			for _, want := range append(test.want, tunnel...) {
 				if !slices.Contains(got, want) {
 					t.Errorf("%q is not in\n%s", want, strings.Join(got, "\n"))

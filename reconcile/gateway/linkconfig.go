@@ -3,6 +3,7 @@ package gateway
 import (
 	"fmt"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -73,15 +74,40 @@ func (p LinkConfig) what() string {
 
 // find finds the file. byNetplan: the machine uses netplan.
 func (p *LinkConfig) find(byNetplan bool, f facts.Facts) error {
-	d, defined := f.DefinitionOf(p.Link)
-	l, _ := f.Link(p.Link)
-	switch {
-	case byNetplan && defined:
-		if len(d.Interfaces) > 1 {
-			return fmt.Errorf("netplan's definition %s configures %s together, but only %s may get these settings; give %s a definition of its own",
-				d.ID, strings.Join(d.Interfaces, ", "), p.Link, p.Link)
+	l, known := f.Link(p.Link)
+	if !known {
+		l.Name = p.Link
+	}
+	if byNetplan {
+		d, sure := f.DefinitionOf(l.Name)
+		if d == nil {
+			d, sure = netplan.Of(f.Definitions, l)
 		}
-		p.Definition = &d
+		if d != nil {
+			if err := p.usable(*d, sure, f); err != nil {
+				return err
+			}
+			// Of another section netplan refuses a part on its own, and of what another
+			// file says later that file may win or change what the part matches.
+			if d.Section == "ethernets" && d.Late == "" && !f.ByNM {
+				p.Definition = d
+			} else {
+				p.File = d.Network()
+			}
+			return nil
+		}
+	}
+	if !f.Live {
+		if i := slices.IndexFunc(f.Networks, func(n networkd.Network) bool { return n.Selects(l) }); i >= 0 {
+			l.NetworkFile = f.Networks[i].Path
+			if named := f.Networks[i].Names; !slices.Contains(strings.Fields(named), p.Link) {
+				return fmt.Errorf("%s is for every interface that matches %q, but only %s may get these settings; give %s a .network file of its own that sorts before it",
+					l.NetworkFile, named, p.Link, p.Link)
+			}
+		}
+	}
+	switch {
+	case byNetplan && netplan.Generated(l.NetworkFile): // of a definition that is gone
 	case l.NetworkFile != "":
 		p.File = l.NetworkFile
 		for _, other := range f.Links {
@@ -92,6 +118,23 @@ func (p *LinkConfig) find(byNetplan bool, f facts.Facts) error {
 		}
 	case byNetplan && !f.Live:
 		p.Definition = &netplan.Definition{Section: "ethernets", ID: p.Link, Interfaces: []string{p.Link}}
+	}
+	return nil
+}
+
+// usable is why settings of one link cannot be added to a definition; nil if they can.
+func (p *LinkConfig) usable(d netplan.Definition, sure bool, f facts.Facts) error {
+	own := fmt.Sprintf("give %s a definition of its own that sorts before it, such as \"ethernets: {%s: {…}}\", or, below %s, set-name: %s", p.Link, p.Link, d.ID, p.Link)
+	switch {
+	case !sure:
+		return fmt.Errorf("whether netplan's definition %s is for %s depends on hardware that cannot be seen from here (match: by MAC address or driver); %s", d.ID, p.Link, own)
+	case !f.Live && d.Match.Names != "" && !slices.Contains(strings.Fields(d.Match.Names), p.Link):
+		return fmt.Errorf("netplan's definition %s is for every interface that its match: selects, but only %s may get these settings; %s", d.ID, p.Link, own)
+	case len(d.Interfaces) > 1:
+		return fmt.Errorf("netplan's definition %s configures %s together, but only %s may get these settings; give %s a definition of its own",
+			d.ID, strings.Join(d.Interfaces, ", "), p.Link, p.Link)
+	case url.QueryEscape(d.ID) != d.ID:
+		return fmt.Errorf("netplan's versions name the file of the definition %s in different ways; rename it to have only letters, digits, dots, dashes and underscores", d.ID)
 	}
 	return nil
 }

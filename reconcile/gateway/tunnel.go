@@ -43,5 +43,5 @@ func (g *Gateway) NetplanText() string {
 			additions = append(additions, netplan.Addition{Section: d.Section, ID: d.ID, Address: p.CE, NoRA: p.NoRA})
 		}
 	}
-	return netplan.Render(g.Tunnel, additions)
+	return netplan.Render(g.Tunnel, g.ByNM, additions)
 }

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"path"
+	"slices"
+	"strings"
 
 	"github.com/vishvananda/netlink"
 
@@ -13,13 +16,14 @@ import (
 
 // A Link is a network interface.
 type Link struct {
-	Name      string `json:"name"`
-	Index     int    `json:"index,omitempty"`
-	Kind      string `json:"kind,omitempty"` // as "ip -d link" says: device, bridge, ip6tnl
-	MAC       string `json:"mac,omitempty"`
-	MTU       int    `json:"mtu,omitempty"` // bytes; 0: not known
-	Loopback  bool   `json:"loopback,omitempty"`
-	Addresses []Inet `json:"addresses,omitempty"`
+	Name      string   `json:"name"`
+	AltNames  []string `json:"alt_names,omitempty"`
+	Index     int      `json:"index,omitempty"`
+	Kind      string   `json:"kind,omitempty"` // as "ip -d link" says: device, bridge, ip6tnl
+	MAC       string   `json:"mac,omitempty"`
+	MTU       int      `json:"mtu,omitempty"` // bytes; 0: not known
+	Loopback  bool     `json:"loopback,omitempty"`
+	Addresses []Inet   `json:"addresses,omitempty"`
 	// Default4 and Default6 are the lowest metrics of the default routes through
 	// this link, in the main table and for any type of service; nil: no such route.
 	Default4 *int `json:"default4,omitempty"`
@@ -30,6 +34,26 @@ type Link struct {
 	// networkd's words, such as "DUID-LL" or "DUID-EN/Vendor"; "": not known.
 	DUIDType string `json:"duid_type,omitempty"`
 }
+
+// Matches reports whether one of the link's names matches a list of shell patterns,
+// separated by blanks, as networkd reads it in "Name=": an exclamation mark in front
+// inverts the list.
+func (l Link) Matches(patterns string) bool {
+	patterns, inverted := strings.CutPrefix(patterns, "!")
+	for _, name := range append([]string{l.Name}, l.AltNames...) {
+		match := slices.ContainsFunc(strings.Fields(patterns), func(pattern string) bool {
+			ok, _ := path.Match(strings.ReplaceAll(pattern, "[!", "[^"), name)
+			return ok
+		})
+		if match != inverted {
+			return true
+		}
+	}
+	return false
+}
+
+// IsPattern reports whether a list for Matches is more than one name.
+func IsPattern(names string) bool { return strings.ContainsAny(names, "*?[]! ") }
 
 // AddDefault takes a default route of a metric through the link into account.
 func (l *Link) AddDefault(family, metric int) {

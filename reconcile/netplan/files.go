@@ -113,3 +113,12 @@ func Renderer(files []File) string {
 	}
 	return renderer
 }
+
+// Mentions reports whether a file has a renderer anywhere.
+func Mentions(files []File, renderer string) bool {
+	return slices.ContainsFunc(files, func(f File) bool {
+		return f.renderer == renderer || slices.ContainsFunc(f.definitions, func(d namedDefinition) bool {
+			return d.Renderer == renderer || d.inherited == renderer
+		})
+	})
+}

@@ -60,8 +60,8 @@ func TestDefinitions(t *testing.T) {
 		{Name: "eth0", Kind: "device", MAC: "02:00:00:00:00:01"},
 		{Name: "eth0.20", Kind: "vlan", MAC: "02:00:00:00:00:01"}, // the MAC address of its port
 	}
-	got := fmt.Sprint(netplan.Definitions(files, links))
-	const want = "[{ethernets lan [eth0] [192.168.1.1/24 fd00::1/64] NetworkManager} {vlans eth0.20 [eth0.20] [] NetworkManager}]"
+	got := text(netplan.Definitions(files, links))
+	const want = "{vlans eth0.20 [eth0.20] [] NetworkManager}{ethernets lan [eth0] [192.168.1.1/24 fd00::1/64] NetworkManager}"
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
@@ -70,27 +70,36 @@ func TestDefinitions(t *testing.T) {
 	}
 }
 
+// text is what the files say of definitions, in short.
+func text(all []netplan.Definition) string {
+	var b strings.Builder
+	for _, d := range all {
+		fmt.Fprintf(&b, "{%s %s %v %v %s}", d.Section, d.ID, d.Interfaces, d.Addresses, d.Renderer)
+	}
+	return b.String()
+}
+
 // TestDuplicates merges what a file has twice, as netplan does: the last scalar wins, lists append, mappings merge. Aliases
 // are followed.
 func TestDuplicates(t *testing.T) {
 	links := []kernel.Link{{Name: "eth0", Kind: "device", MAC: "02:00:00:00:00:01"}, {Name: "eth1", Kind: "device", MAC: "02:00:00:00:00:02"}}
 	for _, test := range []struct{ what, file, renderer, want string }{
 		{"a key", "{ethernets: {eth0: {renderer: networkd, renderer: NetworkManager, addresses: [192.0.2.1/24], addresses: [192.0.2.2/24]}}}",
-			"", "[{ethernets eth0 [eth0] [192.0.2.1/24 192.0.2.2/24] NetworkManager}]"},
-		{"a key that is not read", "{ethernets: {eth0: {dhcp4: true, dhcp4: false}}}", "", "[{ethernets eth0 [eth0] [] }]"},
-		{"a key deep below", "{wifis: {wlan0: {access-points: {a: {}, a: {}}}}}", "", "[{wifis wlan0 [wlan0] [] }]"},
-		{"an ID", "{ethernets: {eth0: {addresses: [192.0.2.1/24]}, eth0: {renderer: NetworkManager}}}", "", "[{ethernets eth0 [eth0] [192.0.2.1/24] NetworkManager}]"},
-		{"a section", "{ethernets: {eth0: {}}, ethernets: {eth1: {}}}", "", "[{ethernets eth0 [eth0] [] } {ethernets eth1 [eth1] [] }]"},
-		{"the renderer", "{renderer: networkd, renderer: NetworkManager, ethernets: {eth0: {}}}", "NetworkManager", "[{ethernets eth0 [eth0] [] NetworkManager}]"},
-		{"a section's renderer", "{ethernets: {renderer: networkd, renderer: NetworkManager, eth0: {}}}", "", "[{ethernets eth0 [eth0] [] NetworkManager}]"},
-		{"match", "{ethernets: {line: {match: {macaddress: '02:00:00:00:00:02'}, match: {name: 'eth*'}}}}", "", "[{ethernets line [eth1] [] }]"},
-		{"network", "{ethernets: {eth0: {}}}\nnetwork: {ethernets: {eth1: {}}}", "", "[{ethernets eth0 [eth0] [] } {ethernets eth1 [eth1] [] }]"},
-		{"an alias", "{ethernets: {eth0: &a {addresses: [192.0.2.1/24]}, eth1: *a}}", "", "[{ethernets eth0 [eth0] [192.0.2.1/24] } {ethernets eth1 [eth1] [192.0.2.1/24] }]"},
-		{"no definition", "{version: 2, renderer: ~, openvswitch: {ports: [[a, b]]}, bridges: ~, ethernets: {eth0: ~}}", "", "[{ethernets eth0 [eth0] [] }]"},
+			"", "{ethernets eth0 [eth0] [192.0.2.1/24 192.0.2.2/24] NetworkManager}"},
+		{"a key that is not read", "{ethernets: {eth0: {dhcp4: true, dhcp4: false}}}", "", "{ethernets eth0 [eth0] [] }"},
+		{"a key deep below", "{wifis: {wlan0: {access-points: {a: {}, a: {}}}}}", "", "{wifis wlan0 [wlan0] [] }"},
+		{"an ID", "{ethernets: {eth0: {addresses: [192.0.2.1/24]}, eth0: {renderer: NetworkManager}}}", "", "{ethernets eth0 [eth0] [192.0.2.1/24] NetworkManager}"},
+		{"a section", "{ethernets: {eth0: {}}, ethernets: {eth1: {}}}", "", "{ethernets eth0 [eth0] [] }{ethernets eth1 [eth1] [] }"},
+		{"the renderer", "{renderer: networkd, renderer: NetworkManager, ethernets: {eth0: {}}}", "NetworkManager", "{ethernets eth0 [eth0] [] NetworkManager}"},
+		{"a section's renderer", "{ethernets: {renderer: networkd, renderer: NetworkManager, eth0: {}}}", "", "{ethernets eth0 [eth0] [] NetworkManager}"},
+		{"match", "{ethernets: {line: {match: {macaddress: '02:00:00:00:00:02'}, match: {name: 'eth*'}}}}", "", "{ethernets line [eth1] [] }"},
+		{"network", "{ethernets: {eth0: {}}}\nnetwork: {ethernets: {eth1: {}}}", "", "{ethernets eth0 [eth0] [] }{ethernets eth1 [eth1] [] }"},
+		{"an alias", "{ethernets: {eth0: &a {addresses: [192.0.2.1/24]}, eth1: *a}}", "", "{ethernets eth0 [eth0] [192.0.2.1/24] }{ethernets eth1 [eth1] [192.0.2.1/24] }"},
+		{"no definition", "{version: 2, renderer: ~, openvswitch: {ports: [[a, b]]}, bridges: ~, ethernets: {eth0: ~}}", "", "{ethernets eth0 [eth0] [] }"},
 	} {
 		h, _ := hosttest.HostOf(t, "-- etc/netplan/a.yaml --\nnetwork: "+test.file+"\n")
 		files, err := netplan.ReadFiles(h)
-		got := fmt.Sprint(netplan.Definitions(files, links))
+		got := text(netplan.Definitions(files, links))
 		if err != nil || got != test.want || netplan.Renderer(files) != test.renderer {
 			t.Errorf("%s twice: %v\n%s\nwant\n%s", test.what, err, got, test.want)
 		}

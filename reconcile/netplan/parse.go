@@ -1,10 +1,15 @@
 package netplan
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"iter"
+	"net/netip"
 	"regexp"
+	"slices"
+	"strconv"
+	"strings"
 
 	"gopkg.in/yaml.v3"
 
@@ -17,6 +22,8 @@ import (
 // what could be read is returned beside it.
 func parse(data []byte) (file File, err error) {
 	var document yaml.Node
+	// libyaml reads 1.2 as it reads 1.1; yaml.v3 refuses to.
+	data = bytes.Replace(data, []byte("%YAML 1.2\n"), []byte("%YAML 1.1\n"), 1)
 	if err := yaml.Unmarshal(data, &document); err != nil {
 		return file, unquoted(err)
 	}
@@ -50,19 +57,18 @@ func (p *parser) network(network *yaml.Node) {
 	}
 }
 
-// section reads the definitions of one section, which may have a renderer beside
-// them.
+// section reads the definitions of one section. A renderer among them is that of the
+// ones below it.
 func (p *parser) section(section string, definitions *yaml.Node) {
-	at, renderer, from := "network."+section, "", len(p.definitions)
+	at, renderer := "network."+section, ""
 	for id, n := range p.pairs(at, definitions) {
 		if id == "renderer" {
 			renderer = cmp.Or(p.scalar(at+".renderer", n), renderer)
 			continue
 		}
-		p.definitions = append(p.definitions, namedDefinition{section, id, p.definition(at+"."+id, n)})
-	}
-	for i := range p.definitions[from:] {
-		p.definitions[from+i].inherited = renderer
+		d := namedDefinition{section, id, p.definition(at+"."+id, n)}
+		d.inherited = renderer
+		p.definitions = append(p.definitions, d)
 	}
 }
 
@@ -81,28 +87,73 @@ func (p *parser) definition(at string, definition *yaml.Node) (d yamlDefinition)
 		case "mtu":
 			d.MTU = cmp.Or(p.scalar(at, n), d.MTU)
 		case "match":
-			if m := p.match(at, n); !isNull(n) {
-				d.Match = d.Match.merge(&m)
-			}
+			d.HasMatch = true
+			p.match(at, n, &d.Match)
+		case "gateway4":
+			d.Gateway4 = true
+		case "accept-ra":
+			yes := slices.Contains([]string{"true", "on", "yes", "y"}, strings.ToLower(p.scalar(at, n)))
+			d.AcceptRA = &yes
 		case "addresses":
+			var list []address
 			for _, a := range p.elements(at, n) {
-				d.Addresses = append(d.Addresses, *resolved(a))
+				a = resolved(a)
+				options := a.Kind == yaml.MappingNode && len(a.Content) > 0
+				if options {
+					a = resolved(a.Content[0])
+				}
+				list = append(list, address{a.Value, options})
+			}
+			d.Addresses = append(d.Addresses, list)
+		case "routes":
+			for _, r := range p.elements(at, n) {
+				d.Routes = append(d.Routes, p.route(at, r))
 			}
 		}
 	}
 	return d
 }
 
-func (p *parser) match(at string, n *yaml.Node) (m match) {
+func (p *parser) match(at string, n *yaml.Node, m *Match) {
 	for key, n := range p.pairs(at, n) {
 		switch key {
 		case "macaddress":
 			m.MAC = cmp.Or(p.scalar(at+".macaddress", n), m.MAC)
 		case "name":
-			m.Name = cmp.Or(p.scalar(at+".name", n), m.Name)
+			m.Names = cmp.Or(p.scalar(at+".name", n), m.Names)
+		case "driver": // or a list of them
+			m.Driver = cmp.Or(n.Value, "several")
 		}
 	}
-	return m
+}
+
+// A route is what the program reads of a route.
+type route struct{ to, via, table, metric string }
+
+func (p *parser) route(at string, n *yaml.Node) (r route) {
+	for key, n := range p.pairs(at, n) {
+		at := at + "." + key
+		switch key {
+		case "to":
+			r.to = p.scalar(at, n)
+		case "via":
+			r.via = p.scalar(at, n)
+		case "table":
+			r.table = p.scalar(at, n)
+		case "metric":
+			r.metric = p.scalar(at, n)
+		}
+	}
+	return r
+}
+
+// default4 is the metric of an IPv4 default route in the main table.
+func (r route) default4() (metric int, is bool) {
+	via, _ := netip.ParseAddr(r.via)
+	to, _ := netip.ParsePrefix(r.to)
+	table, _ := strconv.Atoi(cmp.Or(r.table, "254"))
+	metric, _ = strconv.Atoi(r.metric)
+	return metric, table == 254 && (r.to == "default" && via.Is4() || to.IsValid() && to.Bits() == 0 && to.Addr().Is4())
 }
 
 // pairs are the keys and values of a mapping, in the file's order. Nothing has none.

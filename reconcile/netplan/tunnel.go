@@ -33,6 +33,7 @@ type yamlFile struct {
 // A yamlSetting is what our file sets in one definition. netplan merges it with
 // the same definition in other files.
 type yamlSetting struct {
+	Renderer  string                   `yaml:"renderer,omitempty"`
 	Mode      string                   `yaml:"mode,omitempty"`
 	Local     *netip.Addr              `yaml:"local,omitempty"`
 	Remote    *netip.Addr              `yaml:"remote,omitempty"`
@@ -54,8 +55,10 @@ type yamlRoute struct {
 	Scope string `yaml:"scope"`
 }
 
-// Render renders our file. Additions to the same definition are merged.
-func Render(t kernel.Tunnel, additions []Addition) string {
+// Render renders our file. Additions to the same definition are merged. byNM: another
+// file gives something to NetworkManager, and files that come later may leave it
+// everything that has no renderer of its own.
+func Render(t kernel.Tunnel, byNM bool, additions []Addition) string {
 	var file yamlFile
 	file.Network.Version = 2
 	file.Network.Sections = map[string]map[string]yamlSetting{}
@@ -70,6 +73,9 @@ func Render(t kernel.Tunnel, additions []Addition) string {
 	set("tunnels", t.Link, func(s *yamlSetting) {
 		s.Mode, s.Local, s.Remote = "ipip6", &t.Local, &t.Remote
 		s.TTL, s.MTU = t.HopLimit, t.MTU
+		if byNM {
+			s.Renderer = "networkd"
+		}
 		// The tunnel has no address, for which systemd-networkd-wait-online
 		// would otherwise wait until its timeout.
 		s.Optional = true

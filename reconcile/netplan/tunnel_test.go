@@ -13,7 +13,7 @@ import (
 func TestReadBack(t *testing.T) {
 	ce, br := netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("2001:db8:ffff::1")
 	address := netip.PrefixFrom(ce, 128)
-	text := netplan.Render(kernel.Tunnel{Link: "mape0", Local: ce, Remote: br, HopLimit: 64, MTU: 1460}, []netplan.Addition{
+	text := netplan.Render(kernel.Tunnel{Link: "mape0", Local: ce, Remote: br, HopLimit: 64, MTU: 1460}, false, []netplan.Addition{
 		{Section: "ethernets", ID: "line", Address: address}, {Section: "bridges", ID: "home", NoRA: true},
 	})
 	tunnels, additions := netplan.ReadBack([]byte(text))

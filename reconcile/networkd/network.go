@@ -1,0 +1,160 @@
+package networkd
+
+import (
+	"cmp"
+	"maps"
+	"net/netip"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/coreos/go-systemd/v22/unit"
+
+	"mape-netplan/reconcile/host"
+	"mape-netplan/reconcile/kernel"
+)
+
+// GeneratedDir is where netplan's generator writes for networkd.
+const GeneratedDir = "/run/systemd/network"
+
+// A Network is a .network file, with its drop-ins.
+type Network struct {
+	Path string `json:"path"`
+	// Own: neither the program's nor netplan's.
+	Own bool `json:"-"`
+	// Names and MACs are those that it is for, separated by blanks; "": any.
+	Names string `json:"names,omitempty"`
+	MACs  string `json:"macs,omitempty"`
+	// Default4 is the lowest metric of the static IPv4 default routes in the main
+	// table; nil: none.
+	Default4 *int `json:"default4,omitempty"`
+
+	addresses []kernel.Inet
+}
+
+// unitFiles lists networkd's files that match a pattern, in the order in which it reads
+// them and without those that others shadow.
+func unitFiles(h *host.Host, pattern string) ([]string, error) {
+	at := map[string]string{}
+	for _, dir := range []string{"/usr/lib/systemd/network", GeneratedDir, NetworkDir} {
+		paths, err := h.Glob(dir + "/" + pattern)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range paths {
+			at[path.Base(p)] = p
+		}
+	}
+	files := make([]string, 0, len(at))
+	for _, name := range slices.Sorted(maps.Keys(at)) {
+		files = append(files, at[name])
+	}
+	return files, nil
+}
+
+// sections reads a file. own: neither the program nor netplan wrote it. One that
+// cannot be read has none.
+func sections(h *host.Host, p string) (all []*unit.UnitSection, own bool) {
+	data, err := h.ReadFile(p)
+	if err != nil {
+		return nil, false
+	}
+	all, _ = unit.DeserializeSections(strings.NewReader(string(data)))
+	generated := path.Dir(p) == GeneratedDir && strings.HasPrefix(path.Base(p), "10-netplan-")
+	return all, !generated && !strings.HasPrefix(string(data), host.Mark)
+}
+
+// Networks reads the .network files in the order in which networkd does.
+func Networks(h *host.Host) (all []Network, err error) {
+	files, err := unitFiles(h, "*.network")
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range files {
+		n := Network{Path: p}
+		text, own := sections(h, p)
+		n.Own = own
+		dropIns, err := unitFiles(h, path.Base(p)+".d/*.conf")
+		if err != nil {
+			return nil, err
+		}
+		for _, dropIn := range dropIns {
+			more, _ := sections(h, dropIn)
+			text = append(text, more...)
+		}
+		for _, section := range text {
+			n.read(section)
+		}
+		all = append(all, n)
+	}
+	return all, nil
+}
+
+// read adds what a section says.
+func (n *Network) read(section *unit.UnitSection) {
+	value := map[string]string{} // the last of each
+	for _, e := range section.Entries {
+		value[e.Name] = e.Value
+		if p, err := netip.ParsePrefix(e.Value); err == nil && e.Name == "Address" {
+			n.addresses = append(n.addresses, kernel.Inet{Prefix: p, Origin: kernel.OriginStatic})
+		}
+	}
+	switch section.Section {
+	case "Match":
+		n.Names = cmp.Or(value["Name"], n.Names)
+		n.MACs = cmp.Or(value["PermanentMACAddress"], value["MACAddress"], n.MACs)
+	case "Network", "Route":
+		via, _ := netip.ParseAddr(value["Gateway"])
+		to, _ := netip.ParsePrefix(value["Destination"])
+		table, metric := cmp.Or(value["Table"], "main"), 0
+		if section.Section == "Route" {
+			metric, _ = strconv.Atoi(value["Metric"])
+		}
+		isDefault := to.IsValid() && to.Bits() == 0 && to.Addr().Is4() || !to.IsValid() && via.Is4()
+		if isDefault && (table == "main" || table == "254") && (n.Default4 == nil || *n.Default4 > metric) {
+			n.Default4 = &metric
+		}
+	}
+}
+
+// Selects reports whether the file is for a link, as far as its name and its MAC
+// address tell.
+func (n Network) Selects(l kernel.Link) bool {
+	return (n.Names != "" || n.MACs != "") && (n.Names == "" || l.Matches(n.Names)) &&
+		(n.MACs == "" || l.MAC != "" && slices.Contains(strings.Fields(strings.ToLower(n.MACs)), strings.ToLower(l.MAC)))
+}
+
+// Links are those that the file names. Patterns are left out.
+func (n Network) Links() (links []kernel.Link) {
+	for name := range strings.FieldsSeq(n.Names) {
+		if !kernel.IsPattern(name) {
+			links = append(links, kernel.Link{Name: name, Addresses: n.addresses, Default4: n.Default4})
+		}
+	}
+	return links
+}
+
+// Named maps the links that a .netdev or .network file of others names to the file.
+func Named(h *host.Host) (map[string]string, error) {
+	named := map[string]string{}
+	for _, pattern := range []string{"*.netdev", "*.network"} {
+		files, err := unitFiles(h, pattern)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range files {
+			all, own := sections(h, p)
+			for _, section := range all {
+				for _, e := range section.Entries {
+					for name := range strings.FieldsSeq(e.Value) {
+						if own && e.Name == "Name" && named[name] == "" {
+							named[name] = p
+						}
+					}
+				}
+			}
+		}
+	}
+	return named, nil
+}
