@@ -25,7 +25,7 @@ import (
 func TestAsNetplan(t *testing.T) {
 	sets := 10_000
 	if testing.Short() {
-		sets = 300
+		sets = 100
 	}
 	for _, g := range hosttest.Generators(t) {
 		t.Run(g.Release, func(t *testing.T) {
