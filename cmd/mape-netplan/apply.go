@@ -101,10 +101,10 @@ func (o *options) gateway(cmd *cobra.Command, ctx context.Context, r *reconcile.
 	if err = cmp.Or(err, aim.Err); errors.Is(err, discovery.ErrWithdrawn) {
 		return o.compile(nil, f), aim, o.blame(err)
 	}
+	warnOf(cmd, aim)
 	if err != nil {
 		return nil, aim, o.blame(err)
 	}
-	warnOf(cmd, aim)
 	return o.compile(aim.Gateway, f), aim, nil
 }
 
@@ -154,7 +154,7 @@ func (s short) warnings() (all []string) {
 // warnOf prints the warnings about a gateway.
 func warnOf(cmd *cobra.Command, aim gateway.Aim) {
 	warn(cmd, shortOf(aim).warnings())
-	warn(cmd, aim.Gateway.Warnings)
+	warn(cmd, aim.Warnings())
 }
 
 func outcome(changes []engine.Change, aim gateway.Aim, err error) result {

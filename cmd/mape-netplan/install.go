@@ -152,9 +152,10 @@ func (o *options) installPlan(cmd *cobra.Command, units func(*host.Host) []engin
 		if err = host.Except(err, hidden.file); err != nil {
 			return nil, aim, err
 		}
-		switch aim = gateway.Resolve(c, f); {
+		aim = gateway.Resolve(c, f)
+		warnOf(cmd, aim)
+		switch {
 		case aim.Gateway != nil:
-			warnOf(cmd, aim)
 			want = o.compile(aim.Gateway, f)
 		case errors.Is(aim.Err, line.ErrNotYet):
 			warn(cmd, []string{aim.Err.Error()})

@@ -95,10 +95,10 @@ func (o *options) changes(cmd *cobra.Command) ([]engine.Change, gateway.Aim, err
 			return changes, aim, err
 		}
 	}
+	warnOf(cmd, aim)
 	if aim.Gateway == nil {
 		return nil, aim, o.blame(aim.Err)
 	}
-	warnOf(cmd, aim)
 	warn(cmd, line.Overdue(c, aim.Line, f, time.Now()))
 	changes, err := planned(cmd, h, aim.Gateway, o.compile(aim.Gateway, f), hidden)
 	return changes, aim, err

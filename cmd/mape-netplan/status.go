@@ -77,11 +77,12 @@ func (o *options) look(cmd *cobra.Command) (state, error) {
 	}
 	aim := gateway.Resolve(c, f)
 	if aim.Gateway == nil {
+		warn(cmd, aim.Notices)
 		return state{}, o.blame(aim.Err)
 	}
 	s, err := stateOf(cmd.Context(), h, aim.Gateway, o.compile(aim.Gateway, f))
 	s.short = shortOf(aim)
-	s.Softwire.Warnings = append([]string{}, slices.Concat(s.short.warnings(), s.Softwire.Warnings, o.serviceWarnings(cmd.Context(), h))...)
+	s.Softwire.Warnings = append([]string{}, slices.Concat(s.short.warnings(), aim.Notices, s.Softwire.Warnings, o.serviceWarnings(cmd.Context(), h))...)
 	return s, err
 }
 

@@ -27,6 +27,7 @@ const receiveBuffer = 8 << 20
 // misses nothing.
 func Listen(h *host.Host) (*Listener, error) {
 	e := &Listener{Reports: NewReports()}
+	e.rules.Store(true) // They have not been read yet.
 	if err := e.listen(h); err != nil {
 		e.Close()
 		return nil, err
@@ -40,7 +41,7 @@ func (e *Listener) listen(h *host.Host) (err error) {
 	}
 	routes := newRouteEvents(e.Reports)
 	if err := e.join(h.NS, unix.NETLINK_ROUTE, routes.receive, routes.reset, unix.RTNLGRP_LINK, unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR,
-		unix.RTNLGRP_IPV4_ROUTE, unix.RTNLGRP_IPV6_ROUTE, unix.RTNLGRP_IPV4_NETCONF, unix.RTNLGRP_TC); err != nil {
+		unix.RTNLGRP_IPV4_ROUTE, unix.RTNLGRP_IPV6_ROUTE, unix.RTNLGRP_IPV4_NETCONF, unix.RTNLGRP_IPV4_RULE, unix.RTNLGRP_TC); err != nil {
 		return err
 	}
 	tables := tableEvents{Reports: e.Reports}

@@ -13,23 +13,27 @@ import (
 // ruleset" is one for each that there was), and then one that says which process made it.
 type tableEvents struct {
 	*Reports
-	touched bool // our table, in this transaction
+	ours, others bool // touched in this transaction: our table, the rules of others
 }
 
 func (t *tableEvents) receive(m netlink.Message) {
 	family, attributes := nlmsg.Family(m.Data)
 	if m.Header.Type&0xff == unix.NFT_MSG_NEWGEN {
-		if t.touched {
+		if t.ours || t.others {
 			t.commit(attributes)
 		}
-		t.touched = false
-		return
-	}
-	if family != unix.NFPROTO_IPV4 || t.touched {
+		t.ours, t.others = false, false
 		return
 	}
 	const table = 1 // the first attribute of every kind of object: NFTA_TABLE_NAME, NFTA_RULE_TABLE …
-	t.touched = attributes.Get(table).Text() == nat.Name
+	if family == unix.NFPROTO_IPV4 && attributes.Get(table).Text() == nat.Name {
+		t.ours = true
+		return
+	}
+	switch m.Header.Type & 0xff {
+	case unix.NFT_MSG_DELTABLE, unix.NFT_MSG_NEWTABLE, unix.NFT_MSG_NEWCHAIN, unix.NFT_MSG_DELCHAIN, unix.NFT_MSG_NEWRULE, unix.NFT_MSG_DELRULE:
+		t.others = true // Elements of sets come and go by the second.
+	}
 }
 
 // commit reports a transaction that another process made.
@@ -38,6 +42,12 @@ func (t *tableEvents) commit(data nlmsg.Value) {
 	if isSelf(pid) {
 		return
 	}
-	t.record(engine.TableEvent, pid, name)
-	notify(t.Table)
+	if t.others {
+		t.rules.Store(true)
+		notify(t.Unrelated)
+	}
+	if t.ours {
+		t.record(engine.TableEvent, pid, name)
+		notify(t.Table)
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"mape-netplan/reconcile/engine"
@@ -14,10 +15,11 @@ import (
 // because a second one before the first is read says nothing more.
 type Reports struct {
 	Changed   chan struct{} // something that a gateway depends on
-	Unrelated chan struct{} // only addresses of links that no gateway depends on, see SetUnrelated
+	Unrelated chan struct{} // only the rules of others, or addresses of links that no gateway depends on, see SetUnrelated
 	Table     chan struct{} // our nftables table: until it is back, packets may leave untranslated
 	Failed    chan error    // a socket cannot be read any more: changes are missed from now on
 
+	rules     atomic.Bool // those of others in nf_tables have changed
 	mu        sync.Mutex
 	unrelated map[uint32]bool          // indexes of links
 	actors    map[engine.Event]process // the last one of each kind of event
@@ -54,6 +56,9 @@ func (r *Reports) isUnrelated(link uint32) bool {
 	defer r.mu.Unlock()
 	return r.unrelated[link]
 }
+
+// RulesChanged reports whether others have changed rules in nf_tables since it was last called.
+func (r *Reports) RulesChanged() bool { return r.rules.Swap(false) }
 
 // DropUnrelated discards a report of unrelated links: a look begins, and sees what it is about.
 func (r *Reports) DropUnrelated() {

@@ -16,7 +16,7 @@ import (
 	"mape-netplan/reconcile/nlmsg"
 )
 
-// routeEvents reads the messages of rtnetlink about links, addresses, default routes, parameters of interfaces and
+// routeEvents reads the messages of rtnetlink about links, addresses, default routes, rules, parameters of interfaces and
 // filters. It reports what is new: a router advertisement repeats most of this with other lifetimes every few seconds, and
 // a routing daemon may have hundreds of thousands of routes.
 type routeEvents struct {
@@ -49,7 +49,7 @@ func (r routeEvents) receive(m netlink.Message) {
 	case unix.RTM_NEWROUTE, unix.RTM_DELROUTE:
 		kind, known = engine.RouteEvent, r.routes
 		object, state = routeState(m.Data)
-	case unix.RTM_NEWNETCONF:
+	case unix.RTM_NEWNETCONF, unix.RTM_NEWRULE, unix.RTM_DELRULE:
 		r.Wake()
 		return
 	case unix.RTM_NEWTFILTER, unix.RTM_DELTFILTER, unix.RTM_DELQDISC:

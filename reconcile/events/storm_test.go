@@ -11,6 +11,7 @@ import (
 	vishvananda "github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"mape-netplan/reconcile/host"
 	"mape-netplan/reconcile/internal/hosttest"
 	"mape-netplan/reconcile/nat"
 )
@@ -99,17 +100,61 @@ func TestStorm(t *testing.T) {
 			}
 		})
 	}
-	t.Run("rules of others", func(t *testing.T) {
+	t.Run("elements of others' sets", func(t *testing.T) {
 		t.Parallel()
 		ns, e := hosttest.NewNS(t), NewReports()
 		ns.Exec(t, "nft", "add table ip others; add set ip others s { type ipv4_addr; }")
 		tables := tableEvents{Reports: e}
 		got, messages := during(t, ns, e, unix.NETLINK_NETFILTER, []uint32{unix.NFNLGRP_NFTABLES}, tables.receive,
 			"nft -f "+write(t, each, "add element ip others s { 10.%[1]d.%[2]d.1 }\ndelete element ip others s { 10.%[1]d.%[2]d.1 }\n"), "nft add table ip "+nat.Name)
-		if messages < 2*each || got != (count{}) {
+		if messages < 2*each || got != (count{}) || e.RulesChanged() {
 			t.Errorf("%d messages are %+v reports", messages, got)
 		}
 	})
+}
+
+// TestRulesOfOthers reports what another program changes in nf_tables that can stop packets, and only that.
+func TestRulesOfOthers(t *testing.T) {
+	for command, want := range map[string]bool{
+		"add table inet others":                                            true,
+		"add chain ip others f { policy drop; }":                           true,
+		"add rule ip others f drop":                                        true,
+		"flush chain ip others f":                                          true,
+		"delete table ip others":                                           true,
+		"flush ruleset":                                                    true,
+		"add element ip others s { 10.0.0.1 }":                             false,
+		"add set ip others t { type ipv4_addr; }":                          false,
+		"add rule ip " + nat.Name + " f drop":                              false,
+		"delete table ip " + nat.Name:                                      false,
+		"add rule ip " + nat.Name + " f drop; add rule ip others f accept": true,
+	} {
+		t.Run(command, func(t *testing.T) {
+			t.Parallel()
+			ns := hosttest.NewNS(t)
+			ns.Exec(t, "nft", "add table ip others; add set ip others s { type ipv4_addr; }; add chain ip others f { type filter hook forward priority 0; policy accept; }; add rule ip others f accept; add table ip "+nat.Name+"; add chain ip "+nat.Name+" f")
+			e, err := Listen(&host.Host{NS: ns.FD()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer e.Close()
+			if !e.RulesChanged() {
+				t.Error("the rules that were there before are not reported")
+			}
+			ns.Exec(t, "nft", command)
+			if strings.Contains(command, nat.Name) {
+				<-e.Table
+			} else {
+				ns.Exec(t, "nft", "add table ip "+nat.Name+"; add chain ip "+nat.Name+" last")
+				<-e.Table
+			}
+			if got := e.RulesChanged(); got != want {
+				t.Errorf("it is reported: %v, want %v", got, want)
+			}
+			if got := len(e.Unrelated) == 1; got != want {
+				t.Errorf("it wakes: %v, want %v", got, want)
+			}
+		})
+	}
 }
 
 // TestRouteComesBack: the kernel deletes routes with their link or address and sends nothing about them. One that is added

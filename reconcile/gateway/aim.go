@@ -3,6 +3,7 @@ package gateway
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"mape-netplan/reconcile/discovery"
@@ -23,6 +24,8 @@ type Aim struct {
 	// Err is why the section makes no gateway of the line: of type schema.Problems where the section is to be changed,
 	// ErrNotYet where it may pass, ErrWithdrawn where the tunnel is to go.
 	Err error
+	// Notices are warnings of the machine that need no gateway.
+	Notices []string
 }
 
 // Resolve finds the line of a section, once, and fits it to the machine.
@@ -33,15 +36,16 @@ func Resolve(c *schema.Config, f facts.Facts) Aim {
 
 // ResolveLine is Resolve for a line that Find has found, with its error.
 func ResolveLine(c *schema.Config, f facts.Facts, found line.Line, err error) Aim {
+	aim := Aim{Line: found, Err: err, Notices: notices(f)}
 	// First, because no router advertisement changes the renderer.
 	if wrong := checkRenderer(c, found, f); wrong != nil {
-		return Aim{Line: found, Err: wrong}
+		aim.Err = wrong
+		return aim
 	}
 	if err == nil {
-		g, err := Fit(c, found, f)
-		return Aim{found, g, err}
+		aim.Gateway, aim.Err = Fit(c, found, f)
+		return aim
 	}
-	aim := Aim{Line: found, Err: err}
 	if aim.Waits() {
 		if last, known, e := line.Recall(c, f); known && e == nil {
 			if g, e := Fit(c, last, f); e == nil {
@@ -66,6 +70,14 @@ func (a Aim) Why() string {
 		return ""
 	}
 	return fmt.Sprintf("waiting: %v; until then the last line is held: %s", a.Err, a.Gateway)
+}
+
+// Warnings are about what is legal and probably not meant, or keeps the gateway from working although it is in sync.
+func (a Aim) Warnings() []string {
+	if a.Gateway == nil {
+		return a.Notices
+	}
+	return slices.Concat(a.Notices, a.Gateway.Warnings)
 }
 
 // Off are the forwards that are switched off and why: a port outside the port set, or the shared address as target.

@@ -13,6 +13,14 @@ import (
 	"mape-netplan/schema"
 )
 
+// notices are warnings of a machine whatever the section says.
+func notices(f facts.Facts) []string {
+	if !f.Live || f.Networkd {
+		return nil
+	}
+	return []string{"systemd-networkd is not running: nothing configures the WAN and the LAN by their files, nor the tunnel at the next boot; run \"systemctl enable --now systemd-networkd\""}
+}
+
 // warn adds warnings of what is legal and probably not meant.
 func (g *Gateway) warn(c *schema.Config, f facts.Facts) {
 	wan := g.WAN
@@ -23,6 +31,9 @@ func (g *Gateway) warn(c *schema.Config, f facts.Facts) {
 		if l.Default4 != nil && *l.Default4 > 0 && l.Name != g.Tunnel.Link {
 			g.Warnings = append(g.Warnings, fmt.Sprintf("%s has an IPv4 default route too, of metric %d: the tunnel's has metric 0 and wins", l.Name, *l.Default4))
 		}
+	}
+	if f.Live && wan.Default6 == nil {
+		g.Warnings = append(g.Warnings, fmt.Sprintf("%s has no IPv6 default route: no router announces itself there, and nothing gets through the tunnel; run \"mape-netplan doctor\"", wan.Name))
 	}
 	known := len(f.Delegations) > 0 || slices.ContainsFunc(wan.Addresses, line.OfLine)
 	if c.Prefix.IsValid() && known && !line.OnLine(wan, g.Softwire.CE) && !line.DelegatedFrom(f, g.Softwire.CE) {

@@ -68,11 +68,12 @@ func batch(g *gatewaytest.Machine, t testing.TB, command, flag string, n int, li
 func looksOf(t testing.TB) (g *gatewaytest.Machine, w *Watch, watch, plan func()) {
 	t.Helper()
 	g = gatewaytest.NewMachine(t)
+	g.Exec(t, "ip", "route", "add", "default", "via", "fe80::1", "dev", "eth1")
 	g.Converge(t, g.StandIn(t))
 	w = &Watch{
 		Host: g.H, Section: func() (*schema.Config, error) { return gatewaytest.SectionOf(t, gatewaytest.LineSection), nil },
 		Log: func(p Priority, text string) {
-			if p < Notice {
+			if p < Notice && !strings.Contains(text, "systemd-networkd is not running") {
 				t.Error(text)
 			}
 		},

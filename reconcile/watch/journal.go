@@ -39,16 +39,28 @@ func (j *journal) ended(subject, text string) {
 	}
 }
 
-// warn logs those warnings of a kind that are new, and forgets those that are no longer among them.
+// warn logs those warnings of a kind that are new, and the end of those that are no longer among them.
 func (j *journal) warn(kind string, texts []string) {
 	for _, text := range texts {
 		j.problem(kind+text, Warning, text)
 	}
 	for subject := range j.problems {
 		if text, ok := strings.CutPrefix(subject, kind); ok && !slices.Contains(texts, text) {
-			j.forget(subject)
+			j.ended(subject, "no longer: "+text)
 		}
 	}
+}
+
+// warnings is those of a kind, in order, as parts of one line.
+func (j *journal) warnings(kind string) (text string) {
+	var subjects []string
+	for subject := range j.problems {
+		if strings.HasPrefix(subject, kind) {
+			subjects = append(subjects, subject)
+		}
+	}
+	slices.Sort(subjects)
+	return j.status(subjects...)
 }
 
 // status is the problems of some subjects, the first line of each, as parts of one line.

@@ -43,9 +43,6 @@ func (w *Watch) target(f facts.Facts, aim gateway.Aim) target {
 	switch {
 	case err == nil:
 		w.ended("line", "the line is up")
-		if !w.unreadable { // What is missed may be in a file that cannot be read.
-			w.warn("warning: ", g.Warnings)
-		}
 		return target{g, w.Compile(gateway.Transition{}, g, f), g.String()}
 	case errors.Is(err, discovery.ErrWithdrawn):
 		w.problem("line", Failure, err.Error())

@@ -44,6 +44,7 @@ type Watch struct {
 	journal
 	provisioning provisioning
 	waiter       waiter
+	others       others
 
 	section  *schema.Config    // the last valid one; nil before the first
 	want     []engine.Resource // what was last applied, but for what is absent; nil when that is not known
@@ -154,7 +155,28 @@ func (w *Watch) pass(ctx context.Context) (again time.Duration) {
 		w.events.SetUnrelated(w.unrelated(f))
 	}
 	// Where that could not be applied, what was before is maintained.
-	return soonest(again, w.repair(ctx, f))
+	return soonest(again, soonest(w.repair(ctx, f), w.logWarnings(aim, f)))
+}
+
+// logWarnings logs what keeps the gateway from working although it is in sync, as "status" shows it. It returns when to
+// look again: after a change that is not known yet. What is missed while a file cannot be read may be in there.
+func (w *Watch) logWarnings(aim gateway.Aim, f facts.Facts) (again time.Duration) {
+	if w.changed {
+		return w.timings.settling
+	}
+	if w.unreadable {
+		return 0
+	}
+	all := aim.Warnings()
+	if g := aim.Gateway; g != nil {
+		more, err := w.others.warnings(w.Host, g, f, w.events.RulesChanged())
+		if err != nil {
+			more = []string{fmt.Sprintf("what other programs do to packets is not known: %v", err)}
+		}
+		all = append(all, more...)
+	}
+	w.warn("warning: ", all)
+	return 0
 }
 
 // files are those of the section and of what was applied, by absolute path.
@@ -188,8 +210,7 @@ func (w *Watch) readSection() {
 	w.warn("section warning: ", warnings)
 }
 
-// look reads the facts that a gateway is made of. What other programs have in nf_tables is not among them: it only makes
-// warnings, which "status" shows, and costs more than the rest of a pass.
+// look reads the facts that a gateway is made of. What other programs have in nf_tables is not among them, see others.
 func (w *Watch) look() (facts.Facts, error) {
 	f, err := facts.Look(w.Host)
 	f.Discovered = w.provisioning.Latest(f.Discovered)
@@ -230,5 +251,5 @@ func (w *Watch) status() string {
 	if unstable := w.backoffs.unstable(); len(unstable) > 0 {
 		text += "; cannot keep " + strings.Join(unstable, ", ")
 	}
-	return text + w.journal.status("look", "section", "line", "forwards", "apply")
+	return text + w.journal.status("look", "section", "line", "forwards", "apply") + w.journal.warnings("warning: ")
 }
