@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/godbus/dbus/v5"
@@ -24,11 +25,14 @@ const (
 	network1Path = "/org/freedesktop/network1"
 )
 
-type networkd struct{ conn *dbus.Conn }
+// A systemBus is a connection to the system bus, where networkd is while it runs.
+type systemBus struct {
+	conn     *dbus.Conn
+	networkd atomic.Bool // is on it
+}
 
-// networkdBus connects to networkd, or returns nil when there is no bus yet or
-// networkd is not on it.
-func networkdBus() Bus {
+// connectBus returns nil when there is no bus yet. wake may be nil.
+func connectBus(wake func()) *systemBus {
 	// A bus that listens and does not answer, as before its service is started,
 	// must not hold up the run.
 	ctx, cancel := context.WithCancel(context.Background())
@@ -37,15 +41,39 @@ func networkdBus() Bus {
 	if err != nil {
 		return nil
 	}
+	b := &systemBus{conn: conn}
+	if wake != nil { // Before it is asked, so that no change is missed.
+		b.watch(wake)
+	}
 	var owned bool
 	err = conn.BusObject().CallWithContext(ctx, "org.freedesktop.DBus.NameHasOwner", 0, network1).Store(&owned)
-	if !late.Stop() || err != nil || !owned {
+	if !late.Stop() || err != nil {
 		cancel()
 		conn.Close()
 		return nil
 	}
-	return networkd{conn}
+	b.networkd.Store(owned)
+	return b
 }
+
+// watch calls wake whenever networkd comes or goes, and when the bus does.
+func (b *systemBus) watch(wake func()) {
+	owners := make(chan *dbus.Signal, 16)
+	b.conn.Signal(owners)
+	_ = b.conn.AddMatchSignal(dbus.WithMatchInterface("org.freedesktop.DBus"), dbus.WithMatchMember("NameOwnerChanged"), dbus.WithMatchArg(0, network1))
+	go func() {
+		for s := range owners { // It is closed with the connection.
+			var name, before, now string
+			if dbus.Store(s.Body, &name, &before, &now) == nil && name == network1 {
+				b.networkd.Store(now != "")
+				wake()
+			}
+		}
+		wake()
+	}()
+}
+
+type networkd struct{ conn *dbus.Conn }
 
 func (n networkd) call(ctx context.Context, method string, args ...any) error {
 	soon, cancel := context.WithTimeout(ctx, patience)

@@ -21,6 +21,9 @@ type Host struct {
 	NFT  *nft.Conn       // nil likewise
 	NS   int             // a descriptor of the network namespace that Net is of; 0 is the caller's
 	Bus  Bus             // nil when networkd does not answer
+
+	bus  *systemBus // nil before the first connection
+	wake func()     // see WatchNetworkd
 }
 
 // Open opens this machine (root "") or a directory that stands for one, whose
@@ -62,14 +65,25 @@ func OpenEarly() (*Host, error) {
 	return &Host{Root: r, Sys: sys, Net: handle, NFT: conn}, nil
 }
 
-// Reconnect connects to networkd where it did not answer yet or its bus is gone.
+// Reconnect sets Bus by whether networkd is running, and connects to the system bus where there is no connection.
 func (h *Host) Reconnect() {
-	if n, ok := h.Bus.(networkd); ok && !n.conn.Connected() {
-		h.Bus = nil
+	if !h.Live() || h.Root.Name() != "/" { // A directory that stands for a machine has no daemons.
+		return
 	}
-	// A directory that stands for a machine has no daemons.
-	if h.Bus == nil && h.Live() && h.Root.Name() == "/" {
-		h.Bus = networkdBus()
+	if h.bus == nil || !h.bus.conn.Connected() {
+		h.bus = connectBus(h.wake)
+	}
+	h.Bus = nil
+	if h.bus != nil && h.bus.networkd.Load() {
+		h.Bus = networkd{h.bus.conn}
+	}
+}
+
+// WatchNetworkd has wake called whenever networkd starts or stops, so that Reconnect is due.
+func (h *Host) WatchNetworkd(wake func()) {
+	h.wake = wake
+	if h.bus != nil {
+		h.bus.watch(wake)
 	}
 }
 

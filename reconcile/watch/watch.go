@@ -101,6 +101,7 @@ func (w *Watch) start() (err error) {
 	if w.timings == (timings{}) {
 		w.timings = defaultTimings
 	}
+	w.Host.WatchNetworkd(w.events.Wake)
 	w.journal, w.backoffs = journal{w.Log, map[string]string{}}, backoffs{}
 	w.waiter = waiter{timings: &w.timings, host: w.Host, events: w.events.Reports, reload: w.Reload, watchdog: w.Watchdog, notify: w.Notify}
 	p := &w.provisioning
