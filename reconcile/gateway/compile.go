@@ -30,21 +30,13 @@ func compile(g *Gateway, f facts.Facts, t Transition) []engine.Resource {
 		table = resource.Table{Table: nat.Table(g.NATConfig(), g.Pool)}
 		all = append(all, table)
 	}
-	for _, file := range files(g, f) {
-		if g != nil || !file.memory {
-			all = append(all, file.File)
-		}
-	}
+	files, last := files(g, f)
+	all = append(all, files...)
 	all = append(all, live(g, f, t)...)
 	all = append(all, Connections(g, f))
 	if g == nil {
 		// Last, because only these files tell what else there is to undo.
-		for _, file := range files(g, f) {
-			if file.memory {
-				all = append(all, file.File)
-			}
-		}
-		all = append(all, table)
+		all = append(append(all, last...), table)
 	}
 	if f.Discovered != nil && (g == nil || g.Provider != discovery.Discover) {
 		all = append(all, discovery.Cache{})

@@ -161,3 +161,32 @@ func TestCompileOrder(t *testing.T) {
 		}
 	}
 }
+
+// TestTunnelGoesWhole: all that a gateway has on its tunnel is listed as absent when the tunnel goes, before the tunnel, so
+// that a rollback brings it back.
+func TestTunnelGoesWhole(t *testing.T) {
+	f := facts.Example()
+	g := gatewaytest.MustResolve(t, "{prefix: '2400:4050:5c71:af00::/56'}", f)
+	f.Links = append(f.Links, kernel.Link{Name: "mape0", Kind: "ip6tnl"})
+	f.Owned.Tunnels = []string{"mape0"}
+	on := map[string]bool{}
+	for _, r := range gateway.Compile(g, f) {
+		if traits := r.Traits(); traits.Link == "mape0" && !traits.Daemon {
+			on[r.Name()] = true
+		}
+	}
+	if len(on) < 3 {
+		t.Errorf("on the tunnel is only %v", on)
+	}
+	for _, r := range gateway.Compile(nil, f) {
+		if r.Text() == "" {
+			delete(on, r.Name())
+		}
+		if r.Traits().Makes == "mape0" {
+			break
+		}
+	}
+	if len(on) > 0 {
+		t.Errorf("not listed before the tunnel goes: %v", on)
+	}
+}

@@ -48,39 +48,41 @@ const (
 	secretMode fs.FileMode = 0o600
 )
 
-// files lists our files, then those of earlier runs that are no longer wanted, as
-// absent.
-func files(g *Gateway, f facts.Facts) []ownFile {
+// files lists our files, then those of earlier runs that are no longer wanted, as absent. The last ones are those from
+// which a later removal learns what to undo, by the former value that the sysctl drop-in notes and by the tunnel's name in
+// the path of the other drop-in. They take no effect themselves when they go.
+func files(g *Gateway, f facts.Facts) (all, last []engine.Resource) {
 	memory := []string{sysctld.Path}
 	for _, tunnel := range f.Owned.Tunnels {
 		memory = append(memory, networkd.LimitPath(tunnel))
 	}
-	want := map[string]resource.File{}
-	var order []string
+	var paths []string
 	add := func(path string, mode fs.FileMode, text string) {
-		order = append(order, path)
-		want[path] = resource.File{Path: path}
+		paths = append(paths, path)
+		file := resource.File{Path: path}
 		if text != "" {
-			want[path] = resource.File{Path: path, Mode: mode, Data: text}
+			file.Mode, file.Data = mode, text
+		}
+		if g == nil && slices.Contains(memory, path) {
+			last = append(last, file)
+		} else {
+			all = append(all, file)
 		}
 	}
-	if g != nil {
+	if g == nil {
+		add(sysctld.Path, PublicMode, "")
+		add(netplan.Path, secretMode, "")
+	} else {
 		// First, because it notes the former value.
 		add(sysctld.Path, PublicMode, sysctld.Render(g.Tunnel.Link, g.Conntrack.Max, f.IPForward))
-	} else {
-		add(sysctld.Path, PublicMode, "")
-	}
-	if g != nil && g.Netplan {
-		add(networkd.LimitPath(g.Tunnel.Link), PublicMode, networkd.RenderLimit(g.Tunnel))
-		add(netplan.Path, secretMode, g.NetplanText())
-	} else {
-		add(netplan.Path, secretMode, "")
-	}
-	if g != nil && !g.Netplan {
-		add(networkd.NetdevPath, PublicMode, networkd.RenderNetdev(g.Tunnel))
-		add(networkd.NetworkPath, PublicMode, networkd.RenderNetwork(g.Tunnel.Link))
-	}
-	if g != nil {
+		if g.Netplan {
+			add(networkd.LimitPath(g.Tunnel.Link), PublicMode, networkd.RenderLimit(g.Tunnel))
+			add(netplan.Path, secretMode, g.NetplanText())
+		} else {
+			add(netplan.Path, secretMode, "")
+			add(networkd.NetdevPath, PublicMode, networkd.RenderNetdev(g.Tunnel))
+			add(networkd.NetworkPath, PublicMode, networkd.RenderNetwork(g.Tunnel.Link))
+		}
 		for _, p := range g.LinkConfigs {
 			if path, text := p.DropIn(); text != "" {
 				add(path, PublicMode, text)
@@ -88,15 +90,11 @@ func files(g *Gateway, f facts.Facts) []ownFile {
 		}
 	}
 	for _, p := range f.Owned.Files {
-		if _, ok := want[p]; !ok {
+		if !slices.Contains(paths, p) {
 			add(p, PublicMode, "")
 		}
 	}
-	var all []ownFile
-	for _, p := range order {
-		all = append(all, ownFile{want[p], slices.Contains(memory, p)})
-	}
-	return all
+	return all, last
 }
 
 // Generated lists the settings that netplan's generator must have written for
@@ -167,12 +165,4 @@ func released(g *Gateway, f facts.Facts) []engine.Resource {
 // Managed is the link as networkd configures it by the drop-in.
 func (p LinkConfig) Managed(path, text string) resource.Managed {
 	return resource.Managed{Link: p.Link, File: path, Data: text, Present: true, Asks: p.Request, LinkLayer: p.Request && !p.KeepsDUID}
-}
-
-// An ownFile is a file of the program.
-type ownFile struct {
-	resource.File
-	// memory: a later run learns from it what to undo, by the former value that the sysctl drop-in notes and by the
-	// tunnel's name in the path of the other drop-in. It takes no effect itself when it goes.
-	memory bool
 }

@@ -40,19 +40,16 @@ type Guard struct {
 // line makes, so that nothing is written again when the line comes.
 func GuardOf(c *schema.Config, f facts.Facts) Guard {
 	g := Guard{Tunnels: slices.Clone(f.Owned.Tunnels)}
-	add := func(tunnel string) {
-		if !slices.Contains(g.Tunnels, tunnel) {
-			g.Tunnels = append(g.Tunnels, tunnel)
+	if c != nil {
+		if !slices.Contains(g.Tunnels, c.Tunnel) {
+			g.Tunnels = append(g.Tunnels, c.Tunnel)
 		}
-	}
-	if c == nil {
+		g.Line, g.Why = Remembered(c, f)
+	} else {
 		if len(g.Tunnels) == 0 {
-			add(DefaultTunnel)
+			g.Tunnels = []string{DefaultTunnel}
 		}
 		g.Why = errors.New("there is no readable section")
-	} else {
-		add(c.Tunnel)
-		g.Line, g.Why = Remembered(c, f)
 	}
 	if g.Why == nil {
 		g.Table = resource.Table{Table: Walled(nat.Table(g.Line.NATConfig(), g.Line.Pool), slices.DeleteFunc(slices.Clone(g.Tunnels), func(tunnel string) bool { return tunnel == g.Line.Tunnel.Link }))}

@@ -70,5 +70,7 @@ func (g *Gateway) RenumberedFrom(before *Gateway, f facts.Facts) bool {
 			moved.LinkConfigs[i].CE = netip.PrefixFrom(g.Softwire.CE, 128)
 		}
 	}
-	return slices.Equal(files(&moved, f), files(g, f))
+	then, _ := files(&moved, f)
+	now, _ := files(g, f)
+	return slices.Equal(then, now)
 }

@@ -116,15 +116,9 @@ func DetectionOf(flags uint32) Detection {
 }
 
 func (a Address) Write(ctx context.Context, h *host.Host) error {
-	link, err := kernel.LinkByName(h, a.Link)
-	if err != nil {
+	link, err := linkOf(h, a.Link, a.Present)
+	if link == nil || err != nil {
 		return err
-	}
-	if link == nil {
-		if !a.Present {
-			return nil
-		}
-		return fmt.Errorf("there is no interface %s", a.Link)
 	}
 	now, err := a.Read(ctx, h)
 	if err != nil {

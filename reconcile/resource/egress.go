@@ -108,14 +108,10 @@ func (e Egress) Write(ctx context.Context, h *host.Host) error {
 	if err != nil {
 		return err
 	}
-	link, err := kernel.LinkByName(h, e.Link)
+	link, err := linkOf(h, e.Link, e.Text() != "")
 	switch {
-	case err != nil:
+	case link == nil || e.Text() == "" && live.Text() == "":
 		return err
-	case e.Text() == "" && live.Text() == "":
-		return nil
-	case link == nil:
-		return fmt.Errorf("there is no interface %s", e.Link)
 	case e.Odd != "":
 		return errors.New("a filter that was not of this program cannot be brought back")
 	}

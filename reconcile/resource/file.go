@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"slices"
 	"strings"
 
 	"mape-netplan/reconcile/engine"
@@ -35,10 +36,7 @@ func (f File) Text() string {
 }
 
 // Read returns the file as it is, or an error if another program wrote it.
-func (f File) Read(_ context.Context, h *host.Host) (engine.Resource, error) {
-	live, err := f.Live(h)
-	return live, err
-}
+func (f File) Read(_ context.Context, h *host.Host) (engine.Resource, error) { return f.Live(h) }
 
 // Live is Read, as a file.
 func (f File) Live(h *host.Host) (File, error) {
@@ -76,18 +74,22 @@ func (f File) Live(h *host.Host) (File, error) {
 	return live, nil
 }
 
-// Write replaces the file atomically, or removes it and the drop-in directory
-// that it leaves empty.
+// Write replaces the file atomically, or removes it.
 func (f File) Write(_ context.Context, h *host.Host) error {
-	name := host.Local(f.Path)
 	if f.Data == "" {
-		if err := h.Root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-		if dir := path.Dir(name); strings.HasSuffix(dir, ".d") && path.Base(dir) != "sysctl.d" {
-			_ = h.Root.Remove(dir) // Fails when it is not empty: then it is not ours to remove.
-		}
-		return nil
+		return remove(h, f.Path)
 	}
 	return h.Replace(f.Path, f.Mode, f.Data)
+}
+
+// remove removes a file or link, and the directory of drop-ins or of systemd's links that it leaves empty.
+func remove(h *host.Host, file string) error {
+	name := host.Local(file)
+	if err := h.Root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if dir := path.Dir(name); slices.Contains([]string{".d", ".wants"}, path.Ext(dir)) && path.Base(dir) != "sysctl.d" {
+		_ = h.Root.Remove(dir) // Fails when it is not empty: then it is not ours to remove.
+	}
+	return nil
 }

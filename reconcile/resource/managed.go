@@ -2,7 +2,6 @@ package resource
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -104,8 +103,8 @@ func (m Managed) Write(ctx context.Context, h *host.Host) error {
 		return nil
 	}
 	// networkd would not say so.
-	if link, err := kernel.LinkByName(h, m.Link); err == nil && link == nil && m.Present {
-		return fmt.Errorf("there is no interface %s", m.Link)
+	if _, err := linkOf(h, m.Link, m.Present); err != nil {
+		return err
 	}
 	return h.Bus.Reload(ctx)
 }

@@ -76,15 +76,9 @@ func describe(x netlink.Route) string {
 // Write removes what is there and adds the route: with its metric 0 it can
 // only be added where no other default route of metric 0 is.
 func (r Route) Write(_ context.Context, h *host.Host) error {
-	link, err := kernel.LinkByName(h, r.Link)
-	if err != nil {
+	link, err := linkOf(h, r.Link, len(r.Routes) > 0)
+	if link == nil || err != nil {
 		return err
-	}
-	if link == nil {
-		if len(r.Routes) == 0 {
-			return nil
-		}
-		return fmt.Errorf("there is no interface %s", r.Link)
 	}
 	routes, err := kernel.DefaultRoutes(h, link)
 	if err != nil {
@@ -111,4 +105,13 @@ func (r Route) Write(_ context.Context, h *host.Host) error {
 		}
 	}
 	return nil
+}
+
+// linkOf returns the interface that a resource is on; nil, and no error, where it does not exist and nothing is wanted of it.
+func linkOf(h *host.Host, name string, wanted bool) (netlink.Link, error) {
+	link, err := kernel.LinkByName(h, name)
+	if err == nil && link == nil && wanted {
+		err = fmt.Errorf("there is no interface %s", name)
+	}
+	return link, err
 }

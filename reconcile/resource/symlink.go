@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-	"strings"
 
 	"mape-netplan/reconcile/engine"
 	"mape-netplan/reconcile/host"
@@ -58,19 +57,12 @@ func (s Symlink) Read(_ context.Context, h *host.Host) (engine.Resource, error) 
 	return live, nil
 }
 
-// Write replaces the link atomically, or removes it and the directory of
-// systemd's that it leaves empty.
+// Write replaces the link atomically, or removes it.
 func (s Symlink) Write(_ context.Context, h *host.Host) error {
-	name := host.Local(s.Path)
 	if s.Target == "" {
-		if err := h.Root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-		if dir := path.Dir(name); strings.HasSuffix(dir, ".wants") {
-			_ = h.Root.Remove(dir) // Fails when it is not empty: then others need it.
-		}
-		return nil
+		return remove(h, s.Path)
 	}
+	name := host.Local(s.Path)
 	if err := h.Root.MkdirAll(path.Dir(name), 0o755); err != nil {
 		return err
 	}

@@ -30,10 +30,7 @@ func (t Table) Restore(after engine.Resource) []engine.Resource {
 	return []engine.Resource{t, closed}
 }
 
-func (t Table) Read(_ context.Context, h *host.Host) (engine.Resource, error) {
-	live, err := t.Live(h)
-	return live, err
-}
+func (t Table) Read(_ context.Context, h *host.Host) (engine.Resource, error) { return t.Live(h) }
 
 // Live is Read, as a table.
 func (Table) Live(h *host.Host) (Table, error) {

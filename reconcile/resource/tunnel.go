@@ -57,10 +57,7 @@ func (t Tunnel) Text() string {
 		t.Local, t.Remote, t.HopLimit, t.EncapLimitText(), t.MTU, state, t.Odd)
 }
 
-func (t Tunnel) Read(_ context.Context, h *host.Host) (engine.Resource, error) {
-	live, err := t.Live(h)
-	return live, err
-}
+func (t Tunnel) Read(_ context.Context, h *host.Host) (engine.Resource, error) { return t.Live(h) }
 
 // Live is Read, as a tunnel.
 func (t Tunnel) Live(h *host.Host) (Tunnel, error) {

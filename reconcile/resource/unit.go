@@ -46,8 +46,7 @@ func (u Unit) Text() string {
 }
 
 func (u Unit) Read(ctx context.Context, h *host.Host) (engine.Resource, error) {
-	live, err := u.Live(ctx, h)
-	return live, err
+	return u.Live(ctx, h)
 }
 
 // Live is Read, as a unit.
