@@ -26,7 +26,7 @@ type check struct {
 }
 
 // checks are in the order in which a signal travels: from the line to the tunnel, through it, and on to the LAN. Netplan and
-// networkd, without which no interface is configured, come first. "answers" comes after everything that would keep answers away.
+// networkd, without which no interface is configured, come first. Return traffic comes after everything that would keep it away.
 var checks = []check{
 	{"netplan", (*diagnosis).netplan},
 	{"networkd", (*diagnosis).networkd},
@@ -43,13 +43,14 @@ var checks = []check{
 	{"route", (*diagnosis).route},
 	{"NAT", (*diagnosis).nat},
 	{"other firewalls", (*diagnosis).firewalls},
-	{"answers", (*diagnosis).answers},
+	{"return traffic", (*diagnosis).traffic},
 	{"ports", (*diagnosis).ports},
 	{"DNS", (*diagnosis).dns},
 	{"forwards", (*diagnosis).forwards},
 	{"LAN", (*diagnosis).lan},
 	{"clock", (*diagnosis).clock},
 	{"settings", (*diagnosis).settings},
+	{"warnings", (*diagnosis).warnings},
 	{"service", (*diagnosis).service},
 }
 

@@ -243,17 +243,17 @@ func TestDiagnose(t *testing.T) {
 		}, "NAT", doctor.Bad, "table ip mape is missing", "sudo systemctl restart mape-netplan.service"},
 		{"another table", func(p *observed) { p.differs("table ip mape", "table") }, "NAT", doctor.Bad, "has changed the nftables table", "apply"},
 		{"legacy", func(p *observed) { p.f.Foreign.Legacy = []string{"filter"} }, "other firewalls", doctor.Warn, "iptables-legacy", "mape0"},
-		{"silent", func(p *observed) { p.s.Tunnel.Lately = symptom.Count{RX: 0, TX: 9} }, "answers", doctor.Bad, "border relay " + brText + " is silent", "compute"},
-		{"always silent", func(p *observed) { p.s.Tunnel.Total, p.s.Tunnel.Lately = symptom.Count{RX: 0, TX: 9}, symptom.Count{} }, "answers", doctor.Bad, "is silent", "contract"},
+		{"silent", func(p *observed) { p.s.Tunnel.Lately = symptom.Count{RX: 0, TX: 9} }, "return traffic", doctor.Bad, "border relay " + brText + " is silent", "compute"},
+		{"always silent", func(p *observed) { p.s.Tunnel.Total, p.s.Tunnel.Lately = symptom.Count{RX: 0, TX: 9}, symptom.Count{} }, "return traffic", doctor.Bad, "is silent", "contract"},
 		{"few", func(p *observed) {
 			p.s.Tunnel.Total, p.s.Tunnel.Lately = symptom.Count{RX: 0, TX: 2}, symptom.Count{RX: 0, TX: 2}
 		}, "", doctor.OK, "without sending", ""},
 		{"probed, silent", func(p *observed) {
 			p.s.Tunnel.Lately, p.s.Probe = symptom.Count{RX: 0, TX: 3}, &symptom.Probe{Answers: []symptom.Answer{{Protocol: "icmp", To: "1.1.1.1", Error: "no answer"}}}
-		}, "answers", doctor.Bad, "is silent", "contract"},
+		}, "return traffic", doctor.Bad, "is silent", "contract"},
 		{"probed, one is silent", func(p *observed) {
 			p.s.Probe = &symptom.Probe{Largest: 1460, Answers: []symptom.Answer{{Protocol: "icmp", To: "1.1.1.1", OK: true, Took: 1}, {Protocol: "tcp", To: "1.1.1.1:53", Error: "no answer"}}}
-		}, "answers", doctor.Warn, "do not answer: tcp 1.1.1.1:53", "probe:"},
+		}, "return traffic", doctor.Warn, "do not answer: tcp 1.1.1.1:53", "probe:"},
 		{"exhausted", func(p *observed) { p.busiest(443, 1005) }, "ports", doctor.Bad, "port set is exhausted … 203.0.113.9:443 … 192.168.1.10 has 990", "limit"},
 		{"nearly", func(p *observed) { p.busiest(443, 900) }, "ports", doctor.Warn, "nearly exhausted", "mape-netplan ports"},
 		{"DNS", func(p *observed) { p.busiest(53, 400) }, "DNS", doctor.Warn, "DNS over IPv4 … 203.0.113.9:53 … 192.168.1.10", "IPv6"},
@@ -277,6 +277,10 @@ func TestDiagnose(t *testing.T) {
 		{"another's file", func(p *observed) {
 			p.s.Differences = []symptom.Difference{{Name: "file /etc/sysctl.d/99-mape-gw.conf", Error: "was not written by mape-netplan; move it away first"}}
 		}, "settings", doctor.Bad, "refuses: file /etc/sysctl.d/99-mape-gw.conf", "Fix that"},
+		{"a warning of plan", func(p *observed) {
+			metric := 100
+			p.f.Links[0].Default4 = &metric
+		}, "warnings", doctor.Warn, "eth0 has an IPv4 default route too, of metric 100", "plan"},
 		{"not installed", func(p *observed) {
 			p.s.Units = []cloudinit.State{{Name: cloudinit.GuardUnit}, {Name: cloudinit.WatchUnit}}
 		}, "service", doctor.Warn, "not installed … after a boot the tunnel comes up without NAT", "mape-netplan install"},

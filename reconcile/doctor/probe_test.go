@@ -102,12 +102,12 @@ func TestProbe(t *testing.T) {
 	})
 	t.Run("silent", func(t *testing.T) {
 		m.away.run(t, "nft 'table ip hole { chain c { type filter hook input priority 0; drop; }; }'")
-		m.is(t, doctor.Bad, "answers", "border relay "+brText+" is silent")
+		m.is(t, doctor.Bad, "return traffic", "border relay "+brText+" is silent")
 		m.away.run(t, "nft delete table ip hole")
 	})
 	t.Run("one silent", func(t *testing.T) {
 		m.o.Probe = append(m.o.Probe, netip.MustParseAddrPort("203.0.113.10:53"))
-		m.is(t, doctor.Warn, "answers", "do not answer: icmp 203.0.113.10 (no answer), tcp 203.0.113.10:53")
+		m.is(t, doctor.Warn, "return traffic", "do not answer: icmp 203.0.113.10 (no answer), tcp 203.0.113.10:53")
 		m.o.Probe = m.o.Probe[:1]
 	})
 	t.Run("refused", func(t *testing.T) {
@@ -147,7 +147,7 @@ func TestSilence(t *testing.T) {
 	hosttest.NeedTool(t, "ping")
 	m.away.run(t, "nft 'table ip hole { chain c { type filter hook input priority 0; drop; }; }'")
 	p := ping()
-	r := m.is(t, doctor.Bad, "answers", "border relay "+brText+" is silent")
+	r := m.is(t, doctor.Bad, "return traffic", "border relay "+brText+" is silent")
 	if l := r.Symptoms.Tunnel.Lately; l.TX < symptom.EnoughSent || l.RX > 0 {
 		t.Errorf("watched %+v", l)
 	}

@@ -2,8 +2,10 @@ package doctor
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
+	"mape-netplan/reconcile/firewall"
 	"mape-netplan/reconcile/resource"
 )
 
@@ -57,6 +59,22 @@ func (d *diagnosis) ready() Finding {
 			`Do what it says there; then run "`+d.command()+`".`)
 	}
 	return bad("nothing has been set up yet"+d.maybeNoModule(), "The line is there, but this machine is not set up as its gateway yet.", d.restore()+d.maybeLoad())
+}
+
+// warnings: does plan warn of what no other check is about?
+func (d *diagnosis) warnings() Finding {
+	obstacles := d.g.Obstacles(d.f)
+	all := slices.DeleteFunc(slices.Clone(d.g.Warnings), func(w string) bool {
+		return slices.ContainsFunc(obstacles, func(o firewall.Obstacle) bool { return o.String() == w })
+	})
+	if len(all) == 0 {
+		return good("none")
+	}
+	seen := all[0]
+	if len(all) > 1 {
+		seen += fmt.Sprintf(" (and %d more)", len(all)-1)
+	}
+	return warning(seen, d.sentence(strings.Join(all, ". Also: ")), `Do what it says there; "mape-netplan plan" shows the same.`)
 }
 
 // settings: is everything else as apply makes it?

@@ -8,8 +8,8 @@ import (
 	"mape-netplan/reconcile/doctor/symptom"
 )
 
-// answers: does anything come back?
-func (d *diagnosis) answers() Finding {
+// traffic: does anything come back?
+func (d *diagnosis) traffic() Finding {
 	t, br := d.s.Tunnel, d.line.Softwire.BR
 	dead := fmt.Sprintf("The border relay %s is silent: packets leave through %s, and nothing comes back.", br, d.c.Tunnel)
 	advice := `The relay does not answer a CE whose address, rule or contract is wrong. Compare "mape-netplan compute" with the provider's calculator or router, ask whether the contract has IPv4 over IPv6 (MAP-E), and make sure that no other MAP-E router is on the line.`
@@ -28,7 +28,7 @@ func (d *diagnosis) answers() Finding {
 	return good("%d packets have left and %d have come back so far", t.Total.TX, t.Total.RX)
 }
 
-// probed is answers with those of a probe.
+// probed is traffic with the answers to a probe.
 func (d *diagnosis) probed(p *symptom.Probe, dead, advice string) Finding {
 	var yes, no []string
 	for _, a := range p.Answers {
