@@ -165,7 +165,7 @@ func TestTrusted(t *testing.T) {
 		{0o755, 0, ""},
 		{0o775, 0, "must be writable only by its owner"},
 		{0o757, 0, "must be writable only by its owner"},
-		{0o755, 65534, "must belong to root, who would run it at every boot, not to user 65534"},
+		{0o755, 65534, ", which root would run at every boot, must belong to root, not to user 65534"},
 	} {
 		if err := os.WriteFile(program, nil, 0o755); err != nil {
 			t.Fatal(err)

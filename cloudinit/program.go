@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"mape-netplan/reconcile/host"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -51,7 +52,7 @@ func Program(executable, root string) (string, error) {
 	if root != "" {
 		return program, nil // the owners are those of the image
 	}
-	return program, trusted(executable)
+	return program, host.OnlyRoots(executable, "which root would run at every boot", elsewhere(executable))
 }
 
 // Path returns the section's path for the command line of the units, "" for the
@@ -109,4 +110,12 @@ func seen(file string) error {
 		}
 	}
 	return nil
+}
+
+// elsewhere is the alternative: to install the program where only root can write.
+func elsewhere(program string) string {
+	if program == usual {
+		return ""
+	}
+	return fmt.Sprintf(", or install it elsewhere: sudo install -m 755 %s %s, and run that", program, usual)
 }

@@ -4,10 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
-	"slices"
-	"strings"
 	"syscall"
 
 	"mape-netplan/reconcile/host"
@@ -17,7 +13,7 @@ import (
 // to them. They run as root without CAP_DAC_OVERRIDE, so that file modes apply.
 // A missing file is reported when it is read.
 func readable(file, root string) error {
-	target, passed, err := follow(file, root)
+	target, passed, err := host.Follow(file, root)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -35,7 +31,7 @@ func readable(file, root string) error {
 	if root != "" {
 		return nil // the owners are those of the image
 	}
-	s, err := stat(target)
+	s, err := host.Stat(target)
 	if err != nil {
 		return err
 	}
@@ -43,7 +39,7 @@ func readable(file, root string) error {
 		return fmt.Errorf("the units could not read %s: it belongs to user %d, but the units can read only files of root and world-readable ones: sudo chown root:root %s && sudo chmod 600 %s", target, s.Uid, target, target)
 	}
 	for _, dir := range passed {
-		s, err := stat(dir)
+		s, err := host.Stat(dir)
 		if err != nil {
 			return err
 		}
@@ -88,34 +84,4 @@ func Unreadable(h *host.Host) (all []string) {
 		}
 	}
 	return all
-}
-
-// follow resolves the symbolic links of a path like a machine with that root
-// directory: absolute ones stay below it. passed are all directories on the way
-// to the target, including those of the links.
-func follow(file, root string) (target string, passed []string, err error) {
-	target, rest := "/", strings.Split(file, "/")
-	for links := 0; len(rest) > 0; {
-		if !slices.Contains(passed, target) {
-			passed = append(passed, target)
-		}
-		next := filepath.Join(target, rest[0])
-		rest = rest[1:]
-		to, err := os.Readlink(root + next)
-		switch {
-		case errors.Is(err, syscall.EINVAL): // not a link
-			target = next
-			continue
-		case err != nil:
-			return "", nil, err
-		}
-		if links++; links > 40 { // the kernel's limit
-			return "", nil, &fs.PathError{Op: "open", Path: file, Err: syscall.ELOOP}
-		}
-		if filepath.IsAbs(to) {
-			target = "/"
-		}
-		rest = append(strings.Split(to, "/"), rest...)
-	}
-	return target, passed, nil
 }

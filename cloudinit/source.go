@@ -8,8 +8,11 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
+
+	"mape-netplan/reconcile/host"
 )
 
 // DefaultPath is the default file of the section, where cloud-init's write_files
@@ -42,6 +45,9 @@ func Section(name string, in io.Reader, root string) (shown string, data []byte,
 			return shown, nil, err
 		}
 		defer f.Close()
+		if err := followed(shown, root); err != nil {
+			return shown, nil, err
+		}
 		in = f
 	}
 	data, err = io.ReadAll(io.LimitReader(in, maxSize+1))
@@ -54,12 +60,29 @@ func Section(name string, in io.Reader, root string) (shown string, data []byte,
 	return shown, data, nil
 }
 
+// followed reports why root must not follow a section: who can write it has a machine's network in hand. In an image the
+// owners are the image's, and what the process inherited open has been opened by who called it.
+func followed(file, root string) error {
+	if root != "" || os.Geteuid() != 0 || inherited(file) {
+		return nil
+	}
+	file, err := filepath.Abs(file)
+	if err != nil {
+		return err
+	}
+	return host.OnlyRoots(file, "which root follows", "")
+}
+
+// inherited reports whether a path is one of a file that the process inherited open, such as a shell's <(...).
+func inherited(name string) bool {
+	return strings.HasPrefix(name, "/dev/") || strings.HasPrefix(name, "/proc/")
+}
+
 // open opens a section's file. A FIFO is refused: without a writer the boot would
-// wait for it. A file that the process inherited open, such as a shell's <(...),
-// is below /dev and is read whatever it is.
+// wait for it. What the process inherited open is read whatever it is.
 func open(name string) (*os.File, error) {
 	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil || strings.HasPrefix(name, "/dev/") || strings.HasPrefix(name, "/proc/") {
+	if err != nil || inherited(name) {
 		return f, err
 	}
 	info, err := f.Stat()

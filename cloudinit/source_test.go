@@ -3,6 +3,7 @@ package cloudinit_test
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
@@ -42,5 +43,46 @@ func TestSectionFIFO(t *testing.T) {
 	}
 	if _, _, err := cloudinit.Section("/dev/null", nil, ""); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestSectionWriters: what others than root could write, or replace by way of a link or a directory, is not followed as
+// root. In an image the owners are the image's.
+func TestSectionWriters(t *testing.T) {
+	needRoot(t)
+	for _, test := range []struct{ what, do, want string }{
+		{"root's", ":", ""},
+		{"readable by all", "chmod 644 a/gw.yaml", ""},
+		{"writable by all", "chmod 646 a/gw.yaml", "DIR/a/gw.yaml, which root follows, must be writable only by its owner: sudo chmod go-w DIR/a/gw.yaml"},
+		{"writable by its group", "chmod 620 a/gw.yaml", "sudo chmod go-w DIR/a/gw.yaml"},
+		{"of another user", "chown 65534 a/gw.yaml", "DIR/a/gw.yaml, which root follows, must belong to root, not to user 65534: sudo chown root:root DIR/a/gw.yaml"},
+		{"in a directory that all write", "chmod 777 a", "DIR/a/gw.yaml could be replaced, which root follows: the directory DIR/a must be writable only by its owner; sudo chmod go-w DIR/a"},
+		{"in a directory of another user", "chown 65534 a", "the directory DIR/a must belong to root, not to user 65534; sudo chown root DIR/a"},
+		{"below such a directory", "chmod 777 .", "the directory DIR must be writable only by its owner"},
+		{"in a directory like /tmp", "chmod 1777 a", ""},
+		{"another's in a directory like /tmp", "chmod 1777 a; chown 65534 a/gw.yaml", "must belong to root"},
+		{"a link to one that all write", "mv a/gw.yaml b; chmod 666 b/gw.yaml; ln -s ../b/gw.yaml a", "DIR/b/gw.yaml, which root follows, must be writable only by its owner"},
+		{"a link into a directory that all write", "mv a/gw.yaml b; chmod 777 b; ln -s ../b/gw.yaml a", "the directory DIR/b must be writable only by its owner"},
+		{"a link in a directory that all write", "mv a/gw.yaml b; chmod 777 a; ln -s ../b/gw.yaml a", "the directory DIR/a must be writable only by its owner"},
+	} {
+		t.Run(test.what, func(t *testing.T) {
+			dir, err := os.MkdirTemp("/var/lib", "mape-test-")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer os.RemoveAll(dir)
+			shell := exec.Command("sh", "-ec", "chmod 755 .; umask 022; mkdir -p a b etc; echo 'mape: {}' >a/gw.yaml; "+test.do)
+			shell.Dir = dir
+			if out, err := shell.CombinedOutput(); err != nil {
+				t.Fatalf("%v: %s", err, out)
+			}
+			_, data, err := cloudinit.Section(dir+"/a/gw.yaml", nil, "")
+			if want := strings.ReplaceAll(test.want, "DIR", dir); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) || (err != nil) != (data == nil) {
+				t.Errorf("%q, %v, want %q", data, err, want)
+			}
+			if _, _, err := cloudinit.Section(dir+"/a/gw.yaml", nil, dir); err != nil {
+				t.Errorf("of an image: %v", err)
+			}
+		})
 	}
 }

@@ -131,7 +131,7 @@ func TestTrustedACL(t *testing.T) {
 	list(dir, rx)
 	is("")
 	list(program, rwx)
-	is(program + ", which root would run at every boot, must be writable only by its owner: sudo chmod 755 " + program)
+	is(program + ", which root would run at every boot, must be writable only by its owner: sudo chmod go-w " + program)
 	list(program, rx)
 	is("")
 }

@@ -317,3 +317,23 @@ func TestFindsOnce(t *testing.T) {
 		}
 	}
 }
+
+// TestWritableSection: no verb follows a section that others may write, and each says so in the same words.
+func TestWritableSection(t *testing.T) {
+	b := newBed(t, "mape: {}\n")
+	b.sh("chmod 666 $0/etc/mape-netplan.yaml")
+	why := b.section + ", which root follows, must be writable only by its owner: sudo chmod go-w " + b.section + "\n"
+	for _, verb := range []string{"validate", "compute", "plan", "apply", "status", "ports", "doctor", "guard"} {
+		code, out, errs := b.run(verb)
+		switch verb {
+		case "guard": // A machine with a bad section must not lose its guard.
+			if code != 0 || errs != "warning: guarding without a section: "+why {
+				t.Errorf("%s exits with %d:\n%s%s", verb, code, out, errs)
+			}
+		default:
+			if code != exitBad || !strings.HasSuffix(errs, "mape-netplan: "+why) {
+				t.Errorf("%s exits with %d:\n%s%s", verb, code, out, errs)
+			}
+		}
+	}
+}
