@@ -69,15 +69,10 @@ func Path(config, root string) (string, error) {
 		return "", err
 	}
 	if root != "" {
-		dir, err := filepath.Abs(root)
-		if err != nil {
-			return "", err
-		}
-		below, ok := strings.CutPrefix(file, dir+"/")
-		if !ok {
+		var ok bool
+		if file, ok = below(config, root); !ok {
 			return "", fmt.Errorf("%s is not below %s, where the units could read it; write the section into %s", config, root, root+DefaultPath)
 		}
-		file = "/" + below
 	}
 	if err := visible(file); err != nil {
 		return "", fmt.Errorf("the units could not read %s: %w; write the section into %s", file, err, DefaultPath)

@@ -3,6 +3,8 @@
 package cloudinit
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -10,7 +12,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 
 	"mape-netplan/reconcile/host"
 )
@@ -19,42 +20,29 @@ import (
 // can put it.
 const DefaultPath = "/etc/mape-netplan.yaml"
 
-// maxSize bounds the file of a section, in bytes.
-const maxSize = 10 << 20
-
-// Section reads the file that has the section: name, in if it is "-", or, if it
-// is "", DefaultPath below root. shown is the name for messages.
-func Section(name string, in io.Reader, root string) (shown string, data []byte, err error) {
-	switch name {
-	case "-":
+// Section reads the file that has the section: name, in if it is "-", or, if it is "", DefaultPath below root. shown is the
+// name for messages. A file below root is found as on the machine that root stands for: no link leads out of it.
+func Section(ctx context.Context, name string, in io.Reader, root string) (shown string, data []byte, err error) {
+	shown = cmp.Or(name, strings.TrimRight(root, "/")+DefaultPath)
+	switch inside, ok := below(shown, root); {
+	case name == "-":
 		shown = "<stdin>"
-	case "":
-		shown = strings.TrimRight(root, "/") + DefaultPath
+		data, err = host.ReadStream(ctx, in)
+	case ok:
+		data, err = readBelow(root, inside)
 	default:
-		shown = name
-	}
-	if name != "-" {
-		f, err := open(shown)
-		switch {
-		case errors.Is(err, fs.ErrNotExist) && name == "":
-			return shown, nil, fmt.Errorf("there is no %s; write the mape: section into it, or name the file that has it with --config FILE", shown)
-		case errors.Is(err, fs.ErrNotExist):
-			return shown, nil, fmt.Errorf("there is no %s; name the file that has the mape: section", shown)
+		if data, err = host.ReadNamed(ctx, shown); err == nil {
+			if err := followed(shown, root); err != nil {
+				return shown, nil, err
+			}
 		}
-		if err != nil {
-			return shown, nil, err
-		}
-		defer f.Close()
-		if err := followed(shown, root); err != nil {
-			return shown, nil, err
-		}
-		in = f
 	}
-	data, err = io.ReadAll(io.LimitReader(in, maxSize+1))
-	if err == nil && len(data) > maxSize {
-		err = errors.New("has more than 10 MiB, too much for a section")
-	}
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && name == "":
+		return shown, nil, fmt.Errorf("there is no %s; write the mape: section into it, or name the file that has it with --config FILE", shown)
+	case errors.Is(err, fs.ErrNotExist):
+		return shown, nil, fmt.Errorf("there is no %s; name the file that has the mape: section", shown)
+	case err != nil:
 		return shown, nil, fmt.Errorf("%s: %w", shown, err)
 	}
 	return shown, data, nil
@@ -63,7 +51,7 @@ func Section(name string, in io.Reader, root string) (shown string, data []byte,
 // followed reports why root must not follow a section: who can write it has a machine's network in hand. In an image the
 // owners are the image's, and what the process inherited open has been opened by who called it.
 func followed(file, root string) error {
-	if root != "" || os.Geteuid() != 0 || inherited(file) {
+	if root != "" || os.Geteuid() != 0 || host.Inherited(file) {
 		return nil
 	}
 	file, err := filepath.Abs(file)
@@ -73,28 +61,24 @@ func followed(file, root string) error {
 	return host.OnlyRoots(file, "which root follows", "")
 }
 
-// inherited reports whether a path is one of a file that the process inherited open, such as a shell's <(...).
-func inherited(name string) bool {
-	return strings.HasPrefix(name, "/dev/") || strings.HasPrefix(name, "/proc/")
+// below is the path of a file on the machine that root stands for.
+func below(file, root string) (inside string, ok bool) {
+	dir, err := filepath.Abs(root)
+	if root == "" || err != nil {
+		return "", false
+	}
+	if file, err = filepath.Abs(file); err != nil {
+		return "", false
+	}
+	inside, ok = strings.CutPrefix(file, strings.TrimRight(dir, "/")+"/")
+	return "/" + inside, ok
 }
 
-// open opens a section's file. A FIFO is refused: without a writer the boot would
-// wait for it. What the process inherited open is read whatever it is.
-func open(name string) (*os.File, error) {
-	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil || inherited(name) {
-		return f, err
-	}
-	info, err := f.Stat()
-	switch {
-	case err != nil:
-	case info.IsDir():
-		err = fmt.Errorf("%s is a directory; name the file in it that has the mape: section", name)
-	case !info.Mode().IsRegular():
-		err = fmt.Errorf("%s is not a regular file; write the section into one, or give it on stdin with --config -", name)
-	}
+func readBelow(root, file string) ([]byte, error) {
+	h, err := host.Open(root)
 	if err != nil {
-		return nil, errors.Join(err, f.Close())
+		return nil, err
 	}
-	return f, nil
+	defer h.Root.Close()
+	return h.ReadFile(file)
 }

@@ -1,9 +1,12 @@
 package cloudinit_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -23,7 +26,7 @@ func TestSectionFIFO(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range []string{fifo, link} {
-		if _, _, err := cloudinit.Section(name, nil, ""); err == nil || !strings.Contains(err.Error(), "is not a regular file; write the section into one") {
+		if _, _, err := cloudinit.Section(t.Context(), name, nil, ""); err == nil || !strings.Contains(err.Error(), "is a FIFO; it must be a regular file") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -38,11 +41,50 @@ func TestSectionFIFO(t *testing.T) {
 		fmt.Fprint(w, "mape: {}\n")
 	}()
 	name := fmt.Sprintf("/dev/fd/%d", r.Fd())
-	if _, data, err := cloudinit.Section(name, nil, ""); err != nil || string(data) != "mape: {}\n" {
+	if _, data, err := cloudinit.Section(t.Context(), name, nil, ""); err != nil || string(data) != "mape: {}\n" {
 		t.Errorf("%s: %q, %v", name, data, err)
 	}
-	if _, _, err := cloudinit.Section("/dev/null", nil, ""); err != nil {
-		t.Error(err)
+	r, w, err = os.Pipe() // without a writer that ends it
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, name := range []string{fmt.Sprintf("/dev/fd/%d", r.Fd()), "-"} {
+		if _, _, err := cloudinit.Section(ended, name, r, ""); !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestSectionBelow: the links of an image lead to its own files, never to those of the machine that makes it.
+func TestSectionBelow(t *testing.T) {
+	root, outside := t.TempDir(), t.TempDir()+"/secret"
+	for name, text := range map[string]string{root + "/data/gw.yaml": "inside", outside: "outside"} {
+		if err := errors.Join(os.MkdirAll(filepath.Dir(name), 0o755), os.WriteFile(name, []byte(text), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	etc := root + "/etc"
+	if err := os.Mkdir(etc, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	up := strings.Repeat("../", 20)
+	for target, want := range map[string]string{
+		"/data/gw.yaml": "inside", "../data/gw.yaml": "inside", up + "data/gw.yaml": "inside",
+		outside: "there is no ", up + outside[1:]: "there is no ",
+	} {
+		os.Remove(etc + "/mape-netplan.yaml")
+		if err := os.Symlink(target, etc+"/mape-netplan.yaml"); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{"", etc + "/mape-netplan.yaml"} {
+			_, data, err := cloudinit.Section(t.Context(), name, nil, root)
+			if got := string(data) + fmt.Sprint(err); !strings.HasPrefix(got, want) {
+				t.Errorf("%q to %s: %s, want %s", name, target, got, want)
+			}
+		}
 	}
 }
 
@@ -76,11 +118,11 @@ func TestSectionWriters(t *testing.T) {
 			if out, err := shell.CombinedOutput(); err != nil {
 				t.Fatalf("%v: %s", err, out)
 			}
-			_, data, err := cloudinit.Section(dir+"/a/gw.yaml", nil, "")
+			_, data, err := cloudinit.Section(t.Context(), dir+"/a/gw.yaml", nil, "")
 			if want := strings.ReplaceAll(test.want, "DIR", dir); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) || (err != nil) != (data == nil) {
 				t.Errorf("%q, %v, want %q", data, err, want)
 			}
-			if _, _, err := cloudinit.Section(dir+"/a/gw.yaml", nil, dir); err != nil {
+			if _, _, err := cloudinit.Section(t.Context(), dir+"/a/gw.yaml", nil, dir); err != nil {
 				t.Errorf("of an image: %v", err)
 			}
 		})

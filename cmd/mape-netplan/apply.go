@@ -93,7 +93,7 @@ func (o *options) change(cmd *cobra.Command, timeout time.Duration, do func(cont
 // gateway compiles the section once the line has what it needs. If the error is
 // that the line no longer has MAP-E, the resources take the gateway down.
 func (o *options) gateway(cmd *cobra.Command, ctx context.Context, r *reconcile.Run) ([]engine.Resource, gateway.Aim, error) {
-	c, err := o.section(cmd)
+	c, err := o.section(ctx, cmd)
 	if err != nil {
 		return nil, gateway.Aim{}, err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/netip"
@@ -30,11 +31,11 @@ section is "mape: {}".`,
 			if o.prefix != "" && !o.hasFile() {
 				o.config, o.in = "-", strings.NewReader("mape: {}\n")
 			}
-			c, err := o.section(cmd)
+			c, err := o.section(cmd.Context(), cmd)
 			if err != nil {
 				return err
 			}
-			s, err := o.softwire(c)
+			s, err := o.softwire(cmd.Context(), c)
 			if err != nil {
 				return o.blame(err)
 			}
@@ -50,8 +51,8 @@ section is "mape: {}".`,
 }
 
 // softwire reads of the machine only what the section does not have.
-func (o *options) softwire(c *schema.Config) (view, error) {
-	facts, err := o.linkFacts()
+func (o *options) softwire(ctx context.Context, c *schema.Config) (view, error) {
+	facts, err := o.linkFacts(ctx)
 	if err != nil {
 		return view{}, err
 	}
@@ -68,9 +69,9 @@ func (o *options) softwire(c *schema.Config) (view, error) {
 
 // linkFacts are the facts of the machine, or of --facts. Those about links
 // suffice.
-func (o *options) linkFacts() (facts.Facts, error) {
+func (o *options) linkFacts(ctx context.Context) (facts.Facts, error) {
 	if o.factsFile != "" {
-		return o.givenFacts()
+		return o.givenFacts(ctx)
 	}
 	_, f, err := o.gather(dispensable)
 	return f, err

@@ -61,7 +61,7 @@ func (o *options) examine(cmd *cobra.Command, probe bool) (doctor.Report, error)
 	if o.rootDir != "" {
 		return doctor.Report{}, exit{exitBad, errors.New("doctor conflicts with --root-dir: it examines the running system")}
 	}
-	c, err := o.section(cmd)
+	c, err := o.section(cmd.Context(), cmd)
 	if err != nil {
 		return doctor.Report{}, err
 	}

@@ -1,12 +1,10 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -72,7 +70,7 @@ func (o *options) factsFlag(cmd *cobra.Command) {
 }
 
 // givenFacts are those of the file that --facts names.
-func (o *options) givenFacts() (f facts.Facts, err error) {
+func (o *options) givenFacts(ctx context.Context) (f facts.Facts, err error) {
 	defer func() {
 		if err != nil {
 			err = exit{exitBad, fmt.Errorf("--facts: %w", err)}
@@ -81,34 +79,21 @@ func (o *options) givenFacts() (f facts.Facts, err error) {
 	if o.rootDir != "" {
 		return f, errors.New("conflicts with --root-dir")
 	}
-	in, name := o.in, "stdin"
+	name, data := o.factsFile, []byte(nil)
 	switch {
-	case o.factsFile != "-":
-		file, err := os.Open(o.factsFile)
-		if err != nil {
-			return f, err
-		}
-		defer file.Close()
-		in, name = file, o.factsFile
+	case name != "-":
+		data, err = host.ReadNamed(ctx, name)
 	case o.config == "-":
 		return f, errors.New("conflicts with --config -: only one of the two can be stdin")
-	}
-	data, err := io.ReadAll(io.LimitReader(in, mostFacts+1))
-	if err == nil && len(data) > mostFacts {
-		err = fmt.Errorf("it is larger than %d MiB", mostFacts>>20)
-	}
-	if err == nil {
-		f, err = facts.Parse(data)
-	}
-	if errors.Is(err, syscall.EISDIR) {
-		err = errors.New("it is a directory")
+	default:
+		name = "stdin"
+		data, err = host.ReadStream(ctx, o.in)
 	}
 	if err != nil {
+		return f, fmt.Errorf("%s: %w", name, err)
+	}
+	if f, err = facts.Parse(data); err != nil {
 		return f, fmt.Errorf("%s is not what \"mape-netplan facts\" prints: %w; make it with \"sudo mape-netplan facts >FILE\"", name, err)
 	}
 	return f, nil
 }
-
-// mostFacts bounds the file of --facts, in bytes: that of a machine with 5,000
-// foreign firewall rules has a few million.
-const mostFacts = 64 << 20

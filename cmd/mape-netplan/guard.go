@@ -63,9 +63,9 @@ type guardView struct {
 }
 
 func (o *options) putGuard(cmd *cobra.Command, h *host.Host) error {
-	c := o.anySection(cmd)
 	ctx, cancel := context.WithTimeout(cmd.Context(), guardTimeout)
 	defer cancel()
+	c := o.anySection(ctx, cmd)
 	unlock, err := h.Lock(ctx, cmd.CommandPath())
 	switch {
 	case err == nil:
@@ -106,8 +106,8 @@ func (v guardView) text() string {
 
 // anySection is the section, or nil with a warning: a machine with a bad section
 // must not lose its guard.
-func (o *options) anySection(cmd *cobra.Command) *schema.Config {
-	c, err := o.section(cmd)
+func (o *options) anySection(ctx context.Context, cmd *cobra.Command) *schema.Config {
+	c, err := o.section(ctx, cmd)
 	if err != nil {
 		cmd.PrintErrf("warning: guarding without a section: %s\n", strings.TrimSpace(err.Error()))
 		return nil
@@ -129,7 +129,7 @@ func (o *options) unguard(cmd *cobra.Command, h *host.Host) error {
 		fmt.Fprintf(cmd.OutOrStdout(), "unchanged: the machine is not shutting down (systemd says %s)\n", state)
 		return nil
 	}
-	shut, err := reconcile.Shut(h, o.anySection(cmd))
+	shut, err := reconcile.Shut(h, o.anySection(ctx, cmd))
 	for _, tunnel := range shut {
 		fmt.Fprintf(cmd.OutOrStdout(), "set down tunnel %s\n", tunnel)
 	}

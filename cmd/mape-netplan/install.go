@@ -126,7 +126,7 @@ func (o *options) sectionIfThere(cmd *cobra.Command) error {
 	if !o.hasFile() {
 		return nil
 	}
-	_, err := o.section(cmd)
+	_, err := o.section(cmd.Context(), cmd)
 	return err
 }
 
@@ -144,7 +144,7 @@ func (o *options) installPlan(cmd *cobra.Command, units func(*host.Host) []engin
 	}
 	var want []engine.Resource
 	if h.Live() {
-		c, err := o.section(cmd)
+		c, err := o.section(cmd.Context(), cmd)
 		if err != nil {
 			return nil, aim, err
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -44,8 +45,8 @@ func (o *options) hasFile() bool {
 }
 
 // section reads and checks the section, and prints its warnings.
-func (o *options) section(cmd *cobra.Command) (*schema.Config, error) {
-	c, err := o.read()
+func (o *options) section(ctx context.Context, cmd *cobra.Command) (*schema.Config, error) {
+	c, err := o.read(ctx)
 	if c != nil {
 		for _, w := range c.Warnings {
 			cmd.PrintErrln(w)
@@ -56,8 +57,8 @@ func (o *options) section(cmd *cobra.Command) (*schema.Config, error) {
 
 // read reads and checks the section, which may be returned with an error, for its
 // warnings.
-func (o *options) read() (*schema.Config, error) {
-	name, data, err := cloudinit.Section(o.config, o.in, o.rootDir)
+func (o *options) read(ctx context.Context) (*schema.Config, error) {
+	name, data, err := cloudinit.Section(ctx, o.config, o.in, o.rootDir)
 	if err != nil {
 		return nil, exit{exitBad, err}
 	}

@@ -74,7 +74,7 @@ func (o *options) preview(cmd *cobra.Command, changes []engine.Change, aim gatew
 }
 
 func (o *options) changes(cmd *cobra.Command) ([]engine.Change, gateway.Aim, error) {
-	c, err := o.section(cmd)
+	c, err := o.section(cmd.Context(), cmd)
 	if err != nil {
 		return nil, gateway.Aim{}, err
 	}
@@ -167,7 +167,7 @@ func (o *options) examplePlan(cmd *cobra.Command, c *schema.Config) ([]engine.Ch
 
 // planFor plans for the machine of --facts.
 func (o *options) planFor(cmd *cobra.Command, c *schema.Config) ([]engine.Change, gateway.Aim, error) {
-	f, err := o.givenFacts()
+	f, err := o.givenFacts(cmd.Context())
 	if err != nil {
 		return nil, gateway.Aim{}, err
 	}

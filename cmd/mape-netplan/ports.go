@@ -63,7 +63,7 @@ func speaksUTF8(getenv func(string) string) bool {
 
 // lookAtLine finds the line that the machine is on or holds.
 func (o *options) lookAtLine(cmd *cobra.Command, suggest bool) (h *host.Host, c *schema.Config, aim gateway.Aim, err error) {
-	c, err = o.section(cmd)
+	c, err = o.section(cmd.Context(), cmd)
 	if err != nil && !(suggest && c != nil && onlyForwards(err)) {
 		return h, c, aim, err
 	}

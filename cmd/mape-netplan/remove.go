@@ -34,7 +34,7 @@ boot.`,
 				if err := o.refuseInstalled(ctx, r.Host); err != nil {
 					return nil, err
 				}
-				return o.nothing(cmd, r.Host)
+				return o.nothing(ctx, cmd, r.Host)
 			})
 			return o.report(cmd, changes, gateway.Aim{}, err)
 		},
@@ -46,12 +46,12 @@ boot.`,
 // nothing compiles a machine without a gateway. Our files tell what was made. The
 // section, if there is one, helps if those were deleted by hand: a tunnel of its
 // name is ours.
-func (o *options) nothing(cmd *cobra.Command, h *host.Host) ([]engine.Resource, error) {
+func (o *options) nothing(ctx context.Context, cmd *cobra.Command, h *host.Host) ([]engine.Resource, error) {
 	facts, err := facts.Gather(h)
 	if err = host.Except(err, skipping(cmd)); err != nil {
 		return nil, err
 	}
-	if name, data, err := cloudinit.Section(o.config, o.in, o.rootDir); err == nil {
+	if name, data, err := cloudinit.Section(ctx, o.config, o.in, o.rootDir); err == nil {
 		if c, err := schema.Parse(name, data); err == nil && !slices.Contains(facts.Owned.Tunnels, c.Tunnel) {
 			facts.Owned.Tunnels = append(facts.Owned.Tunnels, c.Tunnel)
 		}

@@ -63,7 +63,7 @@ type resourceView struct {
 }
 
 func (o *options) look(cmd *cobra.Command) (state, error) {
-	c, err := o.section(cmd)
+	c, err := o.section(cmd.Context(), cmd)
 	if err != nil {
 		return state{}, err
 	}

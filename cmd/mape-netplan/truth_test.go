@@ -141,7 +141,9 @@ func (b *bed) serve() {
 	if err != nil {
 		b.Fatal(err)
 	}
-	w, err := o.watcher(&cobra.Command{}, h)
+	cmd := new(cobra.Command)
+	cmd.SetContext(b.Context())
+	w, err := o.watcher(cmd, h)
 	if err != nil {
 		b.Fatal(err)
 	}

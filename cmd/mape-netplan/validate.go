@@ -18,7 +18,7 @@ func (o *options) validate() *cobra.Command {
 The machine is not looked at.`,
 		Example: "  mape-netplan validate -c examples/ocn.yaml",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := o.section(cmd)
+			c, err := o.section(cmd.Context(), cmd)
 			if !o.json {
 				if err == nil {
 					fmt.Fprintln(cmd.OutOrStdout(), "valid")

@@ -49,7 +49,7 @@ func (Cache) Read(_ context.Context, h *host.Host) (engine.Resource, error) {
 	case err != nil || !info.Mode().IsRegular():
 		return Cache{}, nil
 	}
-	data, err := h.Root.ReadFile(host.Local(CachePath))
+	data, err := h.ReadFile(CachePath)
 	if err == nil && len(data) == 0 {
 		data = []byte("\n") // An emptied file is not an absent one.
 	}
@@ -135,7 +135,7 @@ func unreadable(err error) *Discovery {
 
 // ReadCache is Cached, but the error for a file that the caller may not read is a host.Unread.
 func ReadCache(h *host.Host) (*Discovery, error) {
-	data, err := h.Root.ReadFile(host.Local(CachePath))
+	data, err := h.ReadFile(CachePath)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, nil

@@ -100,7 +100,7 @@ func networkFiles(h *host.Host, links []kernel.Link, networks []networkd.Network
 // is ours, and our drop-in notes the former one. Without that file it is unknown.
 func ipForward(h *host.Host, o Owned) (string, error) {
 	if slices.Contains(o.Files, sysctld.Path) {
-		data, err := h.Root.ReadFile(host.Local(sysctld.Path))
+		data, err := h.ReadFile(sysctld.Path)
 		if err != nil {
 			return "", host.Unread{{Path: sysctld.Path, Err: err}}
 		}

@@ -72,7 +72,7 @@ func ownedFiles(h *host.Host, f Facts) (Owned, error) {
 		if !h.IsRegular(p) {
 			continue
 		}
-		data, err := h.Root.ReadFile(host.Local(p))
+		data, err := h.ReadFile(p)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}

@@ -24,9 +24,6 @@ type Foreign struct {
 	Unread string `json:"unread,omitempty"`
 }
 
-// legacyTables is of the network namespace of the thread that reads it.
-const legacyTables = "proc/thread-self/net/ip_tables_names"
-
 // Read reads what other programs have in the kernel. Nothing depends on it, so that an error is something to warn
 // of; who may not look is told so when our own table is read.
 func Read(h *host.Host) (Foreign, error) {
@@ -41,7 +38,7 @@ func Read(h *host.Host) (Foreign, error) {
 		}
 		return f, nil
 	}
-	data, err := h.Root.ReadFile(legacyTables)
+	data, err := h.Root.ReadFile("proc/thread-self/net/ip_tables_names") // of the thread's network namespace
 	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
 		return f, err
 	}

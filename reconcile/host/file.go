@@ -11,15 +11,6 @@ import (
 	"syscall"
 )
 
-// Glob lists the absolute paths that match a pattern. Its directory need not exist.
-func (h *Host) Glob(pattern string) ([]string, error) {
-	names, err := fs.Glob(h.Root.FS(), Local(pattern))
-	for i := range names {
-		names[i] = path.Join("/", names[i])
-	}
-	return names, err
-}
-
 // Mark is how the first line of every file that the program writes begins. A
 // file that begins otherwise belongs to others, whatever its path.
 const Mark = "# Written by mape-netplan"
@@ -66,15 +57,6 @@ func (h *Host) SyncDir(name string) error {
 		return err
 	}
 	return errors.Join(d.Sync(), d.Close())
-}
-
-// ReadFile reads a file of another program, which may be a link to an absolute
-// path: a Root does not follow those.
-func (h *Host) ReadFile(p string) ([]byte, error) {
-	if target, err := h.Root.Readlink(Local(p)); err == nil && path.IsAbs(target) {
-		p = target
-	}
-	return h.Root.ReadFile(Local(p))
 }
 
 // Unreached is err, or why a path cannot be reached: a Root does not follow a

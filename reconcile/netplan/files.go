@@ -83,9 +83,7 @@ func mergeOrder(h *host.Host) (paths []string, unread host.Unread, err error) {
 	at := map[string]string{} // base name to path
 	for _, dir := range slices.Backward(Dirs) {
 		// Glob takes a directory that cannot be read for an empty one.
-		if d, err := h.Root.Open(host.Local(dir)); err == nil {
-			d.Close()
-		} else if errors.Is(err, fs.ErrPermission) {
+		if _, err := h.ReadDir(dir); errors.Is(err, fs.ErrPermission) {
 			unread = append(unread, host.FileError{Path: dir, Err: err})
 		}
 		found, err := h.Glob(dir + "/*.yaml")

@@ -108,7 +108,7 @@ func copyFiles(h *host.Host, to string) error {
 				err = os.WriteFile(filepath.Join(to, p), data, 0o600)
 			}
 			if err != nil {
-				return err
+				return host.FileError{Path: p, Err: err}
 			}
 		}
 	}

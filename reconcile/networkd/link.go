@@ -22,7 +22,7 @@ func DUIDType(h *host.Host, index int) string {
 // LinkState reads a key from networkd's state file of a link, as sd-network
 // does. known is false if the file or the key is missing.
 func LinkState(h *host.Host, index int, key string) (value string, known bool) {
-	data, err := h.Root.ReadFile("run/systemd/netif/links/" + strconv.Itoa(index))
+	data, err := h.ReadFile("/run/systemd/netif/links/" + strconv.Itoa(index))
 	if err != nil {
 		return "", false
 	}

@@ -57,7 +57,7 @@ func (f File) Live(h *host.Host) (File, error) {
 		}
 		return live, fmt.Errorf("is not a regular file but %s; move it away first", info.Mode().Type())
 	}
-	data, err := h.Root.ReadFile(host.Local(f.Path))
+	data, err := h.ReadFile(f.Path)
 	if err != nil {
 		return live, err
 	}

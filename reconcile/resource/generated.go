@@ -3,6 +3,7 @@ package resource
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"slices"
 	"strings"
@@ -51,12 +52,12 @@ func (g Generated) Text() string {
 func (g Generated) Read(_ context.Context, h *host.Host) (engine.Resource, error) {
 	live := Generated{Settings: g.Settings}
 	for _, s := range g.Settings {
-		data, err := h.Root.ReadFile(host.Local(networkd.GeneratedDir + "/" + s.File))
+		data, err := h.ReadFile(networkd.GeneratedDir + "/" + s.File)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%s: %w", s.File, err)
 		}
 		options, err := unit.DeserializeOptions(strings.NewReader(string(data)))
 		if err != nil {

@@ -88,7 +88,7 @@ func isOutdated(h *host.Host, m Managed, index int) bool {
 	if m.Data == "" {
 		return false
 	}
-	data, err := h.Root.ReadFile(host.Local(m.File))
+	data, err := h.ReadFile(m.File)
 	if err == nil && string(data) != m.Data {
 		return true
 	}

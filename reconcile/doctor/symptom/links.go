@@ -9,8 +9,6 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
-
-	"mape-netplan/reconcile/host"
 )
 
 // A Link is the state of an interface, without its addresses.
@@ -96,7 +94,7 @@ func (g *gatherer) networkFile(file string) (text string) {
 		paths = append(paths, dropIns...)
 	}
 	for _, p := range paths {
-		if data, err := g.h.Root.ReadFile(host.Local(p)); err == nil {
+		if data, err := g.h.ReadFile(p); err == nil {
 			text += string(data) + "\n"
 		}
 	}

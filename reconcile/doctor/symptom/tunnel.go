@@ -148,7 +148,7 @@ func module(h *host.Host) string {
 	has := ""
 	// "kernel/net/ipv6/ip6_tunnel.ko.xz: kernel/net/ipv6/tunnel6.ko.xz"; without any dependency file nothing can be loaded.
 	for _, list := range []string{"modules.builtin", "modules.dep"} {
-		data, err := h.Root.ReadFile(path.Join("lib/modules", strings.TrimSpace(string(release)), list))
+		data, err := h.ReadFile(path.Join("/lib/modules", strings.TrimSpace(string(release)), list))
 		if err != nil {
 			continue
 		}
