@@ -108,29 +108,30 @@ func (d *tracer) payload(a nlmsg.Value) []string {
 	}
 	type place struct{ offset, length uint64 }
 	p := place{offset, length}
-	if d.chain.Family != "ip6" {
+	if d.chain.Family == "ip6" || d.is6() { // nft writes the family of an address in a table inet.
 		switch {
-		case p == place{9, 1}:
+		case p == place{6, 1}:
 			return []string{FieldL4Proto}
-		case p == place{12, 8}:
-			return []string{FieldSaddr, FieldDaddr}
-		case offset == 12 && length <= 4:
-			return []string{FieldSaddr}
-		case offset == 16 && length <= 4 && !d.is6():
-			return []string{FieldDaddr}
+		case p == place{7, 1}:
+			return []string{FieldHopLimit}
+		case p == place{8, 32}:
+			return []string{FieldSaddr6, FieldDaddr6}
+		case offset == 8 && length <= 16:
+			return []string{FieldSaddr6}
+		case offset == 24 && length <= 16:
+			return []string{FieldDaddr6}
 		}
+		return []string{"header"}
 	}
 	switch {
-	case p == place{6, 1}:
+	case p == place{9, 1}:
 		return []string{FieldL4Proto}
-	case p == place{7, 1}:
-		return []string{FieldHopLimit}
-	case p == place{8, 32}:
-		return []string{FieldSaddr6, FieldDaddr6}
-	case offset == 8 && length <= 16:
-		return []string{FieldSaddr6}
-	case offset == 24 && length <= 16:
-		return []string{FieldDaddr6}
+	case p == place{12, 8}:
+		return []string{FieldSaddr, FieldDaddr}
+	case offset == 12 && length <= 4:
+		return []string{FieldSaddr}
+	case offset == 16 && length <= 4:
+		return []string{FieldDaddr}
 	}
 	return []string{"header"}
 }
