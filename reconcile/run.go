@@ -43,7 +43,7 @@ func (r *Run) Await(ctx context.Context, c *schema.Config, waiting func(error)) 
 		}
 		f.Discovered = r.Latest(f.Discovered)
 		aim := gateway.Resolve(c, f)
-		asks := !asked && line.AsksNow(c, aim.Line, f)
+		asks := !asked && !aim.Refused && line.AsksNow(c, aim.Line, f)
 		if !asks && (!aim.Waits() || !r.Host.Live()) {
 			return aim, f, nil
 		}

@@ -39,7 +39,7 @@ section.`,
 		Example: "  sudo mape-netplan apply\n  sudo mape-netplan apply -c /etc/mape-netplan.yaml --timeout 1m --json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var aim gateway.Aim
-			changes, err := o.converge(cmd, timeout, func(ctx context.Context, r *reconcile.Run) (want []engine.Resource, err error) {
+			changes, err := o.converge(cmd, timeout, (*host.Host).Suitable, func(ctx context.Context, r *reconcile.Run) (want []engine.Resource, err error) {
 				want, aim, err = o.gateway(cmd, ctx, r)
 				return want, err
 			})
@@ -54,8 +54,8 @@ section.`,
 }
 
 // converge brings the machine to what want compiles, one run at a time.
-func (o *options) converge(cmd *cobra.Command, timeout time.Duration, want func(context.Context, *reconcile.Run) ([]engine.Resource, error)) ([]engine.Change, error) {
-	return o.change(cmd, timeout, func(ctx context.Context, h *host.Host) ([]engine.Change, error) {
+func (o *options) converge(cmd *cobra.Command, timeout time.Duration, may func(*host.Host) error, want func(context.Context, *reconcile.Run) ([]engine.Resource, error)) ([]engine.Change, error) {
+	return o.change(cmd, timeout, may, func(ctx context.Context, h *host.Host) ([]engine.Change, error) {
 		unlock, err := h.Lock(ctx, cmd.CommandPath())
 		if err != nil {
 			return nil, err
@@ -80,8 +80,8 @@ func (o *options) converge(cmd *cobra.Command, timeout time.Duration, want func(
 
 // change opens the machine if the caller may change it, and calls do with a
 // timeout.
-func (o *options) change(cmd *cobra.Command, timeout time.Duration, do func(context.Context, *host.Host) ([]engine.Change, error)) ([]engine.Change, error) {
-	h, err := o.openPrivileged(cmd)
+func (o *options) change(cmd *cobra.Command, timeout time.Duration, may func(*host.Host) error, do func(context.Context, *host.Host) ([]engine.Change, error)) ([]engine.Change, error) {
+	h, err := o.openFor(cmd, may)
 	if err != nil {
 		return nil, err
 	}

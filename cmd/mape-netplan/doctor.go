@@ -65,7 +65,7 @@ func (o *options) examine(cmd *cobra.Command, probe bool) (doctor.Report, error)
 	if err != nil {
 		return doctor.Report{}, err
 	}
-	h, err := o.openPrivileged(cmd)
+	h, err := o.openFor(cmd, (*host.Host).Privileged)
 	if err != nil {
 		return doctor.Report{}, err
 	}

@@ -47,7 +47,7 @@ Exit codes: 0 done or in sync, 1 failed, 2 bad section; of --dry-run: 0 in sync,
 				return o.preview(cmd, changes, aim, err)
 			}
 			var aim gateway.Aim
-			changes, err := o.converge(cmd, timeout, func(ctx context.Context, r *reconcile.Run) (want []engine.Resource, err error) {
+			changes, err := o.converge(cmd, timeout, (*host.Host).Suitable, func(ctx context.Context, r *reconcile.Run) (want []engine.Resource, err error) {
 				o.warnOld(cmd, r.Host)
 				want, aim, err = o.gatewayIfThere(cmd, ctx, timeout, r)
 				return want, err
@@ -91,14 +91,10 @@ func (o *options) units() (func(*host.Host) []engine.Resource, error) {
 // settle converges the units without the lock: the runs that it starts and stops
 // wait for the lock.
 func (o *options) settle(cmd *cobra.Command, timeout time.Duration, units func(*host.Host) []engine.Resource) ([]engine.Change, error) {
-	return o.change(cmd, timeout, func(ctx context.Context, h *host.Host) ([]engine.Change, error) {
+	return o.change(cmd, timeout, (*host.Host).Privileged, func(ctx context.Context, h *host.Host) ([]engine.Change, error) {
 		return engine.Converge(ctx, h, units(h))
 	})
 }
-
-// errNotBooted also prevents that the build of an image, which shares the kernel
-// of its builder, turns the builder into a gateway.
-var errNotBooted = errors.New("systemd does not run this machine, so no unit can be started; for an image, name its directory with --root-dir")
 
 // gatewayIfThere compiles the section as apply does. If the line does not have
 // what it needs in half of the time, that is left to the service, and what is
@@ -106,9 +102,6 @@ var errNotBooted = errors.New("systemd does not run this machine, so no unit can
 func (o *options) gatewayIfThere(cmd *cobra.Command, ctx context.Context, timeout time.Duration, r *reconcile.Run) ([]engine.Resource, gateway.Aim, error) {
 	if !r.Live() {
 		return nil, gateway.Aim{}, o.sectionIfThere(cmd)
-	}
-	if !r.Booted() {
-		return nil, gateway.Aim{}, errNotBooted
 	}
 	soon, cancel := context.WithTimeoutCause(ctx, timeout/2, fmt.Errorf("timed out after %v", timeout/2))
 	defer cancel()
@@ -139,8 +132,8 @@ func (o *options) installPlan(cmd *cobra.Command, units func(*host.Host) []engin
 		return nil, aim, err
 	}
 	hidden := takenForAbsent(cmd)
-	if h.Live() && !h.Booted() {
-		return nil, aim, errNotBooted
+	if err := h.Unsupported(); err != nil {
+		return nil, aim, err
 	}
 	var want []engine.Resource
 	if h.Live() {

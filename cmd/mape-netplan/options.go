@@ -100,13 +100,13 @@ func (o *options) open() (*host.Host, error) {
 	return o.machine(o.rootDir)
 }
 
-// openPrivileged opens the machine for a verb that needs the privileges to change it.
-func (o *options) openPrivileged(cmd *cobra.Command) (*host.Host, error) {
+// openFor opens the machine for a verb that may use it unless may returns an error.
+func (o *options) openFor(cmd *cobra.Command, may func(*host.Host) error) (*host.Host, error) {
 	h, err := o.open()
 	if err != nil {
 		return nil, err
 	}
-	if err := h.Privileged(); err != nil {
+	if err := may(h); err != nil {
 		return nil, fmt.Errorf("%s: %w", cmd.Name(), err)
 	}
 	return h, nil

@@ -15,6 +15,7 @@ import (
 	"mape-netplan/reconcile/facts"
 	"mape-netplan/reconcile/gateway"
 	"mape-netplan/reconcile/host"
+	"mape-netplan/reconcile/kernel"
 	"mape-netplan/reconcile/line"
 	"mape-netplan/schema"
 )
@@ -90,6 +91,9 @@ func (o *options) changes(cmd *cobra.Command) ([]engine.Change, gateway.Aim, err
 	if o.config != "" && o.rootDir == "" && aim.Line.Elsewhere {
 		return o.examplePlan(cmd, c)
 	}
+	if err := unsupported(cmd, h, f, aim); err != nil {
+		return nil, aim, err
+	}
 	if asking := o.asking(cmd, c, f, aim); len(asking) > 0 {
 		if changes, err := engine.PlanWithout(cmd.Context(), h, asking, hidden.warn); len(changes) > 0 || err != nil {
 			return changes, aim, err
@@ -102,6 +106,20 @@ func (o *options) changes(cmd *cobra.Command) ([]engine.Change, gateway.Aim, err
 	warn(cmd, line.Overdue(c, aim.Line, f, time.Now()))
 	changes, err := planned(cmd, h, aim.Gateway, o.compile(aim.Gateway, f), hidden)
 	return changes, aim, err
+}
+
+// unsupported is why this machine cannot be a gateway, unless the section is what is wrong. Where files for networkd are
+// there already, as while a machine is being built, it is a warning.
+func unsupported(cmd *cobra.Command, h *host.Host, f facts.Facts, aim gateway.Aim) error {
+	err := h.Unsupported()
+	if err == nil || errors.As(aim.Err, new(schema.Problems)) {
+		return nil
+	}
+	if slices.ContainsFunc(f.Links, func(l kernel.Link) bool { return f.ByNetworkd(l.Name) }) {
+		warn(cmd, []string{err.Error()})
+		return nil
+	}
+	return err
 }
 
 // planned is what apply would change. It warns of routes and rules that divert

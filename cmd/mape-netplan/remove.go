@@ -30,7 +30,7 @@ file is missing, ip_forward is left alone. nf_conntrack_max stays until the next
 boot.`,
 		Example: "  sudo mape-netplan remove",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			changes, err := o.converge(cmd, timeout, func(ctx context.Context, r *reconcile.Run) ([]engine.Resource, error) {
+			changes, err := o.converge(cmd, timeout, (*host.Host).Privileged, func(ctx context.Context, r *reconcile.Run) ([]engine.Resource, error) {
 				if err := o.refuseInstalled(ctx, r.Host); err != nil {
 					return nil, err
 				}

@@ -67,7 +67,7 @@ func (o *options) look(cmd *cobra.Command) (state, error) {
 	if err != nil {
 		return state{}, err
 	}
-	h, err := o.openPrivileged(cmd)
+	h, err := o.openFor(cmd, (*host.Host).Privileged)
 	if err != nil {
 		return state{}, err
 	}
@@ -76,6 +76,9 @@ func (o *options) look(cmd *cobra.Command) (state, error) {
 		return state{}, err
 	}
 	aim := gateway.Resolve(c, f)
+	if err := unsupported(cmd, h, f, aim); err != nil {
+		return state{}, err
+	}
 	if aim.Gateway == nil {
 		warn(cmd, aim.Notices)
 		return state{}, o.blame(aim.Err)

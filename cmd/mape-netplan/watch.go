@@ -38,7 +38,7 @@ gateway working.`,
 			if o.rootDir != "" || o.config == "-" {
 				return exit{exitBad, errors.New("watch conflicts with --root-dir and \"--config -\": it follows the running system and rereads its section")}
 			}
-			h, err := o.openPrivileged(cmd)
+			h, err := o.openFor(cmd, (*host.Host).Suitable)
 			if err != nil {
 				return err
 			}

@@ -37,6 +37,10 @@ func (d *diagnosis) netplan() Finding {
 
 // networkd: does what keeps the addresses and the tunnel run?
 func (d *diagnosis) networkd() Finding {
+	if other := (gateway.NotNetworkd{}); errors.As(d.err, &other) {
+		a := other.Advice()
+		return bad(a.What, d.sentence(a.What), d.sentence(a.Do)+` Then run "`+d.command()+`".`)
+	}
 	switch {
 	case d.f.Networkd:
 		return good("it runs")

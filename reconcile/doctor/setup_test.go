@@ -5,6 +5,7 @@ import (
 
 	"mape-netplan/reconcile/doctor"
 	"mape-netplan/reconcile/doctor/symptom"
+	"mape-netplan/reconcile/facts"
 	"mape-netplan/reconcile/firewall/ruleset"
 )
 
@@ -45,6 +46,10 @@ func TestDiagnoseSetup(t *testing.T) {
 			p.f.Networkd, p.s.Units, p.s.NoSystemd = false, nil, "unit mape-netplan.service: systemd does not answer: dial unix /run/systemd/private: connect: no such file or directory"
 		}, "setup", doctor.Bad, "the service cannot be: unit mape-netplan.service: systemd does not answer", "systemd as its init"},
 		{"nothing yet, no networkd", func(p *observed) { p.bare(); p.f.Networkd = false }, "networkd", doctor.Bad, "Systemd-networkd does not run", "enable --now systemd-networkd … mape-netplan install"},
+		{"nothing yet, ifupdown", func(p *observed) {
+			p.bare()
+			p.f.Definitions, p.f.Links[1].NetworkFile, p.f.Managers = nil, "", map[string]string{"eth1": facts.Ifupdown}
+		}, "networkd", doctor.Bad, "Ifupdown configures eth1, and a gateway needs systemd-networkd for it.", "Move eth1 from /etc/network/interfaces … enable --now systemd-networkd … mape-netplan install"},
 		{"nothing yet, a firewall", func(p *observed) {
 			p.bare()
 			p.f.Foreign.Chains = []ruleset.Chain{{Family: "inet", Table: "filter", Name: "forward", Type: "filter", Hook: "forward", Drop: true}}

@@ -3,6 +3,7 @@ package facts
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"net/netip"
@@ -35,6 +36,12 @@ type Facts struct {
 	// Netplan: netplan is installed. Networkd: systemd-networkd runs.
 	Netplan  bool `json:"netplan"`
 	Networkd bool `json:"networkd"`
+	// Disabled: systemd-networkd neither runs nor starts at boot, on a machine that
+	// systemd runs.
+	Disabled bool `json:"networkd_disabled,omitempty"`
+	// Managers are by interface what else configures it, [Ifupdown] or
+	// netplan.NetworkManager; "" is every interface that is not named.
+	Managers map[string]string `json:"managers,omitempty"`
 	// Renderer is netplan's default for definitions without one, such as that of
 	// our tunnel; "" is networkd.
 	Renderer string `json:"renderer,omitempty"`
@@ -96,6 +103,22 @@ func (f Facts) DefinitionOf(link string) (d *netplan.Definition, defined bool) {
 		return nil, false
 	}
 	return &f.Definitions[i], true
+}
+
+// ByNetworkd reports whether networkd configures an interface, by a file of its own or
+// of netplan, now or from the next boot on.
+func (f Facts) ByNetworkd(link string) bool {
+	d, defined := f.DefinitionOf(link)
+	l, _ := f.Link(link)
+	return (defined && d.Renderer != netplan.NetworkManager || l.NetworkFile != "") && !f.Disabled
+}
+
+// ManagerOf is what configures an interface instead of networkd; "" if unknown.
+func (f Facts) ManagerOf(link string) string {
+	if f.ByNetworkd(link) {
+		return ""
+	}
+	return cmp.Or(f.Managers[link], f.Managers[""])
 }
 
 // Parse reads the output of "mape-netplan facts", of this version or another:

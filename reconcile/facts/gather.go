@@ -63,6 +63,10 @@ func Look(h *host.Host) (Facts, error) {
 	}
 	f.Networks = slices.DeleteFunc(networks, func(n networkd.Network) bool { return !n.Own })
 	f.ByNM = netplan.Mentions(files, netplan.NetworkManager)
+	// At boot netplan's generator enables networkd for what its files define.
+	generated := f.Netplan && len(f.Definitions) > 0
+	f.Disabled = h.Booted() && !f.Networkd && !generated && !wanted(h, "systemd-networkd")
+	f.Managers = managers(h, f.Links)
 	f.Delegations = networkd.Delegations(h, f.Links, kept)
 	if f.Owned, err = ReadOwned(h, f); unread.Add(err) != nil {
 		return f, err

@@ -26,6 +26,8 @@ type Aim struct {
 	Err error
 	// Notices are warnings of the machine that need no gateway.
 	Notices []string
+	// Refused: Err is that something other than networkd configures the machine, and nothing on it is to be touched.
+	Refused bool
 }
 
 // Resolve finds the line of a section, once, and fits it to the machine.
@@ -36,12 +38,11 @@ func Resolve(c *schema.Config, f facts.Facts) Aim {
 
 // ResolveLine is Resolve for a line that Find has found, with its error.
 func ResolveLine(c *schema.Config, f facts.Facts, found line.Line, err error) Aim {
-	aim := Aim{Line: found, Err: err, Notices: notices(f)}
-	// First, because no router advertisement changes the renderer.
-	if wrong := checkRenderer(c, found, f); wrong != nil {
-		aim.Err = wrong
-		return aim
+	// First, because no router advertisement changes that.
+	if wrong := checkManager(c, found, f); wrong != nil {
+		return Aim{Line: found, Err: wrong, Refused: true}
 	}
+	aim := Aim{Line: found, Err: err, Notices: notices(f)}
 	if err == nil {
 		aim.Gateway, aim.Err = Fit(c, found, f)
 		return aim

@@ -1,55 +1,15 @@
 package gateway
 
 import (
-	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
 
-	"mape-netplan/reconcile/advice"
 	"mape-netplan/reconcile/facts"
 	"mape-netplan/reconcile/kernel"
-	"mape-netplan/reconcile/line"
-	"mape-netplan/reconcile/netplan"
 	"mape-netplan/reconcile/resource"
 	"mape-netplan/schema"
 )
-
-// A WrongRenderer is the error that netplan gives to NetworkManager what only
-// networkd can configure.
-type WrongRenderer struct {
-	Link string // "" for everything without a renderer of its own, such as the tunnel
-}
-
-// Advice is the error with the renderer to write, and where.
-func (e WrongRenderer) Advice() advice.Advice {
-	if e.Link == "" {
-		return advice.Advice{What: "netplan has NetworkManager configure whatever does not say otherwise, the tunnel too, and a gateway needs systemd-networkd for it",
-			Do: `write "renderer: networkd" below "network:" in the netplan file that names NetworkManager`}
-	}
-	return advice.Advice{What: fmt.Sprintf("netplan has NetworkManager configure %s, and a gateway needs systemd-networkd for it", e.Link),
-		Do: fmt.Sprintf(`write "renderer: networkd" below %s in the netplan file that defines it`, e.Link)}
-}
-
-func (e WrongRenderer) Error() string { return e.Advice().Error() }
-
-// checkRenderer refuses what netplan's generator would refuse of our file. It
-// needs no line.
-func checkRenderer(c *schema.Config, l line.Line, f facts.Facts) error {
-	if !usesNetplan(c, f) {
-		return nil
-	}
-	if f.Renderer == netplan.NetworkManager {
-		return WrongRenderer{}
-	}
-	// A name that does not exist is reported by Fit.
-	for _, name := range append([]string{cmp.Or(l.WAN.Name, c.WAN)}, l.LAN...) {
-		if d, ok := f.DefinitionOf(name); ok && d.Renderer == netplan.NetworkManager {
-			return WrongRenderer{name}
-		}
-	}
-	return nil
-}
 
 // conflict is the error of what others have in the place of ours: the tunnel's name
 // in netplan, or a default route as good as the tunnel's.

@@ -2,7 +2,6 @@
 package host
 
 import (
-	"errors"
 	"fmt"
 	"os"
 
@@ -92,22 +91,3 @@ func (h *Host) Dial(family int) (*nlmsg.Conn, error) { return nlmsg.Dial(family,
 
 // Live is true if there is a kernel to look at, not only files.
 func (h *Host) Live() bool { return h.Net != nil }
-
-// Privileged is an error that names the capability which the caller lacks to change the machine.
-func (h *Host) Privileged() error {
-	if !h.Live() {
-		return nil
-	}
-	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	var data [2]unix.CapUserData
-	if err := unix.Capget(&header, &data[0]); err != nil {
-		return fmt.Errorf("capget: %w", err)
-	}
-	if data[0].Effective&(1<<unix.CAP_NET_ADMIN) == 0 {
-		return errors.New("this needs the capability CAP_NET_ADMIN, for links, routes and nftables; run it as root (sudo)")
-	}
-	if os.Geteuid() != 0 && data[0].Effective&(1<<unix.CAP_DAC_OVERRIDE) == 0 {
-		return errors.New("this needs the capability CAP_DAC_OVERRIDE, for files below /etc; run it as root (sudo)")
-	}
-	return nil
-}

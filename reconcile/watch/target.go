@@ -52,8 +52,11 @@ func (w *Watch) target(f facts.Facts, aim gateway.Aim) target {
 		return target{g, w.Compile(gateway.Transition{}, g, f), g.String()}
 	case !errors.Is(err, line.ErrNotYet):
 		w.problem("line", Failure, err.Error())
-		if w.want != nil {
+		switch {
+		case w.want != nil:
 			return target{}
+		case aim.Refused && len(f.Owned.Files) == 0: // No earlier run has left a tunnel to guard.
+			return target{want: []engine.Resource{}, line: "no gateway"}
 		}
 		return guardOnly(gateway.GuardOf(w.section, f), nil)
 	case w.want != nil:

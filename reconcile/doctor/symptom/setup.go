@@ -64,7 +64,10 @@ func unread(r engine.Resource, err error) Difference {
 // units reads the state of those that install writes, and why systemd could not start them.
 func (g *gatherer) units(ctx context.Context, s *Symptoms) (err error) {
 	s.Units, err = cloudinit.States(ctx, g.h)
+	unsupported := advice.Advice{}
 	switch {
+	case errors.As(g.h.Unsupported(), &unsupported):
+		s.NoSystemd = unsupported.What
 	case !g.h.Booted():
 		s.NoSystemd = "systemd does not run this machine"
 	case err != nil:
