@@ -61,7 +61,10 @@ func (g *guest) upgraded() {
 	// Since then a UDP packet meets one rule that sets a timeout, not two, and
 	// the tunnel has a filter of its own.
 	want := []string{"filter mape0 egress", "table ip mape"}
+	// The earlier program runs netplan's generate. Since netplan 1.2 that aborts, and
+	// configure does what it did.
 	g.sh(`set -e
+[ ! -e /usr/libexec/netplan/configure ] || mount --bind /usr/libexec/netplan/configure /usr/libexec/netplan/generate
 mape-netplan uninstall --timeout 2m
 mape-netplan remove
 cp /usr/local/bin/mape-netplan /root/new # /mnt is still the CD-ROM.
@@ -99,7 +102,7 @@ mape-netplan install --timeout 2m`)
 	const footprint = "stat -c '%s bytes' /usr/local/bin/mape-netplan; grep VmHWM /proc/$(systemctl show --property MainPID --value mape-netplan.service)/status"
 	g.Logf("the earlier program: %q", g.sh(footprint))
 
-	g.sh("mv /root/new /usr/local/bin/mape-netplan")
+	g.sh("mv /root/new /usr/local/bin/mape-netplan; umount -q /usr/libexec/netplan/generate || true")
 	if names := g.names("plan", exitDiffers); !slices.Equal(names, want) {
 		g.Errorf("plan names %q, not %q", names, want)
 	}

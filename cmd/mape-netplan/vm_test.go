@@ -18,7 +18,7 @@ import (
 
 // releases are the Debian releases that the end-to-end test runs on: the
 // oldest and the newest systemd, netplan, kernel and nft that are supported.
-var releases = []string{"bookworm", "trixie"}
+var releases = []string{"bookworm", "trixie", "forky"}
 
 // The line of the test: OCN, PSID 47 of 6 bits at offset 6.
 var (
