@@ -16,8 +16,9 @@ import (
 	"mape-netplan/cmd/mape-netplan/internal/lab"
 )
 
-// releases are the Debian releases that the end-to-end test runs on: the
-// oldest and the newest systemd, netplan, kernel and nft that are supported.
+// releases are the Debian releases that the end-to-end test runs on, from the
+// oldest to the newest systemd, netplan, kernel and nft that are supported.
+// forky is Debian testing, whose versions move with the day its image is built.
 var releases = []string{"bookworm", "trixie", "forky"}
 
 // The line of the test: OCN, PSID 47 of 6 bits at offset 6.

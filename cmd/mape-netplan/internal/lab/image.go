@@ -23,7 +23,7 @@ type Image struct {
 	Kernel, Initrd, Disk string
 }
 
-// BuildImage returns the image of a Debian release ("bookworm", "trixie"),
+// BuildImage returns the image of a Debian release ("bookworm", "forky"),
 // building it in a bit more than a minute unless the cache has it. The cache is
 // $MAPE_VM_CACHE, else mape-netplan in the user's cache directory. An image is
 // named by the hash of what it is made from, so a changed script makes a new

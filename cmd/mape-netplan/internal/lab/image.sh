@@ -7,12 +7,9 @@
 set -eu
 release=$1 mirror=$2 out=$3
 
-# Snapshot mirrors and machines with odd clocks say so in their own apt; agree with it.
-check() {
-	value=true
-	eval "$(apt-config shell value "$1")"
-	echo "$value"
-}
+# Machines with odd clocks say so in their own apt; agree with it.
+date=true
+eval "$(apt-config shell date Acquire::Check-Date)"
 
 packages=systemd,systemd-sysv,dbus,udev,kmod,netplan.io,cloud-init,linux-image-cloud-amd64
 packages=$packages,nftables,openssh-server,iproute2,iputils-ping,traceroute,conntrack,procps
@@ -57,10 +54,11 @@ rm -rf "$root"/var/cache/apt/* "$root"/var/lib/apt/lists/* "$root"/usr/share/doc
 E
 chmod +x "$out/essential" "$out/customize"
 
+# Package lists may be past their expiry date: a mirror can be behind, or a snapshot.
 mmdebstrap --mode=root --variant=minbase --include="$packages" \
 	--aptopt='Acquire::Languages "none"' \
 	--aptopt='Acquire::Check-Valid-Until "false"' \
-	--aptopt="Acquire::Check-Date \"$(check Acquire::Check-Date)\"" \
+	--aptopt="Acquire::Check-Date \"$date\"" \
 	--dpkgopt=force-unsafe-io --dpkgopt=force-confold \
 	--dpkgopt='path-exclude=/usr/share/man/*' \
 	--dpkgopt='path-exclude=/usr/share/locale/*' \
