@@ -8,13 +8,11 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"mape-netplan/reconcile/advice"
 	"mape-netplan/reconcile/doctor"
 	"mape-netplan/reconcile/doctor/symptom"
 	"mape-netplan/reconcile/facts"
 	"mape-netplan/reconcile/gateway"
 	"mape-netplan/reconcile/host"
-	"mape-netplan/reconcile/netplan"
 )
 
 func (o *options) doctor() *cobra.Command {
@@ -69,24 +67,13 @@ func (o *options) examine(cmd *cobra.Command, probe bool) (doctor.Report, error)
 	if err != nil {
 		return doctor.Report{}, err
 	}
-	var broken []string
 	facts, err := facts.Gather(h)
-	err = host.Except(err, func(e host.FileError) bool {
-		if !errors.As(e, new(netplan.Broken)) {
-			return false
-		}
-		why := e.Err.Error()
-		if a := (advice.Advice{}); errors.As(e, &a) {
-			why = a.What // the remedy is the doctor's
-		}
-		broken = append(broken, "file "+e.Path+" "+why)
-		return true
-	})
-	if err != nil {
+	var unread host.Unread
+	if err := unread.Add(err); err != nil {
 		return doctor.Report{}, err
 	}
 	aim := gateway.Resolve(c, facts)
-	with := symptom.Options{Watch: o.watched, Compile: o.compile, Now: time.Now, Built: built(), Broken: broken, Resolve: symptom.LineResolver}
+	with := symptom.Options{Watch: o.watched, Compile: o.compile, Now: time.Now, Built: built(), Unread: unread, Resolve: symptom.LineResolver}
 	_, with.Refusal = o.units()
 	if probe {
 		with.Probe, with.Timeout = symptom.Servers(c), symptom.ProbeTimeout

@@ -18,6 +18,10 @@ func (d *diagnosis) netplan() Finding {
 	case d.s.Stops != "":
 		return bad("its generator stops at "+d.s.Stops,
 			d.sentence("Netplan's generator stops at "+d.s.Stops+", so that netplan configures nothing at the next boot, and apply and install fail"), advice)
+	case len(d.s.Closed) > 0:
+		all := strings.Join(d.s.Closed, ", and ")
+		return bad("cannot read "+all, "This program cannot read "+all+": apply and install refuse, and the service changes no file meanwhile.",
+			"Make that readable for root, or move it away.")
 	}
 	if wrong := (gateway.WrongRenderer{}); errors.As(d.err, &wrong) {
 		a := wrong.Advice()

@@ -19,8 +19,8 @@ type Options struct {
 	Watch time.Duration
 	Now   func() time.Time
 	Built time.Time // of the program; zero if not known
-	// Broken are the symptoms of that name, which are found while the facts are gathered.
-	Broken []string
+	// Unread are the files that could not be read while the facts were gathered.
+	Unread host.Unread
 	// Refusal is install's of this program or section; nil if it would not refuse.
 	Refusal error
 	// Resolve asks the line's own resolvers for the addresses of a name; nil asks none.

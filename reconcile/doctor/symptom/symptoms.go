@@ -8,9 +8,11 @@ package symptom
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"mape-netplan/cloudinit"
+	"mape-netplan/reconcile/advice"
 	"mape-netplan/reconcile/facts"
 	"mape-netplan/reconcile/gateway"
 	"mape-netplan/reconcile/host"
@@ -24,6 +26,8 @@ import (
 type Symptoms struct {
 	// Broken are the files that netplan cannot read: "file /etc/netplan/a.yaml is not a netplan file".
 	Broken []string `json:"broken,omitempty"`
+	// Closed are other files that could not be read, and why: "/etc/netplan: permission denied".
+	Closed []string `json:"closed,omitempty"`
 	// Stops is where netplan's generator fails, as file and line; "" if it does not, or is not installed.
 	Stops string `json:"netplan_stops,omitempty"`
 
@@ -90,7 +94,18 @@ func Gather(ctx context.Context, h *host.Host, c *schema.Config, f facts.Facts, 
 		o.Compile = gateway.Compile
 	}
 	g := &gatherer{h: h, c: c, f: f, aim: aim, o: o}
-	s := Symptoms{Broken: o.Broken}
+	var s Symptoms
+	for _, e := range o.Unread {
+		why := e.Err.Error()
+		if a := (advice.Advice{}); errors.As(e, &a) {
+			why = a.What // the remedy is the doctor's
+		}
+		if text := "file " + e.Path + " " + why; errors.As(e, new(netplan.Broken)) {
+			s.Broken = append(s.Broken, text)
+		} else {
+			s.Closed = append(s.Closed, e.Path+": "+why)
+		}
+	}
 	if o.Refusal != nil {
 		s.Refusal = o.Refusal.Error()
 	}
