@@ -3,6 +3,7 @@ package schema
 import (
 	"fmt"
 	"slices"
+	"sort"
 )
 
 // check checks what no key has alone. What arithmetic decides belongs to
@@ -43,7 +44,7 @@ func (p *parser) checkOrigin(c *Config) {
 			given = append(given, name)
 		}
 	}
-	slices.SortStableFunc(given, func(a, b string) int { return p.key("mape."+a).line - p.key("mape."+b).line })
+	sort.Slice(given, func(i, j int) bool { return p.key("mape."+given[i]).line < p.key("mape."+given[j]).line })
 	for _, name := range given[min(1, len(given)):] {
 		p.report(p.key("mape."+name), "mape."+name,
 			"conflicts with %q on line %d; give only one of provider, rules and softwire", given[0], p.key("mape."+given[0]).line)

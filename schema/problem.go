@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"sort"
 	"strings"
 	"unicode"
 
@@ -68,7 +69,7 @@ func (ps Problems) Error() string {
 }
 
 func (ps Problems) sort() {
-	slices.SortStableFunc(ps, func(a, b Problem) int { return cmp.Or(a.Line-b.Line, a.Col-b.Col) })
+	sort.SliceStable(ps, func(i, j int) bool { return cmp.Or(ps[i].Line-ps[j].Line, ps[i].Col-ps[j].Col) < 0 })
 }
 
 // Longer lines, such as JSON on one line, are shown only around the caret.

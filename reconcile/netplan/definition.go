@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"path"
 	"slices"
+	"sort"
 	"strings"
 
 	"github.com/vishvananda/netlink"
@@ -152,9 +153,9 @@ func Definitions(files []File, links []kernel.Link) []Definition {
 		all[i].Match = m.Match
 		all[i].Match.Names = cmp.Or(m.SetName, m.Match.Names)
 	}
-	slices.SortFunc(all, func(a, b Definition) int {
+	sort.Slice(all, func(i, j int) bool {
 		byNM := func(d Definition) int { return strings.Count(d.Renderer, NetworkManager) }
-		return cmp.Or(byNM(a)-byNM(b), strings.Compare(a.Network(), b.Network()))
+		return cmp.Or(byNM(all[i])-byNM(all[j]), strings.Compare(all[i].Network(), all[j].Network())) < 0
 	})
 	for _, l := range links {
 		if d, sure := Of(all, l); d != nil && sure {
