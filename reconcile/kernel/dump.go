@@ -40,6 +40,16 @@ func ask(h *host.Host, request netlink.Message, each func(data nlmsg.Value) (mor
 	return nil
 }
 
+// Change asks rtnetlink for a change. message is the struct that comes before the attributes.
+func Change(h *host.Host, kind netlink.HeaderType, flags netlink.HeaderFlags, message []byte, attributes ...netlink.Attribute) error {
+	more, err := netlink.MarshalAttributes(attributes)
+	if err != nil {
+		return err
+	}
+	change := netlink.Message{Header: netlink.Header{Type: kind, Flags: flags}, Data: append(message, more...)}
+	return ask(h, change, func(nlmsg.Value) bool { return true })
+}
+
 // WithRetry calls list again as long as the kernel reports that what is listed changed meanwhile, as a router advertisement
 // changes addresses: such a list may lack something. The error after 100 tries is netlink.ErrDumpInterrupted.
 func WithRetry[T any](list func() ([]T, error)) (all []T, err error) {

@@ -45,7 +45,7 @@ func ProgramOf(b []byte) (program []bpf.RawInstruction) {
 
 // Unfilter deletes the filter, and the clsact that is left empty.
 func Unfilter(h *host.Host, index int) error {
-	if err := Tc(h, unix.RTM_DELTFILTER, 0, EgressMessage(index), KindOf("bpf")); err != nil {
+	if err := Change(h, unix.RTM_DELTFILTER, 0, EgressMessage(index), KindOf("bpf")); err != nil {
 		return err
 	}
 	others := false
@@ -55,7 +55,7 @@ func Unfilter(h *host.Host, index int) error {
 			return err
 		}
 	}
-	return Tc(h, unix.RTM_DELQDISC, 0, ClsactMessage(index))
+	return Change(h, unix.RTM_DELQDISC, 0, ClsactMessage(index))
 }
 
 // EgressMessage is about our filter.
@@ -97,13 +97,13 @@ func Barred(h *host.Host, index int) error {
 		return ErrIngress
 	case kind == "clsact":
 		// Without a program.
-		if Lacking(Tc(h, unix.RTM_NEWTFILTER, netlink.Create|netlink.Excl, EgressMessage(index), KindOf("bpf"))) {
+		if Lacking(Change(h, unix.RTM_NEWTFILTER, netlink.Create|netlink.Excl, EgressMessage(index), KindOf("bpf"))) {
 			return ErrNoBPF
 		}
 	case kind == "":
 		// With a block of number 0, which is not allowed.
 		block := netlink.Attribute{Type: nl.TCA_EGRESS_BLOCK, Data: make([]byte, 4)}
-		if Lacking(Tc(h, unix.RTM_NEWQDISC, netlink.Create|netlink.Excl, ClsactMessage(index), KindOf("clsact"), block)) {
+		if Lacking(Change(h, unix.RTM_NEWQDISC, netlink.Create|netlink.Excl, ClsactMessage(index), KindOf("clsact"), block)) {
 			return ErrNoClsact
 		}
 	}
@@ -141,16 +141,6 @@ func IngressKind(h *host.Host, index int) (kind string, shared bool, err error) 
 		return "", false, nil
 	}
 	return kind, shared, err
-}
-
-// Tc asks traffic control for a change.
-func Tc(h *host.Host, kind netlink.HeaderType, flags netlink.HeaderFlags, message []byte, attributes ...netlink.Attribute) error {
-	more, err := netlink.MarshalAttributes(attributes)
-	if err != nil {
-		return err
-	}
-	change := netlink.Message{Header: netlink.Header{Type: kind, Flags: flags}, Data: append(message, more...)}
-	return ask(h, change, func(nlmsg.Value) bool { return true })
 }
 
 // TcMessage is a struct tcmsg.

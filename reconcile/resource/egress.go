@@ -119,7 +119,7 @@ func (e Egress) Write(ctx context.Context, h *host.Host) error {
 	if e.Text() == "" {
 		return kernel.Unfilter(h, index)
 	}
-	err = kernel.Tc(h, unix.RTM_NEWQDISC, netlink.Create|netlink.Excl, kernel.ClsactMessage(index), kernel.KindOf("clsact"))
+	err = kernel.Change(h, unix.RTM_NEWQDISC, netlink.Create|netlink.Excl, kernel.ClsactMessage(index), kernel.KindOf("clsact"))
 	if err != nil && !errors.Is(err, unix.EEXIST) {
 		return fmt.Errorf("clsact: %w", err)
 	}
@@ -129,7 +129,7 @@ func (e Egress) Write(ctx context.Context, h *host.Host) error {
 	case shared:
 		return kernel.ErrShared
 	}
-	err = kernel.Tc(h, unix.RTM_NEWTFILTER, netlink.Create, kernel.EgressMessage(index), kernel.KindOf("bpf"), netlink.Attribute{Type: nl.TCA_OPTIONS | unix.NLA_F_NESTED, Data: e.options()})
+	err = kernel.Change(h, unix.RTM_NEWTFILTER, netlink.Create, kernel.EgressMessage(index), kernel.KindOf("bpf"), netlink.Attribute{Type: nl.TCA_OPTIONS | unix.NLA_F_NESTED, Data: e.options()})
 	if kernel.Lacking(err) {
 		return nil // Read says that nothing is missing.
 	}
