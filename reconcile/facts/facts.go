@@ -15,6 +15,7 @@ import (
 	"mape-netplan/reconcile/kernel"
 	"mape-netplan/reconcile/netplan"
 	"mape-netplan/reconcile/networkd"
+	"mape-netplan/reconcile/sysctld"
 )
 
 // Facts is all that is made of a section depends on, besides the section: a look
@@ -51,6 +52,8 @@ type Facts struct {
 	Named map[string]string `json:"named,omitempty"`
 	// Networks are networkd's .network files of others, in its order.
 	Networks []networkd.Network `json:"networks,omitempty"`
+	// Sysctls are kernel parameters as files say that are read after ours at boot.
+	Sysctls []sysctld.Setting `json:"sysctls,omitempty"`
 	// ByNM: a netplan file gives something to NetworkManager.
 	ByNM bool `json:"by_nm,omitempty"`
 	// Owned is what earlier runs left on the machine.

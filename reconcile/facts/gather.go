@@ -61,6 +61,9 @@ func Look(h *host.Host) (Facts, error) {
 	if f.Named, err = networkd.Named(h); err != nil {
 		return f, err
 	}
+	if f.Sysctls, err = sysctld.Later(h); err != nil {
+		return f, err
+	}
 	f.Networks = slices.DeleteFunc(networks, func(n networkd.Network) bool { return !n.Own })
 	f.ByNM = netplan.Mentions(files, netplan.NetworkManager)
 	// At boot netplan's generator enables networkd for what its files define.

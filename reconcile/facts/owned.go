@@ -30,6 +30,9 @@ type Owned struct {
 	Requesting []string `json:"asking,omitempty"`
 	// Requests are those files, whether networkd has read them yet or not.
 	Requests []Request `json:"requests,omitempty"`
+	// Overridden are lines of others' drop-ins, with their files, that networkd reads
+	// after the same keys in ours.
+	Overridden []string `json:"overridden,omitempty"`
 	// Translations are those of the program's table in the kernel.
 	Translations []nat.Translation `json:"translations,omitempty"`
 }
@@ -88,6 +91,7 @@ func ownedFiles(h *host.Host, f Facts) (Owned, error) {
 			o.fromNetplan(data, f)
 		} else {
 			o.fromUnit(p, string(data), f)
+			o.Overridden = append(o.Overridden, networkd.Overridden(h, p, string(data))...)
 		}
 	}
 	// A run that was cut off between two backends leaves files of both.

@@ -11,13 +11,14 @@ import (
 	"mape-netplan/schema"
 )
 
-// conflict is the error of what others have in the place of ours: the tunnel's name
-// in netplan, or a default route as good as the tunnel's.
+// conflict is the error of what others have in the place of ours: the tunnel's name,
+// or a default route as good as the tunnel's.
 func (g *Gateway) conflict(f facts.Facts) error {
-	for _, d := range f.Definitions {
-		if d.Section == "tunnels" && d.ID == g.Tunnel.Link {
-			return fmt.Errorf("another netplan file defines the tunnel %s already, and netplan would merge the two; remove it there, or give ours another name with mape.tunnel", g.Tunnel.Link)
-		}
+	if err := g.taken(f); err != nil {
+		return err
+	}
+	if asleep := dormant(f); len(asleep) > 0 && !f.Live {
+		return fmt.Errorf("%s: %w", asleep[0], resource.ErrRival)
 	}
 	for _, l := range f.Links {
 		ours := l.Name == g.Tunnel.Link || slices.Contains(f.Owned.Tunnels, l.Name)

@@ -35,6 +35,12 @@ func (g *Gateway) warn(c *schema.Config, f facts.Facts) {
 	if f.Live && wan.Default6 == nil {
 		g.Warnings = append(g.Warnings, fmt.Sprintf("%s has no IPv6 default route: no router announces itself there, and nothing gets through the tunnel; run \"mape-netplan doctor\"", wan.Name))
 	}
+	if f.Live {
+		for _, file := range dormant(f) {
+			g.Warnings = append(g.Warnings, fmt.Sprintf("%s has an IPv4 default route of metric 0: once its interface is up, that takes the place of the tunnel's; give it a metric", file))
+		}
+	}
+	g.Warnings = append(g.Warnings, g.overridden(f)...)
 	known := len(f.Delegations) > 0 || slices.ContainsFunc(wan.Addresses, line.OfLine)
 	if c.Prefix.IsValid() && known && !line.OnLine(wan, g.Softwire.CE) && !line.DelegatedFrom(f, g.Softwire.CE) {
 		g.Warnings = append(g.Warnings, fmt.Sprintf("no address of %s is in %s, the line that mape.prefix says", wan.Name, line.HomeOf(g.Softwire.CE)))

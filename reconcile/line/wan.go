@@ -72,13 +72,15 @@ func noWAN(c *schema.Config, f facts.Facts) error {
 // netplan or networkd configures. That leaves out the bridges of container engines.
 func lan(c *schema.Config, f facts.Facts, wan string) ([]string, error) {
 	if c.LAN != nil {
+		names := []string{} // not nil: the section says so
 		for i, name := range c.LAN {
-			path := fmt.Sprintf("lan[%d]", i)
-			if _, err := named(c, f, path, name); err != nil {
+			l, err := named(c, f, fmt.Sprintf("lan[%d]", i), name)
+			if err != nil {
 				return nil, err
 			}
+			names = append(names, l.Name)
 		}
-		return c.LAN, nil
+		return names, nil
 	}
 	var names []string
 	for _, l := range f.Links {
@@ -101,6 +103,9 @@ func hasPrivate(l kernel.Link) bool {
 // default route or the only one that can be the WAN, in this order.
 func likely(c *schema.Config, f facts.Facts, l Line) string {
 	if c.WAN != "" {
+		if l, ok := f.Link(c.WAN); ok {
+			return l.Name
+		}
 		return c.WAN
 	}
 	for _, a := range f.Owned.Addresses {

@@ -2,6 +2,7 @@ package networkd
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"net/netip"
 	"path"
@@ -157,4 +158,32 @@ func Named(h *host.Host) (map[string]string, error) {
 		}
 	}
 	return named, nil
+}
+
+// Overridden lists the lines of drop-ins, with their files, that set otherwise what
+// one of our drop-ins sets, and are read later.
+func Overridden(h *host.Host, ours, text string) (all []string) {
+	dir := path.Base(path.Dir(ours))
+	files, err := unitFiles(h, dir+"/*.conf")
+	if err != nil || !strings.HasSuffix(dir, ".d") {
+		return nil
+	}
+	mine, _ := unit.DeserializeOptions(strings.NewReader(text))
+	for _, p := range files {
+		if path.Base(p) <= path.Base(ours) {
+			continue
+		}
+		theirs, _ := sections(h, p)
+		for _, section := range theirs {
+			for _, e := range section.Entries {
+				differs := func(o *unit.UnitOption) bool {
+					return o.Section == section.Section && o.Name == e.Name && o.Value != e.Value && o.Name != "Address"
+				}
+				if slices.ContainsFunc(mine, differs) {
+					all = append(all, fmt.Sprintf("%s has %s=%s", p, e.Name, e.Value))
+				}
+			}
+		}
+	}
+	return all
 }

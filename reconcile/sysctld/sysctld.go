@@ -3,6 +3,9 @@ package sysctld
 
 import (
 	"fmt"
+	"maps"
+	"path"
+	"slices"
 	"strings"
 
 	"mape-netplan/reconcile/host"
@@ -56,4 +59,77 @@ func FormerForward(text string) string {
 		}
 	}
 	return ""
+}
+
+// A Setting is a line of a file that is read at boot.
+type Setting struct {
+	Path  string `json:"path"`
+	Key   string `json:"key"` // path below /proc/sys
+	Value string `json:"value"`
+}
+
+// Later lists the settings of the keys that ours has, or may have, in the files that
+// are read after it: a file shadows those of the same name in later directories, and
+// /etc/sysctl.conf, where "sysctl --system" reads it, comes last.
+func Later(h *host.Host) (all []Setting, err error) {
+	at := map[string]string{}
+	for _, dir := range []string{"/usr/lib", "/usr/local/lib", "/run", "/etc"} {
+		files, err := h.Glob(dir + "/sysctl.d/*.conf")
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range files {
+			at[path.Base(p)] = p
+		}
+	}
+	paths := []string{}
+	for _, name := range slices.Sorted(maps.Keys(at)) {
+		if name > path.Base(Path) {
+			paths = append(paths, at[name])
+		}
+	}
+	last := map[string]Setting{}
+	for _, p := range append(paths, "/etc/sysctl.conf") {
+		data, err := h.ReadFile(p)
+		if err != nil {
+			continue // not there, or for root alone
+		}
+		for line := range strings.Lines(string(data)) {
+			key, value, ok := strings.Cut(strings.TrimPrefix(strings.TrimSpace(line), "-"), "=")
+			if key = slashed(strings.TrimSpace(key)); ok && ours(key) {
+				last[key] = Setting{p, key, strings.TrimSpace(value)}
+			}
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(last)) {
+		all = append(all, last[key])
+	}
+	return all, nil
+}
+
+// slashed is a key with slashes: where the first separator is a dot, dots and slashes
+// change places (sysctl.d(5)). The kernel's two names of one parameter become one.
+func slashed(key string) string {
+	if i := strings.IndexAny(key, "./"); i >= 0 && key[i] == '.' {
+		key = strings.Map(func(r rune) rune {
+			switch r {
+			case '.':
+				return '/'
+			case '/':
+				return '.'
+			}
+			return r
+		}, key)
+	}
+	switch key {
+	case "net/ipv4/conf/all/forwarding":
+		return ForwardKey
+	case "net/nf_conntrack_max":
+		return ConntrackMaxKey
+	}
+	return key
+}
+
+func ours(key string) bool {
+	return key == ForwardKey || key == ConntrackMaxKey || strings.HasSuffix(key, "/rp_filter")
 }

@@ -228,9 +228,9 @@ func (w *Watch) look() (facts.Facts, error) {
 func (w *Watch) unrelated(f facts.Facts) map[uint32]bool {
 	named := map[string]bool{}
 	if c := w.section; c != nil {
-		named[c.WAN], named[c.Tunnel] = true, true
-		for _, name := range c.LAN {
-			named[name] = true
+		for _, name := range append([]string{c.WAN, c.Tunnel}, c.LAN...) {
+			l, _ := f.Link(name) // which may have the name as an alternative one
+			named[l.Name] = true
 		}
 	}
 	for _, r := range w.want {
