@@ -156,7 +156,7 @@ func (t Tunnel) attributes() []mdlayher.Attribute {
 		mdlayher.Attribute{Type: nl.IFLA_IPTUN_FLOWINFO, Data: nl.Uint32Attr(0)},
 		mdlayher.Attribute{Type: nl.IFLA_IPTUN_ENCAP_LIMIT, Data: []byte{limit}},
 		mdlayher.Attribute{Type: nl.IFLA_IPTUN_ENCAP_TYPE, Data: nl.Uint16Attr(0)})
-	kind := mdlayher.Attribute{Type: nl.IFLA_INFO_KIND, Data: []byte("ip6tnl")}
+	kind := mdlayher.Attribute{Type: nl.IFLA_INFO_KIND, Data: []byte("ip6tnl\x00")}
 	return []mdlayher.Attribute{{Type: unix.IFLA_IFNAME, Data: append([]byte(t.Link), 0)}, nested(unix.IFLA_LINKINFO, kind, data)}
 }
 
