@@ -95,6 +95,10 @@ func TestDiagnose(t *testing.T) {
 			p.noRouter()
 			p.s.Links[1].LinkLocal, p.s.Links[1].Duplicate = false, true
 		}, "router", doctor.Bad, "Another host on the line has the link-local address of eth1 … MAC address", "another MAC address"},
+		{"ifupdown", func(p *observed) {
+			p.bare()
+			p.f.Definitions, p.f.Links[1].NetworkFile, p.f.Managers = nil, "", map[string]string{"eth1": facts.Ifupdown}
+		}, "networkd", doctor.Bad, "Ifupdown configures eth1, and a gateway needs systemd-networkd for it", "enable --now systemd-networkd\". Then run"},
 		{"networkd does not run", func(p *observed) { p.f.Networkd = false; p.noRouter() }, "networkd", doctor.Bad, "Systemd-networkd does not run", "enable --now systemd-networkd"},
 		{"RA heard elsewhere", func(p *observed) {
 			p.noRouter()

@@ -18,7 +18,7 @@ import (
 // It is looked at for warnings only.
 type Foreign struct {
 	ruleset.Ruleset
-	// Legacy are the tables of iptables-legacy, whose rules nf_tables does not show.
+	// Legacy are the tables of iptables-legacy and ip6tables-legacy, whose rules nf_tables does not show: "ip filter".
 	Legacy []string `json:"legacy,omitempty"`
 	// Unread is why the rest of this is not known.
 	Unread string `json:"unread,omitempty"`
@@ -38,12 +38,15 @@ func Read(h *host.Host) (Foreign, error) {
 		}
 		return f, nil
 	}
-	data, err := h.Root.ReadFile("proc/thread-self/net/ip_tables_names") // of the thread's network namespace
-	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
-		return f, err
+	for _, program := range []string{"ip", "ip6"} {
+		data, err := h.Root.ReadFile("proc/thread-self/net/" + program + "_tables_names") // of the thread's network namespace
+		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
+			return f, err
+		}
+		for _, table := range slices.Sorted(slices.Values(strings.Fields(string(data)))) {
+			f.Legacy = append(f.Legacy, program+" "+table)
+		}
 	}
-	f.Legacy = strings.Fields(string(data))
-	slices.Sort(f.Legacy)
 	return f, nil
 }
 
@@ -53,7 +56,7 @@ func MeetsUs(c ruleset.Chain) bool {
 	if c.Type == "nat" {
 		return c.Family != "ip6" && c.Hook == "postrouting" && c.Priority <= natPriority
 	}
-	return c.Family != "ip6" || c.Hook == "input" || c.Hook == "output"
+	return c.Family != "ip6" || c.Hook != "forward" // The tunnel's own packets are not forwarded.
 }
 
 // An Obstacle is something of another program that stops this gateway, or may.
@@ -85,7 +88,7 @@ func Obstacles(p Paths, f Foreign) []Obstacle {
 		all = append(all, Obstacle{What: "what other programs do to packets is not known: " + f.Unread})
 	}
 	if len(f.Legacy) > 0 {
-		all = append(all, Obstacle{What: fmt.Sprintf("iptables-legacy has been loaded (table %s), and what is in it cannot be looked at from here: if iptables-legacy-save shows no rules, ignore this",
+		all = append(all, Obstacle{What: fmt.Sprintf("iptables-legacy has been loaded (table %s), and what is in it cannot be looked at from here: if iptables-legacy-save and ip6tables-legacy-save show no rules, ignore this",
 			strings.Join(f.Legacy, ", ")), Advice: "else see that none drops or translates what goes through " + p.Tunnel.Name})
 	}
 	return all
@@ -143,7 +146,7 @@ func (w walk) relevant(p packet) []hit {
 		if h.do == ruleset.DoMasquerade || h.do == ruleset.DoSNAT {
 			return !out
 		}
-		return !out && p.in.Name != w.tunnel && p.family == 4
+		return !out && p.in.Name != w.tunnel
 	})
 }
 

@@ -250,7 +250,7 @@ func TestFlowtable(t *testing.T) {
 func TestLegacy(t *testing.T) {
 	t.Parallel()
 	n := bystander(t)
-	h, _ := hosttest.HostOf(t, "-- proc/thread-self/net/ip_tables_names --\nnat\nfilter\n")
+	h, _ := hosttest.HostOf(t, "-- proc/thread-self/net/ip_tables_names --\nnat\nfilter\n-- proc/thread-self/net/ip6_tables_names --\nfilter\n")
 	h.NFT = nft.OpenNS(n.FD())
 	foreign, err := firewall.Read(h)
 	if err != nil {
@@ -258,7 +258,7 @@ func TestLegacy(t *testing.T) {
 	}
 	f := gatewaytest.Lines(gatewaytest.Inet("2400:4050:5c71:af00:be24:11ff:fe00:2/64"))
 	f.Foreign = foreign
-	want := "iptables-legacy has been loaded (table filter, nat), and what is in it cannot be looked at from here: if iptables-legacy-save shows no rules, ignore this; else see that none drops or translates what goes through mape0"
+	want := "iptables-legacy has been loaded (table ip filter, ip nat, ip6 filter), and what is in it cannot be looked at from here: if iptables-legacy-save and ip6tables-legacy-save show no rules, ignore this; else see that none drops or translates what goes through mape0"
 	if g := gatewaytest.MustResolve(t, "{}", f); len(g.Warnings) != 1 || g.Warnings[0] != want {
 		t.Errorf("got  %q\nwant %q", g.Warnings, want)
 	}

@@ -107,7 +107,7 @@ func (p packet) at(c ruleset.Chain) packet {
 			p.state = invalid
 		}
 	case "postrouting":
-		if c.Priority >= natPriority && c.Type != "nat" {
+		if c.Priority >= natPriority && c.Type != "nat" && p.family == 4 {
 			p.src = anywhere // translated or not
 		}
 	}

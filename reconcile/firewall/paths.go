@@ -74,9 +74,9 @@ func (p Paths) own() []flow {
 func (p Paths) outer() []flow {
 	ce, br := netip.PrefixFrom(p.CE, 128), netip.PrefixFrom(p.BR, 128)
 	return []flow{{tunnel: p.Tunnel.Name, packets: []packet{
-		{what: "the tunnel's packets from the border relay " + p.BR.String(), hooks: []string{"input"}, family: 6, in: p.WAN,
+		{what: "the tunnel's packets from the border relay " + p.BR.String(), hooks: throughInput, family: 6, in: p.WAN,
 			state: established, proto: protoIPIP, src: spansOf(br), dst: spansOf(ce), local: true},
-		{what: "the tunnel's packets to the border relay " + p.BR.String(), hooks: []string{"output"}, family: 6, out: p.WAN,
+		{what: "the tunnel's packets to the border relay " + p.BR.String(), hooks: throughOutput, family: 6, out: p.WAN,
 			state: isNew, proto: protoIPIP, src: spansOf(ce), dst: spansOf(br)},
 	}}, p.discovery()}
 }
@@ -88,12 +88,12 @@ func (p Paths) discovery() flow {
 		what string
 		icmp byte
 	}{{"router advertisements", 134}, {"neighbour discovery", 135}, {"neighbour discovery", 136}} {
-		f.packets = append(f.packets, packet{what: "the line's " + m.what + " on " + p.WAN.Name, hooks: []string{"input"}, family: 6, in: p.WAN,
+		f.packets = append(f.packets, packet{what: "the line's " + m.what + " on " + p.WAN.Name, hooks: throughInput, family: 6, in: p.WAN,
 			state: untracked, proto: unix.IPPROTO_ICMPV6, icmp: m.icmp, src: spansOf(linkLocal), dst: spansOf(linkLocal, allNodes), local: true})
 	}
 	if p.Delegated { // Its answers are for a question to all servers, and so belong to no connection.
 		const client = 546
-		f.packets = append(f.packets, packet{what: "the line's DHCPv6 answers on " + p.WAN.Name, hooks: []string{"input"}, family: 6, in: p.WAN,
+		f.packets = append(f.packets, packet{what: "the line's DHCPv6 answers on " + p.WAN.Name, hooks: throughInput, family: 6, in: p.WAN,
 			state: isNew, proto: unix.IPPROTO_UDP, src: spansOf(linkLocal), dst: spansOf(linkLocal), dports: schema.PortRange{First: client, Last: client}, local: true})
 	}
 	return f

@@ -87,7 +87,7 @@ func TestForeignRules(t *testing.T) {
 		// Drops that meet no usual packet, or are meant for some hosts and ports.
 		{open + "ct state invalid drop; meta pkttype { broadcast, multicast } drop; ip saddr 192.168.1.7 drop; meta l4proto { tcp, udp } th dport 25 reject; }", ""},
 		{open + "tcp flags & (fin | syn | rst | ack) != syn ct state new drop; tcp flags & (fin | syn) == fin | syn drop; tcp flags 0x0 drop; }", ""},
-		{"chain c { type filter hook prerouting priority -150; fib saddr . iif oif missing drop; fib daddr type { broadcast, anycast, multicast } drop; }", ""},
+		{"chain c { type filter hook prerouting priority -150; fib saddr . iif oif missing drop; meta nfproto ipv4 fib daddr type { broadcast, anycast, multicast } drop; }", ""},
 		{raw + "ct state invalid iifname eth0 drop; }", `rule handle N (ct state invalid iifname "eth0" drop) drops ` + strings.Replace(out, " oifname mape0", "", 1)},
 		// What meets no packet, or only the outer ones of the tunnel.
 		{"flags dormant; " + drop + "}", ""},
@@ -98,6 +98,8 @@ func TestForeignRules(t *testing.T) {
 		{in + "iifname { lo, eth0, mape0 } accept; }", "the policy drops the tunnel's packets from the border relay 2001:db8:ffff::1; to let that through: nft insert rule inet t c iifname eth1 ip6 saddr 2001:db8:ffff::1 meta l4proto 4 accept (until the next boot)"},
 		{in + "iifname { lo, eth0, mape0 } accept; ip6 saddr 2001:db8:ffff::/48 accept; }", ""},
 		{in + "iifname mape0 accept; meta l4proto 4 accept; }", ""},
+		{"chain c { type filter hook prerouting priority 0; iifname eth1 meta l4proto 4 drop; }", `rule handle N (iifname "eth1" l4proto 4 drop) drops the tunnel's packets from the border relay 2001:db8:ffff::1; to let that through: nft insert rule inet t c iifname eth1 ip6 saddr 2001:db8:ffff::1 meta l4proto 4 accept (until the next boot)`},
+		{"chain c { type filter hook prerouting priority raw; meta nfproto ipv6 fib saddr . mark . iif oif missing drop; meta nfproto ipv6 notrack; }", ""},
 		{"chain c { type filter hook output priority 0; policy drop; oifname { lo, eth0, eth1 } accept; }", "the policy drops this machine's own connections through mape0; to let that through: nft insert rule inet t c oifname mape0 accept (until the next boot)"},
 	} {
 		t.Run(test.rules, func(t *testing.T) {

@@ -59,9 +59,9 @@ func (g *gatherer) routes(_ context.Context, s *Symptoms) error {
 func (g *gatherer) heard(s *Symptoms) error {
 	all, err := g.h.Net.NeighList(0, netlink.FAMILY_V6)
 	for _, n := range all {
-		r := Router{Link: g.name(n.LinkIndex), RA: true, Silent: n.State&netlink.NUD_FAILED != 0}
+		r := Router{Link: g.name(n.LinkIndex), RA: true}
 		r.Via, _ = netip.AddrFromSlice(n.IP)
-		if n.Flags&netlink.NTF_ROUTER != 0 && r.Via.IsLinkLocalUnicast() && !slices.ContainsFunc(s.Routers, func(o Router) bool { return o.Link == r.Link }) {
+		if n.Flags&netlink.NTF_ROUTER != 0 && n.State&netlink.NUD_FAILED == 0 && r.Via.IsLinkLocalUnicast() && !slices.ContainsFunc(s.Routers, func(o Router) bool { return o.Link == r.Link }) {
 			s.Heard = append(s.Heard, r)
 		}
 	}
