@@ -29,7 +29,7 @@ func TestDiagnose(t *testing.T) {
 			p.s.Links[1].Up = false
 			p.noRouter()
 		}, "netplan", doctor.Bad, "The file /etc/netplan/70.yaml is not a netplan file, near line 2, so that", "netplan generate"},
-		{"a netplan file with an unknown key", func(p *observed) { p.s.Stops = "/etc/netplan/70.yaml, line 2" }, "netplan", doctor.Bad, "generator stops at /etc/netplan/70.yaml, line 2, so that netplan configures nothing", "netplan generate"},
+		{"a netplan file with an unknown key", func(p *observed) { p.s.Stops = "/etc/netplan/70.yaml, line 2" }, "netplan", doctor.Bad, "generator stops at /etc/netplan/70.yaml, line 2, so that netplan skips what is wrong at the next boot", "netplan generate"},
 		{"a FIFO", func(p *observed) { p.s.Closed = []string{"/etc/systemd/network/zz.network: is not a regular file"} }, "netplan", doctor.Bad, "cannot read /etc/systemd/network/zz.network: is not a regular file: apply and install refuse", "move it away"},
 		{"NetworkManager", func(p *observed) { p.bare(); p.f.Renderer = "NetworkManager" }, "netplan", doctor.Bad, "Netplan has NetworkManager configure whatever … needs systemd-networkd for it.",
 			"Write \"renderer: networkd\" below \"network:\" … names NetworkManager. Then … netplan apply … mape-netplan install"},

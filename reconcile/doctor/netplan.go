@@ -10,14 +10,18 @@ import (
 
 // netplan: can its files be read, and do they leave the interfaces to networkd?
 func (d *diagnosis) netplan() Finding {
-	const advice = `Run "sudo netplan generate" to see the error, and correct the file until it prints none.`
+	const (
+		advice = `Run "sudo netplan generate" to see the error, and correct the file until it prints none.`
+		// Measured with 0.106, 1.1.2 and 1.2.2.
+		skips = ", so that netplan skips what is wrong at the next boot, before version 1.1 all its files, and apply and install "
+	)
 	switch {
 	case len(d.s.Broken) > 0:
 		seen := d.s.Broken[0]
-		return bad(seen, d.sentence("The "+seen+", so that netplan configures nothing at the next boot, and apply and install refuse"), advice)
+		return bad(seen, d.sentence("The "+seen+skips+"refuse"), advice)
 	case d.s.Stops != "":
 		return bad("its generator stops at "+d.s.Stops,
-			d.sentence("Netplan's generator stops at "+d.s.Stops+", so that netplan configures nothing at the next boot, and apply and install fail"), advice)
+			d.sentence("Netplan's generator stops at "+d.s.Stops+skips+"fail"), advice)
 	case len(d.s.Closed) > 0:
 		all := strings.Join(d.s.Closed, ", and ")
 		return bad("cannot read "+all, "This program cannot read "+all+": apply and install refuse, and the service changes no file meanwhile.",
