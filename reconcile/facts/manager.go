@@ -22,7 +22,7 @@ func managers(h *host.Host, links []kernel.Link) map[string]string {
 		all[name] = Ifupdown
 	}
 	for _, l := range links {
-		state, err := h.Root.ReadFile("run/NetworkManager/devices/" + strconv.Itoa(l.Index))
+		state, err := h.ReadFile("/run/NetworkManager/devices/" + strconv.Itoa(l.Index))
 		if err == nil && slices.Contains(strings.Split(string(state), "\n"), "managed=true") {
 			all[l.Name] = netplan.NetworkManager
 		}
