@@ -1,10 +1,6 @@
 package nft
 
 import (
-	"fmt"
-	"time"
-
-	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
 	"golang.org/x/sys/unix"
 
@@ -68,48 +64,3 @@ func newExpression(name string, a nlmsg.Value) expr.Any {
 
 // BitwiseOp is NFTA_BITWISE_OP, which is not in package unix.
 const BitwiseOp = 6
-
-// element decodes an element.
-func element(b nlmsg.Value) (e Element) {
-	for kind, value := range b.Attributes() {
-		switch kind {
-		case unix.NFTA_SET_ELEM_KEY:
-			e.Key = e.value(value)
-		case unix.NFTA_SET_ELEM_DATA:
-			e.Value = e.value(value)
-		case unix.NFTA_SET_ELEM_FLAGS:
-			if !zero(value) {
-				e.foreign("flags %s", hex(value))
-			}
-		case unix.NFTA_SET_ELEM_TIMEOUT:
-			e.foreign("timeout %s", time.Duration(value.Number())*time.Millisecond)
-		case unix.NFTA_SET_ELEM_OBJREF:
-			e.foreign("object %s", value.Text())
-		case unix.NFTA_SET_ELEM_EXPR, nftables.NFTA_SET_ELEM_KEY_END, nftaSetElemExpressions:
-			e.foreign("attribute %d %s", kind, hex(value))
-		}
-	}
-	return e
-}
-
-// value decodes a key or a value, which is bytes or a verdict.
-func (e *Element) value(b nlmsg.Value) []byte {
-	for kind, value := range b.Attributes() {
-		if kind == unix.NFTA_DATA_VALUE {
-			return value
-		}
-		e.foreign("verdict %s", hex(value))
-		break
-	}
-	return nil
-}
-
-func (e *Element) foreign(format string, args ...any) {
-	if e.Foreign == "" {
-		e.Foreign = "#"
-	}
-	e.Foreign += " " + fmt.Sprintf(format, args...)
-}
-
-// nftaSetElemExpressions is NFTA_SET_ELEM_EXPRESSIONS, of which the library has another number than the kernel.
-const nftaSetElemExpressions = 11

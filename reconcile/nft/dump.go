@@ -25,6 +25,7 @@ func (r reader) table() (Table, error) {
 	if err != nil || len(answers) == 0 {
 		return t, err
 	}
+	t.Comment = comment(answers[0].Get(nftaTableUserdata))
 	if flags := answers[0].Get(unix.NFTA_TABLE_FLAGS).Number(); flags != 0 {
 		t.Foreign = append(t.Foreign, fmt.Sprintf("# table flags 0x%x", flags))
 	}
@@ -76,11 +77,7 @@ func (r reader) rules(chain string) ([]Rule, error) {
 	for _, a := range answers {
 		rule := Rule{}
 		for _, b := range a.Get(unix.NFTA_RULE_EXPRESSIONS).Attributes() {
-			e, err := expression(b)
-			if err != nil {
-				return nil, err
-			}
-			rule = append(rule, e)
+			rule = append(rule, expression(b))
 		}
 		rules = append(rules, rule)
 	}
@@ -129,6 +126,7 @@ func (r reader) sets(t *Table) error {
 			Name:    a.Get(unix.NFTA_SET_NAME).Text(),
 			Key:     datatype(a.Get(unix.NFTA_SET_KEY_TYPE).Number(), a.Get(unix.NFTA_SET_KEY_LEN).Number()),
 			Dynamic: flags&unix.NFT_SET_EVAL != 0 && flags&unix.NFT_SET_MAP == 0,
+			Ranges:  flags&unix.NFT_SET_INTERVAL != 0,
 		}
 		timeout := time.Duration(a.Get(unix.NFTA_SET_TIMEOUT).Number()) * time.Millisecond
 		if s.Dynamic {
@@ -136,7 +134,7 @@ func (r reader) sets(t *Table) error {
 			flags &^= unix.NFT_SET_EVAL | unix.NFT_SET_TIMEOUT | nftables.NFT_SET_CONCAT
 			s.Timeout, timeout = timeout, 0
 		}
-		s.Foreign = setFlags(flags, timeout)
+		s.Foreign = setFlags(flags&^unix.NFT_SET_INTERVAL, timeout)
 		if flags&unix.NFT_SET_MAP != 0 {
 			s.Value = datatype(a.Get(unix.NFTA_SET_DATA_TYPE).Number(), a.Get(unix.NFTA_SET_DATA_LEN).Number())
 		}
@@ -144,6 +142,9 @@ func (r reader) sets(t *Table) error {
 			if s.Elements, err = r.elements(s.Name); err != nil {
 				return err
 			}
+		}
+		if s.Ranges {
+			s.Elements = joined(s.Elements)
 		}
 		s.sort()
 		t.Sets = append(t.Sets, s)
@@ -175,7 +176,7 @@ func datatype(magic, length uint64) nftables.SetDatatype {
 }
 
 func (r reader) elements(set string) ([]Element, error) {
-	if r.outline || r.rulesOnly {
+	if r.outline || r.rulesOnly && !slices.Contains(r.with, set) {
 		return nil, nil
 	}
 	answers, err := r.get(unix.NFT_MSG_GETSETELEM, netlink.Dump, set)
@@ -185,7 +186,7 @@ func (r reader) elements(set string) ([]Element, error) {
 	var elements []Element
 	for _, a := range answers {
 		for _, b := range a.Get(unix.NFTA_SET_ELEM_LIST_ELEMENTS).Attributes() {
-			elements = append(elements, element(b))
+			elements = append(elements, decodeElement(b))
 		}
 	}
 	return elements, nil
@@ -193,11 +194,16 @@ func (r reader) elements(set string) ([]Element, error) {
 
 // expression decodes the expressions that rules of this package consist of, and keeps others as the kernel's bytes: the
 // library's decoder omits those that it does not know, and they would not show.
-func expression(a nlmsg.Value) (expr.Any, error) {
+func expression(a nlmsg.Value) (e expr.Any) {
 	name, data := a.Get(unix.NFTA_EXPR_NAME).Text(), a.Get(unix.NFTA_EXPR_DATA)
-	e := newExpression(name, data)
-	if e == nil {
-		return unknown{name: name, data: data}, nil
+	raw := unknown{name: name, data: data}
+	defer func() {
+		if recover() != nil { // The library reads what a short attribute does not have.
+			e = raw
+		}
+	}()
+	if e = newExpression(name, data); e == nil || expr.Unmarshal(unix.NFPROTO_IPV4, data, e) != nil {
+		return raw
 	}
-	return e, expr.Unmarshal(unix.NFPROTO_IPV4, data, e)
+	return e
 }

@@ -105,10 +105,19 @@ func Port(p uint16) []byte { return binary.BigEndian.AppendUint16(nil, p) }
 
 func toPort(b []byte) uint16 { return binary.BigEndian.Uint16(b) }
 
-func portText(b []byte) string { return fmt.Sprint(toPort(b)) }
+// portText and addressText show bytes where a value has another length: the kernel compares any number of them.
+func portText(b []byte) string {
+	if len(b) != 2 {
+		return hex(b)
+	}
+	return fmt.Sprint(toPort(b))
+}
 
 func addressText(b []byte) string {
-	a, _ := netip.AddrFromSlice(b)
+	a, ok := netip.AddrFromSlice(b)
+	if !ok {
+		return hex(b)
+	}
 	return a.String()
 }
 

@@ -14,9 +14,9 @@ import (
 // Read returns the kernel's table of that name in family ip, and an absent one where the kernel has none.
 func Read(c *Conn, name string) (Table, error) { return c.explained(reader{name: name}) }
 
-// ReadRules is Read without the elements of sets, which are most of a table.
-func ReadRules(c *Conn, name string) (Table, error) {
-	return c.explained(reader{name: name, rulesOnly: true})
+// ReadRules is Read without the elements of sets, which are most of a table, but those of the sets that are named.
+func ReadRules(c *Conn, name string, sets ...string) (Table, error) {
+	return c.explained(reader{name: name, rulesOnly: true, with: sets})
 }
 
 func (c *Conn) explained(r reader) (Table, error) {
@@ -66,8 +66,9 @@ func (c *Conn) outline(name string) (t Table, generation uint64, err error) {
 type reader struct {
 	Exchange
 	name      string
-	outline   bool // without rules and elements
-	rulesOnly bool // without elements
+	outline   bool     // without rules and elements
+	rulesOnly bool     // without elements
+	with      []string // sets of which rulesOnly does not hold
 }
 
 // get returns the answers about what is in the table.

@@ -3,6 +3,7 @@ package nft
 import (
 	"net/netip"
 	"reflect"
+	"slices"
 
 	"github.com/google/nftables/binaryutil"
 	"github.com/google/nftables/expr"
@@ -32,18 +33,6 @@ var (
 
 // Masquerade translates the source to the address that the packet's way out has.
 var Masquerade = []expr.Any{&expr.Masq{}}
-
-// DNAT translates the destination to the address, and to the port unless that is 0.
-func DNAT(to netip.AddrPort) []expr.Any {
-	address := to.Addr().As4()
-	nat := &expr.NAT{Type: expr.NATTypeDestNAT, Family: unix.NFPROTO_IPV4, RegAddrMin: 1}
-	all := []expr.Any{&expr.Immediate{Register: 1, Data: address[:]}}
-	if to.Port() != 0 {
-		nat.RegProtoMin = 2
-		all = append(all, &expr.Immediate{Register: 2, Data: Port(to.Port())})
-	}
-	return append(all, nat)
-}
 
 // Jump goes through another chain and comes back where that gives no verdict.
 func Jump(chain string) []expr.Any {
@@ -128,21 +117,41 @@ func MaxSegmentSize(size uint16) []expr.Any {
 	}
 }
 
+// Lookup matches packets whose f is in the map, and leaves for DNATThere what that has.
+func Lookup(f Field, name string) []expr.Any {
+	return []expr.Any{f.load, &expr.Lookup{SourceRegister: reg, DestRegister: reg, IsDestRegSet: true, SetName: name}}
+}
+
+// DNATThere translates the destination to what a Lookup found: in a HostMap, or with ports in an EndpointMap.
+func DNATThere(ports bool) []expr.Any {
+	nat := &expr.NAT{Type: expr.NATTypeDestNAT, Family: unix.NFPROTO_IPV4, RegAddrMin: reg}
+	if ports {
+		nat.RegProtoMin = registers[1]
+	}
+	return []expr.Any{nat}
+}
+
 // SNAT translates the source to the prefix and to ports from first to last. With a prefix longer than one address the
 // host part of the address is kept.
 func SNAT(to netip.Prefix, first, last uint16) []expr.Any {
-	low := to.Masked().Addr().As4()
-	high := low
-	for i := to.Bits(); i < 32; i++ {
-		high[i/8] |= 0x80 >> (i % 8)
-	}
+	low, high := bounds(to)
 	nat := &expr.NAT{Type: expr.NATTypeSourceNAT, Family: unix.NFPROTO_IPV4, RegAddrMin: 1, RegProtoMin: 3, RegProtoMax: 4}
-	snat := []expr.Any{&expr.Immediate{Register: 1, Data: low[:]}}
-	if low != high {
+	snat := []expr.Any{&expr.Immediate{Register: 1, Data: low}}
+	if !to.IsSingleIP() {
 		nat.RegAddrMax, nat.Prefix = 2, true
-		snat = append(snat, &expr.Immediate{Register: 2, Data: high[:]})
+		snat = append(snat, &expr.Immediate{Register: 2, Data: high})
 	}
 	return append(snat, &expr.Immediate{Register: 3, Data: Port(first)}, &expr.Immediate{Register: 4, Data: Port(last)}, nat)
+}
+
+// bounds are the first and the last address of a prefix.
+func bounds(p netip.Prefix) (first, last []byte) {
+	first = p.Masked().Addr().AsSlice()
+	last = slices.Clone(first)
+	for i := p.Bits(); i < 32; i++ {
+		last[i/8] |= 0x80 >> (i % 8)
+	}
+	return first, last
 }
 
 // Same reports whether both rules do the same. Counters do not matter. Texts are not compared: two rules may have the same

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
+	"net/netip"
 	"sort"
 	"strings"
 	"time"
@@ -17,18 +18,12 @@ type Set struct {
 	Name       string
 	Key, Value nftables.SetDatatype
 	Elements   []Element
+	Ranges     bool // the keys are ranges, which may be of one value
 	// Dynamic: rules fill it, with keys of several parts. Its elements are not part of its state then.
 	Dynamic bool
 	Timeout time.Duration // of a dynamic set's elements; 0: they stay
 
 	// Foreign is what the kernel's set has beyond this: flags, timeouts, statements.
-	Foreign string
-}
-
-// An Element is a key and, in a map, its value, in network byte order.
-type Element struct {
-	Key, Value []byte
-
 	Foreign string
 }
 
@@ -41,6 +36,33 @@ func PortMap(name string, ports map[uint16]uint16) Set {
 	s.sort()
 	return s
 }
+
+// PrefixSet is a set of addresses.
+func PrefixSet(name string, prefixes ...netip.Prefix) Set {
+	s := Set{Name: name, Key: nftables.TypeIPAddr, Ranges: true}
+	for _, p := range prefixes {
+		first, last := bounds(p)
+		s.Elements = append(s.Elements, Element{Key: first, Last: last})
+	}
+	s.sort()
+	return s
+}
+
+// HostMap is a map from ranges of ports to hosts.
+func HostMap(name string, elements ...Element) Set {
+	s := Set{Name: name, Key: nftables.TypeInetService, Value: nftables.TypeIPAddr, Ranges: true, Elements: elements}
+	s.sort()
+	return s
+}
+
+// EndpointMap is a map from ports to ports of hosts.
+func EndpointMap(name string, elements ...Element) Set {
+	s := Set{Name: name, Key: nftables.TypeInetService, Value: endpoint, Elements: elements}
+	s.sort()
+	return s
+}
+
+var endpoint = nftables.MustConcatSetType(nftables.TypeIPAddr, nftables.TypeInetService)
 
 func (s Set) sort() {
 	sort.Slice(s.Elements, func(i, j int) bool {
@@ -66,6 +88,9 @@ func (s Set) write(b *strings.Builder) {
 		b.WriteString("\t}\n")
 		return
 	}
+	if s.Ranges {
+		b.WriteString("\t\tflags interval\n")
+	}
 	b.WriteString("\t\telements = {\n")
 	for i := 0; i < len(s.Elements); {
 		n := s.run(i)
@@ -73,46 +98,6 @@ func (s Set) write(b *strings.Builder) {
 		i += n
 	}
 	b.WriteString("\t\t}\n\t}\n")
-}
-
-// run returns how many elements from i on go up by one, ports to ports: they share a line.
-func (s Set) run(i int) int {
-	ports := func(e Element) bool { return len(e.Key) == 2 && len(e.Value) == 2 && e.Foreign == "" }
-	n := 1
-	for ; i+n < len(s.Elements) && ports(s.Elements[i]) && ports(s.Elements[i+n]); n++ {
-		last, next := s.Elements[i+n-1], s.Elements[i+n]
-		if toPort(next.Key) != toPort(last.Key)+1 || toPort(next.Value) != toPort(last.Value)+1 {
-			break
-		}
-	}
-	return n
-}
-
-func (s Set) line(first, last Element) string {
-	text := func(t nftables.SetDatatype, first, last []byte) string {
-		if bytes.Equal(first, last) {
-			return valueText(t, first)
-		}
-		return valueText(t, first) + "-" + valueText(t, last)
-	}
-	line := text(s.Key, first.Key, last.Key)
-	if first.Value != nil {
-		line += " : " + text(s.Value, first.Value, last.Value)
-	}
-	if first.Foreign != "" {
-		line += " " + first.Foreign
-	}
-	return line + ","
-}
-
-func valueText(t nftables.SetDatatype, b []byte) string {
-	switch {
-	case t.GetNFTMagic() == nftables.TypeInetService.GetNFTMagic() && len(b) == 2:
-		return portText(b)
-	case t.GetNFTMagic() == nftables.TypeIPAddr.GetNFTMagic() && len(b) == 4:
-		return addressText(b)
-	}
-	return hex(b)
 }
 
 func typeName(t nftables.SetDatatype) string {

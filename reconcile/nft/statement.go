@@ -17,11 +17,16 @@ func (d *decompiler) nat(e *expr.NAT) {
 	if e.Prefix {
 		text += " prefix"
 	}
+	_, given := d.regs[e.RegProtoMin]
+	joined := e.RegAddrMin == registers[0] && e.RegProtoMin == registers[1] && !given // both are of one map's value
+	if joined {
+		text += " ip addr . port"
+	}
 	text += " to "
 	if e.RegAddrMin != 0 {
 		text += d.interval(e.RegAddrMin, e.RegAddrMax, addressText)
 	}
-	if e.RegProtoMin != 0 {
+	if e.RegProtoMin != 0 && !joined {
 		text += ":" + d.interval(e.RegProtoMin, e.RegProtoMax, portText)
 	}
 	for _, f := range []struct {

@@ -18,6 +18,7 @@ import (
 // A Table is a table of family ip. One with nothing but a name is absent.
 type Table struct {
 	Name     string
+	Comment  string // the kernel keeps that of a table as long as there is one
 	Timeouts []Timeout
 	Sets     []Set
 	Chains   []Chain
@@ -44,6 +45,9 @@ func (t Table) Text() string {
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "table ip %s {\n", t.Name)
+	if t.Comment != "" {
+		fmt.Fprintf(&b, "\tcomment %q\n", t.Comment)
+	}
 	for _, line := range t.Foreign {
 		fmt.Fprintf(&b, "\t%s\n", line)
 	}

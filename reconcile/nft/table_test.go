@@ -8,16 +8,18 @@ import (
 	"github.com/google/nftables"
 	"github.com/google/nftables/binaryutil"
 	"github.com/google/nftables/expr"
+	"golang.org/x/sys/unix"
 )
 
 // sample has every kind of rule and set that can be built.
 func sample() Table {
 	addr := netip.MustParsePrefix("192.0.2.18/32")
+	host := netip.MustParseAddrPort("192.168.1.10:22")
 	name := append([]byte("mape0"), make([]byte, 11)...)
 	states := binaryutil.NativeEndian.PutUint32(expr.CtStateBitESTABLISHED | expr.CtStateBitRELATED)
 	tcp, udp, icmp := Is(L4Proto, []byte{6}), Is(L4Proto, []byte{17}), Is(L4Proto, []byte{1})
 	return Table{
-		Name: "t",
+		Name: "t", Comment: "a sample",
 		Timeouts: []Timeout{
 			TCPTimeout("tcp-idle", 2*time.Hour, 4*time.Minute, time.Minute), UDPTimeout("udp-idle", 2*time.Minute, 5*time.Minute),
 		},
@@ -26,6 +28,9 @@ func sample() Table {
 			TimeSet("full", time.Minute, nftables.TypeIPAddr, nftables.TypeInetService),
 			PortMap("real", map[uint16]uint16{2000: 5184, 2001: 5185, 2002: 6208, 2003: 6300}),
 			PortMap("none", nil),
+			PrefixSet("blocks", netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.1/32"), netip.MustParsePrefix("224.0.0.0/3")),
+			HostMap("hosts", ToHost(5000, 5000, host.Addr()), ToHost(4000, 4999, host.Addr()), ToHost(65530, 65535, host.Addr())),
+			EndpointMap("endpoints", ToEndpoint(80, host), ToEndpoint(81, netip.AddrPortFrom(host.Addr(), host.Port()+1)), ToEndpoint(82, host)),
 			{Name: "addresses", Key: nftables.TypeIPAddr, Elements: []Element{{Key: []byte{192, 0, 2, 1}}}},
 		},
 		Chains: []Chain{
@@ -62,8 +67,10 @@ func sample() Table {
 				NewRule(udp, SNAT(netip.MustParsePrefix("192.0.2.16/28"), 1024, 65535)),
 			}},
 			{Name: "dstnat", Type: nftables.ChainTypeNAT, Hook: *nftables.ChainHookPrerouting, Priority: -101, Rules: []Rule{
-				NewRule(tcp, Is(TCPDport, Port(5184)), DNAT(netip.MustParseAddrPort("192.168.1.10:22"))),
-				NewRule(Has(CtStatus, binaryutil.NativeEndian.PutUint32(32)), DNAT(netip.MustParseAddrPort("192.168.1.10:0"))),
+				NewRule(InSet("blocks", IPSaddr.Value()), Drop),
+				NewRule(tcp, Lookup(TCPDport, "endpoints"), SetTimeout("tcp-idle"), DNATThere(true)),
+				NewRule(tcp, Lookup(TCPDport, "hosts"), DNATThere(false)),
+				NewRule(Has(CtStatus, binaryutil.NativeEndian.PutUint32(32)), Drop),
 				NewRule(Is(RouteOIfName, name), RejectProtocol),
 				NewRule(Jump("errors")),
 			}},
@@ -72,6 +79,7 @@ func sample() Table {
 }
 
 const sampleText = `table ip t {
+	comment "a sample"
 	ct timeout tcp-idle {
 		protocol tcp
 		l3proto ip
@@ -91,10 +99,28 @@ const sampleText = `table ip t {
 		}
 	}
 
+	set blocks {
+		type ipv4_addr
+		flags interval
+		elements = {
+			10.0.0.0/8,
+			192.0.2.1,
+			224.0.0.0/3,
+		}
+	}
+
 	set busy {
 		type ipv4_addr . inet_proto . inet_service . inet_service
 		size 65535
 		flags dynamic
+	}
+
+	map endpoints {
+		type inet_service : ipv4_addr . inet_service
+		elements = {
+			80-81 : 192.168.1.10 . 22-192.168.1.10 . 23,
+			82 : 192.168.1.10 . 22,
+		}
 	}
 
 	set full {
@@ -102,6 +128,16 @@ const sampleText = `table ip t {
 		size 65535
 		flags dynamic
 		timeout 1m0s
+	}
+
+	map hosts {
+		type inet_service : ipv4_addr
+		flags interval
+		elements = {
+			4000-4999 : 192.168.1.10,
+			5000 : 192.168.1.10,
+			65530-65535 : 192.168.1.10,
+		}
 	}
 
 	map none {
@@ -121,8 +157,10 @@ const sampleText = `table ip t {
 
 	chain dstnat {
 		type nat hook prerouting priority -101; policy accept;
-		meta l4proto tcp tcp dport 5184 dnat to 192.168.1.10:22
-		ct status dnat dnat to 192.168.1.10
+		ip saddr @blocks drop
+		meta l4proto tcp ct timeout set "tcp-idle" dnat ip addr . port to tcp dport map @endpoints
+		meta l4proto tcp dnat to tcp dport map @hosts
+		ct status dnat drop
 		fib daddr oifname "mape0" reject with icmp prot-unreachable
 		jump errors
 	}
@@ -222,6 +260,29 @@ func TestBigMaps(t *testing.T) {
 	}
 }
 
+// TestTransactionSize: an element takes less than a hundred bytes of the transaction, however many there are.
+func TestTransactionSize(t *testing.T) {
+	size := func(n int) (bytes int) {
+		var ports []Element
+		for p := range n {
+			ports = append(ports, ToEndpoint(uint16(p+1), netip.MustParseAddrPort("192.168.1.10:22")))
+		}
+		messages, err := Table{Name: "t", Sets: []Set{EndpointMap("m", ports...)}}.transaction(Table{Name: "t"}, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range messages {
+			bytes += len(m.Data) + unix.NLMSG_HDRLEN
+		}
+		return bytes
+	}
+	few, many := size(1), size(4097)
+	t.Logf("%d bytes, and %d with 4096 elements more", few, many)
+	if many-few > 4096*100 || many < 4096*16 {
+		t.Error("that is not right")
+	}
+}
+
 func TestDrift(t *testing.T) {
 	c, nft := freshNS(t)
 	for _, command := range []string{
@@ -233,12 +294,15 @@ func TestDrift(t *testing.T) {
 		"add rule ip t errors tcp dport { 1-5, 7 } drop", "add rule ip t errors jhash ip saddr mod 4 == 1 drop",
 		"delete element ip t real { 2001 : 5185 }", "delete element ip t real { 2001 : 5185 }; add element ip t real { 2001 : 5186 }",
 		"delete element ip t addresses { 192.0.2.1 }",
+		"delete element ip t blocks { 10.0.0.0/8 }", "add element ip t blocks { 1.2.3.4-1.2.3.9 }", "delete element ip t endpoints { 81 }",
+		"delete element ip t hosts { 4000-4999 }; add element ip t hosts { 4000-4998 : 192.168.1.10 }",
+		"delete table ip t; add table ip t { comment \"another\"; }",
 		"add chain ip t extra", "add chain ip t extra { type filter hook input priority 0; }", "chain ip t forward { policy accept; }",
 		"add set ip t extra { type ipv4_addr; flags interval; elements = { 10.0.0.0/8 }; }",
 		"add set ip t extra { type ifname . inet_proto; flags timeout; timeout 1h; elements = { eth0 . tcp timeout 1m }; }",
 		"add map ip t extra { type inet_service : verdict; elements = { 1 : drop, 2 : jump errors }; }",
 		"add counter ip t extra", "add ct timeout ip t extra { protocol tcp; l3proto ip; policy = { established : 60 }; }",
-		"flush chain ip t nat; delete ct timeout ip t tcp-idle",
+		"flush chain ip t nat; flush chain ip t dstnat; delete ct timeout ip t tcp-idle",
 		"flush chain ip t nat; flush chain ip t errors; delete set ip t busy", "add table ip t { flags dormant; }",
 	} {
 		t.Run(command, func(t *testing.T) {

@@ -58,15 +58,12 @@ func (t Table) replace(c *Conn) error {
 		if err != nil {
 			return err
 		}
-		conn, err := nftables.New(nftables.WithNetNSFd(c.netns))
-		if err != nil {
-			return err
-		}
-		if err := t.batch(conn, live); err != nil {
-			return err
+		messages, err := t.transaction(live, generation)
+		if err == nil && len(messages) > 0 {
+			err = c.commit(messages)
 		}
 		// The kernel refuses a transaction on a ruleset that changed since it was read.
-		if err = conn.FlushWithGenID(uint32(generation)); !errors.Is(err, unix.ERESTART) {
+		if !errors.Is(err, unix.ERESTART) {
 			return err
 		}
 	}
@@ -84,7 +81,7 @@ func (t Table) batch(conn *nftables.Conn, live Table) error {
 	switch {
 	case t.absent() && live.absent():
 		return nil
-	case t.absent(), len(live.Foreign) > 0:
+	case t.absent(), len(live.Foreign) > 0, live.Comment != t.Comment:
 		conn.AddTable(table)
 		conn.DelTable(table)
 	case !live.absent():
@@ -130,7 +127,7 @@ func (t Table) clear(conn *nftables.Conn, table *nftables.Table, live Table) map
 		}
 	}
 	for _, old := range live.Chains {
-		kept["chain "+old.Name] = slices.ContainsFunc(t.Chains, func(c Chain) bool { return c.sameHook(old) })
+		kept["chain "+old.Name] = slices.ContainsFunc(t.Chains, func(c Chain) bool { return c.SameHook(old) })
 		if !kept["chain "+old.Name] {
 			conn.DelChain(&nftables.Chain{Table: table, Name: old.Name})
 		}
@@ -138,7 +135,8 @@ func (t Table) clear(conn *nftables.Conn, table *nftables.Table, live Table) map
 	return kept
 }
 
-func (c Chain) sameHook(d Chain) bool {
+// SameHook reports whether both chains are one but for their rules.
+func (c Chain) SameHook(d Chain) bool {
 	return c.Name == d.Name && c.Type == d.Type && c.Hook == d.Hook && c.Priority == d.Priority && c.Drop == d.Drop
 }
 
@@ -150,16 +148,20 @@ func (s Set) counts(other Set) bool {
 func (s Set) add(conn *nftables.Conn, table *nftables.Table) (uint32, error) {
 	set := &nftables.Set{
 		Table: table, Name: s.Name, KeyType: s.Key, DataType: s.Value, IsMap: s.Value != nftables.SetDatatype{},
-		// With the size the kernel picks its hash table of fixed size, the fastest it has for two-byte keys.
-		Size: uint32(max(len(s.Elements), 1)),
 	}
 	if s.Dynamic {
 		set.Dynamic, set.Concatenation, set.Size = true, true, dynamicSize
 		set.HasTimeout, set.Timeout = s.Timeout > 0, s.Timeout
 	}
 	var elements []nftables.SetElement
-	for _, e := range s.Elements {
-		elements = append(elements, nftables.SetElement{Key: e.Key, Val: e.Value})
+	if s.Ranges {
+		set.Interval, elements = true, halves(s.Elements)
+	} else if !s.Dynamic {
+		// With the size the kernel picks its hash table of fixed size, the fastest it has for two-byte keys.
+		set.Size = uint32(max(len(s.Elements), 1))
+		for _, e := range s.Elements {
+			elements = append(elements, nftables.SetElement{Key: e.Key, Val: e.Value})
+		}
 	}
 	err := conn.AddSet(set, elements)
 	return set.ID, err
