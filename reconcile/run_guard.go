@@ -11,7 +11,6 @@ import (
 	"mape-netplan/reconcile/host"
 	"mape-netplan/reconcile/kernel"
 	"mape-netplan/reconcile/nat"
-	"mape-netplan/reconcile/nft"
 	"mape-netplan/reconcile/resource"
 	"mape-netplan/schema"
 )
@@ -26,7 +25,7 @@ func (r *Run) PutGuard(ctx context.Context, c *schema.Config) (g gateway.Guard, 
 	if errors.Is(g.Why, gateway.ErrNoMemory) && closed != nil {
 		g.Why = fmt.Errorf("%w; and cannot read %w", g.Why, closed)
 	}
-	live, err := nft.ReadRules(r.Host.NFT, nat.Name)
+	live, err := nat.ReadRules(r.Host.NFT)
 	if err == nil && !g.Holds(resource.Table{Table: live}) {
 		was, e := g.Table.Live(r.Host) // With what is in its sets.
 		if err = e; err == nil {

@@ -3,6 +3,7 @@ package facts
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net/netip"
 	"slices"
@@ -14,7 +15,6 @@ import (
 	"mape-netplan/reconcile/nat"
 	"mape-netplan/reconcile/netplan"
 	"mape-netplan/reconcile/networkd"
-	"mape-netplan/reconcile/nft"
 	"mape-netplan/reconcile/sysctld"
 )
 
@@ -53,7 +53,10 @@ func (o Owned) Has(link string, ce netip.Addr) bool {
 // ReadOwned reads our files and our table.
 func ReadOwned(h *host.Host, f Facts) (Owned, error) {
 	o, err := ownedFiles(h, f)
-	o.Translations = Translations(h)
+	var foreign error
+	if o.Translations, foreign = Translations(h); foreign != nil {
+		return o, foreign
+	}
 	return o, err
 }
 
@@ -106,16 +109,20 @@ func ownedFiles(h *host.Host, f Facts) (Owned, error) {
 }
 
 // Translations are those of the live table; nil if that cannot be read. Table.Read
-// reports that error, and looks that need no table do not fail.
-func Translations(h *host.Host) []nat.Translation {
+// reports that error, and looks that need no table do not fail: the only error here
+// is nat.ErrForeign.
+func Translations(h *host.Host) ([]nat.Translation, error) {
 	if h.NFT == nil {
-		return nil
+		return nil, nil
 	}
-	live, err := nft.ReadRules(h.NFT, nat.Name)
-	if err != nil {
-		return nil
+	live, err := nat.ReadRules(h.NFT)
+	switch {
+	case errors.Is(err, nat.ErrForeign):
+		return nil, fmt.Errorf("%s: %w", nat.ResourceName, err)
+	case err != nil:
+		return nil, nil
 	}
-	return nat.Translations(live)
+	return nat.Translations(live), nil
 }
 
 // fromNetplan adds what our netplan file tells.

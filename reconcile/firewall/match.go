@@ -11,6 +11,7 @@ import (
 
 	"mape-netplan/reconcile/firewall/ruleset"
 	"mape-netplan/reconcile/kernel"
+	"mape-netplan/reconcile/nat"
 	"mape-netplan/schema"
 )
 
@@ -211,7 +212,7 @@ func (all spans) within(v ruleset.Interval) likelihood {
 		switch {
 		case from == netip.IPv4Unspecified() && to == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
 			return yes
-		case slices.ContainsFunc(specialPurpose, func(p netip.Prefix) bool { return p.Contains(from) && p.Contains(to) }):
+		case slices.ContainsFunc(nat.SpecialPurpose, func(p netip.Prefix) bool { return p.Contains(from) && p.Contains(to) }):
 			return no
 		}
 		return rarely

@@ -141,10 +141,3 @@ func spansOf(prefixes ...netip.Prefix) spans {
 	}
 	return joined
 }
-
-// specialPurpose are addresses that no host on the internet has (RFC 6890).
-var specialPurpose = []netip.Prefix{
-	netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("100.64.0.0/10"),
-	netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("169.254.0.0/16"), netip.MustParsePrefix("172.16.0.0/12"),
-	netip.MustParsePrefix("192.168.0.0/16"), netip.MustParsePrefix("224.0.0.0/3"),
-}

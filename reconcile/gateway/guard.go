@@ -62,7 +62,7 @@ func GuardOf(c *schema.Config, f facts.Facts) Guard {
 // Wall is a table that lets nothing through the tunnels. Its base chains are
 // those of the NAT, which replaces their rules without unhooking them.
 func Wall(tunnels []string) nft.Table {
-	return Walled(nft.Table{Name: nat.Name, Chains: []nft.Chain{
+	return Walled(nft.Table{Name: nat.Name, Comment: nat.Mark, Chains: []nft.Chain{
 		{Name: "prerouting", Type: nftables.ChainTypeFilter, Hook: *nftables.ChainHookPrerouting, Priority: -350},
 		{Name: "postrouting", Type: nftables.ChainTypeFilter, Hook: *nftables.ChainHookPostrouting, Priority: 300},
 	}}, tunnels)

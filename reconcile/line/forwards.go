@@ -9,6 +9,20 @@ import (
 	"mape-netplan/schema"
 )
 
+// MaxForwards is how many entries of a map all forwards together may take for each protocol: one for each port that gets
+// another number, and one for each range that keeps its own.
+const MaxForwards = 4096
+
+// entries is how many of them a forward takes.
+func entries(f schema.Forward) (n int) {
+	for _, r := range f.Ports {
+		if n++; f.To.Port() != 0 {
+			n += int(r.Last - r.First)
+		}
+	}
+	return n
+}
+
 // checkOwnAddress refuses a forward to the shared address itself, which no interface has: what went there would be
 // routed back into the tunnel.
 func checkOwnAddress(c *schema.Config, i int, sw softwire.Softwire) schema.Problems {
@@ -21,7 +35,7 @@ func checkOwnAddress(c *schema.Config, i int, sw softwire.Softwire) schema.Probl
 }
 
 // SplitForwards returns the forwards that work with a softwire, in order, and the problems of the others: a port that is
-// not in the set, with the nearest that are, or the shared address as the target.
+// not in the set, with the nearest that are, the shared address as the target, or more than MaxForwards.
 func SplitForwards(c *schema.Config, sw softwire.Softwire) (on []schema.Forward, off schema.Problems) {
 	taken := map[uint16]schema.PortRange{}
 	for _, f := range c.Forwards {
@@ -31,8 +45,14 @@ func SplitForwards(c *schema.Config, sw softwire.Softwire) (on []schema.Forward,
 			}
 		}
 	}
+	total := 0
 	for i, f := range c.Forwards {
 		before := len(off)
+		if total += entries(f); total > MaxForwards {
+			off = append(off, c.Problem(fmt.Sprintf("forwards[%d].to", i), "with it the forwards have %d entries, of %d at most: one for each port that gets another number, "+
+				"and one for each range that keeps its numbers, as it does without a port here", total, MaxForwards))
+			total -= entries(f)
+		}
 		off = append(off, checkOwnAddress(c, i, sw)...)
 		for j, r := range f.Ports {
 			outside, ok := firstOutside(sw, r)

@@ -15,9 +15,12 @@ import (
 // connection meets a chain of this type, so the packets of all others do not pay. It runs before other tables' destination
 // NAT (-100), and before routing: such a packet causes no redirect, time exceeded or unreachable.
 //
+// Nothing comes from an address that no host on the internet has: an answer to it would not reach who sent it.
+//
 // From the LAN the shared address and a forwarded port reach the same service.
 func (n natTable) dstnat() nft.Chain {
 	c := nft.Chain{Name: "dstnat", Type: nftables.ChainTypeNAT, Hook: *nftables.ChainHookPrerouting, Priority: -101}
+	c.Rules = append(c.Rules, nft.NewRule(nft.Is(nft.IIfName, n.tun), nft.InSet(specialSet, nft.IPSaddr.Value()), nft.Drop))
 	if len(n.Forwards) > 0 {
 		c.Rules = append(c.Rules, nft.NewRule(nft.Within(nft.IPDaddr, n.Address), nft.Jump(forwardsChain)))
 	}
@@ -40,54 +43,66 @@ func (n natTable) output() nft.Chain {
 	}
 }
 
-// forwarding has one rule for each range of ports that keep their numbers, and one for each port that gets another.
-func (n natTable) forwarding() nft.Chain {
-	c := nft.Chain{Name: forwardsChain}
-	for _, f := range n.Forwards {
-		for _, p := range transports(f) {
+// forwarding looks up where a port is forwarded to, in two maps for each protocol: of ranges that keep their numbers, and of
+// ports that get another. However many there are, a packet meets four rules.
+func (n natTable) forwarding() (c nft.Chain, maps []nft.Set) {
+	c.Name = forwardsChain
+	for _, p := range transports {
+		var kept, moved []nft.Element
+		for _, f := range n.Forwards {
+			if !p.carries(f) {
+				continue
+			}
 			next := f.To.Port()
 			for _, r := range f.Ports {
 				if next == 0 {
-					c.Rules = append(c.Rules, p.forward(r, f.To))
+					kept = append(kept, nft.ToHost(r.First, r.Last, f.To.Addr()))
 					continue
 				}
 				for port := int(r.First); port <= int(r.Last); port++ {
-					one := schema.PortRange{First: uint16(port), Last: uint16(port)}
-					c.Rules = append(c.Rules, p.forward(one, netip.AddrPortFrom(f.To.Addr(), next)))
+					moved = append(moved, nft.ToEndpoint(uint16(port), netip.AddrPortFrom(f.To.Addr(), next)))
 					next++
 				}
 			}
 		}
+		for _, m := range []nft.Set{nft.HostMap(p.kept(), kept...), nft.EndpointMap(p.moved(), moved...)} {
+			if len(m.Elements) > 0 {
+				maps = append(maps, m)
+				c.Rules = append(c.Rules, nft.NewRule(p.match, nft.Lookup(p.port, m.Name), nft.SetTimeout(p.timeouts), nft.DNATThere(!m.Ranges)))
+			}
+		}
 	}
-	return c
+	return c, maps
 }
 
 // A transport is TCP or UDP.
 type transport struct {
 	number   uint8
+	name     string
 	match    []expr.Any
 	port     nft.Field
 	timeouts string
 }
 
-// transports are those of a forward.
-func transports(f schema.Forward) []transport {
-	all := []transport{{kernel.ProtoTCP, tcp, nft.TCPDport, tcpTimeouts}, {kernel.ProtoUDP, udp, nft.UDPDport, udpTimeouts}}
-	switch f.Protocol {
-	case "tcp":
-		return all[:1]
-	case "udp":
-		return all[1:]
-	}
-	return all
+var transports = []transport{
+	{kernel.ProtoTCP, "tcp", tcp, nft.TCPDport, tcpTimeouts},
+	{kernel.ProtoUDP, "udp", udp, nft.UDPDport, udpTimeouts},
 }
 
-func (p transport) forward(r schema.PortRange, to netip.AddrPort) nft.Rule {
-	in := nft.Is(p.port, nft.Port(r.First))
-	if r.Last > r.First {
-		in = nft.In(p.port, nft.Port(r.First), nft.Port(r.Last))
+// carries reports whether a forward is of this protocol; it may be of both.
+func (p transport) carries(f schema.Forward) bool {
+	return f.Protocol == p.name || f.Protocol != "tcp" && f.Protocol != "udp"
+}
+
+func (p transport) kept() string  { return "kept-" + p.name }
+func (p transport) moved() string { return "moved-" + p.name }
+
+// forwardMaps are the names of the maps that have the forwards.
+func forwardMaps() (names []string) {
+	for _, p := range transports {
+		names = append(names, p.kept(), p.moved())
 	}
-	return nft.NewRule(p.match, in, nft.SetTimeout(p.timeouts), nft.DNAT(to))
+	return names
 }
 
 // hairpin gives a connection from the LAN to a forwarded port the gateway's address as its source: otherwise the service

@@ -4,6 +4,7 @@ import (
 	"github.com/google/nftables/binaryutil"
 	"github.com/google/nftables/expr"
 	"golang.org/x/sys/unix"
+	"net/netip"
 
 	"mape-netplan/reconcile/kernel"
 	"mape-netplan/reconcile/nft"
@@ -30,6 +31,17 @@ var (
 
 	synFlag = []byte{2}
 )
+
+// SpecialPurpose are addresses that no host on the internet has (RFC 6890). Those of documentation are left out: packets to
+// them tell a provider nothing of a network.
+var SpecialPurpose = []netip.Prefix{
+	netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("100.64.0.0/10"),
+	netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("169.254.0.0/16"), netip.MustParsePrefix("172.16.0.0/12"),
+	netip.MustParsePrefix("192.168.0.0/16"), netip.MustParsePrefix("224.0.0.0/3"),
+}
+
+// specialSet has them in the table.
+const specialSet = "special"
 
 func ctState(bits uint32) []expr.Any {
 	return nft.Has(nft.CtState, binaryutil.NativeEndian.PutUint32(bits))

@@ -10,8 +10,8 @@ import (
 // FirstPort is the lowest port that NAT draws: those below are system ports (RFC 6335 section 6).
 const FirstPort = 1024
 
-// maxMapped is how many ports of a set in one piece are mapped where forwards cut it: of a larger one the longest piece
-// that is left is the pool, which has plenty.
+// maxMapped is how many ports a set in one piece may have, with those that are forwarded, to be mapped where forwards cut
+// it: of a larger one the longest piece that is left is the pool.
 const maxMapped = 4096
 
 // A Pool is the range of ports that the kernel's NAT draws from: the kernel takes only one range. It is as long as the port
@@ -79,7 +79,7 @@ func (p Pool) Passes(n uint16) bool {
 // forwarded port in it, and a port that is in both keeps its number.
 func newPool(set []softwire.PortRange, forwarded []schema.PortRange) Pool {
 	s := newPortSet(set, forwarded)
-	if len(set) == 1 && (s.pieces() < 2 || len(s.drawn) > maxMapped) {
+	if len(set) == 1 && (s.pieces() < 2 || len(s.drawn)+len(s.forwarded) > maxMapped) {
 		p := Pool{set: set[0]}
 		if first, n := longest(func(p int) bool { return s.kind[p] == drawable }); n > 0 {
 			p.First, p.Last = uint16(first), uint16(first+n-1)

@@ -45,6 +45,8 @@ func (n natTable) srcnat() nft.Chain {
 		// What came out of the tunnel never goes back into it. Where the target of a forward is routed into the tunnel,
 		// its packets would pass the filter with the shared address, and loop until their TTL ends.
 		nft.NewRule(nft.Is(nft.IIfName, n.tun), nft.Drop),
+		// What has no route of its own follows the default route, but no host on the internet has such an address.
+		nft.NewRule(nft.InSet(specialSet, nft.IPDaddr.Value()), nft.Drop),
 	}
 	if n.First == 0 {
 		return c

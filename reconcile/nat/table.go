@@ -14,15 +14,17 @@ import (
 // drops: a policy of drop would drop every packet of the machine if the rules before it were flushed.
 func Table(c Config, p Pool) nft.Table {
 	n := natTable{c, p, kernel.IfName(c.Tunnel.Link)}
-	t := nft.Table{Name: Name, Timeouts: timeouts(c.Conntrack), Chains: []nft.Chain{
+	t := nft.Table{Name: Name, Comment: Mark, Timeouts: timeouts(c.Conntrack), Sets: []nft.Set{nft.PrefixSet(specialSet, SpecialPurpose...)}, Chains: []nft.Chain{
 		n.prerouting(), n.dstnat(), n.input(), n.srcnat(), n.postrouting(),
 	}}
 	if n.permuted() {
-		t.Sets = []nft.Set{nft.PortMap(toReal, n.real), nft.PortMap(toPool, inverse(n.real))}
+		t.Sets = append(t.Sets, nft.PortMap(toReal, n.real), nft.PortMap(toPool, inverse(n.real)))
 		t.Chains = append(t.Chains, n.errorIn(), n.errorOut())
 	}
 	if len(n.Forwards) > 0 {
-		t.Chains = append(t.Chains, n.output(), n.forwarding(), n.hairpin())
+		forwards, maps := n.forwarding()
+		t.Chains = append(t.Chains, n.output(), forwards, n.hairpin())
+		t.Sets = append(t.Sets, maps...)
 	}
 	if n.accepts() && n.permuted() {
 		t.Chains = append(t.Chains, n.restore())

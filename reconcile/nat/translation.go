@@ -1,7 +1,9 @@
 package nat
 
 import (
+	"cmp"
 	"net/netip"
+	"sort"
 
 	"github.com/google/nftables/expr"
 	"golang.org/x/sys/unix"
@@ -61,10 +63,13 @@ func (c Config) Translations(p Pool) []Translation {
 	}
 	var forwards []Forwarded
 	for _, f := range c.Forwards {
-		for _, by := range transports(f) {
+		for _, p := range transports {
+			if !p.carries(f) {
+				continue
+			}
 			to := f.To
 			for _, r := range f.Ports {
-				forwards = append(forwards, Forwarded{by.number, r.First, r.Last, to})
+				forwards = append(forwards, Forwarded{p.number, r.First, r.Last, to})
 				if to.Port() != 0 {
 					to = netip.AddrPortFrom(to.Addr(), to.Port()+r.Last-r.First+1)
 				}
@@ -84,6 +89,8 @@ func Translations(t nft.Table) []Translation {
 		for _, r := range c.Rules {
 			n := readNAT(r)
 			switch {
+			case n.found && !n.source && n.by != "" && n.protocol > 0:
+				forwards = append(forwards, mapped(t, n)...)
 			case !n.found || !n.address.Is4():
 			case n.source && n.first > 0 && n.first <= n.last:
 				all = pooled(all, Translation{Address: n.prefix(), First: n.first, Last: n.last})
@@ -109,8 +116,24 @@ func pooled(all []Translation, t Translation) []Translation {
 	return append(all, t)
 }
 
-// joined merges forwards of consecutive ports.
+// mapped are the forwards of a rule whose map the table has.
+func mapped(t nft.Table, n ruleNAT) (all []Forwarded) {
+	for _, s := range t.Sets {
+		for _, e := range s.Elements {
+			first, last := number(e.Key), number(e.Last)
+			if to, ok := e.Endpoint(); ok && s.Name == n.by && n.mapsPort == (to.Port() > 0) {
+				all = append(all, Forwarded{n.protocol, first, max(first, last), to})
+			}
+		}
+	}
+	return all
+}
+
+// joined merges forwards of consecutive ports, and sorts them.
 func joined(all []Forwarded) []Forwarded {
+	sort.Slice(all, func(i, j int) bool {
+		return cmp.Or(cmp.Compare(all[i].Protocol, all[j].Protocol), cmp.Compare(all[i].First, all[j].First)) < 0
+	})
 	var short []Forwarded
 	for _, f := range all {
 		if last := len(short) - 1; last >= 0 {
@@ -133,6 +156,8 @@ type ruleNAT struct {
 	from, to      uint16 // destination ports that it matches; 0: any
 	address, high netip.Addr
 	first, last   uint16 // ports that it translates to; 0: not translated
+	by            string // the map from destination ports that has the address
+	mapsPort      bool   // and the port
 }
 
 // prefix is the prefix from address to high.
@@ -148,8 +173,11 @@ func (n ruleNAT) prefix() netip.Prefix {
 // readNAT follows a rule through the registers, as far as it consists of the expressions that rules of ours have.
 func readNAT(r nft.Rule) (n ruleNAT) {
 	const protocol, dport = "protocol", "dport"
-	held, values := map[uint32]string{}, map[uint32][]byte{}
-	load := func(register uint32, what string, value []byte) { held[register], values[register] = what, value }
+	held, values, maps := map[uint32]string{}, map[uint32][]byte{}, map[uint32]string{}
+	load := func(register uint32, what string, value []byte) {
+		held[register], values[register] = what, value
+		delete(maps, register)
+	}
 	for _, e := range r {
 		switch e := e.(type) {
 		case *expr.Immediate:
@@ -173,9 +201,17 @@ func readNAT(r nft.Rule) (n ruleNAT) {
 			if e.Op == expr.CmpOpEq && held[e.Register] == dport {
 				n.from, n.to = number(e.FromData), number(e.ToData)
 			}
+		case *expr.Lookup:
+			if from := held[e.SourceRegister]; e.IsDestRegSet {
+				load(e.DestRegister, "", nil)
+				if from == dport {
+					maps[e.DestRegister] = e.SetName
+				}
+			}
 		case *expr.NAT:
 			n.found = e.Family == unix.NFPROTO_IPV4
 			n.source = e.Type == expr.NATTypeSourceNAT
+			n.by, n.mapsPort = maps[e.RegAddrMin], e.RegProtoMin > 0
 			n.address, _ = netip.AddrFromSlice(values[e.RegAddrMin])
 			n.high, n.first = n.address, number(values[e.RegProtoMin])
 			if a, ok := netip.AddrFromSlice(values[e.RegAddrMax]); ok {

@@ -44,8 +44,8 @@ func TestTranslations(t *testing.T) {
 	table := gatewaytest.TableOf(g)
 	want := []nat.Translation{{Address: netip.MustParsePrefix("192.0.2.18/32"), First: g.NATConfig().Pool().First, Last: g.NATConfig().Pool().Last, Forwards: []nat.Forwarded{
 		{Protocol: kernel.ProtoTCP, First: 1856, Last: 1857, To: to("192.168.1.10:22")},
-		{Protocol: kernel.ProtoTCP, First: 1860, Last: 1860, To: to("192.168.1.10:24")},
 		{Protocol: kernel.ProtoTCP, First: 1858, Last: 1858, To: to("192.168.1.10:80")},
+		{Protocol: kernel.ProtoTCP, First: 1860, Last: 1860, To: to("192.168.1.10:24")},
 		{Protocol: kernel.ProtoTCP, First: 1864, Last: 1867, To: to("192.168.1.11:0")},
 		{Protocol: kernel.ProtoUDP, First: 1864, Last: 1867, To: to("192.168.1.11:0")},
 	}}}
@@ -54,7 +54,7 @@ func TestTranslations(t *testing.T) {
 	if err := table.Write(conn); err != nil {
 		t.Fatal(err)
 	}
-	n.Exec(t, "nft", "add chain ip mape more; add rule ip mape more dnat to tcp dport map { 5000 : 192.168.1.66 };"+
+	n.Exec(t, "nft", "add chain ip mape more; add rule ip mape more dnat to tcp sport map { 5000 : 192.168.1.66 };"+
 		"add rule ip mape more tcp dport 5001 redirect; add rule ip mape more masquerade; add rule ip mape more snat to 10.0.0.1;"+
 		"add rule ip mape more dnat to 10.0.0.1; add rule ip mape more tcp dport { 5002, 5003 } dnat to 10.0.0.1")
 	live, err := nft.Read(conn, nat.Name)

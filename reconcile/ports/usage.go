@@ -90,10 +90,14 @@ func Look(h *host.Host, line line.Line, forwards []schema.Forward) (Usage, error
 		return u, err
 	}
 	u.sum()
+	live, err := facts.Translations(h)
+	if err != nil {
+		return u, err
+	}
 	ours := func(t nat.Translation) bool {
 		return t.Address == line.Softwire.IPv4.Masked() && t.First == u.pool.First && t.Last == u.pool.Last
 	}
-	if u.pool.First > 0 && !slices.ContainsFunc(facts.Translations(h), ours) {
+	if u.pool.First > 0 && !slices.ContainsFunc(live, ours) {
 		u.Warnings = append(u.Warnings, "the NAT in the kernel is not that of the section, so the ports may not be right; see \"mape-netplan status\"")
 	}
 	return u, nil

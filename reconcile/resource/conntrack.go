@@ -135,6 +135,5 @@ func (f Conntrack) orphaned(c *kernel.Connection) bool {
 
 // isLocal reports whether an address belongs to no host on the internet.
 func isLocal(a netip.Addr) bool {
-	shared := netip.MustParsePrefix("100.64.0.0/10") // RFC 6598; overlay networks use it
-	return a.IsPrivate() || a.IsLoopback() || a.IsLinkLocalUnicast() || shared.Contains(a)
+	return slices.ContainsFunc(nat.SpecialPurpose, func(p netip.Prefix) bool { return p.Contains(a) })
 }

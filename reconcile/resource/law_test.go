@@ -80,7 +80,7 @@ func TestLawsOfBefore(t *testing.T) {
 		{"file /etc/sysctl.d", "printf '# Written by mape-netplan, edited\n' >" + g.Dir + sysctld.Path},
 		{"sysctl net/ipv4/ip_forward", "echo 0 >/proc/sys/net/ipv4/ip_forward"},
 		{"sysctl net/ipv4/conf", "echo 1 >/proc/sys/net/ipv4/conf/mape0/rp_filter"},
-		{"table", "nft add table ip mape; nft add chain ip mape x; nft add rule ip mape x drop"},
+		{"table", "nft 'add table ip mape { comment \"" + nat.Mark + "\"; }; add chain ip mape x; add rule ip mape x drop'"},
 	} {
 		r := find(found.name)
 		gone := r

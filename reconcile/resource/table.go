@@ -34,7 +34,7 @@ func (t Table) Read(_ context.Context, h *host.Host) (engine.Resource, error) { 
 
 // Live is Read, as a table.
 func (Table) Live(h *host.Host) (Table, error) {
-	live, err := nft.Read(h.NFT, nat.Name)
+	live, err := nat.Read(h.NFT)
 	return Table{live}, err
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"mape-netplan/reconcile/host"
 	"mape-netplan/reconcile/internal/hosttest"
 	"mape-netplan/reconcile/kernel"
+	"mape-netplan/reconcile/nat"
 	"mape-netplan/reconcile/nft"
 	"mape-netplan/reconcile/resource"
 	"mape-netplan/reconcile/softwire"
@@ -187,6 +189,9 @@ func (l *Rig) judge(p []byte) error {
 	}
 	if !l.Sw.IPv4.Contains(ip.Src) {
 		return fmt.Errorf("source %v", ip.Src)
+	}
+	if slices.ContainsFunc(nat.SpecialPurpose, func(p netip.Prefix) bool { return p.Contains(ip.Dst) }) {
+		return fmt.Errorf("destination %v", ip.Dst)
 	}
 	if ip.Fragment {
 		return nil // judged in the first one

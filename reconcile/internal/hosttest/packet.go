@@ -18,7 +18,7 @@ const (
 
 // A header is what matters of an IPv4 header.
 type header struct {
-	Src, dst netip.Addr
+	Src, Dst netip.Addr
 	Proto    byte
 	Fragment bool // not the first one
 	more     bool // of fragments
@@ -35,7 +35,7 @@ func Split(p []byte) (header, []byte, error) {
 	src, _ := netip.AddrFromSlice(p[12:16])
 	dst, _ := netip.AddrFromSlice(p[16:20])
 	flags := binary.BigEndian.Uint16(p[6:])
-	h := header{Src: src, dst: dst, Proto: p[9], Fragment: flags&0x1fff != 0, more: flags&0x2000 != 0}
+	h := header{Src: src, Dst: dst, Proto: p[9], Fragment: flags&0x1fff != 0, more: flags&0x2000 != 0}
 	body := p[20:]
 	if h.Fragment || h.more {
 		return h, body, nil

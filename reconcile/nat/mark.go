@@ -1,0 +1,54 @@
+package nat
+
+import (
+	"errors"
+	"slices"
+
+	"mape-netplan/reconcile/nft"
+	"mape-netplan/reconcile/softwire"
+	"mape-netplan/schema"
+)
+
+// Mark is the comment of a table that this program made.
+const Mark = "written by mape-netplan"
+
+// ErrForeign is the error for a table of the same name that another program made.
+var ErrForeign = errors.New("was not written by mape-netplan (its comment does not say so); have the program that made it use another name, or run \"nft delete table ip " + Name + "\"")
+
+// Read returns the live table, or ErrForeign.
+func Read(c *nft.Conn) (nft.Table, error) { return own(nft.Read(c, Name)) }
+
+// ReadRules is Read without the elements of sets, but those of forwards.
+func ReadRules(c *nft.Conn) (nft.Table, error) {
+	return own(nft.ReadRules(c, Name, forwardMaps()...))
+}
+
+func own(t nft.Table, err error) (nft.Table, error) {
+	if err == nil && t.Comment != Mark && t.Text() != "" && !earlier(t) {
+		return nft.Table{Name: Name}, ErrForeign
+	}
+	return t, err
+}
+
+// earlier reports whether a table is one of a release that made none with a comment: it has the two chains that each of
+// these had, and no base chain but those of such a table.
+func earlier(t nft.Table) bool {
+	forwards := []schema.Forward{{Ports: []schema.PortRange{{First: 1024, Last: 1024}}}}
+	c := Config{
+		NAT:     schema.NAT{Inbound: "accept", Forwards: forwards},
+		Address: SpecialPurpose[0], Ports: []softwire.PortRange{{First: 1024, Last: 1039}, {First: 2048, Last: 2063}},
+	}
+	known, found := Table(c, c.Pool()).Chains, 0
+	for _, c := range t.Chains {
+		if c.Type == "" {
+			continue
+		}
+		if !slices.ContainsFunc(known, c.SameHook) {
+			return false
+		}
+		if c.Name == "prerouting" || c.Name == "postrouting" {
+			found++
+		}
+	}
+	return t.Comment == "" && found == 2
+}
