@@ -91,7 +91,7 @@ func (g *guest) forwards() {
 	g.answered(g.network.LAN, "192.168.1.", reachable)
 	g.insideAnswered()
 	out := g.sh("nft list table ip mape")
-	for _, want := range []string{`ct timeout set "tcp-timeouts" dnat to 192.168.1.10:8022`, "ct count over ", `fib daddr oifname "mape0" reject`} {
+	for _, want := range []string{`ct timeout set "tcp-timeouts" dnat ip to tcp dport map @moved-tcp`, "192.168.1.10 . 8022", `comment "written by mape-netplan"`, "ct count over ", `fib daddr oifname "mape0" reject`} {
 		if !strings.Contains(out, want) {
 			g.Errorf("nft does not list %q:\n%s", want, out)
 		}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"net/netip"
 	"sort"
+	"strings"
 
 	"github.com/google/nftables/expr"
 	"golang.org/x/sys/unix"
@@ -173,11 +174,8 @@ func (n ruleNAT) prefix() netip.Prefix {
 // readNAT follows a rule through the registers, as far as it consists of the expressions that rules of ours have.
 func readNAT(r nft.Rule) (n ruleNAT) {
 	const protocol, dport = "protocol", "dport"
-	held, values, maps := map[uint32]string{}, map[uint32][]byte{}, map[uint32]string{}
-	load := func(register uint32, what string, value []byte) {
-		held[register], values[register] = what, value
-		delete(maps, register)
-	}
+	held, values := map[uint32]string{}, map[uint32][]byte{}
+	load := func(register uint32, what string, value []byte) { held[register], values[register] = what, value }
 	for _, e := range r {
 		switch e := e.(type) {
 		case *expr.Immediate:
@@ -203,15 +201,13 @@ func readNAT(r nft.Rule) (n ruleNAT) {
 			}
 		case *expr.Lookup:
 			if from := held[e.SourceRegister]; e.IsDestRegSet {
-				load(e.DestRegister, "", nil)
-				if from == dport {
-					maps[e.DestRegister] = e.SetName
-				}
+				load(e.DestRegister, map[bool]string{true: "@" + e.SetName}[from == dport], nil)
 			}
 		case *expr.NAT:
 			n.found = e.Family == unix.NFPROTO_IPV4
 			n.source = e.Type == expr.NATTypeSourceNAT
-			n.by, n.mapsPort = maps[e.RegAddrMin], e.RegProtoMin > 0
+			_, n.by, _ = strings.Cut(held[e.RegAddrMin], "@")
+			n.mapsPort = e.RegProtoMin > 0
 			n.address, _ = netip.AddrFromSlice(values[e.RegAddrMin])
 			n.high, n.first = n.address, number(values[e.RegProtoMin])
 			if a, ok := netip.AddrFromSlice(values[e.RegAddrMax]); ok {

@@ -20,7 +20,7 @@ func (d *decompiler) nat(e *expr.NAT) {
 	_, given := d.regs[e.RegProtoMin]
 	joined := e.RegAddrMin == registers[0] && e.RegProtoMin == registers[1] && !given // both are of one map's value
 	if joined {
-		text += " ip addr . port"
+		text += " ip"
 	}
 	text += " to "
 	if e.RegAddrMin != 0 {

@@ -158,7 +158,7 @@ const sampleText = `table ip t {
 	chain dstnat {
 		type nat hook prerouting priority -101; policy accept;
 		ip saddr @blocks drop
-		meta l4proto tcp ct timeout set "tcp-idle" dnat ip addr . port to tcp dport map @endpoints
+		meta l4proto tcp ct timeout set "tcp-idle" dnat ip to tcp dport map @endpoints
 		meta l4proto tcp dnat to tcp dport map @hosts
 		ct status dnat drop
 		fib daddr oifname "mape0" reject with icmp prot-unreachable
