@@ -161,6 +161,19 @@ func TestResolve(t *testing.T) {
 	}
 }
 
+// TestBesideTheLine takes no interface of PPPoE or a VPN for the WAN, whatever its routes.
+func TestBesideTheLine(t *testing.T) {
+	for _, kind := range []string{"ppp", "wireguard", "tun"} {
+		f := gatewaytest.Lines(gatewaytest.Inet("2400:4050:5c71:af00::5/64"))
+		metric := 100
+		f.Links[1].Default6 = &metric
+		f.Links = append(f.Links, kernel.Link{Name: "other0", Kind: kind, MTU: 1454, Default4: &metric, Default6: new(int), Addresses: []kernel.Inet{gatewaytest.Inet("10.0.0.2/32"), gatewaytest.Inet("240b:10:1234:5600::5/64")}})
+		if g := gatewaytest.MustResolve(t, "{}", f); g.WAN.Name != "eth1" || g.Provider != "ocn" || !slices.Equal(g.LAN, []string{"eth0"}) {
+			t.Errorf("%s: the WAN is %s, %s, the LAN %s", kind, g.WAN.Name, g.Provider, g.LAN)
+		}
+	}
+}
+
 // TestPrefixOfLine never takes the prefix from an address that does not tell it.
 func TestPrefixOfLine(t *testing.T) {
 	other, found := netip.MustParsePrefix("240b:10:1234:5600::1/64"), gatewaytest.Inet("2400:4050:5c71:af00::5/64")

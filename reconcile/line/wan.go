@@ -22,7 +22,7 @@ func wan(c *schema.Config, f facts.Facts) (kernel.Link, error) {
 	}
 	var best []kernel.Link
 	for _, l := range f.Links {
-		if l.Default6 == nil || l.Name == c.Tunnel || l.Loopback {
+		if l.Default6 == nil || !carriesLine(c, l) {
 			continue
 		}
 		if len(best) > 0 && *l.Default6 < *best[0].Default6 {
@@ -39,6 +39,14 @@ func wan(c *schema.Config, f facts.Facts) (kernel.Link, error) {
 		return best[0], nil
 	}
 	return kernel.Link{}, NotYet{noWAN(c, f)}
+}
+
+// virtual are kinds of links that an IPoE line is never at, because it is Ethernet: PPPoE's and those of tunnels and VPNs.
+var virtual = []string{"dummy", "gre", "ip6gre", "ip6tnl", "ipip", "ppp", "sit", "tun", "wireguard"}
+
+// carriesLine reports whether a link can be the WAN.
+func carriesLine(c *schema.Config, l kernel.Link) bool {
+	return !l.Loopback && l.Name != c.Tunnel && !slices.Contains(virtual, l.Kind)
 }
 
 // named returns the interface of a name in the section. An image has no kernel, so there a name that no netplan file
@@ -127,7 +135,7 @@ func Interfaces(c *schema.Config, f facts.Facts) []string {
 	var all []string
 	for _, l := range f.Links {
 		lan := slices.Contains(c.LAN, l.Name) || hasPrivate(l)
-		if !lan && !l.Loopback && l.Name != c.Tunnel && l.Kind != "ip6tnl" && l.Kind != "sit" && l.Kind != "dummy" {
+		if !lan && carriesLine(c, l) {
 			all = append(all, l.Name)
 		}
 	}
