@@ -68,9 +68,13 @@ func routes(h *host.Host, f *Facts) (kept []netip.Prefix, err error) {
 			for _, hop := range r.MultiPath {
 				hops = append(hops, hop.LinkIndex)
 			}
-			for i := range f.Links {
-				if slices.Contains(hops, f.Links[i].Index) {
-					f.Links[i].AddDefault(int(family), r.Priority)
+			for i, l := range f.Links {
+				if !slices.Contains(hops, l.Index) {
+					continue
+				}
+				f.Links[i].AddDefault(int(family), r.Priority)
+				if family == unix.AF_INET6 {
+					f.Links[i].Routers6 += len(slices.DeleteFunc(slices.Clone(hops), func(hop int) bool { return hop != l.Index }))
 				}
 			}
 		}

@@ -41,6 +41,7 @@ func (g *Gateway) warn(c *schema.Config, f facts.Facts) {
 		}
 	}
 	g.Warnings = append(g.Warnings, g.overridden(f)...)
+	g.otherRouters(f)
 	known := len(f.Delegations) > 0 || slices.ContainsFunc(wan.Addresses, line.OfLine)
 	if c.Prefix.IsValid() && known && !line.OnLine(wan, g.Softwire.CE) && !line.DelegatedFrom(f, g.Softwire.CE) {
 		g.Warnings = append(g.Warnings, fmt.Sprintf("no address of %s is in %s, the line that mape.prefix says", wan.Name, line.HomeOf(g.Softwire.CE)))
@@ -52,6 +53,25 @@ func (g *Gateway) warn(c *schema.Config, f facts.Facts) {
 		g.Warnings = append(g.Warnings, fmt.Sprintf("%s cannot have a filter of its own (%s): whenever something flushes the ruleset of nftables, packets leave untranslated until the table is back", g.Tunnel.Link, f.Unfiltered))
 	}
 	g.unreachable(f)
+}
+
+// otherRouters adds warnings of IPv6 default routes that the tunnel's packets may take to another router than the line's:
+// its provider drops them, because their source is another line's.
+func (g *Gateway) otherRouters(f facts.Facts) {
+	wan := g.WAN
+	if wan.Default6 == nil {
+		return
+	}
+	for _, l := range f.Links {
+		if l.Default6 != nil && *l.Default6 <= *wan.Default6 && l.Name != wan.Name {
+			g.Warnings = append(g.Warnings, fmt.Sprintf("%s has an IPv6 default route of metric %d, and %s has one of %d: packets of the tunnel may leave by %[1]s; give that route a higher metric (networkd: RouteMetric= in [IPv6AcceptRA])",
+				l.Name, *l.Default6, wan.Name, *wan.Default6))
+		}
+	}
+	if wan.Routers6 > 1 {
+		g.Warnings = append(g.Warnings, fmt.Sprintf("%s has %d IPv6 default routers, and packets of the tunnel may go to any of them; if these are not all the line's own, set mape.prefix, and give the others' routes a higher metric or keep them off this link",
+			wan.Name, wan.Routers6))
+	}
 }
 
 // unreachable adds warnings of forwards to hosts outside of every network of this machine.

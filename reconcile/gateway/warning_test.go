@@ -2,6 +2,9 @@ package gateway_test
 
 import (
 	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -9,6 +12,7 @@ import (
 	"mape-netplan/reconcile/gateway"
 	"mape-netplan/reconcile/internal/gatewaytest"
 	"mape-netplan/reconcile/internal/hosttest"
+	"mape-netplan/reconcile/kernel"
 	"mape-netplan/reconcile/resource"
 )
 
@@ -113,5 +117,57 @@ func TestStrays(t *testing.T) {
 	g.Exec(t, "ip", "route", "del", "default", "dev", "mape0")
 	if got := gw.Strays(g.H, g.Plan(t, want)); len(got) > 0 {
 		t.Errorf("without the route: %q", got)
+	}
+}
+
+// TestOtherRouters warns of every way for the tunnel's packets to another router than the line's.
+func TestOtherRouters(t *testing.T) {
+	g := gatewaytest.NewMachine(t)
+	g.Exec(t, "sh", "-ec", "ip link add eth2 type veth peer name line2; ip link set eth2 up; ip link set line2 up; ip -6 route add default via fe80::1 dev eth1 metric 1024")
+	for route, want := range map[string]string{
+		"": "",
+		"default via fe80::2 dev eth2 metric 2048":        "",
+		"default via fe80::1 dev eth2 metric 1024":        "eth2 has an IPv6 default route of metric 1024, and eth1 has one of 1024: packets of the tunnel may leave by eth2; ",
+		"default via fe80::1 dev eth2 metric 100":         "eth2 has an IPv6 default route of metric 100, and eth1 has one of 1024: ",
+		"default via fe80::2 dev eth1 metric 1024":        "eth1 has 2 IPv6 default routers, ",
+		"default via fe80::2 dev eth1 metric 512":         "eth1 has 2 IPv6 default routers, ",
+		"2001:380::/32 via fe80::2 dev eth1 metric 1":     "",
+		"default via fe80::2 dev eth1 metric 1 table 100": "",
+	} {
+		t.Run(route, func(t *testing.T) {
+			if route != "" {
+				words := strings.Fields(route)
+				g.Exec(t, "ip", append([]string{"-6", "route", "append"}, words...)...)
+				defer g.Exec(t, "ip", append([]string{"-6", "route", "del"}, words...)...)
+			}
+			gw, _, err := resolved(g, t)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := slices.DeleteFunc(gw.Warnings, func(w string) bool { return !strings.Contains(w, "IPv6 default route") })
+			if len(got) != min(1, len(want)) || want != "" && !strings.HasPrefix(got[0], want) {
+				t.Errorf("warnings %q, want %q", got, want)
+			}
+		})
+	}
+}
+
+// TestPathFrom: of two lines with default routes of one metric the kernel takes one by both addresses of a packet.
+func TestPathFrom(t *testing.T) {
+	g := gatewaytest.NewMachine(t)
+	g.Exec(t, "sh", "-ec", `ip link add eth2 type veth peer name line2; ip link set eth2 up; ip link set line2 up
+		ip address add `+gatewaytest.CeOfLine+`/128 dev eth1 nodad
+		for link in eth1 eth2; do ip -6 route append default via fe80::1 dev $link metric 1024; done`)
+	links := map[string]int{}
+	for i := range 32 {
+		to := netip.MustParseAddr(fmt.Sprintf("2001:380:a120::%x", i+1))
+		p := kernel.PathFrom(g.H, netip.MustParseAddr(gatewaytest.CeOfLine), to)
+		if out := g.Exec(t, "ip", "-6", "route", "get", to.String(), "from", gatewaytest.CeOfLine); !strings.Contains(out, "dev "+p.Link+" ") {
+			t.Errorf("%s: %+v, and ip says %s", to, p, out)
+		}
+		links[p.Link]++
+	}
+	if links["eth1"] == 0 || links["eth2"] == 0 {
+		t.Errorf("the paths are by %v", links)
 	}
 }

@@ -28,6 +28,8 @@ type Link struct {
 	// this link, in the main table and for any type of service; nil: no such route.
 	Default4 *int `json:"default4,omitempty"`
 	Default6 *int `json:"default6,omitempty"`
+	// Routers6 is the number of next hops that IPv6 default routes have on this link.
+	Routers6 int `json:"routers6,omitempty"`
 	// NetworkFile is the .network file that networkd configures it by.
 	NetworkFile string `json:"network_file,omitempty"`
 	// DUIDType is the type of the DUID that networkd's DHCPv6 client uses here, in

@@ -25,9 +25,12 @@ type Path struct {
 }
 
 // PathTo asks the kernel for the path to an address.
-func PathTo(h *host.Host, to netip.Addr) Path {
+func PathTo(h *host.Host, to netip.Addr) Path { return PathFrom(h, netip.Addr{}, to) }
+
+// PathFrom is PathTo for packets of a source: of default routes of one metric the kernel takes one by both addresses.
+func PathFrom(h *host.Host, from, to netip.Addr) Path {
 	p := Path{To: to}
-	routes, err := h.Net.RouteGet(to.AsSlice())
+	routes, err := h.Net.RouteGetWithOptions(to.AsSlice(), &netlink.RouteGetOptions{SrcAddr: from.AsSlice()})
 	if err == nil && len(routes) == 0 {
 		err = os.ErrNotExist
 	}
@@ -42,7 +45,7 @@ func PathTo(h *host.Host, to netip.Addr) Path {
 	}
 	p.Via, _ = netip.AddrFromSlice(r.Gw)
 	// That answer does not name the route that matched.
-	if routes, err = h.Net.RouteGetWithOptions(to.AsSlice(), &netlink.RouteGetOptions{FIBMatch: true}); err == nil && len(routes) > 0 && routes[0].Dst != nil {
+	if routes, err = h.Net.RouteGetWithOptions(to.AsSlice(), &netlink.RouteGetOptions{SrcAddr: from.AsSlice(), FIBMatch: true}); err == nil && len(routes) > 0 && routes[0].Dst != nil {
 		ip, _ := netip.AddrFromSlice(routes[0].Dst.IP)
 		bits, _ := routes[0].Dst.Mask.Size()
 		p.Route, p.Table = netip.PrefixFrom(ip.Unmap(), bits), routes[0].Table

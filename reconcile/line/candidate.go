@@ -55,7 +55,7 @@ func candidates(c *schema.Config, wan kernel.Link, f facts.Facts) []Candidate {
 			addresses = append(addresses, d.ofAddress(a))
 		}
 	}
-	trust := byTrust(addresses)
+	trust := byTrust(addresses, wan.Routers6)
 	sort.SliceStable(addresses, func(i, j int) bool { return trust(addresses[i], addresses[j]) < 0 })
 	all := slices.Concat(delegated, addresses, unplaced)
 	if partDelegated(delegated, addresses) {
@@ -78,10 +78,14 @@ func rank(c Candidate) int {
 }
 
 // byTrust compares addresses. Those of the last advertisement are equal, but that
-// of the line that the machine is set up for goes first.
-func byTrust(all []Candidate) func(a, b Candidate) int {
-	// The kernel takes the prefixes of one advertisement within milliseconds.
-	const moment = 10 // in 1/100 s
+// of the line that the machine is set up for goes first. Of several routers on the
+// link each announces its own prefix in turn: there that line goes first as long as
+// it is announced at all.
+func byTrust(all []Candidate, routers int) func(a, b Candidate) int {
+	// In 1/100 s. The kernel takes the prefixes of one advertisement within
+	// milliseconds, and a router sends one every 10 minutes or sooner (RFC 4861,
+	// section 6.2.1, MaxRtrAdvInterval).
+	const moment, interval = 10, 10 * 60 * 100
 	var newest uint32
 	for _, c := range all {
 		// The kernel's 32-bit counter of 1/100 s wraps after 497 days.
@@ -90,9 +94,10 @@ func byTrust(all []Candidate) func(a, b Candidate) int {
 		}
 	}
 	key := func(c Candidate) int {
-		last := int32(newest-c.announced) <= moment
+		age := int32(newest - c.announced)
+		last := age <= moment
 		switch {
-		case c.Origin == kernel.OriginRA && last && c.ours:
+		case c.Origin == kernel.OriginRA && c.ours && (last || routers > 1 && age <= interval):
 			return 0
 		case c.Origin == kernel.OriginRA && last:
 			return 1

@@ -28,6 +28,7 @@ func TestCandidates(t *testing.T) {
 		addresses     []kernel.Inet
 		owned         string // the CE address of an earlier run
 		asking        bool   // a file of one asks for a delegation
+		routers       int    // on the link
 		want          []string
 		warning       string // of the first
 		err           string // where there is no first
@@ -43,6 +44,12 @@ func TestCandidates(t *testing.T) {
 			want: []string{gatewaytest.LineA + "::5/64 " + gatewaytest.CeA, gatewaytest.LineB + "::5/64 " + gatewaytest.CeB, gatewaytest.LineC + "::7/128 " + gatewaytest.CeC}},
 		{name: "announced last", addresses: []kernel.Inet{gatewaytest.Advertised(gatewaytest.LineA+"::5/64", 10*minute), gatewaytest.Advertised(gatewaytest.LineB+"::5/64", 11*minute)}, owned: gatewaytest.CeA,
 			want: []string{gatewaytest.LineB + "::5/64 " + gatewaytest.CeB, gatewaytest.LineA + "::5/64 " + gatewaytest.CeA}},
+		{name: "two routers, each announces its own", routers: 2, addresses: []kernel.Inet{gatewaytest.Advertised(gatewaytest.LineA+"::5/64", 10*minute), gatewaytest.Advertised(gatewaytest.LineB+"::5/64", 20*minute)}, owned: gatewaytest.CeA,
+			want: []string{gatewaytest.LineA + "::5/64 " + gatewaytest.CeA, gatewaytest.LineB + "::5/64 " + gatewaytest.CeB}},
+		{name: "two routers, one is silent", routers: 2, addresses: []kernel.Inet{gatewaytest.Advertised(gatewaytest.LineA+"::5/64", 10*minute), gatewaytest.Advertised(gatewaytest.LineB+"::5/64", 20*minute+1)}, owned: gatewaytest.CeA,
+			want: []string{gatewaytest.LineB + "::5/64 " + gatewaytest.CeB, gatewaytest.LineA + "::5/64 " + gatewaytest.CeA}},
+		{name: "two routers, one has ended its prefix", routers: 2, addresses: []kernel.Inet{with(gatewaytest.Advertised(gatewaytest.LineA+"::5/64", 10*minute), func(a *kernel.Inet) { a.Deprecated = true }), gatewaytest.Advertised(gatewaytest.LineB+"::5/64", 10*minute)}, owned: gatewaytest.CeA,
+			want: []string{gatewaytest.LineB + "::5/64 " + gatewaytest.CeB, gatewaytest.LineA + "::5/64 is deprecated"}},
 		{name: "announced last, the counter anew", addresses: []kernel.Inet{gatewaytest.Advertised(gatewaytest.LineA+"::5/64", 1<<32-minute), gatewaytest.Advertised(gatewaytest.LineB+"::5/64", 7)},
 			want: []string{gatewaytest.LineB + "::5/64 " + gatewaytest.CeB, gatewaytest.LineA + "::5/64 " + gatewaytest.CeA}},
 		{name: "announced together, no earlier run", addresses: []kernel.Inet{gatewaytest.Advertised(gatewaytest.LineA+"::5/64", 10*minute), gatewaytest.Advertised(gatewaytest.LineB+"::5/64", 10*minute+1)},
@@ -104,7 +111,7 @@ func TestCandidates(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			f := gatewaytest.Lines(test.addresses...)
-			f.Links[1].Addresses = test.addresses
+			f.Links[1].Addresses, f.Links[1].Routers6 = test.addresses, test.routers
 			f.Delegations = test.delegations
 			if test.owned != "" {
 				f.Owned.Addresses = []facts.OwnedAddress{{Link: "eth1", Prefix: netip.MustParsePrefix(test.owned + "/128")}}
