@@ -14,8 +14,8 @@ import (
 // synonyms are the words of OpenWrt, of the providers' own answers (HB46PP), of
 // routers and of the kernel for keys and values that have another name here.
 var synonyms = map[string]string{
-	"peeraddr": "br", "aftr": "br", "ip6prefix": "ipv6", "ipaddr": "ipv4", "ealen": "ea-bits", "offset": "psid-offset",
-	"interface": "wan", "isp": "provider", "port-forward": "forwards", "redirect": "forwards", "dport": "port", "proto": "protocol",
+	"peeraddr": "br", "aftr": "br", "ip6prefix": "ipv6", "ip6prefixlen": "ipv6", "ipaddr": "ipv4", "ip4prefixlen": "ipv4", "ealen": "ea-bits", "offset": "psid-offset",
+	"interface": "wan", "tunlink": "wan", "isp": "provider", "port-forward": "forwards", "redirect": "forwards", "dport": "port", "proto": "protocol",
 	"dest": "to", "target": "to", "host": "to", "username": "user", "pass": "password", "hb46pp": "discover", "timeouts": "conntrack", "established": "tcp-established",
 	"any": "both", "all": "both", "tcp+udp": "both", "tcp/udp": "both", "deny": "drop", "reject": "drop", "allow": "accept",
 	"v6プラス": "v6plus", "jpne": "v6plus", "jpix": "v6plus", "dhcpv6": "pd", "dhcpv6-pd": "pd", "slaac": "ra",
@@ -35,11 +35,10 @@ const (
 // Nearest returns the word that is meant by a misspelt one, or "".
 func Nearest(word string, known []string) string {
 	word = strings.ReplaceAll(strings.ToLower(fold(word)), "_", "-")
-	if synonym := synonyms[word]; slices.Contains(known, synonym) {
+	if synonym, is := synonyms[word]; slices.Contains(known, synonym) {
 		return synonym
-	}
-	if len(word) > 64 {
-		return ""
+	} else if is || len(word) > 64 {
+		return "" // A word that is spelt alike has another meaning.
 	}
 	best, least := "", max(utf8.RuneCountInString(word)/3, 1)+1
 	for _, k := range known {
@@ -61,6 +60,9 @@ func unknownKey(word string, keys []Key) (message, meant string) {
 	if meant = Nearest(word, known); meant != "" {
 		return message + "; did you mean " + quote(meant) + "?", meant
 	}
+	if meant = Nearest(word, []string{"ipv6", "ipv4", "ea-bits", "psid-offset"}); meant != "" && slices.Contains(known, "rules") {
+		return message + `; below "rules:" there is ` + quote(meant), ""
+	}
 	return message + "; the keys here are " + list(known, "and"), ""
 }
 
@@ -71,8 +73,7 @@ func lookup(keys []Key, name string) *Key {
 	return nil
 }
 
-// fold turns the full-width forms of a Japanese input method into ASCII and
-// drops space around.
+// fold turns the full-width forms of a Japanese input method into ASCII, and trims.
 func fold(s string) string { return strings.TrimSpace(width.Fold.String(s)) }
 
 // quote shows a piece of the file; what does not print is escaped.
@@ -96,8 +97,7 @@ func list(words []string, last string) string {
 	return strings.Join(words[:n], ", ") + " " + last + " " + words[n]
 }
 
-// fullWidth points out characters on a line or the next that look like YAML's
-// but are not.
+// fullWidth points out characters near a line that look like YAML's but are not.
 func fullWidth(lines []string, line int) string {
 	for i := max(line-1, 1); i <= min(line+1, len(lines)); i++ {
 		code, _, _ := strings.Cut(lines[i-1], " #")

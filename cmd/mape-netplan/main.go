@@ -16,6 +16,8 @@ import (
 )
 
 func main() {
+	// networkd, which is not root, reads our files and those of netplan's generator, whatever root's umask is.
+	syscall.Umask(0o022)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	context.AfterFunc(ctx, stop) // A second signal ends the program at once, whatever it waits for.
