@@ -55,18 +55,18 @@ var checks = []check{
 }
 
 // Diagnose returns the finding of each check. It is pure: facts and symptoms of another machine will do. After a bad
-// finding the rest are skipped, because they would only repeat it in other words.
+// finding of what is wrong now the rest are skipped, because they would only repeat it in other words.
 func Diagnose(c *schema.Config, f facts.Facts, aim gateway.Aim, s symptom.Symptoms) []Finding {
 	d := &diagnosis{c: c, f: f, s: s, wan: aim.Line.Likely, line: aim.Line, g: aim.Gateway, err: aim.Err}
 	var all []Finding
 	cause := ""
 	for _, c := range checks {
-		finding := Finding{State: Skipped, Seen: "skipped: " + cause + " must pass first"}
+		finding := Finding{State: Skipped, Seen: "skipped: " + cause + " must pass first", cause: cause}
 		if cause == "" {
 			finding = c.judge(d)
 		}
 		finding.Check = c.name
-		if all = append(all, finding); finding.State == Bad {
+		if all = append(all, finding); finding.State == Bad && !finding.apart {
 			cause = c.name
 			d.held(&all[len(all)-1])
 		}

@@ -28,7 +28,7 @@ func TestDiagnose(t *testing.T) {
 			p.s.Broken = []string{"file /etc/netplan/70.yaml is not a netplan file, near line 2"}
 			p.s.Links[1].Up = false
 			p.noRouter()
-		}, "netplan", doctor.Bad, "The file /etc/netplan/70.yaml is not a netplan file, near line 2, so that", "netplan generate"},
+		}, "netplan", doctor.Bad, "The file /etc/netplan/70.yaml is not a netplan file, near line 2, so that … Also: The WAN interface eth1 is switched off", "netplan generate … ip link set eth1 up"},
 		{"a netplan file with an unknown key", func(p *observed) { p.s.Stops = "/etc/netplan/70.yaml, line 2" }, "netplan", doctor.Bad, "generator stops at /etc/netplan/70.yaml, line 2, so that netplan skips what is wrong at the next boot", "netplan generate"},
 		{"a FIFO", func(p *observed) { p.s.Closed = []string{"/etc/systemd/network/zz.network: is not a regular file"} }, "netplan", doctor.Bad, "cannot read /etc/systemd/network/zz.network: is not a regular file: apply and install refuse", "move it away"},
 		{"NetworkManager", func(p *observed) { p.bare(); p.f.Renderer = "NetworkManager" }, "netplan", doctor.Bad, "Netplan has NetworkManager configure whatever … needs systemd-networkd for it.",
@@ -319,15 +319,30 @@ func TestCauseFirst(t *testing.T) {
 	}
 }
 
-// TestCauseBefore: a warning before what is bad may be the cause, and the diagnosis has it, too.
-func TestCauseBefore(t *testing.T) {
+// TestCauses: a file that cannot be read hides no flushed table, nor the other way round, and the text has both.
+func TestCauses(t *testing.T) {
 	t.Parallel()
-	p := healthy()
-	p.differs("table ip mape", "")
-	p.s.Unreadable = []string{"/etc/netplan/70-home.yaml"}
-	r := p.report(t)
-	if !says(r.Diagnosis, "table ip mape is missing … Also: The service cannot read /etc/netplan/70-home.yaml") || !says(r.Advice, "mape-netplan apply … chown root:root /etc/netplan/70-home.yaml") || r.OK {
-		t.Errorf("%s\n%s", r.Diagnosis, r.Advice)
+	for _, test := range []struct {
+		make              func(*observed)
+		diagnosis, advice string
+	}{
+		{func(p *observed) { p.s.Unreadable = []string{"/etc/netplan/70-home.yaml"} },
+			"table ip mape is missing … Also: The service cannot read /etc/netplan/70-home.yaml", "mape-netplan apply … chown root:root /etc/netplan/70-home.yaml"},
+		{func(p *observed) { p.s.Broken = []string{"file /etc/netplan/70.yaml is not a netplan file"} },
+			"The file /etc/netplan/70.yaml is not a netplan file … Also: The nftables table ip mape is missing", "netplan generate … mape-netplan apply"},
+		{func(p *observed) { p.s.Closed = []string{"/etc/netplan: permission denied"} },
+			"cannot read /etc/netplan: permission denied … Also: The nftables table ip mape is missing", "readable … mape-netplan apply"},
+	} {
+		p := healthy()
+		p.differs("table ip mape", "")
+		test.make(p)
+		r := p.report(t)
+		if !says(r.Diagnosis, test.diagnosis) || !says(r.Advice, test.advice) || r.OK {
+			t.Errorf("%s\n%s", r.Diagnosis, r.Advice)
+		}
+		if text := r.Text(); !says(text, "netplan: … NAT: table ip mape is missing\n-    what comes after it is skipped: NAT must pass first\n\nDiagnosis: ") {
+			t.Error(text)
+		}
 	}
 }
 

@@ -10,6 +10,28 @@ import (
 
 // netplan: can its files be read, and do they leave the interfaces to networkd?
 func (d *diagnosis) netplan() Finding {
+	if f := d.unread(); f.State == Bad {
+		f.apart = true
+		return f
+	}
+	if wrong := (gateway.WrongRenderer{}); errors.As(d.err, &wrong) {
+		a := wrong.Advice()
+		return bad("renderer: NetworkManager", d.sentence(a.What),
+			d.sentence(a.Do)+fmt.Sprintf(` Then run "sudo systemctl enable --now systemd-networkd", "sudo netplan apply" and "%s".`, d.command()))
+	}
+	if all := strings.Join(d.s.Unreadable, " "); all != "" {
+		return warning("the service cannot read "+all,
+			fmt.Sprintf("The service cannot read %s, which belongs to another user than root or is closed to root, and what depends on it waits.", all),
+			fmt.Sprintf(`Run "sudo chown root:root %s && sudo chmod u=rwX %[1]s".`, all))
+	}
+	if !d.f.Netplan {
+		return skipped("it is not on this machine")
+	}
+	return good("its files can be read")
+}
+
+// unread is the finding of a file that netplan or this program cannot read, if there is one.
+func (d *diagnosis) unread() Finding {
 	const (
 		advice = `Run "sudo netplan generate" to see the error, and correct the file until it prints none.`
 		// Measured with 0.106, 1.1.2 and 1.2.2.
@@ -27,20 +49,7 @@ func (d *diagnosis) netplan() Finding {
 		return bad("cannot read "+all, "This program cannot read "+all+": apply and install refuse, and the service changes no file meanwhile.",
 			"Make that readable for root, or move it away.")
 	}
-	if wrong := (gateway.WrongRenderer{}); errors.As(d.err, &wrong) {
-		a := wrong.Advice()
-		return bad("renderer: NetworkManager", d.sentence(a.What),
-			d.sentence(a.Do)+fmt.Sprintf(` Then run "sudo systemctl enable --now systemd-networkd", "sudo netplan apply" and "%s".`, d.command()))
-	}
-	if all := strings.Join(d.s.Unreadable, " "); all != "" {
-		return warning("the service cannot read "+all,
-			fmt.Sprintf("The service cannot read %s, which belongs to another user than root or is closed to root, and what depends on it waits.", all),
-			fmt.Sprintf(`Run "sudo chown root:root %s && sudo chmod u=rwX %[1]s".`, all))
-	}
-	if !d.f.Netplan {
-		return skipped("it is not on this machine")
-	}
-	return good("its files can be read")
+	return Finding{}
 }
 
 // networkd: does what keeps the addresses and the tunnel run?

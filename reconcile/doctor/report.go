@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"mape-netplan/reconcile/doctor/symptom"
@@ -16,20 +17,20 @@ type Report struct {
 	Symptoms  symptom.Symptoms `json:"symptoms"`
 }
 
-// Conclude takes diagnosis and advice from the first bad finding, which explains what follows, and the warnings before it,
-// which may explain it; or, if none is bad, from the first warning.
+// Conclude takes diagnosis and advice from the first bad finding, which explains what follows, from any other, and from the
+// warnings before these, which may explain them; or, if none is bad, from the first warning.
 func Conclude(findings []Finding, s symptom.Symptoms) Report {
 	r := Report{OK: true, Findings: findings, Symptoms: s}
-	for i, f := range findings {
-		if f.State == Bad {
-			r.OK, r.Diagnosis, r.Advice = false, f.Diagnosis, f.Advice
-			for _, w := range findings[:i] { // It may have to do with any of them.
-				if w.State == Warn {
-					r.Diagnosis, r.Advice = r.Diagnosis+" Also: "+w.Diagnosis, r.Advice+" "+w.Advice
-				}
+	isBad := func(f Finding) bool { return f.State == Bad }
+	if first := slices.IndexFunc(findings, isBad); first >= 0 {
+		r.OK, r.Diagnosis, r.Advice = false, findings[first].Diagnosis, findings[first].Advice
+		for i, f := range findings {
+			warns := f.State == Warn && slices.ContainsFunc(findings[i:], isBad)
+			if i != first && (isBad(f) || warns) {
+				r.Diagnosis, r.Advice = r.Diagnosis+" Also: "+f.Diagnosis, r.Advice+" "+f.Advice
 			}
-			return r
 		}
+		return r
 	}
 	for _, f := range findings {
 		if f.State == Warn {
@@ -53,15 +54,16 @@ func Conclude(findings []Finding, s symptom.Symptoms) Report {
 // marks begin the line of a finding.
 var marks = map[State]string{OK: "ok  ", Warn: "warn", Bad: "BAD ", Skipped: "-   "}
 
-// Text is the report for a person: a line for each check down to the first bad one, the diagnosis and the advice.
+// Text is the report for a person: a line for each check down to the one after which the rest are skipped, the diagnosis
+// and the advice.
 func (r Report) Text() string {
 	var b strings.Builder
 	for _, f := range r.Findings {
-		fmt.Fprintf(&b, "%s %s: %s\n", marks[f.State], f.Check, f.Seen)
-		if f.State == Bad {
-			fmt.Fprintf(&b, "-    what comes after it is skipped: %s must pass first\n", f.Check)
+		if f.cause != "" {
+			fmt.Fprintf(&b, "-    what comes after it is skipped: %s must pass first\n", f.cause)
 			break
 		}
+		fmt.Fprintf(&b, "%s %s: %s\n", marks[f.State], f.Check, f.Seen)
 	}
 	fmt.Fprintf(&b, "\nDiagnosis: %s\nAdvice: %s\n", r.Diagnosis, r.Advice)
 	return b.String()
@@ -85,6 +87,11 @@ type Finding struct {
 	// Diagnosis and Advice are a sentence each, where there is something to say.
 	Diagnosis string `json:"diagnosis,omitempty"`
 	Advice    string `json:"advice,omitempty"`
+
+	// apart: it concerns the next boot, and what is wrong now may have another cause.
+	apart bool
+	// cause is the check for which this one was skipped.
+	cause string
 }
 
 func good(format string, args ...any) Finding {
@@ -95,8 +102,10 @@ func skipped(format string, args ...any) Finding {
 	return Finding{State: Skipped, Seen: fmt.Sprintf(format, args...)}
 }
 
-func bad(seen, diagnosis, advice string) Finding { return Finding{"", Bad, seen, diagnosis, advice} }
+func bad(seen, diagnosis, advice string) Finding {
+	return Finding{State: Bad, Seen: seen, Diagnosis: diagnosis, Advice: advice}
+}
 
 func warning(seen, diagnosis, advice string) Finding {
-	return Finding{"", Warn, seen, diagnosis, advice}
+	return Finding{State: Warn, Seen: seen, Diagnosis: diagnosis, Advice: advice}
 }
