@@ -11,6 +11,8 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"unicode"
+	"unicode/utf8"
 
 	"mape-netplan/schema"
 )
@@ -24,15 +26,31 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
-// A counter counts what is written.
-type counter struct {
+// A printer escapes what controls a terminal: names, files and errors of others are printed.
+type printer struct {
 	io.Writer
-	bytes int
+	bytes int // written
 }
 
-func (c *counter) Write(p []byte) (int, error) {
-	c.bytes += len(p)
-	return c.Writer.Write(p)
+func (p *printer) Write(b []byte) (int, error) {
+	p.bytes += len(b)
+	var text []byte
+	for rest := b; len(rest) > 0; {
+		r, n := utf8.DecodeRune(rest)
+		switch {
+		case r == utf8.RuneError && n == 1:
+			text = fmt.Appendf(text, `\x%02x`, rest[0])
+		case r == '\n' || r == '\t' || unicode.IsGraphic(r):
+			text = append(text, rest[:n]...)
+		default:
+			text = fmt.Appendf(text, `\u%04x`, r)
+		}
+		rest = rest[n:]
+	}
+	if _, err := p.Writer.Write(text); err != nil {
+		return 0, err
+	}
+	return len(b), nil
 }
 
 // run is the whole program, with its inputs and outputs as parameters.
@@ -42,7 +60,8 @@ func run(ctx context.Context, args []string, in io.Reader, out, errs io.Writer) 
 
 func (o *options) run(ctx context.Context, args []string, out, errs io.Writer) int {
 	root := o.root()
-	printed := &counter{Writer: out}
+	printed := &printer{Writer: out}
+	errs = &printer{Writer: errs}
 	root.SetArgs(args)
 	root.SetOut(printed)
 	root.SetErr(errs)
@@ -57,7 +76,7 @@ func (o *options) run(ctx context.Context, args []string, out, errs io.Writer) i
 	}
 	if asked, _ := root.PersistentFlags().GetBool("json"); asked && printed.bytes == 0 {
 		// --json always prints an object.
-		_ = encode(out, struct {
+		_ = encode(printed, struct {
 			Error string `json:"error"`
 		}{strings.TrimSpace(err.Error())})
 	}

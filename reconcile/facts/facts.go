@@ -2,10 +2,7 @@
 package facts
 
 import (
-	"bytes"
 	"cmp"
-	"encoding/json"
-	"errors"
 	"net/netip"
 	"slices"
 	"strings"
@@ -122,26 +119,6 @@ func (f Facts) ManagerOf(link string) string {
 		return ""
 	}
 	return cmp.Or(f.Managers[link], f.Managers[""])
-}
-
-// Parse reads the output of "mape-netplan facts", of this version or another:
-// unknown keys are skipped.
-func Parse(data []byte) (Facts, error) {
-	var f Facts
-	data = bytes.TrimPrefix(data, []byte("\ufeff")) // the byte order mark of some editors
-	if len(bytes.TrimSpace(data)) == 0 {
-		return f, errors.New("it is empty")
-	}
-	if err := json.Unmarshal(data, &f); err != nil {
-		return f, err
-	}
-	switch {
-	case f.Links == nil:
-		return f, errors.New("it has no links")
-	case slices.ContainsFunc(f.Links, func(l kernel.Link) bool { return l.Name == "" }):
-		return f, errors.New("one of its links has no name")
-	}
-	return f, nil
 }
 
 // Example is a gateway as the README sets it up on Proxmox, before the
