@@ -10,7 +10,9 @@ import (
 	"mape-netplan/reconcile/facts"
 	"mape-netplan/reconcile/gateway"
 	"mape-netplan/reconcile/internal/gatewaytest"
+	"mape-netplan/reconcile/line"
 	"mape-netplan/reconcile/networkd"
+	"mape-netplan/reconcile/softwire"
 )
 
 // odd are values that a machine does not have.
@@ -104,7 +106,11 @@ func try(t *testing.T, data []byte, section string) (parsed bool) {
 	if err != nil {
 		return false
 	}
-	aim := gateway.Resolve(gatewaytest.SectionOf(t, section), f)
+	c := gatewaytest.SectionOf(t, section)
+	if l, err := line.Find(c, f); err == nil {
+		checkSoftwire(t, l.Softwire, section, data)
+	}
+	aim := gateway.Resolve(c, f)
 	if aim.Gateway == nil {
 		return false
 	}
@@ -116,8 +122,12 @@ func try(t *testing.T, data []byte, section string) (parsed bool) {
 	if _, text, found := strings.Cut(b.String(), "invalid "); found {
 		t.Errorf("%s: invalid %.20s\n%s", section, text, data)
 	}
-	if s := aim.Gateway.Softwire; !s.CE.Is6() || !s.BR.Is6() || !s.IPv4.Addr().Is4() || s.PortCount() == 0 {
+	checkSoftwire(t, aim.Gateway.Softwire, section, data)
+	return true
+}
+
+func checkSoftwire(t *testing.T, s softwire.Softwire, section string, data []byte) {
+	if !s.CE.Is6() || !s.BR.Is6() || !s.IPv4.Addr().Is4() || s.PortCount() == 0 {
 		t.Errorf("%s: %+v\n%s", section, s, data)
 	}
-	return true
 }
