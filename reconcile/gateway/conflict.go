@@ -17,6 +17,9 @@ func (g *Gateway) conflict(f facts.Facts) error {
 	if err := g.taken(f); err != nil {
 		return err
 	}
+	if err := g.inside(f); err != nil {
+		return err
+	}
 	if asleep := dormant(f); len(asleep) > 0 && !f.Live {
 		return fmt.Errorf("%s: %w", asleep[0], resource.ErrRival)
 	}
@@ -28,6 +31,23 @@ func (g *Gateway) conflict(f facts.Facts) error {
 	}
 	if f.Nowhere4 != "" {
 		return fmt.Errorf("%s default: %w", f.Nowhere4, resource.ErrRival)
+	}
+	return nil
+}
+
+// inside refuses an address that packets would be sent to on a network of this machine rather than to it: a host there
+// would get what comes from the internet.
+func (g *Gateway) inside(f facts.Facts) error {
+	for _, l := range f.Links {
+		if l.Name == g.Tunnel.Link || slices.Contains(f.Owned.Tunnels, l.Name) {
+			continue
+		}
+		for _, network := range l.Inet4() {
+			if network.Overlaps(g.Softwire.IPv4) {
+				return fmt.Errorf("the line's IPv4 address %s is in %s, the network of %s; it must be the one that the provider has given this line",
+					g.Softwire.IPv4, network.Masked(), l.Name)
+			}
+		}
 	}
 	return nil
 }

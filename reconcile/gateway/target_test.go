@@ -48,3 +48,32 @@ func TestTargets(t *testing.T) {
 		t.Errorf("Check: %v", err)
 	}
 }
+
+// TestSharedAddressInside: what comes from the internet for the shared address must not reach a network of this machine.
+func TestSharedAddressInside(t *testing.T) {
+	const shared = "153.241.113.198"
+	for _, test := range []struct {
+		link, address string
+		refused       bool
+	}{
+		{"eth0", shared + "/32", true},
+		{"eth0", shared + "/24", true},
+		{"eth0", "153.241.113.1/24", true},
+		{"eth1", "153.241.0.1/16", true},
+		{"docker0", "153.0.0.1/8", true},
+		{"eth0", "153.241.112.1/24", false},
+		{"mape0", shared + "/32", false}, // ours
+	} {
+		f := gatewaytest.Lines(gatewaytest.Advertised(gatewaytest.LineA+"::5/64", 1))
+		f.Links = append(f.Links, kernel.Link{Name: "mape0", Kind: "ip6tnl"})
+		for i := range f.Links {
+			if f.Links[i].Name == test.link {
+				f.Links[i].Addresses = append(f.Links[i].Addresses, gatewaytest.Static(test.address))
+			}
+		}
+		_, err := gatewaytest.Resolve(gatewaytest.SectionOf(t, "{wan: eth1, lan: eth0}"), f)
+		if refused := err != nil && strings.HasPrefix(err.Error(), "the line's IPv4 address "+shared+"/32 is in "); refused != test.refused || err != nil && !refused {
+			t.Errorf("%s on %s: %v", test.address, test.link, err)
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/bits"
 	"net/netip"
+	"slices"
 )
 
 // high is the first 64 bits of an IPv6 address: all of MAP but the interface identifier.
@@ -85,15 +86,36 @@ func checkGlobal(name string, p netip.Prefix) error {
 	return nil
 }
 
+// reserved are addresses that no host has: of this network (RFC 791), loopback, link-local, multicast, reserved and broadcast.
+var reserved = prefixes("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3")
+
+// private are addresses that are unique only within a site or a provider (RFC 1918, RFC 6598).
+var private = prefixes("10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16")
+
+func prefixes(texts ...string) (all []netip.Prefix) {
+	for _, text := range texts {
+		all = append(all, netip.MustParsePrefix(text))
+	}
+	return all
+}
+
+// Private reports whether p is private, so that no host on the internet reaches it.
+func Private(p netip.Prefix) bool { return within(p, private) }
+
+func within(p netip.Prefix, all []netip.Prefix) bool {
+	return slices.ContainsFunc(all, func(a netip.Prefix) bool { return a.Bits() <= p.Bits() && a.Contains(p.Addr()) })
+}
+
+// checkIPv4 refuses a prefix inside the reserved ones. A rule's prefix may have some within: its EA bits choose the address,
+// which Softwire.check looks at.
 func checkIPv4(p netip.Prefix) error {
 	if !p.IsValid() {
 		return fmt.Errorf("ipv4 is missing or not a prefix: it must be an IPv4 prefix such as 192.0.2.0/24, or an address")
 	}
-	a := p.Masked().Addr()
-	if !a.Is4() {
+	if !p.Addr().Is4() {
 		return fmt.Errorf("ipv4 %v is an IPv6 prefix: it must be an IPv4 prefix such as 192.0.2.0/24, or an address", p)
 	}
-	if a.IsUnspecified() || a.IsLoopback() || a.IsMulticast() || a.IsLinkLocalUnicast() {
+	if within(p, reserved) {
 		return fmt.Errorf("ipv4 %v must be a unicast IPv4 prefix such as 192.0.2.0/24, or an address", p)
 	}
 	return nil

@@ -22,6 +22,7 @@ func Given(ce, br netip.Addr, ipv4 netip.Prefix, psid uint16, psidLen, psidOffse
 	if err := s.check(); err != nil {
 		return Softwire{}, err
 	}
+	s.warnPrivate()
 	return s, nil
 }
 

@@ -5,6 +5,7 @@ package softwire
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 )
 
 // Softwire is one end of a MAP-E tunnel. Only Compute and Given return valid ones, on which its methods rely.
@@ -83,12 +84,24 @@ func (s Softwire) check() error {
 		return fmt.Errorf("psid 0 of 16 bits at psid-offset 0 leaves only port 0, which is reserved: " +
 			"one of the three is wrong")
 	}
-	return checkIPv4(s.IPv4) // a large rule may contain addresses that are not unicast
+	// A large rule may contain addresses that are not unicast, and so may a prefix that is not shared.
+	if slices.ContainsFunc(reserved, s.IPv4.Overlaps) {
+		return fmt.Errorf("ipv4 %v must be a unicast IPv4 prefix such as 192.0.2.0/24, or an address", s.IPv4)
+	}
+	return nil
+}
+
+// warnPrivate is about an address that works behind a provider's own NAT, or in a test bed, and nowhere else.
+func (s *Softwire) warnPrivate() {
+	if Private(s.IPv4) {
+		s.warnf(NotGlobal, "ipv4 %v is private (RFC 1918, RFC 6598): no host on the internet can answer it, unless the provider translates it once more", s.IPv4)
+	}
 }
 
 // warn records what is legal but probably a mistake.
 func (s *Softwire) warn(prefix netip.Prefix) {
 	r := s.Rule
+	s.warnPrivate()
 	if r.IPv4 != r.IPv4.Masked() {
 		s.warnf(StrayBits, "rule ipv4 %v has bits set after its first %d, which are ignored (RFC 7598 section 4.1): "+
 			"write %v, or correct the length",

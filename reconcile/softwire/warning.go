@@ -13,6 +13,7 @@ const (
 	StrayBits    WarningKind = iota // the rule's IPv4 prefix has bits set after its length
 	PSIDReplaced                    // the prefix has another PSID than the rule
 	NotFirst                        // the prefix is not the subnet of the end-user prefix that has the CE address
+	NotGlobal                       // the IPv4 address is private
 	Mesh                            // customers send to each other directly, which is not supported
 )
 

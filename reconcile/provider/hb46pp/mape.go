@@ -107,6 +107,9 @@ func (m *MAPE) check() error {
 		if err := r.Check(); err != nil {
 			return fmt.Errorf("map_e.rules[%d]: %w", i, first(err))
 		}
+		if softwire.Private(r.IPv4) {
+			return fmt.Errorf("map_e.rules[%d]: ipv4 %v is private, and a provider's customers share addresses of the internet", i, r.IPv4)
+		}
 	}
 	if err := softwire.CheckRules(all); err != nil {
 		return fmt.Errorf("map_e.rules: %w", first(err))

@@ -172,7 +172,7 @@ func TestOffers(t *testing.T) {
 func manyRules(n int) string {
 	var rules []string
 	for i := range n {
-		rules = append(rules, fmt.Sprintf(`{"ipv6": "2001:db8:%x::/48", "ipv4": "10.%d.%d.0/24", "ea_length": 16, "psid_offset": 4}`, i, i/256, i%256))
+		rules = append(rules, fmt.Sprintf(`{"ipv6": "2001:db8:%x::/48", "ipv4": "20.%d.%d.0/24", "ea_length": 16, "psid_offset": 4}`, i, i/256, i%256))
 	}
 	return fmt.Sprintf(`{"enabler_name": "E", "order": ["map_e"], "map_e": {"br": "2001:db8:ffff::1", "rules": [%s]}}`, strings.Join(rules, ","))
 }
@@ -221,4 +221,17 @@ func FuzzParseReply(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestPrivateRules: a reply cannot share addresses that are not of the internet.
+func TestPrivateRules(t *testing.T) {
+	for ipv4, refused := range map[string]bool{
+		"10.1.0.0/16": true, "100.64.0.0/10": true, "172.16.0.0/24": true, "192.168.1.0/24": true, "0.1.0.0/16": true, "240.0.0.0/8": true, "127.0.0.0/24": true,
+		"100.128.0.0/16": false, "172.32.0.0/16": false, "192.169.0.0/16": false, "11.0.0.0/16": false,
+	} {
+		_, err := ParseReply([]byte(strings.Replace(manyRules(1), "20.0.0.0/24", ipv4, 1)))
+		if (err != nil) != refused {
+			t.Errorf("%s: %v", ipv4, err)
+		}
+	}
 }
