@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mape-netplan/reconcile"
+	"mape-netplan/reconcile/facts"
 	"mape-netplan/reconcile/host"
 	"mape-netplan/schema"
 )
@@ -65,7 +66,7 @@ type guardView struct {
 func (o *options) putGuard(cmd *cobra.Command, h *host.Host) error {
 	ctx, cancel := context.WithTimeout(cmd.Context(), guardTimeout)
 	defer cancel()
-	c := o.anySection(ctx, cmd)
+	c := o.anySection(ctx, cmd, h)
 	unlock, err := h.Lock(ctx, cmd.CommandPath())
 	switch {
 	case err == nil:
@@ -104,15 +105,20 @@ func (v guardView) text() string {
 	return "the NAT of " + v.IPv4
 }
 
-// anySection is the section, or nil with a warning: a machine with a bad section
-// must not lose its guard.
-func (o *options) anySection(ctx context.Context, cmd *cobra.Command) *schema.Config {
+// anySection is the section, or with a warning the copy of the last good one, or nil:
+// a machine with a bad section must not lose its guard.
+func (o *options) anySection(ctx context.Context, cmd *cobra.Command, h *host.Host) *schema.Config {
 	c, err := o.section(ctx, cmd)
-	if err != nil {
-		cmd.PrintErrf("warning: guarding without a section: %s\n", strings.TrimSpace(err.Error()))
-		return nil
+	if err == nil {
+		return c
 	}
-	return c
+	last, _ := facts.LastSection(h)
+	what := "guarding without a section"
+	if last != nil {
+		what = "guarding with the last good section, a copy of which is in " + facts.SectionPath
+	}
+	cmd.PrintErrf("warning: %s: %s\n", what, strings.TrimSpace(err.Error()))
+	return last
 }
 
 // unguard takes the tunnel down before the table is flushed, if the machine is
@@ -129,7 +135,7 @@ func (o *options) unguard(cmd *cobra.Command, h *host.Host) error {
 		fmt.Fprintf(cmd.OutOrStdout(), "unchanged: the machine is not shutting down (systemd says %s)\n", state)
 		return nil
 	}
-	shut, err := reconcile.Shut(h, o.anySection(ctx, cmd))
+	shut, err := reconcile.Shut(h, o.anySection(ctx, cmd, h))
 	for _, tunnel := range shut {
 		fmt.Fprintf(cmd.OutOrStdout(), "set down tunnel %s\n", tunnel)
 	}

@@ -148,7 +148,7 @@ func (o *options) installPlan(cmd *cobra.Command, units func(*host.Host) []engin
 		aim = gateway.Resolve(c, f)
 		warnOf(cmd, aim)
 		switch {
-		case aim.Gateway != nil:
+		case aim.Gateway != nil && !aim.Bad():
 			want = o.compile(aim.Gateway, f)
 		case errors.Is(aim.Err, line.ErrNotYet):
 			warn(cmd, []string{aim.Err.Error()})

@@ -46,7 +46,7 @@ func (o *options) hasFile() bool {
 
 // section reads and checks the section, and prints its warnings.
 func (o *options) section(ctx context.Context, cmd *cobra.Command) (*schema.Config, error) {
-	c, err := o.read(ctx)
+	c, _, err := o.read(ctx)
 	if c != nil {
 		for _, w := range c.Warnings {
 			cmd.PrintErrln(w)
@@ -56,23 +56,23 @@ func (o *options) section(ctx context.Context, cmd *cobra.Command) (*schema.Conf
 }
 
 // read reads and checks the section, which may be returned with an error, for its
-// warnings.
-func (o *options) read(ctx context.Context) (*schema.Config, error) {
+// warnings, with its text.
+func (o *options) read(ctx context.Context) (*schema.Config, []byte, error) {
 	name, data, err := cloudinit.Section(ctx, o.config, o.in, o.rootDir)
 	if err != nil {
-		return nil, exit{exitBad, err}
+		return nil, nil, exit{exitBad, err}
 	}
 	c, err := schema.Parse(name, data)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if o.prefix != "" {
 		if c.Prefix, err = schema.ParsePrefix(o.prefix); err != nil {
-			return c, exit{exitBad, fmt.Errorf("--prefix: %w", err)}
+			return c, nil, exit{exitBad, fmt.Errorf("--prefix: %w", err)}
 		}
 	}
 	c.Warnings = append(c.Warnings, exposed(c, name)...)
-	return c, o.blame(line.Check(c))
+	return c, data, o.blame(line.Check(c))
 }
 
 // exposed warns of a password in a file that other users can read.
@@ -84,6 +84,14 @@ func exposed(c *schema.Config, file string) schema.Problems {
 	w := c.Problem("discover.password", "the file is world-readable; run \"chmod 600 %s\"", file)
 	w.Warning = true
 	return schema.Problems{w}
+}
+
+// refusal is why there is no gateway to show, or why the section has to be changed, although the last one is held.
+func (o *options) refusal(aim gateway.Aim) error {
+	if aim.Gateway == nil || aim.Bad() {
+		return o.blame(aim.Err)
+	}
+	return nil
 }
 
 // blame attributes a problem with the prefix to --prefix if it comes from there.

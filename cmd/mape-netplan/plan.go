@@ -100,8 +100,8 @@ func (o *options) changes(cmd *cobra.Command) ([]engine.Change, gateway.Aim, err
 		}
 	}
 	warnOf(cmd, aim)
-	if aim.Gateway == nil {
-		return nil, aim, o.blame(aim.Err)
+	if err := o.refusal(aim); err != nil {
+		return nil, aim, err
 	}
 	warn(cmd, line.Overdue(c, aim.Line, f, time.Now()))
 	changes, err := planned(cmd, h, aim.Gateway, o.compile(aim.Gateway, f), hidden)

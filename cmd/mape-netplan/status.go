@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -31,7 +32,7 @@ forward that is off, 1 something is not, or there is neither a line nor one to
 hold, 2 bad section.`,
 		Example: "  sudo mape-netplan status",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, err := o.look(cmd)
+			s, refusal, err := o.look(cmd)
 			if err != nil {
 				return err
 			}
@@ -39,6 +40,9 @@ hold, 2 bad section.`,
 				err = printJSON(cmd, s)
 			} else {
 				err = s.print(cmd)
+			}
+			if err == nil {
+				err = refusal
 			}
 			if err == nil && !s.OK {
 				err = exit{code: exitFailed}
@@ -62,31 +66,40 @@ type resourceView struct {
 	Detail string `json:"detail"`
 }
 
-func (o *options) look(cmd *cobra.Command) (state, error) {
-	c, err := o.section(cmd.Context(), cmd)
-	if err != nil {
-		return state{}, err
-	}
+// look returns the state, and why the section has to be changed where that is not the section's, but of the last good one.
+func (o *options) look(cmd *cobra.Command) (s state, refusal, err error) {
+	c, refusal := o.section(cmd.Context(), cmd)
 	h, err := o.openFor(cmd, (*host.Host).Privileged)
 	if err != nil {
-		return state{}, err
+		return s, nil, cmp.Or(refusal, err)
 	}
 	f, err := facts.Gather(h)
+	if refusal != nil && f.Owned.Last != nil {
+		c = f.Owned.Last
+	} else if refusal != nil {
+		return s, nil, refusal
+	}
 	if err != nil {
-		return state{}, err
+		return s, nil, err
 	}
 	aim := gateway.Resolve(c, f)
 	if err := unsupported(cmd, h, f, aim); err != nil {
-		return state{}, err
+		return s, nil, err
 	}
 	if aim.Gateway == nil {
 		warn(cmd, aim.Notices)
-		return state{}, o.blame(aim.Err)
+		return s, nil, o.blame(aim.Err)
 	}
-	s, err := stateOf(cmd.Context(), h, aim.Gateway, o.compile(aim.Gateway, f))
+	s, err = stateOf(cmd.Context(), h, aim.Gateway, o.compile(aim.Gateway, f))
 	s.short = shortOf(aim)
+	if refusal != nil {
+		s.OK = false
+		s.Held = "the section has to be changed; until then the last good one stays in force: " + aim.Gateway.String()
+	} else if aim.Bad() {
+		s.OK, refusal = false, o.blame(aim.Err)
+	}
 	s.Softwire.Warnings = append([]string{}, slices.Concat(s.short.warnings(), aim.Notices, s.Softwire.Warnings, o.serviceWarnings(cmd.Context(), h))...)
-	return s, err
+	return s, refusal, err
 }
 
 // serviceWarnings are about a service that is installed but does not maintain the

@@ -339,3 +339,51 @@ func TestWritableSection(t *testing.T) {
 		}
 	}
 }
+
+// TestLastSection: what the service keeps in force while a section has a mistake, or lacks what the last one has, is what
+// the verbs show, and they say why. remove leaves no copy of the last one.
+func TestLastSection(t *testing.T) {
+	b := newBed(t, "mape: {wan: eth1, lan: eth0}\n")
+	b.sh("ip address add " + prefixA + "::5/64 dev eth1; ip -6 route add default via fe80::1 dev eth1")
+	b.serve()
+	b.awaits("CE "+ceA, "changed in")
+	section := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(b.section, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	inForce := "CE " + ceA + ", IPv4 153.241.113.198/32, tunnel mape0"
+
+	section("mape: {wan: eth0, lan: eth1}\n")
+	why := "waiting: eth0 has no global IPv6 address yet, so the line's prefix is not known"
+	held := "until then the last line is held: " + inForce
+	b.awaits(why, held)
+	for _, verb := range []string{"status", "plan", "ports"} {
+		b.says(0, verb, "warning: "+why, held)
+	}
+	b.says(1, "apply --timeout 100ms", why[:len("waiting: eth0 has no global IPv6 address yet")])
+
+	for text, wrong := range map[string]string{
+		"mape: {wan: eth1, lna: eth0}\n":               ":1:19: mape: unknown key \"lna\"",
+		"mape: {wan: eth9, lan: eth0}\n":               ":1:13: mape.wan: there is no interface eth9",
+		"mape: {wan: eth1, lan: eth0, mtu: 1}\n":       "mape.mtu: ",
+		"mape: {lan: eth1}\n":                          "eth1 is the WAN",
+		"mape: {softwire: {}, prefix: 2001:db8::/56}}": "mape",
+	} {
+		section(text)
+		b.awaits(wrong, "stays in force")
+		b.says(2, "status", "ok  route default dev mape0", "the last good one stays in force: "+inForce, wrong)
+		b.says(2, "plan", wrong)
+		b.says(2, "apply --timeout 10s", wrong)
+	}
+	b.sh("nft flush ruleset; mv $0/etc/mape-netplan.yaml $0/bad")
+	b.awaits("restored table ip mape")
+	b.stop()
+	b.sh("mv $0/bad $0/etc/mape-netplan.yaml; nft flush ruleset")
+	// guard opens the machine itself; what it loads is tested with the service.
+	b.says(0, "remove", "removed file /var/lib/mape-netplan/section.yaml")
+	if out := b.sh("find $0/var"); strings.Contains(out, "section.yaml") {
+		t.Errorf("remove leaves %s", out)
+	}
+}

@@ -74,7 +74,7 @@ func (o *options) watcher(cmd *cobra.Command, h *host.Host) (*watch.Watch, error
 	journald, _ := journal.StderrIsJournalStream() // the error is about a malformed $JOURNAL_STREAM
 	return &watch.Watch{
 		Host:     h,
-		Section:  func() (*schema.Config, error) { return o.read(cmd.Context()) },
+		Section:  func() (*schema.Config, []byte, error) { return o.read(cmd.Context()) },
 		Files:    []string{file},
 		Log:      logger(cmd.ErrOrStderr(), journald),
 		Notify:   func(state string) { _, _ = daemon.SdNotify(false, state) },

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
-	"path"
 	"sync/atomic"
 
 	"mape-netplan/reconcile/engine"
@@ -40,37 +39,13 @@ func (c Cache) Text() string {
 	return string(data) + "\n"
 }
 
-// Read takes what is no file, or has no directory on the way to it, for ours being absent.
 func (Cache) Read(_ context.Context, h *host.Host) (engine.Resource, error) {
-	info, err := h.Root.Lstat(host.Local(CachePath))
-	switch {
-	case errors.Is(err, fs.ErrPermission):
-		return Cache{}, err
-	case err != nil || !info.Mode().IsRegular():
-		return Cache{}, nil
-	}
-	data, err := h.ReadFile(CachePath)
-	if err == nil && len(data) == 0 {
-		data = []byte("\n") // An emptied file is not an absent one.
-	}
-	return Cache{string(data)}, err
+	data, err := h.ReadPrivate(CachePath)
+	return Cache{data}, err
 }
 
-// Write replaces the file atomically, or removes it and its directory. The process
-// keeps what it knows in its Store: else it would ask again at once.
-func (c Cache) Write(ctx context.Context, h *host.Host) error {
-	if c.Data == "" {
-		if live, err := c.Read(ctx, h); err != nil || live.Text() == "" {
-			return err
-		}
-		if err := h.Root.Remove(host.Local(CachePath)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-		_ = h.Root.Remove(host.Local(path.Dir(CachePath))) // fails if it is not empty: others have files there
-		return nil
-	}
-	return h.Replace(CachePath, 0o600, c.Data)
-}
+// Write replaces or removes the file. The process keeps what it knows in its Store: else it would ask again at once.
+func (c Cache) Write(_ context.Context, h *host.Host) error { return h.WritePrivate(CachePath, c.Data) }
 
 // cached is a Discovery as the file has it.
 type cached struct {

@@ -23,6 +23,7 @@ func Gather(h *host.Host) (Facts, error) {
 	if err := new(host.Unread).Add(unread); err != nil {
 		return f, err
 	}
+	f.Owned.Last, _ = LastSection(h) // The service logs why it cannot be used.
 	var err error
 	if f.Foreign, err = firewall.Read(h); err != nil {
 		return f, err
@@ -30,8 +31,9 @@ func Gather(h *host.Host) (Facts, error) {
 	return f, unread
 }
 
-// Look is Gather without what other programs have in nf_tables: that makes only
-// warnings, and there may be much of it.
+// Look is Gather without what other programs have in nf_tables, which makes only
+// warnings, and there may be much of it, and without the last section, which only
+// the service writes.
 func Look(h *host.Host) (Facts, error) {
 	f := Facts{
 		Live:     h.Live(),

@@ -16,6 +16,7 @@ import (
 	"mape-netplan/reconcile/netplan"
 	"mape-netplan/reconcile/networkd"
 	"mape-netplan/reconcile/sysctld"
+	"mape-netplan/schema"
 )
 
 // Owned is what earlier runs left on the machine, as their files and their table
@@ -35,6 +36,8 @@ type Owned struct {
 	Overridden []string `json:"overridden,omitempty"`
 	// Translations are those of the program's table in the kernel.
 	Translations []nat.Translation `json:"translations,omitempty"`
+	// Last is the section of LastSection. It stays out of what people show to others.
+	Last *schema.Config `json:"-"`
 }
 
 // An OwnedAddress is a CE address that a file of ours puts on a link.
@@ -207,10 +210,11 @@ func (o Owned) Wan() string {
 	return o.Addresses[i].Link
 }
 
-// Remembered are the facts of an earlier run: what its files tell, and the line's
+// Remembered are the facts of an earlier run: what its files tell, the last section and the line's
 // last answer. If files cannot be read the error is a host.Unread, and the facts are
 // those of the others.
 func Remembered(h *host.Host) (Facts, error) {
 	owned, err := ownedFiles(h, Facts{})
+	owned.Last, _ = LastSection(h) // Without it the guard is of the section, or a wall.
 	return Facts{Owned: owned, Discovered: discovery.Cached(h)}, err
 }

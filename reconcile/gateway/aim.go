@@ -8,6 +8,7 @@ import (
 
 	"mape-netplan/reconcile/discovery"
 	"mape-netplan/reconcile/facts"
+	"mape-netplan/reconcile/kernel"
 	"mape-netplan/reconcile/line"
 	"mape-netplan/schema"
 )
@@ -18,8 +19,8 @@ import (
 type Aim struct {
 	// Line is the line as far as it could be found.
 	Line line.Line
-	// Gateway is what the machine is to be; nil for none. With Err it is the gateway of the last line, which is held until
-	// the line is back.
+	// Gateway is what the machine is to be; nil for none. With Err it is the gateway of the last line or of the last
+	// section, which is held until the line is there.
 	Gateway *Gateway
 	// Err is why the section makes no gateway of the line: of type schema.Problems where the section is to be changed,
 	// ErrNotYet where it may pass, ErrWithdrawn where the tunnel is to go.
@@ -30,14 +31,15 @@ type Aim struct {
 	Refused bool
 }
 
-// Resolve finds the line of a section, once, and fits it to the machine.
+// Resolve finds the line of a section, once, and fits it to the machine. A section that cannot be followed, or would make
+// the gateway worse that the last one has made, does not replace that.
 func Resolve(c *schema.Config, f facts.Facts) Aim {
-	line, err := line.Find(c, f)
-	return ResolveLine(c, f, line, err)
+	l, err := line.Find(c, f)
+	return resolve(c, f, l, err).orLast(f)
 }
 
-// ResolveLine is Resolve for a line that Find has found, with its error.
-func ResolveLine(c *schema.Config, f facts.Facts, found line.Line, err error) Aim {
+// resolve is for a line that was found, with the error of that.
+func resolve(c *schema.Config, f facts.Facts, found line.Line, err error) Aim {
 	// First, because no router advertisement changes that.
 	if wrong := checkManager(c, found, f); wrong != nil {
 		return Aim{Line: found, Err: wrong, Refused: true}
@@ -57,18 +59,68 @@ func ResolveLine(c *schema.Config, f facts.Facts, found line.Line, err error) Ai
 	return aim
 }
 
+// orLast is the aim, or the gateway of the last section where that has what this one lacks. It is held until this one has
+// it: WAN and LAN that were swapped, or another line's prefix, must not end what works.
+func (a Aim) orLast(f facts.Facts) Aim {
+	why := a.Err
+	if why == nil {
+		why = a.Gateway.lacks(f)
+	}
+	if why == nil || f.Owned.Last == nil || errors.Is(why, discovery.ErrWithdrawn) {
+		return a
+	}
+	l, err := line.Suppose(f.Owned.Last, f)
+	last := resolve(f.Owned.Last, f, l, err)
+	if last.Gateway == nil {
+		return a
+	}
+	if g := a.Gateway; g != nil && g.WAN.Name == last.Gateway.WAN.Name {
+		// The same WAN, where the line may be away for both.
+		if a.Err != nil || last.Err != nil || last.Gateway.lacks(f) != nil {
+			return a
+		}
+	} else if g != nil && g.RequestsPrefix && g.WAN.Default6 != nil {
+		return a // It has to ask on the new WAN before it can have a prefix there.
+	}
+	a.Gateway, a.Err = last.Gateway, why
+	return a
+}
+
+// lacks is what the line of a gateway lacks, as far as it can be told from the machine: a router, or a prefix that the CE
+// address is in.
+func (g *Gateway) lacks(f facts.Facts) error {
+	wan, ce := g.WAN, g.Softwire.CE
+	theirs := wan
+	theirs.Addresses = slices.DeleteFunc(slices.Clone(wan.Addresses), func(a kernel.Inet) bool { return f.Owned.Has(wan.Name, a.Prefix.Addr()) })
+	switch {
+	case !f.Live:
+		return nil
+	case wan.Default6 == nil:
+		return line.NotYet{Why: fmt.Errorf("%s has no IPv6 default route: no router announces itself there", wan.Name)}
+	case !line.OnLine(theirs, ce) && !line.DelegatedFrom(f, ce):
+		return line.NotYet{Why: fmt.Errorf("no address of %s is in %s, where the CE address is", wan.Name, line.HomeOf(ce))}
+	}
+	return nil
+}
+
 // Waits reports whether the line lacks something that may come by itself.
 func (a Aim) Waits() bool {
 	return errors.Is(a.Err, line.ErrNotYet) && !errors.Is(a.Err, discovery.ErrWithdrawn)
 }
 
-// Held reports whether the gateway is that of the last line.
+// Bad reports whether the section has to be changed.
+func (a Aim) Bad() bool { return errors.As(a.Err, new(schema.Problems)) }
+
+// Held reports whether the gateway is that of the last line or of the last section.
 func (a Aim) Held() bool { return a.Err != nil && a.Gateway != nil }
 
-// Why says in a line why the gateway is held; "" where it is not.
+// Why is why the gateway is held; "" where it is not.
 func (a Aim) Why() string {
 	if !a.Held() {
 		return ""
+	}
+	if a.Bad() {
+		return fmt.Sprintf("%s\nuntil the section is changed, the last good one stays in force: %s", strings.TrimSpace(a.Err.Error()), a.Gateway)
 	}
 	return fmt.Sprintf("waiting: %v; until then the last line is held: %s", a.Err, a.Gateway)
 }

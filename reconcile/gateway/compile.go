@@ -36,7 +36,7 @@ func compile(g *Gateway, f facts.Facts, t Transition) []engine.Resource {
 	all = append(all, Connections(g, f))
 	if g == nil {
 		// Last, because only these files tell what else there is to undo.
-		all = append(append(all, last...), table)
+		all = append(append(all, last...), table, LastSection{})
 	}
 	if f.Discovered != nil && (g == nil || g.Provider != discovery.Discover) {
 		all = append(all, discovery.Cache{})

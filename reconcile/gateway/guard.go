@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -35,16 +36,19 @@ type Guard struct {
 }
 
 // GuardOf is the guard for a section; nil is a section that cannot be read, and
-// its tunnel is that of our files. Of the facts it needs those of
+// its tunnel is that of our files. Where the service has remembered a section, the
+// line is that one's, because our files are. Of the facts it needs those of
 // [facts.Remembered]. The table of a remembered line is the same as a run on that
 // line makes, so that nothing is written again when the line comes.
 func GuardOf(c *schema.Config, f facts.Facts) Guard {
 	g := Guard{Tunnels: slices.Clone(f.Owned.Tunnels)}
-	if c != nil {
-		if !slices.Contains(g.Tunnels, c.Tunnel) {
-			g.Tunnels = append(g.Tunnels, c.Tunnel)
+	for _, section := range []*schema.Config{c, f.Owned.Last} {
+		if section != nil && !slices.Contains(g.Tunnels, section.Tunnel) {
+			g.Tunnels = append(g.Tunnels, section.Tunnel)
 		}
-		g.Line, g.Why = Remembered(c, f)
+	}
+	if last := cmp.Or(f.Owned.Last, c); last != nil {
+		g.Line, g.Why = Remembered(last, f)
 	} else {
 		if len(g.Tunnels) == 0 {
 			g.Tunnels = []string{DefaultTunnel}

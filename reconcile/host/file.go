@@ -59,6 +59,39 @@ func (h *Host) SyncDir(name string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
+// ReadPrivate reads a file that the program keeps for itself; "" is none. What is no file, or has no directory on the way to
+// it, is none, and an emptied file is a line.
+func (h *Host) ReadPrivate(p string) (string, error) {
+	info, err := h.Root.Lstat(Local(p))
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return "", err
+	case err != nil || !info.Mode().IsRegular():
+		return "", nil
+	}
+	data, err := h.ReadFile(p)
+	if err == nil && len(data) == 0 {
+		data = []byte("\n")
+	}
+	return string(data), err
+}
+
+// WritePrivate replaces such a file, which only root reads; with "" it removes the file, and its directory where that has
+// no other.
+func (h *Host) WritePrivate(p, data string) error {
+	if data != "" {
+		return h.Replace(p, 0o600, data)
+	}
+	if live, err := h.ReadPrivate(p); err != nil || live == "" {
+		return err
+	}
+	if err := h.Root.Remove(Local(p)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	_ = h.Root.Remove(Local(path.Dir(p))) // It fails where others have files there.
+	return nil
+}
+
 // Unreached is err, or why a path cannot be reached: a Root does not follow a
 // directory's link to an absolute path, which leads out of an image.
 func (h *Host) Unreached(p string, err error) error {

@@ -2,6 +2,7 @@
 package line
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"sync/atomic"
@@ -64,9 +65,13 @@ func Recall(c *schema.Config, f facts.Facts) (Line, bool, error) {
 		}
 		r.Prefix = netip.PrefixFrom(f.Owned.Memory.CE, 128)
 	}
-	if r.WAN == "" {
-		r.WAN = f.Owned.Wan()
+	wan := f.Owned.Wan()
+	if l, there := f.Link(r.WAN); there && l.Name != wan {
+		if _, there := f.Link(wan); there {
+			return Line{}, false, nil // It was on another WAN, and stays there.
+		}
 	}
+	r.WAN = cmp.Or(r.WAN, wan)
 	recalled.Add(1)
 	l, err := find(&r, f)
 	l.Recalled = true

@@ -86,6 +86,9 @@ func lan(c *schema.Config, f facts.Facts, wan string) ([]string, error) {
 			if err != nil {
 				return nil, err
 			}
+			if l.Name == wan {
+				return nil, problem(c, fmt.Sprintf("lan[%d]", i), fmt.Errorf("%s is the WAN: the line's router announces itself there; write an interface of the home", name))
+			}
 			names = append(names, l.Name)
 		}
 		return names, nil

@@ -71,7 +71,9 @@ func looksOf(t testing.TB) (g *gatewaytest.Machine, w *Watch, watch, plan func()
 	g.Exec(t, "ip", "route", "add", "default", "via", "fe80::1", "dev", "eth1")
 	g.Converge(t, g.StandIn(t))
 	w = &Watch{
-		Host: g.H, Section: func() (*schema.Config, error) { return gatewaytest.SectionOf(t, gatewaytest.LineSection), nil },
+		Host: g.H, Section: func() (*schema.Config, []byte, error) {
+			return gatewaytest.SectionOf(t, gatewaytest.LineSection), []byte("mape: " + gatewaytest.LineSection), nil
+		},
 		Log: func(p Priority, text string) {
 			if p < Notice && !strings.Contains(text, "systemd-networkd is not running") {
 				t.Error(text)

@@ -109,12 +109,13 @@ func TestWatchProcess(t *testing.T) {
 	}
 	w := &Watch{
 		Host: h, Files: []string{dir + "/section"}, Watchdog: time.Minute,
-		Section: func() (*schema.Config, error) {
+		Section: func() (*schema.Config, []byte, error) {
 			data, err := os.ReadFile(dir + "/section")
 			if err != nil {
-				return nil, err
+				return nil, nil, err
 			}
-			return schema.Parse("section", data)
+			c, err := schema.Parse("section", data)
+			return c, data, err
 		},
 		Log:     func(_ Priority, text string) { t.Log(text) },
 		Notify:  func(string) {},

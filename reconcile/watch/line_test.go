@@ -1,9 +1,11 @@
 package watch
 
 import (
+	"path/filepath"
 	"strings"
 	"testing"
 
+	"mape-netplan/reconcile/facts"
 	"mape-netplan/reconcile/gateway"
 	"mape-netplan/reconcile/internal/gatewaytest"
 	"mape-netplan/reconcile/netplan"
@@ -127,6 +129,7 @@ func TestWatchBeginsWithoutASection(t *testing.T) {
 			w := startService(t, g, "{tunnel: "+tunnel+", "+gatewaytest.LineSection[1:])
 			w.says(t, "CE "+gatewaytest.CeOfLine, "changed in")
 			w.stop()
+			w.Exec(t, "rm", "-r", filepath.Join(w.Dir, filepath.Dir(facts.SectionPath)))
 			w.section(t, "{tunnel: "+tunnel+", nonsense: 1}")
 			before := g.Snapshot(t)
 			w = startService(t, g, "{tunnel: "+tunnel+", nonsense: 1}")

@@ -91,16 +91,16 @@ func startServiceBy(t testing.TB, g *gatewaytest.Machine, section string, do fun
 	file := filepath.Join(g.Dir, "etc/mape-netplan.yaml")
 	w.Watch = &Watch{
 		Host: g.H, Files: []string{file}, Reload: w.hangup, provisioning: provisioning{Asker: line.Asker{Client: g.Client}},
-		Section: func() (*schema.Config, error) {
+		Section: func() (*schema.Config, []byte, error) {
 			data, err := os.ReadFile(file)
 			if err != nil {
-				return nil, err
+				return nil, nil, err
 			}
 			c, err := schema.Parse("section", data)
 			if err != nil {
-				return nil, err
+				return nil, nil, err
 			}
-			return c, line.Check(c)
+			return c, data, line.Check(c)
 		},
 		Log:     w.logged,
 		Notify:  w.notified,
@@ -150,11 +150,14 @@ func withoutTunnel(o gateway.Transition, g *gateway.Gateway, f facts.Facts) []en
 	return slices.DeleteFunc(o.Compile(g, f), func(r engine.Resource) bool { _, ok := r.(resource.Tunnel); return ok })
 }
 
-// section writes the section, as an editor does.
+// section writes the section, or a text that is none, as an editor does.
 func (w *service) section(t testing.TB, text string) {
 	t.Helper()
 	file := w.Files[0]
-	if err := os.WriteFile(file+"~", []byte("mape: "+text+"\n"), 0o644); err != nil {
+	if strings.HasPrefix(text, "{") {
+		text = "mape: " + text + "\n"
+	}
+	if err := os.WriteFile(file+"~", []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Rename(file+"~", file); err != nil {

@@ -47,6 +47,9 @@ func (w *Watch) target(f facts.Facts, aim gateway.Aim) target {
 	case errors.Is(err, discovery.ErrWithdrawn):
 		w.problem("line", Failure, err.Error())
 		return w.withdrawn(f)
+	case aim.Held() && aim.Bad():
+		w.problem("line", Failure, aim.Why())
+		return target{g, w.Compile(gateway.Transition{}, g, f), g.String()}
 	case aim.Held():
 		w.problem("line", Notice, aim.Why())
 		return target{g, w.Compile(gateway.Transition{}, g, f), g.String()}

@@ -2,6 +2,7 @@
 package watch
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -24,9 +25,9 @@ import (
 // it should be, applies that where it is new, and restores what has drifted. Host, Section, Log and Notify are required.
 type Watch struct {
 	Host *host.Host
-	// Section reads and checks the section; while it fails, the last valid one stays in force. Files are the absolute
-	// paths that it reads: a change of one starts a pass.
-	Section func() (*schema.Config, error)
+	// Section reads and checks the section, and returns its text as well; while it fails, the last valid one stays in force,
+	// of which a copy is kept for the next boot. Files are the absolute paths that it reads: a change of one starts a pass.
+	Section func() (c *schema.Config, text []byte, err error)
 	Files   []string
 	// Log is called with each message: one line, or more where the later ones say what follows.
 	Log func(Priority, string)
@@ -47,6 +48,9 @@ type Watch struct {
 	others       others
 
 	section  *schema.Config    // the last valid one; nil before the first
+	text     []byte            // of it; nil for the last good one of an earlier service
+	last     *schema.Config    // the last that made a gateway; nil where none is known
+	kept     []byte            // the text of it, as far as this service has written it
 	want     []engine.Resource // what was last applied, but for what is absent; nil when that is not known
 	applied  *gateway.Gateway  // that want is of; nil for the guard alone, and when that is not known
 	line     string            // want's softwire, for people
@@ -101,6 +105,10 @@ func (w *Watch) start() (err error) {
 	if w.timings == (timings{}) {
 		w.timings = defaultTimings
 	}
+	if w.last, err = facts.LastSection(w.Host); err != nil {
+		w.Log(Warning, fmt.Sprintf("cannot use the copy of the last good section: %v", err))
+		err = nil
+	}
 	w.Host.WatchNetworkd(w.events.Wake)
 	w.journal, w.backoffs = journal{w.Log, map[string]string{}}, backoffs{}
 	w.waiter = waiter{timings: &w.timings, host: w.Host, events: w.events.Reports, reload: w.Reload, watchdog: w.Watchdog, notify: w.Notify}
@@ -152,6 +160,9 @@ func (w *Watch) pass(ctx context.Context) (again time.Duration) {
 			again = soonest(again, wait)
 		}
 	}
+	if aim.Err == nil && aim.Gateway != nil && !w.unreadable && !to.differs(w.want) {
+		w.keep()
+	}
 	if !w.unreadable {
 		w.events.SetUnrelated(w.unrelated(f))
 	}
@@ -193,16 +204,22 @@ func (w *Watch) files() []string {
 
 // readSection replaces the section where the new one is valid.
 func (w *Watch) readSection() {
-	c, err := w.Section()
+	c, text, err := w.Section()
 	if err != nil {
-		text := strings.TrimSpace(err.Error())
-		if w.section != nil {
-			text += "\nthe last valid section stays in force"
+		why := strings.TrimSpace(err.Error())
+		if w.section == nil && w.last != nil {
+			w.section = w.last
 		}
-		w.problem("section", Failure, text)
+		switch {
+		case w.section != nil && w.text == nil:
+			why += "\nthe last good section stays in force, a copy of which is in " + facts.SectionPath
+		case w.section != nil:
+			why += "\nthe last valid section stays in force"
+		}
+		w.problem("section", Failure, why)
 		return
 	}
-	w.section = c
+	w.section, w.text = c, text
 	w.ended("section", "the section is valid again")
 	var warnings []string
 	for _, p := range c.Warnings {
@@ -211,9 +228,27 @@ func (w *Watch) readSection() {
 	w.warn("section warning: ", warnings)
 }
 
+// keep keeps a copy of the section where it has made a gateway, for the time when its file has a mistake.
+func (w *Watch) keep() {
+	if bytes.Equal(w.text, w.kept) {
+		return
+	}
+	live, err := w.Host.ReadPrivate(facts.SectionPath)
+	if err == nil && live != string(w.text) {
+		err = w.Host.WritePrivate(facts.SectionPath, string(w.text))
+	}
+	if err != nil {
+		w.problem("copy", Warning, fmt.Sprintf("cannot keep a copy of the section for the next boot: %v", err))
+		return
+	}
+	w.ended("copy", "a copy of the section is kept again")
+	w.last, w.kept = w.section, w.text
+}
+
 // look reads the facts that a gateway is made of. What other programs have in nf_tables is not among them, see others.
 func (w *Watch) look() (facts.Facts, error) {
 	f, err := facts.Look(w.Host)
+	f.Owned.Last = w.last
 	f.Discovered = w.provisioning.Latest(f.Discovered)
 	if f.IPForward == "" {
 		f.IPForward = w.forward // The file that had it was deleted since the service started.

@@ -105,7 +105,7 @@ func TestWatchEndsWhenItCannotListen(t *testing.T) {
 	t.Parallel()
 	g := gatewaytest.NewMachine(t)
 	ready := make(chan *events.Listener, 1)
-	w := &Watch{Host: g.H, Log: func(Priority, string) {}, Section: func() (*schema.Config, error) { return nil, errors.New("no section") }}
+	w := &Watch{Host: g.H, Log: func(Priority, string) {}, Section: func() (*schema.Config, []byte, error) { return nil, nil, errors.New("no section") }}
 	w.Notify = func(state string) {
 		if strings.HasPrefix(state, "READY=1") {
 			ready <- w.events
