@@ -22,8 +22,9 @@ func (o *options) doctor() *cobra.Command {
 		Short: "Find out why it does not work, and what to do",
 		Long: `Say why it does not work, and what to do: one line for each check, netplan's
 files first and then in the order in which a signal travels from the line to the
-LAN, then one sentence of diagnosis and one of advice. The first thing that is
-bad is the cause; the checks after it are skipped. Nothing is changed.
+LAN, then diagnosis and advice. The first thing that is bad is the cause, and the
+checks after it are skipped, unless it is a file that only the next boot needs.
+Nothing is changed.
 
 Without --probe nothing is sent, but for one question to the home gateway, over
 the line: whether it is the line's IPv4 router already

@@ -75,6 +75,7 @@ func (d *diagnosis) router() Finding {
 			"Write wan: with the name of the line's interface into the section, and make sure that nothing sends router advertisements on the others.")
 	}
 	l := d.linkOf(d.wan)
+	_, elsewhere := d.otherRouter()
 	switch {
 	case i >= 0 && d.s.Routers[i].Silent && !d.s.Routers[i].RA:
 		return bad(fmt.Sprintf("%s does not answer on %s", d.s.Routers[i].Via, d.wan),
@@ -100,7 +101,7 @@ func (d *diagnosis) router() Finding {
 		return d.noLinkLocal(l)
 	case d.ignoresRA(l):
 		return bad(fmt.Sprintf("no router is known on %s, and it forwards IPv6", d.wan), d.ignoresText(l), d.ignoresAdvice(l))
-	case d.c.WAN != "" && d.isElsewhere(): // The section has probably swapped WAN and LAN.
+	case d.c.WAN != "" && elsewhere: // The section has probably swapped WAN and LAN.
 		return d.noRA()
 	case l.Networkd == "no" || l.Networkd == "" && d.kernelRA(l) && l.AcceptRA == "0":
 		return bad(d.wan+" ignores router advertisements", fmt.Sprintf("%s is configured to ignore router advertisements, and so gets neither the line's router nor its prefix.", d.wan),
@@ -125,12 +126,6 @@ func (d *diagnosis) noLinkLocal(l symptom.Link) Finding {
 			`Write "LinkLocalAddressing=ipv6" there and run "sudo networkctl reload".`)
 	}
 	return bad(seen, text+".", fmt.Sprintf(`Run "sudo ip link set %s addrgenmode eui64", then set it down and up again, and find out what has set "addrgenmode none".`, l.Name))
-}
-
-// isElsewhere reports whether there is a router, and not on the WAN.
-func (d *diagnosis) isElsewhere() bool {
-	_, ok := d.otherRouter()
-	return ok
 }
 
 func (d *diagnosis) noRA() Finding {

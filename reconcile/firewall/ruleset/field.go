@@ -43,7 +43,7 @@ const (
 // banned, or with an extension header or option.
 func OfSome(field string) bool {
 	switch field {
-	case FieldSaddr, FieldDaddr, FieldSaddr6, FieldDaddr6, FieldSport, FieldDport, "ether", "match set", "match iprange", "match mac", "match geoip", "match string",
+	case FieldSaddr, FieldDaddr, FieldSaddr6, FieldDaddr6, FieldSport, FieldDport, "ether", "match set", "match iprange", "match mac", "match geoip", "match string", "match physdev", "match helper",
 		"exthdr", "match rt", "match frag", "match hbh", "match dst", "match ipv6header", "match ah", "match esp":
 		return true
 	}

@@ -69,6 +69,8 @@ func (d *tracer) small(name string, revision uint32, data []byte) bool {
 		return one(FieldICMPType, data[0], data[3] != 0)
 	case name == "hl" && len(data) >= 2 && data[0] <= 1: // struct ip6t_hl_info: equal or not
 		return one(FieldHopLimit, data[1], data[0] == 1)
+	case name == "pkttype" && len(data) >= 8: // struct xt_pkttype_info
+		return one(FieldPacketType, byte(binary.NativeEndian.Uint32(data)), binary.NativeEndian.Uint32(data[4:]) != 0)
 	case name == "rpfilter" && len(data) >= 1: // struct xt_rpfilter_info
 		const invert = 1 << 3
 		return one(FieldBack, 0, data[0]&invert == 0)

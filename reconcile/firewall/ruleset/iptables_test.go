@@ -43,6 +43,7 @@ func TestMatches(t *testing.T) {
 		{"icmp6", 0, []byte{1, 4, 4, 0}, "match icmp6 ?"},
 		{"hl", 0, []byte{0, 255}, "hop limit [255-255] false"},
 		{"hl", 0, []byte{2, 64}, "match hl ?"},
+		{"pkttype", 0, ports(1, 0, 0, 0), "meta pkttype [1-1] false"},
 		{"rpfilter", 0, []byte{0}, "fib saddr oif [0-0] true"},
 		{"rpfilter", 0, []byte{8}, "fib saddr oif [0-0] false"},
 		{"multiport", 1, several(2, 1, 0, [15]byte{}, 80), "match multiport ?"},
