@@ -135,7 +135,8 @@ func Generated(g *Gateway, f facts.Facts) []resource.Setting {
 func managed(g *Gateway, f facts.Facts) []engine.Resource {
 	var all []engine.Resource
 	if !g.Netplan {
-		all = append(all, resource.Managed{Link: g.Tunnel.Link, File: networkd.NetworkPath, Present: true})
+		all = append(all, resource.Managed{Link: g.Tunnel.Link, File: networkd.NetworkPath,
+			Netdev: networkd.NetdevPath, Data: networkd.RenderNetdev(g.Tunnel), Present: true})
 	}
 	for _, p := range g.LinkConfigs {
 		if path, text := p.DropIn(); text != "" {

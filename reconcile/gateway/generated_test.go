@@ -10,10 +10,12 @@ import (
 	"strings"
 	"testing"
 
+	"mape-netplan/reconcile/engine"
 	"mape-netplan/reconcile/facts"
 	"mape-netplan/reconcile/gateway"
 	"mape-netplan/reconcile/internal/gatewaytest"
 	"mape-netplan/reconcile/internal/hosttest"
+	"mape-netplan/reconcile/kernel"
 	"mape-netplan/reconcile/netplan"
 	"mape-netplan/reconcile/networkd"
 	"mape-netplan/reconcile/resource"
@@ -129,6 +131,31 @@ func TestGeneratedAnew(t *testing.T) {
 		}
 		if differs := live.Text() != want.Text(); differs != (what != "") {
 			t.Errorf("changed %q: differs %v; generated is\n%s\nwanted is\n%s", what, differs, live.Text(), want.Text())
+		}
+	}
+}
+
+// TestToldAnew: networkd is told of a changed tunnel by its own files, too, not only netplan's generator.
+func TestToldAnew(t *testing.T) {
+	m := gatewaytest.NewMachine(t)
+	m.Exec(t, "ip", "link", "add", "mape0", "type", "bridge")
+	m.Do(func() {
+		link, err := kernel.LinkByName(m.H, "mape0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		hosttest.WriteFile(t, filepath.Join(m.Dir, "run/systemd/netif/links", fmt.Sprint(link.Attrs().Index)), "NETWORK_FILE="+networkd.NetworkPath+"\n")
+	})
+	f := facts.Example()
+	f.Netplan = false
+	const section = "{prefix: '2400:4050:5c71:af00::/56', backend: networkd, mtu: %d}"
+	hosttest.WriteFile(t, filepath.Join(m.Dir, networkd.NetdevPath), networkd.RenderNetdev(gatewaytest.MustResolve(t, fmt.Sprintf(section, 1460), f).Tunnel))
+	for mtu, told := range map[int]bool{1460: false, 1400: true} {
+		want := gateway.Compile(gatewaytest.MustResolve(t, fmt.Sprintf(section, mtu), f), f)
+		is := func(r engine.Resource) bool { return r.Name() == "networkd mape0" }
+		want = slices.DeleteFunc(want, func(r engine.Resource) bool { return !is(r) })
+		if changes := m.Plan(t, want); len(want) != 1 || (len(changes) == 1) != told {
+			t.Errorf("mtu %d: %v of %v", mtu, hosttest.Texts(changes), want)
 		}
 	}
 }

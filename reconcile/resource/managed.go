@@ -1,6 +1,7 @@
 package resource
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -15,7 +16,8 @@ import (
 type Managed struct {
 	Link    string
 	File    string // a .network file, or a drop-in for one
-	Data    string // what File says; "" is not looked at
+	Netdev  string // the .netdev file that the link is made by, if it is ours
+	Data    string // what Netdev or else File says; "" is not looked at
 	Present bool
 	// Asks says that File has networkd ask for a delegated prefix, LinkLayer that it does by a DUID of that type.
 	Asks      bool
@@ -51,7 +53,7 @@ func (a awaiting) Restore(engine.Resource) []engine.Resource { return []engine.R
 func (a awaiting) Settles(want engine.Resource) bool { return a.Managed.Text() == want.Text() }
 
 func (m Managed) Read(_ context.Context, h *host.Host) (engine.Resource, error) {
-	live := Managed{Link: m.Link, File: m.File, Data: m.Data, Asks: m.Asks, LinkLayer: m.LinkLayer}
+	live := Managed{Link: m.Link, File: m.File, Netdev: m.Netdev, Data: m.Data, Asks: m.Asks, LinkLayer: m.LinkLayer}
 	link, err := kernel.LinkByName(h, m.Link)
 	if link == nil {
 		return live, err
@@ -88,7 +90,7 @@ func isOutdated(h *host.Host, m Managed, index int) bool {
 	if m.Data == "" {
 		return false
 	}
-	data, err := h.ReadFile(m.File)
+	data, err := h.ReadFile(cmp.Or(m.Netdev, m.File))
 	if err == nil && string(data) != m.Data {
 		return true
 	}
