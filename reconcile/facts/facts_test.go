@@ -98,7 +98,7 @@ func TestDefinitionOfSeveral(t *testing.T) {
 network: {ethernets: {all: {match: {name: "enp?s0"}}}}
 `, gatewaytest.LinksOf(t, gatewaytest.KernelLinks))
 	_, err := gatewaytest.Resolve(gatewaytest.SectionOf(t, "{wan: enp2s0, lan: [], prefix: '2400:4050:5c71:af00::/56'}"), f)
-	want := "netplan's definition all configures enp1s0, enp2s0 together, but only enp2s0 may get these settings; give enp2s0 a definition of its own"
+	want := "netplan's definition all configures enp1s0, enp2s0 together, but only enp2s0 may get these settings; give enp2s0 a definition of its own that sorts before it, or have match: select fewer"
 	if err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}

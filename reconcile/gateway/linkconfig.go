@@ -131,7 +131,7 @@ func (p *LinkConfig) usable(d netplan.Definition, sure bool, f facts.Facts) erro
 	case !f.Live && d.Match.Names != "" && !slices.Contains(strings.Fields(d.Match.Names), p.Link):
 		return fmt.Errorf("netplan's definition %s is for every interface that its match: selects, but only %s may get these settings; %s", d.ID, p.Link, own)
 	case len(d.Interfaces) > 1:
-		return fmt.Errorf("netplan's definition %s configures %s together, but only %s may get these settings; give %s a definition of its own",
+		return fmt.Errorf("netplan's definition %s configures %s together, but only %s may get these settings; give %s a definition of its own that sorts before it, or have match: select fewer",
 			d.ID, strings.Join(d.Interfaces, ", "), p.Link, p.Link)
 	case url.QueryEscape(d.ID) != d.ID:
 		return fmt.Errorf("netplan's versions name the file of the definition %s in different ways; rename it to have only letters, digits, dots, dashes and underscores", d.ID)

@@ -16,6 +16,7 @@ package netplan
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"io/fs"
 	"maps"
 	"path"
@@ -55,6 +56,7 @@ func ReadFiles(h *host.Host) ([]File, error) {
 		return nil, err
 	}
 	var files []File
+	sections := map[string]string{} // by ID
 	for _, p := range paths {
 		var f File
 		data, err := h.ReadFile(p)
@@ -63,6 +65,9 @@ func ReadFiles(h *host.Host) ([]File, error) {
 		}
 		if err == nil {
 			f, err = parse(data)
+		}
+		if err == nil {
+			err = f.retyped(sections)
 		}
 		if err != nil && !errors.Is(err, fs.ErrPermission) {
 			err = Broken{err}
@@ -75,6 +80,18 @@ func ReadFiles(h *host.Host) ([]File, error) {
 		files = append(files, f)
 	}
 	return files, unread.Err()
+}
+
+// retyped is the error of a definition whose ID another section has, here or in a file
+// before. It adds those of the file.
+func (f File) retyped(sections map[string]string) error {
+	for _, d := range f.definitions {
+		if was := cmp.Or(sections[d.id], d.section); was != d.section {
+			return refused(fmt.Sprintf(": network.%s.%s is also in %s", d.section, d.id, was))
+		}
+		sections[d.id] = d.section
+	}
+	return nil
 }
 
 // mergeOrder lists the files but ours by name, without those that others

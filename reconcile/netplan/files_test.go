@@ -70,6 +70,20 @@ func TestDefinitions(t *testing.T) {
 	}
 }
 
+// TestRetyped: an ID in two sections, which netplan refuses.
+func TestRetyped(t *testing.T) {
+	const first = "-- etc/netplan/a.yaml --\nnetwork: {ethernets: {br0: {}}}\n"
+	for name, archive := range map[string]string{
+		"another file":  first + "-- etc/netplan/b.yaml --\nnetwork: {bridges: {br0: {}}}\n",
+		"the same file": "-- etc/netplan/b.yaml --\nnetwork: {ethernets: {br0: {}}, bridges: {br0: {}}}\n",
+	} {
+		h, _ := hosttest.HostOf(t, archive)
+		if _, err := netplan.ReadFiles(h); err == nil || !strings.HasPrefix(err.Error(), "/etc/netplan/b.yaml: is not a netplan file: network.bridges.br0 is also in ethernets; ") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // text is what the files say of definitions, in short.
 func text(all []netplan.Definition) string {
 	var b strings.Builder
