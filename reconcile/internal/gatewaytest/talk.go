@@ -167,7 +167,7 @@ func Ask(c *net.UDPConn, number, size int) (netip.AddrPort, error) {
 			return netip.AddrPort{}, err
 		}
 		if from != to {
-			return netip.AddrPort{}, fmt.Errorf("answer from %v", from)
+			continue // The server asked before has answered twice: on a busy machine it was asked twice.
 		}
 		end := 0
 		for end < n && b[end] != 0 {
