@@ -25,6 +25,7 @@ func TestCost(t *testing.T) {
 		t.Skip("boots a kernel on an emulated processor, which takes minutes")
 	}
 	lab.Require(t)
+	t.Parallel()
 	tests := filepath.Join(t.TempDir(), "reconcile.test")
 	cmd := exec.Command("go", "test", "-c", "-trimpath", "-ldflags", "-s -w", "-o", tests, "../../reconcile/nat")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
@@ -33,6 +34,7 @@ func TestCost(t *testing.T) {
 	}
 	for _, release := range releases {
 		t.Run(release, func(t *testing.T) {
+			t.Parallel()
 			benchmarks, want := "Forward", 8
 			if release == "bookworm" {
 				// Its kernel leaves single packets to a thread that waits for the one that sends them.

@@ -246,6 +246,11 @@ func (g *guest) reboot() {
 	default:
 	}
 	g.Logf("%d packets judged through the reboot", g.network.Relay.Report().Packets-before)
+	// Other units are around these two with every version of systemd, netplan and cloud-init.
+	var guarded, networkd time.Duration
+	if out := g.sh("systemctl show -P ActiveEnterTimestampMonotonic mape-netplan-guard; systemctl show -P InactiveExitTimestampMonotonic systemd-networkd"); !scan(out, &guarded, &networkd) || guarded == 0 || guarded > networkd {
+		g.Errorf("the guard was there at, and networkd began at\n%s", out)
+	}
 	g.judged()
 	g.sh("mape-netplan status")
 	g.traffic()

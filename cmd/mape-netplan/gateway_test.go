@@ -2,6 +2,7 @@ package main
 
 import (
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -20,6 +21,7 @@ func TestGateway(t *testing.T) {
 		t.Skip("boots virtual machines, which takes minutes")
 	}
 	lab.Require(t)
+	t.Parallel()
 	files := build(t)
 	old, why := buildEarlier(t)
 	if old != "" {
@@ -65,7 +67,7 @@ func TestGateway(t *testing.T) {
 			g.step("remove", (*guest).remove)
 			g.step("delegation", (*guest).delegation)
 			g.step("networkd", (*guest).networkd)
-			g.step("resources", (*guest).resources)
+			g.step("resources", func(g *guest) { g.resources(release) })
 		})
 	}
 }
@@ -124,9 +126,15 @@ func (g *guest) unsolicited() {
 	g.judged()
 }
 
-// resources: the laws of the resources that need a real tunnel or systemd, in here.
-func (g *guest) resources() {
-	out, exit := g.exits("cd /root && MAPE_CI=1 MAPE_VM=1 ./reconcile.test -test.v -test.run '^Test(Tunnel|Unit|EgressBarred)' 2>&1")
+// resources: the laws of the resources that need a real tunnel or systemd, in
+// here. A rollback for each failure takes minutes: only the newest machine has
+// them all by default.
+func (g *guest) resources(release string) {
+	skip := ""
+	if release != releases[len(releases)-1] && os.Getenv("MAPE_CI_FULL") != "1" {
+		skip = "RollbackOfTheLink"
+	}
+	out, exit := g.exits("cd /root && MAPE_CI=1 MAPE_VM=1 ./reconcile.test -test.v -test.run '^Test(Tunnel|Unit|EgressBarred)' -test.skip '" + skip + "' 2>&1")
 	if exit != 0 || !strings.Contains(out, "--- PASS: TestTunnel") || !strings.Contains(out, "--- PASS: TestUnit") || strings.Contains(out, "--- SKIP") {
 		g.Errorf("exit %d\n%s", exit, out)
 	}
