@@ -52,6 +52,12 @@ func TestDiagnose(t *testing.T) {
 			p.section = "mape: {wan: eth0, lan: eth1}"
 			p.s.Links[0].Networkd = "no"
 		}, "router", doctor.Bad, "on eth0 (one has arrived on eth1 instead)", "write \"wan: eth1\" and the LAN's"},
+		{"WAN and LAN swapped, no IPv6 on the LAN", func(p *observed) {
+			p.noRouter()
+			p.section = "mape: {wan: eth0, lan: eth1}"
+			p.s.Links[0].Disabled, p.s.Links[0].LinkLocal, p.s.Forward = true, false, true
+			p.s.Heard = []symptom.Router{{Link: "eth1", Via: netip.MustParseAddr("fe80::1"), RA: true}}
+		}, "router", doctor.Bad, "on eth0 (one has arrived on eth1 instead)", "write \"wan: eth1\" and the LAN's"},
 		{"no RA on any", func(p *observed) {
 			p.noRouter()
 			p.f.Owned, p.s.Tunnel = facts.Owned{}, nil

@@ -75,7 +75,7 @@ func (d *diagnosis) router() Finding {
 			"Write wan: with the name of the line's interface into the section, and make sure that nothing sends router advertisements on the others.")
 	}
 	l := d.linkOf(d.wan)
-	_, elsewhere := d.otherRouter()
+	other, elsewhere := d.otherRouter()
 	switch {
 	case i >= 0 && d.s.Routers[i].Silent && !d.s.Routers[i].RA:
 		return bad(fmt.Sprintf("%s does not answer on %s", d.s.Routers[i].Via, d.wan),
@@ -94,6 +94,8 @@ func (d *diagnosis) router() Finding {
 		return good("%s announces itself on %s", d.s.Routers[i].Via, d.wan)
 	case d.s.Relay != nil && d.s.Relay.Error == "" && d.s.Relay.Link == d.wan && d.wan != "":
 		return good("%s has a route to the border relay", d.wan)
+	case other.RA && slices.Contains(d.c.LAN, other.Link): // The section has swapped WAN and LAN, and what the LAN lacks is meant.
+		return d.noRA()
 	case l.Disabled:
 		return bad("IPv6 is switched off on "+d.wan, fmt.Sprintf("IPv6 is switched off on %s, and the whole line is IPv6.", d.wan),
 			fmt.Sprintf(`Run "sudo sysctl -w net.ipv6.conf.%s.disable_ipv6=0", and remove what sets it at boot (/etc/sysctl.d, ipv6.disable=1 on the kernel's command line).`, d.wan))
@@ -101,7 +103,7 @@ func (d *diagnosis) router() Finding {
 		return d.noLinkLocal(l)
 	case d.ignoresRA(l):
 		return bad(fmt.Sprintf("no router is known on %s, and it forwards IPv6", d.wan), d.ignoresText(l), d.ignoresAdvice(l))
-	case d.c.WAN != "" && elsewhere: // The section has probably swapped WAN and LAN.
+	case d.c.WAN != "" && elsewhere: // The section probably names the wrong link.
 		return d.noRA()
 	case l.Networkd == "no" || l.Networkd == "" && d.kernelRA(l) && l.AcceptRA == "0":
 		return bad(d.wan+" ignores router advertisements", fmt.Sprintf("%s is configured to ignore router advertisements, and so gets neither the line's router nor its prefix.", d.wan),
