@@ -28,7 +28,11 @@ func (h *Host) Lock(ctx context.Context, who string) (unlock func(), err error) 
 	if err := h.Root.MkdirAll(path.Dir(Local(LockPath)), 0o755); err != nil {
 		return nil, err
 	}
-	f, err := h.Root.OpenFile(Local(LockPath), os.O_RDWR|os.O_CREATE, 0o600)
+	// What is in its place is not written to, nor what a link there leads to.
+	if info, err := h.Root.Lstat(Local(LockPath)); err == nil && !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: %w; remove it", LockPath, ErrNotRegular)
+	}
+	f, err := h.Root.OpenFile(Local(LockPath), os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o600)
 	if err != nil {
 		return nil, err
 	}

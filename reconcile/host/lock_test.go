@@ -3,7 +3,9 @@ package host_test
 import (
 	"context"
 	"errors"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/vishvananda/netlink"
@@ -54,5 +56,34 @@ func TestLockOfDirectory(t *testing.T) {
 		t.Error(err)
 	} else if names, err := d.Readdirnames(-1); err != nil || len(names) > 0 {
 		t.Errorf("%q, %v", names, err)
+	}
+}
+
+// TestLockInPlace: a link or anything else in the place of the lock is left as it is, and what a link leads to as well.
+func TestLockInPlace(t *testing.T) {
+	h, dir := hosttest.HostOf(t, "-- run/other --\nkeep\n")
+	h.Net = new(netlink.Handle)
+	for _, make := range []func(name string) error{
+		func(name string) error { return os.Symlink("other", name) },
+		func(name string) error { return os.Symlink("missing", name) },
+		func(name string) error { return syscall.Mkfifo(name, 0o600) },
+		func(name string) error { return os.Mkdir(name, 0o700) },
+	} {
+		name := dir + host.LockPath
+		if err := make(name); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := h.Lock(t.Context(), "mape-netplan apply"); !errors.Is(err, host.ErrNotRegular) {
+			t.Error(err)
+		}
+		if err := os.Remove(name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if data, err := os.ReadFile(dir + "/run/other"); err != nil || string(data) != "keep\n" {
+		t.Errorf("%q, %v", data, err)
+	}
+	if _, err := os.Lstat(dir + "/run/missing"); err == nil {
+		t.Error("the lock is where the link leads to")
 	}
 }

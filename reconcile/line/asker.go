@@ -34,6 +34,14 @@ func (a *Asker) Discover(ctx context.Context, c *schema.Config, l Line, f facts.
 	wan := l.WAN
 	now := time.Now()
 	client := a.client(wan)
+	for _, l := range f.Links {
+		for _, i := range l.Addresses {
+			client.Inside = append(client.Inside, i.Prefix)
+		}
+	}
+	for _, d := range f.Delegations {
+		client.Inside = append(client.Inside, d.Prefix)
+	}
 	if len(client.Servers) == 0 {
 		return a.Remember(a.Host, withoutResolver(f.Discovered, c, f, wan, now))
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"time"
 
 	"mape-netplan/reconcile/bind"
@@ -18,6 +19,8 @@ type Client struct {
 	Servers []netip.AddrPort
 	// Interface is that of the line, to which the sockets are bound; "": any.
 	Interface string
+	// Inside are the networks of this machine, in which no provisioning server is.
+	Inside []netip.Prefix
 	// Roots are the certificate authorities; nil: the system's.
 	Roots *x509.CertPool
 	// Loopback allows a provisioning server on this machine, for tests.
@@ -91,12 +94,16 @@ func (c Client) checkTarget(a netip.Addr) error {
 		what = "an IPv4-mapped address"
 	case a.IsUnspecified():
 		what = "the unspecified address"
-	case a.IsLoopback() && !c.Loopback:
+	case a.IsLoopback() && c.Loopback:
+		return nil
+	case a.IsLoopback():
 		what = "a loopback address"
 	case a.IsMulticast():
 		what = "a multicast address"
 	case a.IsLinkLocalUnicast():
 		what = "a link-local address"
+	case slices.ContainsFunc(c.Inside, func(p netip.Prefix) bool { return p.Contains(a) }):
+		what = "an address of a network of this machine"
 	default:
 		return nil
 	}
