@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path"
+	"slices"
 	"strings"
 	"testing"
 
@@ -123,4 +124,24 @@ func cachesOf(all []engine.Resource) (caches []engine.Resource) {
 		}
 	}
 	return caches
+}
+
+// TestCacheUnkept: a file system that takes no file, as when it is full or read-only, costs a warning and not the gateway.
+func TestCacheUnkept(t *testing.T) {
+	d := newDiscovering(t)
+	d.TXT("v=v6mig-1 url=" + d.Good(gatewaytest.Offer) + "/ t=b")
+	// Not even root writes a file into a file.
+	if err := errors.Join(d.root.MkdirAll("var/lib", 0o755), d.root.WriteFile(host.Local(path.Dir(discovery.CachePath)), nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	aim, _, err := d.run.Await(t.Context(), gatewaytest.SectionOf(t, "{provider: discover}"), func(error) {})
+	if err != nil || aim.Gateway == nil {
+		t.Fatalf("%+v, %v", aim, err)
+	}
+	warned := func(text string) bool {
+		return strings.HasPrefix(text, discovery.ErrUnkept.Error()+": "+discovery.CachePath+": ")
+	}
+	if !slices.ContainsFunc(aim.Gateway.Warnings, warned) {
+		t.Errorf("%q", aim.Gateway.Warnings)
+	}
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"mape-netplan/reconcile/discovery"
 	"mape-netplan/reconcile/engine"
 	"mape-netplan/reconcile/facts"
 	"mape-netplan/reconcile/gateway"
@@ -36,6 +37,7 @@ func NewRun(h *host.Host) *Run { return &Run{Asker: line.Asker{Host: h}} }
 // Each look at the machine finds the line once.
 func (r *Run) Await(ctx context.Context, c *schema.Config, waiting func(error)) (gateway.Aim, facts.Facts, error) {
 	told, asked := false, false
+	var unkept error
 	for {
 		f, err := facts.Gather(r.Host)
 		if err != nil {
@@ -45,16 +47,20 @@ func (r *Run) Await(ctx context.Context, c *schema.Config, waiting func(error)) 
 		aim := gateway.Resolve(c, f)
 		asks := !asked && !aim.Refused && line.AsksNow(c, aim.Line, f)
 		if !asks && (!aim.Waits() || !r.Host.Live()) {
+			if aim.Gateway != nil && unkept != nil {
+				aim.Gateway.Warnings = append(aim.Gateway.Warnings, unkept.Error())
+			}
 			return aim, f, nil
 		}
 		if _, _, err := r.PutGuard(ctx, c); err != nil {
 			return aim, f, err
 		}
 		if asks { // That takes seconds, in which the machine may change.
-			if _, err := r.Discover(ctx, c, aim.Line, f); err != nil {
+			_, err := r.Discover(ctx, c, aim.Line, f)
+			if err != nil && !errors.Is(err, discovery.ErrUnkept) {
 				return aim, f, err
 			}
-			asked = true
+			asked, unkept = true, err
 			continue
 		}
 		if !told {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"sync/atomic"
 
@@ -59,16 +60,27 @@ type cached struct {
 // that must not be stored, and when to ask again.
 type Store struct{ Last atomic.Pointer[Discovery] }
 
+// ErrUnkept is wrapped by the error of a file that cannot be written. The process knows what the line said nevertheless.
+var ErrUnkept = errors.New("what the line said of its rules cannot be kept for when its server does not answer")
+
 // Remember keeps a discovery: in the Store for as long as this process lives, and a
 // good reply in the file.
 func (s *Store) Remember(h *host.Host, d *Discovery) (*Discovery, error) {
 	s.Last.Store(d)
+	if err := d.keep(h); err != nil {
+		return d, fmt.Errorf("%w: %s: %w", ErrUnkept, CachePath, err)
+	}
+	return d, nil
+}
+
+// keep writes the file.
+func (d *Discovery) keep(h *host.Host) error {
 	kept, file := *d, Cache{}
 	switch {
 	case d.Problem != "" && !d.Withdrawn:
-		return d, nil // There is no new answer.
+		return nil // There is no new answer.
 	case d.Reply == nil:
-		return d, file.Write(context.Background(), h)
+		return file.Write(context.Background(), h)
 	case d.Unstored:
 		kept.Reply, kept.Token = nil, hb46pp.Token{}
 	}
@@ -78,10 +90,10 @@ func (s *Store) Remember(h *host.Host, d *Discovery) (*Discovery, error) {
 	}
 	data, err := json.MarshalIndent(c, "", "  ")
 	if err != nil {
-		return nil, err
+		return err
 	}
 	file.Data = string(data) + "\n"
-	return d, file.Write(context.Background(), h)
+	return file.Write(context.Background(), h)
 }
 
 // Latest is the discovery of this process, or kept, which is the file's, if another

@@ -2,6 +2,7 @@ package watch
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -33,9 +34,12 @@ func (p *provisioning) finish() {
 	select {
 	case err := <-p.result:
 		p.result = nil
-		if err == nil {
+		if err == nil || errors.Is(err, discovery.ErrUnkept) {
 			p.retry = retry{}
 			p.forget("provisioning")
+			if err != nil {
+				p.problem("provisioning", Warning, err.Error())
+			}
 			return
 		}
 		p.retry.failed(p.timings, time.Now())
