@@ -61,6 +61,7 @@ func (o *options) converge(cmd *cobra.Command, timeout time.Duration, may func(*
 			return nil, err
 		}
 		defer unlock()
+		reconcile.Sweep(h)
 		run := reconcile.NewRun(h)
 		resources, err := want(ctx, run)
 		var changes []engine.Change

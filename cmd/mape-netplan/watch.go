@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -10,12 +11,14 @@ import (
 	"runtime/debug"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/coreos/go-systemd/v22/journal"
 	"github.com/spf13/cobra"
 
 	"mape-netplan/cloudinit"
+	"mape-netplan/reconcile"
 	"mape-netplan/reconcile/host"
 	"mape-netplan/reconcile/watch"
 	"mape-netplan/schema"
@@ -41,6 +44,12 @@ gateway working.`,
 			h, err := o.openFor(cmd, (*host.Host).Suitable)
 			if err != nil {
 				return err
+			}
+			soon, cancel := context.WithTimeout(cmd.Context(), time.Second)
+			defer cancel()
+			if unlock, err := h.Lock(soon, cmd.CommandPath()); err == nil { // Otherwise another run has swept.
+				reconcile.Sweep(h)
+				unlock()
 			}
 			w, err := o.watcher(cmd, h)
 			if err != nil {

@@ -24,8 +24,7 @@ func (h *Host) Replace(p string, mode fs.FileMode, data string) error {
 	if err := h.Root.MkdirAll(path.Dir(name), 0o755); err != nil {
 		return err
 	}
-	// The name ends in no suffix that netplan, networkd or sysctl read.
-	temporary := path.Join(path.Dir(name), "."+path.Base(name)+".mape-netplan")
+	temporary := Temporary(name)
 	if err := h.writeSynced(temporary, mode, data); err != nil {
 		_ = h.Root.Remove(temporary)
 		return err
@@ -35,6 +34,12 @@ func (h *Host) Replace(p string, mode fs.FileMode, data string) error {
 		return err
 	}
 	return h.SyncDir(path.Dir(name))
+}
+
+// Temporary is the name under which a file is written before it is renamed. It ends in no suffix that netplan, networkd,
+// sysctl or systemd read.
+func Temporary(name string) string {
+	return path.Join(path.Dir(name), "."+path.Base(name)+".mape-netplan")
 }
 
 func (h *Host) writeSynced(name string, mode fs.FileMode, data string) error {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
+	"path"
+	"strings"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -144,14 +146,31 @@ func (a Address) Write(ctx context.Context, h *host.Host) error {
 
 // optimistic lets an address that is added be used while duplicate address
 // detection runs (RFC 4429): that takes a second or two, which the new line
-// would be late. It returns what sets the parameter back. A kernel that does not have it ignores the flag.
+// would be late. It returns what sets the parameter back, and notes the link until
+// then, for a run that is killed. A kernel that does not have it ignores the flag.
 func optimistic(h *host.Host, link string) (back func()) {
-	allow := Sysctl{"net/ipv6/conf/" + link + "/optimistic_dad", "1"}
+	allow := optimisticDAD(link, "1")
 	was, err := allow.Read(context.Background(), h)
-	if err != nil || was.Text() == allow.Text() || allow.Write(context.Background(), h) != nil {
+	if err != nil || was.Text() != optimisticDAD(link, "0").Text() || h.Replace(optimisticPath, 0o644, link) != nil || allow.Write(context.Background(), h) != nil {
 		return func() {}
 	}
-	return func() { _ = was.Write(context.Background(), h) }
+	return func() { EndOptimistic(h) }
+}
+
+func optimisticDAD(link, value string) Sysctl {
+	return Sysctl{"net/ipv6/conf/" + link + "/optimistic_dad", value}
+}
+
+const optimisticPath = "/run/mape-netplan-optimistic"
+
+// EndOptimistic sets back what a run that was killed has left.
+func EndOptimistic(h *host.Host) {
+	link, err := h.ReadFile(optimisticPath)
+	if err != nil || h.Sys == nil {
+		return
+	}
+	_ = optimisticDAD(path.Base(strings.TrimSpace(string(link))), "0").Write(context.Background(), h) // The link may have gone.
+	_ = h.Root.Remove(host.Local(optimisticPath))
 }
 
 // A Former is an address that is kept away. What is there in any other form than it had is not ours.

@@ -66,7 +66,7 @@ func (s Symlink) Write(_ context.Context, h *host.Host) error {
 	if err := h.Root.MkdirAll(path.Dir(name), 0o755); err != nil {
 		return err
 	}
-	temporary := path.Join(path.Dir(name), "."+path.Base(name)+".mape-netplan")
+	temporary := host.Temporary(name)
 	if err := h.Root.Remove(temporary); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}

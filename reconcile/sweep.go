@@ -1,0 +1,34 @@
+package reconcile
+
+import (
+	"path"
+
+	"mape-netplan/reconcile/discovery"
+	"mape-netplan/reconcile/host"
+	"mape-netplan/reconcile/networkd"
+	"mape-netplan/reconcile/resource"
+)
+
+// written are the directories in which the program writes files.
+var written = []string{
+	"/etc/netplan", "/etc/sysctl.d", networkd.NetworkDir, networkd.NetworkDir + "/*.d", "/etc/systemd/system", "/etc/systemd/system/*.wants",
+	path.Dir(discovery.CachePath),
+}
+
+// Sweep removes what a run that was killed has left: files that it had not renamed yet, directories of drop-ins that are
+// empty, and a parameter that it had set for a moment. The caller has the lock: another run's are in use.
+func Sweep(h *host.Host) {
+	for _, dir := range written {
+		left, _ := h.Glob(path.Join(dir, host.Temporary("*")))
+		for _, p := range left {
+			_ = h.Root.Remove(host.Local(p)) // What stays is only untidy.
+		}
+	}
+	for _, pattern := range []string{networkd.NetworkDir + "/*.network.d", networkd.NetworkDir + "/*.netdev.d", path.Dir(discovery.CachePath)} {
+		left, _ := h.Glob(pattern)
+		for _, p := range left {
+			_ = h.Root.Remove(host.Local(p)) // Fails where it is not empty: others have files there.
+		}
+	}
+	resource.EndOptimistic(h)
+}
