@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"mape-netplan/reconcile/facts"
+	"mape-netplan/reconcile/host"
 	"mape-netplan/reconcile/internal/gatewaytest"
 	"mape-netplan/reconcile/internal/hosttest"
 	"mape-netplan/reconcile/kernel"
@@ -217,6 +218,22 @@ func TestNotYet(t *testing.T) {
 		_, err := gatewaytest.Resolve(gatewaytest.SectionOf(t, test.section), test.facts)
 		if err == nil || !strings.Contains(err.Error(), test.want) || errors.Is(err, line.ErrNotYet) != test.passes {
 			t.Errorf("%s: got %v\nwant %s", test.name, err, test.want)
+		}
+	}
+}
+
+// TestOwnedDropIn: the CE address in a drop-in for netplan's file is known with its link, also where networkd does not
+// say by which file it configures that, as early at boot.
+func TestOwnedDropIn(t *testing.T) {
+	const dropIn = "-- etc/systemd/network/10-netplan-line.20.network.d/50-mape.conf --\n" + host.Heading + "[Address]\nAddress=2001:db8::1/128\n"
+	for archive, want := range map[string]string{
+		dropIn: "[{line.20 2001:db8::1/128}]",
+		dropIn + "-- etc/netplan/a.yaml --\nnetwork: {ethernets: {line.20: {match: {name: eth1}}}}\n": "[{eth1 2001:db8::1/128}]",
+	} {
+		h, _ := hosttest.HostOf(t, archive)
+		f, err := facts.Gather(h)
+		if got := fmt.Sprint(f.Owned.Addresses); err != nil || got != want {
+			t.Errorf("%v, %v; want %s", got, err, want)
 		}
 	}
 }

@@ -136,16 +136,21 @@ func (o *Owned) fromNetplan(data []byte, f Facts) {
 		o.remember(t.Local, t.MTU)
 	}
 	for _, a := range additions {
-		links := []string{a.ID}
-		for _, other := range f.Definitions {
-			if other.Section == a.Section && other.ID == a.ID {
-				links = other.Interfaces
-			}
-		}
-		for _, link := range links {
+		for _, link := range f.interfaces(a.ID) {
 			o.Addresses = append(o.Addresses, OwnedAddress{link, a.Address})
 		}
 	}
+}
+
+// interfaces are those of a netplan definition; the one of its name where no other
+// file has it.
+func (f Facts) interfaces(id string) []string {
+	for _, d := range f.Definitions {
+		if d.ID == id {
+			return d.Interfaces
+		}
+	}
+	return []string{id}
 }
 
 // fromUnit adds what one of our networkd files tells.
@@ -159,7 +164,11 @@ func (o *Owned) fromUnit(file, text string, f Facts) {
 	o.remember(netdev.Local, netdev.MTU)
 	links := f.ConfiguredBy(file)
 	if dropIn.Address.IsValid() {
-		for _, l := range links {
+		on := links
+		if id := networkd.DefinitionID(file); len(on) == 0 && id != "" { // networkd has not said
+			on = f.interfaces(id)
+		}
+		for _, l := range on {
 			o.Addresses = append(o.Addresses, OwnedAddress{l, dropIn.Address})
 		}
 	}

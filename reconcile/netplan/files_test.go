@@ -144,3 +144,38 @@ func TestRefused(t *testing.T) {
 		}
 	}
 }
+
+// TestOf: what networkd says goes before any reasoning, and its own files before netplan's that sort after them.
+func TestOf(t *testing.T) {
+	h, _ := hosttest.HostOf(t, `-- etc/netplan/a.yaml --
+network: {ethernets: {all: {match: {name: "e*"}}, eth0: {}, nm: {renderer: NetworkManager, match: {name: "e*"}}, home/lan: {match: {driver: x}}, mac: {match: {macaddress: "02:00:00:00:00:01"}}}}
+`)
+	files, err := netplan.ReadFiles(h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := netplan.Definitions(files, nil)
+	for _, test := range []struct {
+		link kernel.Link
+		want string
+		sure bool
+	}{
+		{kernel.Link{Name: "eth0"}, "all", true},
+		{kernel.Link{Name: "eth0", NetworkFile: "/run/systemd/network/10-netplan-eth0.network"}, "eth0", true},
+		{kernel.Link{Name: "eth0", NetworkFile: "/run/systemd/network/10-netplan-home%2Flan.network"}, "home/lan", true},
+		{kernel.Link{Name: "eth0", NetworkFile: "/run/systemd/network/10-netplan-gone.network"}, "all", true},
+		{kernel.Link{Name: "eth0", NetworkFile: "/etc/systemd/network/05-all.network"}, "", true},
+		{kernel.Link{Name: "eth0", NetworkFile: "/etc/systemd/network/99-all.network"}, "all", true},
+		{kernel.Link{Name: "wan", Kind: "device", MAC: "02:00:00:00:00:01"}, "home/lan", false},
+		{kernel.Link{Name: "wan", AltNames: []string{"enx"}}, "all", true},
+	} {
+		got := ""
+		d, sure := netplan.Of(all, test.link)
+		if d != nil {
+			got = d.ID
+		}
+		if got != test.want || sure != test.sure {
+			t.Errorf("%+v: %q, %v; want %q, %v", test.link, got, sure, test.want, test.sure)
+		}
+	}
+}

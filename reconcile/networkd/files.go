@@ -34,10 +34,16 @@ func DropInPath(file string) string {
 func LimitPath(tunnel string) string { return DropInPath("10-netplan-" + tunnel + ".netdev") }
 
 // LimitedTunnel is the tunnel of a path of [LimitPath]; "" for another path.
-func LimitedTunnel(file string) (tunnel string) {
-	name, ok := strings.CutSuffix(path.Base(path.Dir(file)), ".netdev.d")
-	if tunnel, is := strings.CutPrefix(name, "10-netplan-"); ok && is {
-		return tunnel
+func LimitedTunnel(file string) string { return definition(file, ".netdev.d") }
+
+// DefinitionID is the ID of netplan's definition whose .network file a drop-in is for;
+// "" for another path.
+func DefinitionID(file string) string { return definition(file, ".network.d") }
+
+func definition(file, suffix string) string {
+	name, ok := strings.CutSuffix(path.Base(path.Dir(file)), suffix)
+	if id, is := strings.CutPrefix(name, "10-netplan-"); ok && is {
+		return id
 	}
 	return ""
 }
