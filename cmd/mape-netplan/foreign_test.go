@@ -23,7 +23,7 @@ func TestForeignTable(t *testing.T) {
 		}
 	}
 	refused()
-	b.sh("ip address add " + prefixA + "::5/64 dev eth1; ip -6 route add default via fe80::1 dev eth1")
+	b.sh("ip address add " + prefixA + "::5/64 dev eth1 nodad; ip -6 route add default via fe80::1 dev eth1")
 	refused()
 	b.sh("nft flush ruleset")
 	b.says(0, "apply", "table ip mape")
