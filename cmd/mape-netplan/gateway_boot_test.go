@@ -175,7 +175,7 @@ echo '# mine' >>/etc/systemd/system/mape-netplan-guard.service`)
 		"created link /etc/systemd/system/multi-user.target.wants/mape-netplan.service\n" +
 		"changed unit mape-netplan-guard.service\n" +
 		"changed unit mape-netplan.service\n"
-	if out := g.sh("mape-netplan install --timeout 2m"); out != want {
+	if out := g.sh("mape-netplan install --timeout 10m"); out != want {
 		g.Errorf("install restored\n%s", out)
 	}
 	if out := g.sh("mape-netplan install"); out != "unchanged\n" {
@@ -205,7 +205,7 @@ mape-netplan apply >/dev/null 2>&1`)
 
 // uninstalled: the units are removed, the gateway is not.
 func (g *guest) uninstalled() {
-	if out := g.sh("mape-netplan uninstall --timeout 2m"); strings.Count(out, "removed ") != 6 || !strings.Contains(out, `"mape-netplan remove" removes it`) {
+	if out := g.sh("mape-netplan uninstall --timeout 10m"); strings.Count(out, "removed ") != 6 || !strings.Contains(out, `"mape-netplan remove" removes it`) {
 		g.Errorf("uninstall: %s", out)
 	}
 	if out := g.sh("mape-netplan uninstall"); out != "unchanged\n" {
@@ -220,7 +220,7 @@ func (g *guest) uninstalled() {
 // reboot: the machine goes down and comes back as a gateway while the LAN host
 // sends all the time, and not one packet leaves as it should not.
 func (g *guest) reboot() {
-	g.sh("mape-netplan install --timeout 2m")
+	g.sh("mape-netplan install --timeout 10m")
 	ctx, cancel := context.WithCancel(g.ctx)
 	defer cancel()
 	ended := make(chan error, 2)

@@ -66,12 +66,12 @@ func (g *guest) upgraded() {
 	// configure does what it did.
 	g.sh(`set -e
 [ ! -e /usr/libexec/netplan/configure ] || mount --bind /usr/libexec/netplan/configure /usr/libexec/netplan/generate
-mape-netplan uninstall --timeout 2m
+mape-netplan uninstall --timeout 10m
 mape-netplan remove
 cp /usr/local/bin/mape-netplan /root/new # /mnt is still the CD-ROM.
 install -m 755 /mnt/mape-netplan.earlier /usr/local/bin/next
 mv /usr/local/bin/next /usr/local/bin/mape-netplan
-mape-netplan install --timeout 2m`)
+mape-netplan install --timeout 10m`)
 	if out := g.sh("mape-netplan apply"); out != "unchanged\n" {
 		g.Errorf("the earlier program's second apply: %s", out)
 	}
@@ -125,7 +125,7 @@ mape-netplan install --timeout 2m`)
 	if out := g.sh("mape-netplan apply"); out != "unchanged\n" {
 		g.Errorf("the second apply: %s", out)
 	}
-	if out := g.sh("mape-netplan install --timeout 2m"); out != "changed file /etc/systemd/system/mape-netplan-guard.service\n"+
+	if out := g.sh("mape-netplan install --timeout 10m"); out != "changed file /etc/systemd/system/mape-netplan-guard.service\n"+
 		"created unit mape-netplan.service\n"+ // It was stopped.
 		"changed unit mape-netplan-guard.service\n" {
 		g.Errorf("install says\n%s", out)

@@ -45,19 +45,20 @@ sysctl net.ipv4.ip_forward
 `
 
 // userData is the example of the README. Only the label of the CD-ROM is
-// another one, and before install the machine is looked at.
+// another one, before install the machine is looked at, and install may take
+// long: an emulated processor on a busy host was seen at a tenth of its speed.
 func userData(t *testing.T) string {
 	data, err := os.ReadFile("../../examples/cloud-init.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
 	text := string(data)
-	const install = "  - /usr/local/bin/mape-netplan install"
+	const install = "  - /usr/local/bin/mape-netplan install --timeout "
 	for _, r := range [][2]string{
 		{"#cloud-config\n", ""}, // The laboratory has it.
 		{"LABEL=mape", "LABEL=cidata"},
 		{"  - umount /mnt\n", "  - install -m 755 /mnt/reconcile.test /mnt/look /root\n"},
-		{install, "  - /root/look >/root/before\n" + install},
+		{install + "2m", "  - /root/look >/root/before\n" + install + "10m"},
 	} {
 		if strings.Count(text, r[0]) != 1 {
 			t.Fatalf("examples/cloud-init.yaml does not have %q once", r[0])
