@@ -185,12 +185,6 @@ func (f Facts) ConfiguredBy(dropIn string) (links []string) {
 			links = append(links, l.Name)
 		}
 	}
-	// Before netplan's generator has run there is no .network file yet.
-	for _, d := range f.Definitions {
-		if len(links) == 0 && networkd.DropInPath(d.Network()) == dropIn {
-			links = d.Interfaces
-		}
-	}
 	return links
 }
 
