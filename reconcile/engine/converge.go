@@ -69,8 +69,18 @@ func Write(ctx context.Context, h *host.Host, changes, done []Change) ([]Change,
 			done = append(done, c)
 		}
 		if err := c.After.Write(ctx, h); err != nil {
-			return done, fmt.Errorf("%s: %w", c.After.Name(), err)
+			return done, Unwritten{c.After, err}
 		}
 	}
 	return done, nil
 }
+
+// Unwritten is the error of a resource that could not be written.
+type Unwritten struct {
+	Resource
+	Err error
+}
+
+func (u Unwritten) Error() string { return u.Name() + ": " + u.Err.Error() }
+
+func (u Unwritten) Unwrap() error { return u.Err }

@@ -42,15 +42,27 @@ func (w *Watch) apply(ctx context.Context, f facts.Facts, to target) (done bool,
 		transition.NoReload, transition.Stale = true, w.told.CEAddress()
 	}
 	w.changed = true
-	changes, err := engine.Converge(limited, w.Host, w.list(to, f, transition))
+	all := w.list(to, f, transition)
+	if !w.unreadable && !w.unwritable.IsZero() && engine.Rendering(kernelOnly(all)) == engine.Rendering(kernelOnly(w.want)) {
+		all = slices.DeleteFunc(all, isKernels) // The kernel's part was made without, and a rollback must not disturb it.
+	}
+	changes, err := engine.Converge(limited, w.Host, all)
 	if err != nil && ctx.Err() != nil {
 		return false, 0 // The service is stopped.
 	}
 	if err != nil {
 		w.retry.failed(&w.timings, time.Now())
+		if u := (engine.Unwritten{}); errors.As(err, &u) && !isKernels(u.Resource) {
+			// Packets do not depend on it, and its cause may go at any time: what is the kernel's is made without.
+			w.retry.at = time.Now().Add(w.timings.unreadable)
+			w.unwritable = w.retry.at
+		}
 		w.problem("apply", Failure, fmt.Sprintf("cannot apply %s: %v", to.line, err))
 		if len(changes) > 0 {
 			w.want, w.applied = nil, nil // What the machine is now is not known.
+		}
+		if w.unwritable == w.retry.at {
+			return false, w.timings.settling
 		}
 		return false, time.Until(w.retry.at)
 	}
@@ -78,7 +90,10 @@ func (w *Watch) list(to target, f facts.Facts, t gateway.Transition) []engine.Re
 // finish makes what was applied what the watch maintains.
 func (w *Watch) finish(to target, f facts.Facts, transition gateway.Transition) {
 	w.retry = retry{}
-	w.forget("apply")
+	if !w.unreadable { // Else files may be missing still.
+		w.forget("apply")
+		w.unwritable = time.Time{}
+	}
 	want := gateway.Lasting(w.list(to, f, gateway.Transition{Stale: transition.Stale}))
 	if w.unreadable {
 		want = append(want, slices.DeleteFunc(slices.Clone(w.want), isKernels)...)

@@ -78,22 +78,42 @@ func TestRetry(t *testing.T) {
 	}
 }
 
-// TestWatchRetriesOnReload: what failed waits, whatever happens, and is retried at once on a reload.
-func TestWatchRetriesOnReload(t *testing.T) {
-	t.Parallel()
+// TestWatchUnwritable: beside a file that can be read and not be written the kernel's part is made, and the file soon after
+// it can be written, or at once on a reload. The failure is logged once.
+func TestWatchUnwritable(t *testing.T) {
+	for what, with := range map[string]func(*Watch){
+		"by itself":   func(w *Watch) { w.timings.retry, w.timings.retryMost = never, never },
+		"on a reload": func(w *Watch) { w.timings.unreadable = never },
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			unwritable(t, with, what == "on a reload")
+		})
+	}
+}
+
+func unwritable(t *testing.T, with func(*Watch), reload bool) {
 	g := newMachine(t)
 	// In the place of the temporary file, so that the drop-in can be read and not be written.
 	obstacle := filepath.Join(g.Dir, path.Dir(sysctld.Path), "."+path.Base(sysctld.Path)+".mape-netplan")
 	hosttest.WriteFile(t, filepath.Join(obstacle, "x"), "")
-	w := startService(t, g, gatewaytest.LineSection, func(w *Watch) { w.timings.retry, w.timings.retryMost = never, never })
+	w := startService(t, g, gatewaytest.LineSection, with)
 	w.says(t, "<3>cannot apply CE "+gatewaytest.CeOfLine, "directory not empty")
+	if line := w.says(t, "CE "+gatewaytest.CeOfLine, "changed in", "route default dev mape0"); strings.Contains(line, "file /") {
+		t.Errorf("it says %s", line)
+	}
+	w.looks(t)
+	w.keptMeanwhile(t)
+	if n := w.said("cannot apply"); n != 1 {
+		t.Errorf("said %d times: %q", n, w.log)
+	}
+	w.await(t, "the state has it", func() bool { return strings.Contains(w.status(), "directory not empty") })
 	if err := os.RemoveAll(obstacle); err != nil {
 		t.Fatal(err)
 	}
-	w.looks(t)
-	if n := w.said("changed in"); n != 0 {
-		t.Errorf("it has not waited: %q", w.log)
+	if reload {
+		w.hangup <- syscall.SIGHUP
 	}
-	w.hangup <- syscall.SIGHUP
-	w.says(t, "CE "+gatewaytest.CeOfLine, "changed in")
+	w.says(t, "CE "+gatewaytest.CeOfLine, "changed in", "file "+sysctld.Path)
+	w.await(t, "the state is good", func() bool { return !strings.Contains(w.status(), "cannot") })
 }

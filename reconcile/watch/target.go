@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -125,8 +126,17 @@ func (w *Watch) logUnreadable(err error) (again time.Duration) {
 		w.ended("look", "all files can be read again")
 		return 0
 	}
-	files := strings.ReplaceAll(err.Error(), "\n", "; and ")
-	w.problem("look", Failure, fmt.Sprintf("cannot read %s\nuntil that is corrected, netplan generate and changes to files are postponed; the gateway stays as it is", files))
+	var all []string
+	var unread host.Unread
+	_ = unread.Add(err)
+	for _, e := range unread {
+		what := "cannot read "
+		if !path.IsAbs(e.Path) { // It is no file, but a daemon's answer.
+			what = "cannot look at "
+		}
+		all = append(all, what+e.Error())
+	}
+	w.problem("look", Failure, strings.Join(all, "; ")+"\nuntil that is corrected, netplan generate and changes to files are postponed; the gateway stays as it is")
 	return w.timings.unreadable
 }
 

@@ -59,9 +59,10 @@ type Watch struct {
 	retry    retry             // of applying
 	backoffs backoffs          // of repairing
 
-	passes     int  // begun
-	unreadable bool // a file, in the last look
-	changed    bool // something, in the last pass
+	passes     int       // begun
+	unreadable bool      // a file, in the last look, or it cannot be written until then
+	unwritable time.Time // until when files are not tried again
+	changed    bool      // something, in the last pass
 }
 
 // Run watches until ctx ends, and leaves the machine as it is then. An error is that changes cannot be listened to, or not
@@ -121,7 +122,7 @@ func (w *Watch) start() (err error) {
 // before that is due: HB46PP says how often.
 func (w *Watch) retryNow() {
 	clear(w.problems)
-	w.retry, w.provisioning.retry = retry{}, retry{}
+	w.retry, w.provisioning.retry, w.unwritable = retry{}, retry{}, time.Time{}
 	w.backoffs.reset()
 }
 
@@ -151,6 +152,9 @@ func (w *Watch) pass(ctx context.Context) (again time.Duration) {
 		w.unreadable = err != nil
 	}
 	again = soonest(again, w.logUnreadable(err))
+	if wait := time.Until(w.unwritable); wait > 0 {
+		w.unreadable, again = true, soonest(again, wait)
+	}
 	if w.unreadable {
 		to = w.withoutFiles(to, f)
 	}
