@@ -29,7 +29,7 @@ func (o *options) guard() *cobra.Command {
 by the tunnel untranslated while the rest is not there yet. If the files of an
 earlier run are there, it is the whole NAT of that line, and the gateway works as
 soon as the tunnel does; otherwise the table blocks the tunnel. A section that
-cannot be read does not prevent that.
+cannot be read does not prevent that: the last good one takes its place.
 
 With --stop, at the end of a unit: if, and only if, the machine is shutting down,
 take the tunnel down, because nftables.service is about to flush the table.`,

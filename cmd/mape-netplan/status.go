@@ -25,7 +25,9 @@ func (o *options) status() *cobra.Command {
 says if the units of install are there and do not run or have been changed.
 
 While the line of an earlier run is away, the service holds that line, and status
-shows it. A forward whose port is not in the port set is off. Warnings say so.
+shows it; likewise the last good section while this one has a mistake, or lacks a
+line that the last one has. A forward whose port is not in the port set is off.
+Warnings say so.
 
 Exit codes: 0 everything is as it should be, also for a line that is held or a
 forward that is off, 1 something is not, or there is neither a line nor one to

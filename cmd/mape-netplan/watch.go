@@ -31,11 +31,14 @@ func (o *options) watch() *cobra.Command {
 		Long: `Keep the gateway as the section describes it for as long as this runs: follow the
 line when its prefix changes, and repair what something else changes. It sleeps
 until the kernel reports an event. What keeps being changed is repaired less and
-less often. A changed section takes effect at once; a bad one is reported, and
-the last good one stays in force. If a file of netplan or networkd cannot be
-read, the gateway stays, and only what depends on that file waits. On SIGHUP
-everything is checked, retried and reported again at once. Stopping it leaves the
-gateway working.`,
+less often. A changed section takes effect at once. One with a mistake does not,
+nor one whose line is not there while the last one's is, such as with WAN and LAN
+swapped: the last good one stays in force, also after a boot, and the reason is
+logged. If a file of netplan or networkd cannot be read or written, the gateway
+stays, and only what depends on that file waits. What keeps a gateway in sync from
+working, such as another firewall or a silent router, is logged when it begins and
+ends, and is in the unit's status until then. On SIGHUP everything is checked,
+retried and reported again at once. Stopping it leaves the gateway working.`,
 		Example: "  sudo mape-netplan watch",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if o.rootDir != "" || o.config == "-" {
