@@ -219,7 +219,7 @@ func TestOneTruth(t *testing.T) {
 		t.Errorf("the service has made\n%s", table)
 	}
 	b.says(0, "status", "warning: "+off, works, "CE               "+ceB)
-	b.says(0, "plan", "warning: "+off, works)
+	b.says(0, "plan", "warning: "+off, works, "warning: systemd-networkd is not running")
 	b.says(0, "apply", "warning: "+off, works, "unchanged")
 	b.says(0, "ports", "warning: "+off, works, "tcp 1776   192.168.1.20  off: not in the port set\n", "tcp 1792   192.168.1.21  0\n")
 	b.off("forwards[0]")

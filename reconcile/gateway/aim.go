@@ -86,6 +86,9 @@ func (a Aim) orLast(f facts.Facts) Aim {
 	return a
 }
 
+// Proven reports whether the section makes a gateway whose line is there, as far as that can be told.
+func (a Aim) Proven(f facts.Facts) bool { return a.Err == nil && a.Gateway.lacks(f) == nil }
+
 // lacks is what the line of a gateway lacks, as far as it can be told from the machine: a router, or a prefix that the CE
 // address is in.
 func (g *Gateway) lacks(f facts.Facts) error {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"mape-netplan/reconcile"
 	"mape-netplan/reconcile/facts"
 	"mape-netplan/reconcile/gateway"
 	"mape-netplan/reconcile/internal/gatewaytest"
@@ -41,9 +42,14 @@ func TestWatchBootsBesideAMistake(t *testing.T) {
 			first.looks(t)
 			first.stop()
 			g.Exec(t, "sh", "-ec", boot)
+			g.Do(func() {
+				if guard, made, err := reconcile.NewRun(g.H).PutGuard(t.Context(), nil); err != nil || !made || guard.Why != nil || guard.Line.Softwire.CE.String() != gatewaytest.CeOfLine {
+					t.Errorf("the guard is %+v, %v", guard, err)
+				}
+			})
 			w := startService(t, g, text)
 			w.says(t, "<3>", "the last good", "stays in force")
-			w.says(t, "CE "+gatewaytest.CeOfLine, "changed in", "table ip mape", "route default dev mape0")
+			w.says(t, "CE "+gatewaytest.CeOfLine, "changed in", "route default dev mape0")
 			w.await(t, "the state names it", func() bool { return strings.Contains(w.status(), "tunnel mape0; ") })
 			w.section(t, "{wan: eth1, lan: eth0, mtu: 1400}")
 			w.says(t, "CE "+gatewaytest.CeOfLine, "changed in", "file /etc/netplan/99-ipoe-gw.yaml")

@@ -164,7 +164,7 @@ func (w *Watch) pass(ctx context.Context) (again time.Duration) {
 			again = soonest(again, wait)
 		}
 	}
-	if aim.Err == nil && aim.Gateway != nil && !w.unreadable && !to.differs(w.want) {
+	if made := aim.Gateway != nil && aim.Err == nil && !w.unreadable && !to.differs(w.want); made && (w.last == nil || aim.Proven(f)) {
 		w.keep()
 	}
 	if !w.unreadable {
