@@ -183,8 +183,8 @@ func TestUnrelated(t *testing.T) {
 		Definitions: []netplan.Definition{{Section: "ethernets", ID: "eth0", Interfaces: []string{"eth0"}}},
 	}
 	w := Watch{
-		section: &schema.Config{WAN: "eth4", LAN: []string{"eth5"}, Tunnel: "mape0"},
-		want:    []engine.Resource{resource.Address{Link: "eth6"}},
+		sections: sections{current: &schema.Config{WAN: "eth4", LAN: []string{"eth5"}, Tunnel: "mape0"}},
+		want:     []engine.Resource{resource.Address{Link: "eth6"}},
 	}
 	if got := slices.Sorted(maps.Keys(w.unrelated(f))); !slices.Equal(got, []uint32{1, 10}) {
 		t.Errorf("got %v, want those of lo and docker0", got)

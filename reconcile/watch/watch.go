@@ -2,7 +2,6 @@
 package watch
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -46,11 +45,8 @@ type Watch struct {
 	provisioning provisioning
 	waiter       waiter
 	others       others
+	sections     sections
 
-	section  *schema.Config    // the last valid one; nil before the first
-	text     []byte            // of it; nil for the last good one of an earlier service
-	last     *schema.Config    // the last that made a gateway; nil where none is known
-	kept     []byte            // the text of it, as far as this service has written it
 	want     []engine.Resource // what was last applied, but for what is absent; nil when that is not known
 	applied  *gateway.Gateway  // that want is of; nil for the guard alone, and when that is not known
 	line     string            // want's softwire, for people
@@ -106,12 +102,10 @@ func (w *Watch) start() (err error) {
 	if w.timings == (timings{}) {
 		w.timings = defaultTimings
 	}
-	if w.last, err = facts.LastSection(w.Host); err != nil {
-		w.Log(Warning, fmt.Sprintf("cannot use the copy of the last good section: %v", err))
-		err = nil
-	}
 	w.Host.WatchNetworkd(w.events.Wake)
 	w.journal, w.backoffs = journal{w.Log, map[string]string{}}, backoffs{}
+	w.sections = sections{journal: &w.journal, host: w.Host}
+	w.sections.load()
 	w.waiter = waiter{timings: &w.timings, host: w.Host, events: w.events.Reports, reload: w.Reload, watchdog: w.Watchdog, notify: w.Notify}
 	p := &w.provisioning
 	p.Host, p.journal, p.timings, p.wake = w.Host, &w.journal, &w.timings, w.events.Wake
@@ -134,7 +128,7 @@ func (w *Watch) pass(ctx context.Context) (again time.Duration) {
 	w.events.DropUnrelated()
 	w.events.WatchFiles(w.Host, w.files())
 	w.Host.Reconnect()
-	w.readSection()
+	w.sections.read(w.Section)
 	w.provisioning.finish()
 	f, err := w.look()
 	if w.unreadable = errors.As(err, new(host.Unread)); err != nil && !w.unreadable {
@@ -142,9 +136,9 @@ func (w *Watch) pass(ctx context.Context) (again time.Duration) {
 		return soonest(w.timings.settling, w.repair(ctx, f))
 	}
 	var aim gateway.Aim
-	if w.section != nil {
-		aim = gateway.Resolve(w.section, f)
-		again = soonest(again, w.provisioning.request(ctx, w.section, aim.Line, f))
+	if w.sections.current != nil {
+		aim = gateway.Resolve(w.sections.current, f)
+		again = soonest(again, w.provisioning.request(ctx, w.sections.current, aim.Line, f))
 	}
 	to := w.target(f, aim)
 	if !w.unreadable && to.differs(w.want) {
@@ -164,8 +158,8 @@ func (w *Watch) pass(ctx context.Context) (again time.Duration) {
 			again = soonest(again, wait)
 		}
 	}
-	if made := aim.Gateway != nil && aim.Err == nil && !w.unreadable && !to.differs(w.want); made && (w.last == nil || aim.Proven(f)) {
-		w.keep()
+	if made := aim.Gateway != nil && aim.Err == nil && !w.unreadable && !to.differs(w.want); made && (w.sections.last == nil || aim.Proven(f)) {
+		w.sections.keep()
 	}
 	if !w.unreadable {
 		w.events.SetUnrelated(w.unrelated(f))
@@ -206,53 +200,10 @@ func (w *Watch) files() []string {
 	return names
 }
 
-// readSection replaces the section where the new one is valid.
-func (w *Watch) readSection() {
-	c, text, err := w.Section()
-	if err != nil {
-		why := strings.TrimSpace(err.Error())
-		if w.section == nil && w.last != nil {
-			w.section = w.last
-		}
-		switch {
-		case w.section != nil && w.text == nil:
-			why += "\nthe last good section stays in force, a copy of which is in " + facts.SectionPath
-		case w.section != nil:
-			why += "\nthe last valid section stays in force"
-		}
-		w.problem("section", Failure, why)
-		return
-	}
-	w.section, w.text = c, text
-	w.ended("section", "the section is valid again")
-	var warnings []string
-	for _, p := range c.Warnings {
-		warnings = append(warnings, strings.TrimSpace(p.Error()))
-	}
-	w.warn("section warning: ", warnings)
-}
-
-// keep keeps a copy of the section where it has made a gateway, for the time when its file has a mistake.
-func (w *Watch) keep() {
-	if bytes.Equal(w.text, w.kept) {
-		return
-	}
-	live, err := w.Host.ReadPrivate(facts.SectionPath)
-	if err == nil && live != string(w.text) {
-		err = w.Host.WritePrivate(facts.SectionPath, string(w.text))
-	}
-	if err != nil {
-		w.problem("copy", Warning, fmt.Sprintf("cannot keep a copy of the section for the next boot: %v", err))
-		return
-	}
-	w.ended("copy", "a copy of the section is kept again")
-	w.last, w.kept = w.section, w.text
-}
-
 // look reads the facts that a gateway is made of. What other programs have in nf_tables is not among them, see others.
 func (w *Watch) look() (facts.Facts, error) {
 	f, err := facts.Look(w.Host)
-	f.Owned.Last = w.last
+	f.Owned.Last = w.sections.last
 	f.Discovered = w.provisioning.Latest(f.Discovered)
 	if f.IPForward == "" {
 		f.IPForward = w.forward // The file that had it was deleted since the service started.
@@ -266,7 +217,7 @@ func (w *Watch) look() (facts.Facts, error) {
 // one; the loopback interface is another, on which a routing daemon may have thousands.
 func (w *Watch) unrelated(f facts.Facts) map[uint32]bool {
 	named := map[string]bool{}
-	if c := w.section; c != nil {
+	if c := w.sections.current; c != nil {
 		for _, name := range append([]string{c.WAN, c.Tunnel}, c.LAN...) {
 			l, _ := f.Link(name) // which may have the name as an alternative one
 			named[l.Name] = true

@@ -1,0 +1,74 @@
+package watch
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+
+	"mape-netplan/reconcile/facts"
+	"mape-netplan/reconcile/host"
+	"mape-netplan/schema"
+)
+
+// The sections are the one in force and the last one that has made a gateway, of which a copy is kept: that is in force
+// where the section's file has a mistake at boot.
+type sections struct {
+	*journal
+	host *host.Host
+
+	current *schema.Config // the last valid one; nil before the first
+	text    []byte         // of it; nil where it is the copy
+	last    *schema.Config // the last that made a gateway; nil where none is known
+	kept    []byte         // the text of that, once this service has compared it with the copy
+}
+
+// load takes the copy of an earlier service.
+func (s *sections) load() {
+	var err error
+	if s.last, err = facts.LastSection(s.host); err != nil {
+		s.log(Warning, fmt.Sprintf("cannot use the copy of the last good section: %v", err))
+	}
+}
+
+// read replaces the section where the new one is valid.
+func (s *sections) read(read func() (*schema.Config, []byte, error)) {
+	c, text, err := read()
+	if err != nil {
+		why := strings.TrimSpace(err.Error())
+		if s.current == nil {
+			s.current = s.last
+		}
+		switch {
+		case s.current != nil && s.text == nil:
+			why += "\nthe last good section stays in force, a copy of which is in " + facts.SectionPath
+		case s.current != nil:
+			why += "\nthe last valid section stays in force"
+		}
+		s.problem("section", Failure, why)
+		return
+	}
+	s.current, s.text = c, text
+	s.ended("section", "the section is valid again")
+	var warnings []string
+	for _, p := range c.Warnings {
+		warnings = append(warnings, strings.TrimSpace(p.Error()))
+	}
+	s.warn("section warning: ", warnings)
+}
+
+// keep makes the section the last one that has made a gateway, and copies it.
+func (s *sections) keep() {
+	if bytes.Equal(s.text, s.kept) {
+		return
+	}
+	live, err := s.host.ReadPrivate(facts.SectionPath)
+	if err == nil && live != string(s.text) {
+		err = s.host.WritePrivate(facts.SectionPath, string(s.text))
+	}
+	if err != nil {
+		s.problem("copy", Warning, fmt.Sprintf("cannot keep a copy of the section for the next boot: %v", err))
+		return
+	}
+	s.ended("copy", "a copy of the section is kept again")
+	s.last, s.kept = s.current, s.text
+}
