@@ -12,7 +12,7 @@ import (
 // written are the directories in which the program writes files.
 var written = []string{
 	"/etc/netplan", "/etc/sysctl.d", networkd.NetworkDir, networkd.NetworkDir + "/*.d", "/etc/systemd/system", "/etc/systemd/system/*.wants",
-	path.Dir(discovery.CachePath),
+	path.Dir(discovery.CachePath), "/run",
 }
 
 // Sweep removes what a run that was killed has left: files that it had not renamed yet, directories of drop-ins that are

@@ -19,8 +19,8 @@ import (
 	"mape-netplan/schema"
 )
 
-// Owned is what earlier runs left on the machine, as their files and their table
-// tell. These are the program's only memory.
+// Owned is what earlier runs left on the machine, as their files, their table and
+// the marks of addresses tell. These are the program's only memory.
 type Owned struct {
 	Files     []string       `json:"files,omitempty"`
 	Tunnels   []string       `json:"tunnels,omitempty"`
@@ -40,22 +40,29 @@ type Owned struct {
 	Last *schema.Config `json:"-"`
 }
 
-// An OwnedAddress is a CE address that a file of ours puts on a link.
+// An OwnedAddress is a CE address that a file of ours puts on a link, or that is marked as ours.
 type OwnedAddress struct {
 	Link   string       `json:"link"`
 	Prefix netip.Prefix `json:"prefix"`
 }
 
-// Has reports whether one of our files puts the address on the link.
+// Has reports whether the address on the link is ours.
 func (o Owned) Has(link string, ce netip.Addr) bool {
 	return slices.ContainsFunc(o.Addresses, func(a OwnedAddress) bool {
 		return a.Link == link && a.Prefix.Addr() == ce
 	})
 }
 
-// ReadOwned reads our files and our table.
+// ReadOwned reads our files, our table and the marks of addresses: a run that was killed leaves one that no file names.
 func ReadOwned(h *host.Host, f Facts) (Owned, error) {
 	o, err := ownedFiles(h, f)
+	for _, l := range f.Links {
+		for _, a := range l.Addresses {
+			if a.Ours && !o.Has(l.Name, a.Prefix.Addr()) {
+				o.Addresses = append(o.Addresses, OwnedAddress{l.Name, a.Prefix})
+			}
+		}
+	}
 	var foreign error
 	if o.Translations, foreign = Translations(h); foreign != nil {
 		return o, foreign

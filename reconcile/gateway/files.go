@@ -79,7 +79,6 @@ func files(g *Gateway, f facts.Facts) (all, last []engine.Resource) {
 			add(networkd.LimitPath(g.Tunnel.Link), PublicMode, networkd.RenderLimit(g.Tunnel))
 			add(netplan.Path, secretMode, g.NetplanText())
 		} else {
-			add(netplan.Path, secretMode, "")
 			add(networkd.NetdevPath, PublicMode, networkd.RenderNetdev(g.Tunnel))
 			add(networkd.NetworkPath, PublicMode, networkd.RenderNetwork(g.Tunnel.Link))
 		}
@@ -87,6 +86,10 @@ func files(g *Gateway, f facts.Facts) (all, last []engine.Resource) {
 			if path, text := p.DropIn(); text != "" {
 				add(path, PublicMode, text)
 			}
+		}
+		// Then those of earlier runs, so that the CE address is in a file all the time.
+		if !g.Netplan {
+			add(netplan.Path, secretMode, "")
 		}
 	}
 	for _, p := range f.Owned.Files {

@@ -6,6 +6,7 @@ import (
 	"math"
 	"net/netip"
 
+	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
 	"mape-netplan/reconcile/host"
@@ -23,6 +24,8 @@ type Inet struct {
 	Failed    bool `json:"failed,omitempty"`
 	// Origin is where it comes from; "": not known.
 	Origin Origin `json:"origin,omitempty"`
+	// Ours: this program has added it (Linux 5.18).
+	Ours bool `json:"ours,omitempty"`
 	// Announced is when its lifetime was set last, in hundredths of a second
 	// since the machine was booted; 0 for an address that lasts for ever. An
 	// address whose router has stopped announcing it falls behind.
@@ -60,6 +63,7 @@ func Addresses(h *host.Host, links []Link) error {
 			Deprecated: m.Flags&unix.IFA_F_DEPRECATED != 0,
 			Tentative:  m.Flags&unix.IFA_F_TENTATIVE != 0,
 			Failed:     m.Flags&unix.IFA_F_DADFAILED != 0,
+			Ours:       m.Protocol == protocolOurs,
 		}
 		i.setOrigin(m)
 		l.Addresses = append(l.Addresses, i)
@@ -88,11 +92,29 @@ func (i *Inet) setOrigin(m InetMessage) {
 }
 
 // Constants of Linux that golang.org/x/sys does not have: the attribute with the protocol of an address (Linux 5.18), and its
-// value for addresses that the kernel configured by a router advertisement.
+// value for addresses that the kernel configured by a router advertisement. The others are free.
 const (
 	attributeProtocol = 11 // IFA_PROTO
 	protocolRA        = 2  // IFAPROT_KERNEL_RA
+	protocolOurs      = 97
 )
+
+// AddAddress adds an address that lasts for ever to the link of an index, or changes its lifetime; preferred is in seconds.
+// It is marked as the program's, so that it can be told from others' where no file names it.
+func AddAddress(h *host.Host, index int, address netip.Prefix, preferred, flags uint32) error {
+	message := make([]byte, unix.SizeofIfAddrmsg)
+	message[0], message[1] = unix.AF_INET6, byte(address.Bits())
+	binary.NativeEndian.PutUint32(message[4:], uint32(index))
+	lifetimes := make([]byte, unix.SizeofIfaCacheinfo)
+	binary.NativeEndian.PutUint32(lifetimes, preferred)
+	binary.NativeEndian.PutUint32(lifetimes[4:], math.MaxUint32)
+	return Change(h, unix.RTM_NEWADDR, netlink.Create|netlink.Replace, message,
+		netlink.Attribute{Type: unix.IFA_LOCAL, Data: address.Addr().AsSlice()},
+		netlink.Attribute{Type: unix.IFA_ADDRESS, Data: address.Addr().AsSlice()},
+		netlink.Attribute{Type: unix.IFA_FLAGS, Data: binary.NativeEndian.AppendUint32(nil, flags)},
+		netlink.Attribute{Type: unix.IFA_CACHEINFO, Data: lifetimes},
+		netlink.Attribute{Type: attributeProtocol, Data: []byte{protocolOurs}})
+}
 
 // An InetMessage is an address as the kernel has it. The library's type has neither its protocol nor its time.
 type InetMessage struct {

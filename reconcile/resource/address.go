@@ -136,12 +136,12 @@ func (a Address) Write(ctx context.Context, h *host.Host) error {
 	if !a.Present {
 		return nil
 	}
-	address := &netlink.Addr{IPNet: kernel.IPNet(a.Prefix), ValidLft: math.MaxUint32, PreferedLft: int(a.Preferred)}
+	var flags uint32
 	if is := now.(Address); !is.Present {
 		defer optimistic(h, a.Link)()
-		address.Flags = unix.IFA_F_OPTIMISTIC
+		flags = unix.IFA_F_OPTIMISTIC
 	}
-	return h.Net.AddrReplace(link, address)
+	return kernel.AddAddress(h, link.Attrs().Index, a.Prefix, a.Preferred, flags)
 }
 
 // optimistic lets an address that is added be used while duplicate address

@@ -14,6 +14,7 @@ import (
 	"mape-netplan/reconcile/internal/gatewaytest"
 	"mape-netplan/reconcile/kernel"
 	"mape-netplan/reconcile/resource"
+	"mape-netplan/schema"
 )
 
 // A bridge stands in for a Tunnel on a kernel without ip6_tunnel: what is on it goes with it as well.
@@ -35,20 +36,22 @@ func (b bridge) Text() string {
 
 func (b bridge) Read(_ context.Context, h *host.Host) (engine.Resource, error) {
 	link, err := kernel.LinkByName(h, b.link)
-	return bridge{b.link, link != nil}, err
+	return bridge{b.link, link != nil && link.Attrs().Flags&net.FlagUp != 0}, err
 }
 
 func (b bridge) Write(_ context.Context, h *host.Host) error {
 	link, err := kernel.LinkByName(h, b.link)
-	if err != nil || b.up == (link != nil) {
+	switch {
+	case err != nil || !b.up && link == nil:
 		return err
-	}
-	if !b.up {
+	case !b.up:
 		return h.Net.LinkDel(link)
+	case link == nil:
+		attrs := netlink.NewLinkAttrs()
+		attrs.Name, attrs.HardwareAddr = b.link, net.HardwareAddr{2, 0, 0, 0, 0, 1} // The kernel would draw one.
+		err = h.Net.LinkAdd(&netlink.Bridge{LinkAttrs: attrs})
 	}
-	attrs := netlink.NewLinkAttrs()
-	attrs.Name, attrs.HardwareAddr = b.link, net.HardwareAddr{2, 0, 0, 0, 0, 1} // The kernel would draw one.
-	if err := h.Net.LinkAdd(&netlink.Bridge{LinkAttrs: attrs}); err != nil {
+	if err != nil {
 		return err
 	}
 	if link, err = h.Net.LinkByName(b.link); err != nil {
@@ -61,25 +64,41 @@ func (b bridge) Write(_ context.Context, h *host.Host) error {
 func bridged(g *gatewaytest.Machine, t testing.TB, section string) (want []engine.Resource) {
 	t.Helper()
 	g.Do(func() {
-		f, err := facts.Gather(g.H)
-		if err != nil {
+		var err error
+		if want, err = bridgedOn(g.H, section, gateway.Transition{}); err != nil {
 			t.Fatal(err)
 		}
-		for i, l := range f.Links {
-			if l.Kind == "bridge" {
-				f.Links[i].Kind = "ip6tnl"
-			}
-		}
-		var fitted *gateway.Gateway
-		if section != "" {
-			fitted = gatewaytest.MustResolve(t, section, f)
-		}
-		want = gateway.Compile(fitted, f)
 	})
+	return want
+}
+
+func bridgedOn(h *host.Host, section string, transition gateway.Transition) ([]engine.Resource, error) {
+	f, err := facts.Gather(h)
+	if err != nil {
+		return nil, err
+	}
+	for i, l := range f.Links {
+		if l.Kind == "bridge" {
+			f.Links[i].Kind = "ip6tnl"
+		}
+	}
+	want, err := compile(section, f, transition)
 	for i, r := range want {
 		if tunnel, ok := r.(resource.Tunnel); ok {
 			want[i] = bridge{tunnel.Link, tunnel.Local.IsValid()}
 		}
 	}
-	return want
+	return want, err
+}
+
+func compile(section string, f facts.Facts, transition gateway.Transition) ([]engine.Resource, error) {
+	if section == "" {
+		return transition.Compile(nil, f), nil
+	}
+	c, err := schema.Parse("gw.yaml", []byte("mape: "+section+"\n"))
+	if err != nil {
+		return nil, err
+	}
+	aim := gateway.Resolve(c, f)
+	return transition.Compile(aim.Gateway, f), aim.Err
 }
