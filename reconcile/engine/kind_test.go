@@ -44,7 +44,7 @@ func staged(b *hosttest.Bench) (want []engine.Resource) {
 	for _, s := range []struct {
 		name  string
 		stage engine.Stage
-	}{{"cleanup", engine.Cleanup}, {"guard", engine.Guard}, {"live", engine.Live}, {"file", engine.Files}} {
+	}{{"cleanup", engine.Cleanup}, {"live", engine.Live}, {"file", engine.Files}} {
 		want = append(want, kind{hosttest.Value{On: b, Key: s.name, State: "1"}, engine.Traits{Stage: s.stage}})
 	}
 	b.Broken["last=1"] = errors.New("no space left")
@@ -53,27 +53,27 @@ func staged(b *hosttest.Bench) (want []engine.Resource) {
 
 // TestKindInItsStage: a kind of its own is written in the order of the list, and written back in its stage.
 func TestKindInItsStage(t *testing.T) {
-	b := hosttest.NewBench(map[string]string{"cleanup": "0", "file": "0", "guard": "0", "last": "0", "live": "0"})
+	b := hosttest.NewBench(map[string]string{"cleanup": "0", "file": "0", "last": "0", "live": "0"})
 	changes, err := engine.Converge(t.Context(), &host.Host{}, staged(b))
 	if !errors.Is(err, b.Broken["last=1"]) || changes != nil {
 		t.Errorf("changed %q, %v", hosttest.Texts(changes), err)
 	}
-	b.Wrote(t, "cleanup=1", "guard=1", "live=1", "file=1", "last=1", "file=0", "last=0", "live=0", "guard=0", "cleanup=0")
-	b.Is(t, "map[cleanup:0 file:0 guard:0 last:0 live:0]")
+	b.Wrote(t, "cleanup=1", "live=1", "file=1", "last=1", "file=0", "last=0", "live=0", "cleanup=0")
+	b.Is(t, "map[cleanup:0 file:0 last:0 live:0]")
 }
 
 // TestKindGoesWithItsLink: what a link took along is written back in its stage as well, though it was as wanted.
 func TestKindGoesWithItsLink(t *testing.T) {
-	b := hosttest.NewBench(map[string]string{"cleanup": "1", "file": "1", "guard": "1", "link": "0", "last": "0", "live": "1"})
+	b := hosttest.NewBench(map[string]string{"cleanup": "1", "file": "1", "link": "0", "last": "0", "live": "1"})
 	b.Written = func(write string) {
 		if write == "link=1" {
-			b.Values["live"], b.Values["guard"], b.Values["file"] = "", "", ""
+			b.Values["live"], b.Values["file"] = "", ""
 		}
 	}
 	if _, err := engine.Converge(t.Context(), &host.Host{}, append(b.Want("link=1"), staged(b)...)); !errors.Is(err, b.Broken["last=1"]) {
 		t.Error(err)
 	}
-	b.Wrote(t, "link=1", "last=1", "file=1", "last=0", "link=0", "live=1", "guard=1")
+	b.Wrote(t, "link=1", "last=1", "file=1", "last=0", "link=0", "live=1")
 }
 
 // TestKindSettles: what becomes as wanted by itself is waited for and not written, and its kind says what it was.

@@ -21,16 +21,17 @@ const (
 // now. It looks at everything that was found, not only at what was written: a link that is deleted takes its routes and
 // parameters along, and a daemon that reads its files again configures more than what it was told for.
 //
-// The order is that of the stages. Within one, what was written comes first, the last write before the others; then the
-// rest in the order in which it is made.
+// The order is that of the stages. Within one, what was written comes first, the last write before the others, so that a
+// tunnel is guarded as it was on the way there; then the rest in the order in which it is made.
 func Rollback(h *host.Host, found, done []Change) (left []Change, err error) {
 	whole, stop := context.WithTimeout(context.Background(), rollbackTime+lookTime)
 	defer stop()
 	ctx, cancel := context.WithTimeout(whole, rollbackTime)
 	defer cancel()
 	at := byStage(found, done)
-	err = errors.Join(restore(ctx, h, append(at[Files], at[Live]...)), restore(ctx, h, at[Guard]))
-	left, unread := unlike(whole, h, slices.Concat(at[Files], at[Live], at[Guard]))
+	before := append(at[Files], at[Live]...)
+	err = restore(ctx, h, before)
+	left, unread := unlike(whole, h, before)
 	if err == nil {
 		err = unread
 	}

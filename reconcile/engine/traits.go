@@ -28,7 +28,6 @@ type Stage int
 const (
 	Files   Stage = iota - 1 // before the daemons that read them are told
 	Live                     // the zero value
-	Guard                    // after everything else, so that nothing leaves untranslated meanwhile
 	Cleanup                  // what was let in meanwhile
 )
 

@@ -18,7 +18,7 @@ type Table struct{ nft.Table }
 func (t Table) Name() string { return "table ip " + nat.Name }
 
 func (Table) Traits() engine.Traits {
-	return engine.Traits{Stage: engine.Guard, Event: engine.TableEvent, Urgent: true}
+	return engine.Traits{Event: engine.TableEvent, Urgent: true}
 }
 
 // Restore also closes the connections that the table after it made.
