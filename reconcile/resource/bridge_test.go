@@ -2,6 +2,7 @@ package resource_test
 
 import (
 	"context"
+	"errors"
 	"net"
 	"testing"
 
@@ -19,9 +20,12 @@ import (
 
 // A bridge stands in for a Tunnel on a kernel without ip6_tunnel: what is on it goes with it as well.
 type bridge struct {
-	link string
-	up   bool
+	link   string
+	up     bool
+	beside engine.Resource
 }
+
+func (b bridge) Restore(engine.Resource) []engine.Resource { return []engine.Resource{b, b.beside} }
 
 func (b bridge) Name() string { return "tunnel " + b.link }
 
@@ -34,9 +38,10 @@ func (b bridge) Text() string {
 	return "up\n"
 }
 
-func (b bridge) Read(_ context.Context, h *host.Host) (engine.Resource, error) {
+func (b bridge) Read(ctx context.Context, h *host.Host) (engine.Resource, error) {
 	link, err := kernel.LinkByName(h, b.link)
-	return bridge{b.link, link != nil && link.Attrs().Flags&net.FlagUp != 0}, err
+	beside, e := resource.Beside{Link: b.link}.Read(ctx, h)
+	return bridge{b.link, link != nil && link.Attrs().Flags&net.FlagUp != 0, beside}, errors.Join(err, e)
 }
 
 func (b bridge) Write(_ context.Context, h *host.Host) error {
@@ -85,7 +90,7 @@ func bridgedOn(h *host.Host, section string, transition gateway.Transition) ([]e
 	want, err := compile(section, f, transition)
 	for i, r := range want {
 		if tunnel, ok := r.(resource.Tunnel); ok {
-			want[i] = bridge{tunnel.Link, tunnel.Local.IsValid()}
+			want[i] = bridge{link: tunnel.Link, up: tunnel.Local.IsValid()}
 		}
 	}
 	return want, err

@@ -221,6 +221,30 @@ func rollbacks(t *testing.T, compile func(g *gatewaytest.Machine, t testing.TB, 
 	}
 }
 
+// TestRollbackOfOthers brings back what others have on the tunnel, and names what it cannot.
+func TestRollbackOfOthers(t *testing.T) {
+	for filter, want := range map[string]string{
+		"": "\nevery change was rolled back",
+		"tc filter add dev mape0 ingress pref 1 bpf da bytecode '1,6 0 0 4294967295'": "left behind: what others have on mape0 (is address 192.0.0.2/29, route 203.0.113.0/24 table 254 metric 7, route 2001:db8::/32 table 100 metric 1024)",
+	} {
+		g := gatewaytest.NewMachine(t)
+		g.Converge(t, bridged(g, t, gatewaytest.LineSection))
+		g.Exec(t, "sh", "-ec", "ip address add 192.0.0.2/29 dev mape0; ip route add 203.0.113.0/24 dev mape0 metric 7; ip route add 2001:db8::/32 dev mape0 table 100; "+filter)
+		b := hosttest.NewBench(map[string]string{})
+		b.Broken["last=1"] = errors.New("no space left")
+		all, before := append(bridged(g, t, ""), b.Want("last=1")...), g.Snapshot(t)
+		g.Do(func() {
+			_, err := engine.Converge(t.Context(), g.H, all)
+			if !errors.Is(err, b.Broken["last=1"]) || !strings.HasSuffix(err.Error(), want) {
+				t.Errorf("the error is %v", err)
+			}
+		})
+		if filter == "" {
+			gatewaytest.Unchanged(t, before, g.Snapshot(t))
+		}
+	}
+}
+
 // TestRollbackRival names the route that cannot come back because another one has its place meanwhile.
 func TestRollbackRival(t *testing.T) {
 	g := gatewaytest.NewMachine(t)

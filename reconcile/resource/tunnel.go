@@ -35,6 +35,8 @@ type Tunnel struct {
 	kernel.Tunnel
 	Up  bool
 	Odd string // what else the kernel has that Write would undo
+
+	beside *Beside // in a live one that is to be deleted
 }
 
 // NoTunnel is the absence of a tunnel.
@@ -45,6 +47,14 @@ func (t Tunnel) Name() string { return "tunnel " + t.Link }
 func (t Tunnel) Traits() engine.Traits { return engine.Traits{Makes: t.Link, Event: engine.LinkEvent} }
 
 func (t Tunnel) Absent() engine.Resource { return NoTunnel(t.Link) }
+
+// Restore also brings back what others had on the link.
+func (t Tunnel) Restore(engine.Resource) []engine.Resource {
+	if t.beside == nil {
+		return []engine.Resource{t}
+	}
+	return []engine.Resource{t, *t.beside}
+}
 
 // Text uses the words of "ip -d link show".
 func (t Tunnel) Text() string {
@@ -83,6 +93,11 @@ func (t Tunnel) Live(h *host.Host) (Tunnel, error) {
 	}
 	live.MTU, live.Up = tnl.MTU, tnl.Attrs().Flags&net.FlagUp != 0
 	live.Odd = odd(tnl)
+	if !t.Local.IsValid() {
+		beside, err := Beside{Link: t.Link}.live(h)
+		live.beside = &beside
+		return live, err
+	}
 	return live, nil
 }
 

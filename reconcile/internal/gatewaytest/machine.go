@@ -92,7 +92,7 @@ func (g *Machine) Snapshot(t testing.TB) string {
 	return g.Exec(t, "env", "root="+g.Dir, "sh", "-ec", `
 		# A tunnel that is created again has another index, and with it another place, and another made-up address.
 		{ ip -o link; ip -o -d link show type ip6tnl; } | sed 's/^[0-9]*: //; s/ permaddr [^ ]*//; s/ numtxqueues.*//' | sort
-		ip -o address show scope global; ip route; ip -6 route show table all | grep -v fe80 | sort
+		ip -o address show scope global | sed 's/^[0-9]*: //'; ip route; ip -6 route show table all | grep -v fe80 | sort
 		nft list tables; nft list chains; ! nft list table ip others 2>&1
 		cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/conf/all/rp_filter
 		tc qdisc; ! tc filter show dev mape0 egress 2>&1 | sed 's/ id [0-9]*//'
