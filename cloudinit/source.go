@@ -48,8 +48,8 @@ func Section(ctx context.Context, name string, in io.Reader, root string) (shown
 	return shown, data, nil
 }
 
-// followed reports why root must not follow a section: who can write it has a machine's network in hand. In an image the
-// owners are the image's, and what the process inherited open has been opened by who called it.
+// followed reports why root must not follow a section: its writers decide over the machine's network. In an image the
+// owners are the image's, and what the process inherited open has been opened by its caller.
 func followed(file, root string) error {
 	if root != "" || os.Geteuid() != 0 || host.Inherited(file) {
 		return nil

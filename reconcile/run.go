@@ -31,7 +31,7 @@ func NewRun(h *host.Host) *Run { return &Run{Asker: line.Asker{Host: h}} }
 // Await fits a section to the machine as soon as the line has what it needs: at
 // boot a router advertisement may come later than the run begins. waiting is
 // called once with what is missing, and a delegation that the section wants is
-// asked for. Meanwhile a guard stands before the tunnel: see Unguard. It is put
+// asked for. Meanwhile a guard stands before the tunnel: see RestoreTable. It is put
 // back when something flushes it, because the run has the lock, and no watch may.
 //
 // Each look at the machine finds the line once.
@@ -90,6 +90,6 @@ func (r *Run) Converge(ctx context.Context, want []engine.Resource) ([]engine.Ch
 // and the guard. It returns what is left.
 func (r *Run) TakeBack(ctx context.Context) ([]engine.Change, error) {
 	asked, err := r.RevertRequest()
-	guard, stays := r.Unguard(ctx)
+	guard, stays := r.RestoreTable(ctx)
 	return slices.Concat(asked, guard), errors.Join(err, stays)
 }

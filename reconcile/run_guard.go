@@ -47,10 +47,10 @@ type replaced struct {
 	by  gateway.Guard
 }
 
-// Unguard restores the table that a guard of this run has replaced, or its absence.
+// RestoreTable restores the table that a guard of this run has replaced, or its absence.
 // The guard stays if that table does not guard a tunnel that exists; then the error
 // says so.
-func (r *Run) Unguard(ctx context.Context) (left []engine.Change, err error) {
+func (r *Run) RestoreTable(ctx context.Context) (left []engine.Change, err error) {
 	if r.guard == nil {
 		return nil, nil
 	}

@@ -38,7 +38,7 @@ func TestAwaitGuards(t *testing.T) {
 			if !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, line.ErrNotYet) {
 				t.Errorf("the error is %v", err)
 			}
-			left, err := run.Unguard(t.Context())
+			left, err := run.RestoreTable(t.Context())
 			if tunnel != slices.Equal(hosttest.Names(left), []string{"table ip mape"}) || tunnel != (err != nil && strings.Contains(err.Error(), "table ip mape stays, so that nothing leaves by the tunnel mape0 untranslated")) {
 				t.Errorf("a tunnel is there: %v: %q is left: %v", tunnel, hosttest.Names(left), err)
 			}
@@ -68,21 +68,21 @@ func TestAwaitMends(t *testing.T) {
 	<-waits
 	for range 3 {
 		g.Exec(t, "nft", "flush", "ruleset")
-		guarded(g, t, 2*time.Second)
+		guarded(g, t)
 	}
 	cancel()
 	<-done
 }
 
 // guarded waits until nothing gets out by mape0.
-func guarded(g *gatewaytest.Machine, t *testing.T, most time.Duration) {
+func guarded(g *gatewaytest.Machine, t *testing.T) {
 	t.Helper()
 	for begin := time.Now(); ; time.Sleep(20 * time.Millisecond) {
 		if out, _ := g.Try("nft", "list", "table", "ip", "mape"); strings.Contains(out, `oifname "mape0" drop`) {
 			return
 		}
-		if time.Since(begin) > most {
-			t.Fatalf("there is no guard in %v", most)
+		if time.Since(begin) > gatewaytest.Limit {
+			t.Fatal("there is no guard")
 		}
 	}
 }
@@ -110,10 +110,10 @@ func TestAwaitGuardsFirst(t *testing.T) {
 		defer close(done)
 		run.Await(ctx, gatewaytest.SectionOf(t, "{wan: eth1, lan: eth0, provider: discover}"), func(err error) { t.Errorf("the question has ended: %v", err) })
 	})
-	guarded(g, t, 5*time.Second)
-	silent.SetReadDeadline(time.Now().Add(5 * time.Second))
+	guarded(g, t)
+	silent.SetReadDeadline(time.Now().Add(gatewaytest.Limit))
 	if _, err := silent.Read(make([]byte, 512)); err != nil {
-		t.Errorf("nobody has asked: %v", err)
+		t.Errorf("no query came: %v", err)
 	}
 	cancel()
 	<-done

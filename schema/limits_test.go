@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 )
 
 // TestLimits gives the parser what is made to break parsers. Each is one
@@ -43,11 +42,7 @@ func TestLimits(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			start := time.Now()
 			_, err := Parse("gw.yaml", []byte(test.text))
-			if took := time.Since(start); took > time.Minute {
-				t.Errorf("took %v", took)
-			}
 			got := fmt.Sprint(err)
 			if !strings.Contains(got, test.want) || test.want == "" && name[0] == 'm' && err != nil {
 				t.Errorf("got %.300s, want %q", got, test.want)

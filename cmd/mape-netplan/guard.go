@@ -46,7 +46,7 @@ take the tunnel down, because nftables.service is about to flush the table.`,
 				return fmt.Errorf("guard: %w", err)
 			}
 			if stop {
-				return o.unguard(cmd, h)
+				return o.guardStop(cmd, h)
 			}
 			return o.putGuard(cmd, h)
 		},
@@ -121,10 +121,10 @@ func (o *options) anySection(ctx context.Context, cmd *cobra.Command, h *host.Ho
 	return last
 }
 
-// unguard takes the tunnel down before the table is flushed, if the machine is
+// guardStop takes the tunnel down before the table is flushed, if the machine is
 // shutting down. If a unit is stopped for another reason, the gateway keeps
 // working.
-func (o *options) unguard(cmd *cobra.Command, h *host.Host) error {
+func (o *options) guardStop(cmd *cobra.Command, h *host.Host) error {
 	ctx, cancel := context.WithTimeout(cmd.Context(), guardTimeout)
 	defer cancel()
 	state, err := systemState(ctx)

@@ -76,8 +76,8 @@ func (o *options) look(cmd *cobra.Command) (s state, refusal, err error) {
 		return s, nil, cmp.Or(refusal, err)
 	}
 	f, err := facts.Gather(h)
-	if refusal != nil && f.Owned.Last != nil {
-		c = f.Owned.Last
+	if refusal != nil && f.Owned.Proven != nil {
+		c = f.Owned.Proven
 	} else if refusal != nil {
 		return s, nil, refusal
 	}
@@ -127,7 +127,7 @@ func stateOf(ctx context.Context, h *host.Host, g *gateway.Gateway, want []engin
 		wrong[c.After.Name()] = detail(c)
 	}
 	s := state{OK: len(changes) == 0, Softwire: viewOf(g.Line, g.Tunnel.MTU)}
-	s.Softwire.Warnings = append(append([]string{}, g.Warnings...), g.Strays(h, changes)...)
+	s.Softwire.Warnings = append(append([]string{}, g.AllWarnings()...), g.Strays(h, changes)...)
 	for _, r := range want {
 		d, bad := wrong[r.Name()]
 		if bad || r.Text() != "" {

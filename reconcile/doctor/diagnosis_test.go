@@ -234,11 +234,11 @@ func TestDiagnose(t *testing.T) {
 		{"narrow IPv6", func(p *observed) { p.s.Relay.MTU = 1454 }, "MTU", doctor.Warn, "carries only 1454", "mtu: 1414"},
 		{"no forwarding", func(p *observed) { p.differs("sysctl net/ipv4/ip_forward", "0\n") }, "route", doctor.Bad, "does not forward IPv4", "apply"},
 		{"another default route", func(p *observed) { p.f.Links[0].Default4 = new(int) }, "route", doctor.Bad, "Another IPv4 default route wins … eth0", "ip -4 route"},
-		{"a default route to nowhere", func(p *observed) { p.f.Nowhere4 = "unreachable" }, "route", doctor.Bad, "leads nowhere … unreachable default", "remove … unreachable default"},
+		{"a default route to nowhere", func(p *observed) { p.f.Nowhere4 = "unreachable" }, "route", doctor.Bad, "unreachable default … drops the packets", "remove … unreachable default"},
 		{"half of the internet", func(p *observed) { p.leads(1, "tun0", "128.0.0.0/1", 254) }, "route", doctor.Bad, "takes precedence … packets to 198.41.0.4 leave by tun0", "route to 128.0.0.0/1 … pull-filter"},
 		{"a rule", func(p *observed) { p.leads(0, "wg0", "0.0.0.0/0", 51820) }, "route", doctor.Bad, "takes precedence … leave by wg0", "ip -4 rule … table 51820"},
 		{"a route of one host", func(p *observed) { p.leads(0, "eth0", "1.1.1.1/32", 254) }, "", doctor.OK, "Nothing is wrong", ""},
-		{"no way", func(p *observed) { p.s.Internet[0].Error = "no route to host" }, "route", doctor.Bad, "takes precedence … go nowhere (no route to host)", "blackhole"},
+		{"no way", func(p *observed) { p.s.Internet[0].Error = "no route to host" }, "route", doctor.Bad, "takes precedence … are dropped (no route to host)", "blackhole"},
 		{"no default route", func(p *observed) {
 			p.differs("route default dev mape0", "")
 			p.s.Internet[0] = kernel.Path{To: facts.InternetAddresses[0], Error: "network is unreachable"}

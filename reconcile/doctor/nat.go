@@ -31,7 +31,7 @@ func (d *diagnosis) tableAdvice() string {
 	return d.restore() + " If it goes missing again, something flushes the ruleset: nftables.service does when it starts or reloads."
 }
 
-// forwards: are the forwarded ports in the port set?
+// forwards: can all of the section's forwards work on this line?
 func (d *diagnosis) forwards() Finding {
 	switch {
 	case d.g == nil:
@@ -43,8 +43,8 @@ func (d *diagnosis) forwards() Finding {
 		}
 		p := d.g.Off[0]
 		return warning(strings.Join(seen, ", and "),
-			fmt.Sprintf("The line does not have every forwarded port, and the gateway works without such forwards; %s:%d:%d: %s.", p.File, p.Line, p.Col, strings.Join(seen, ", and ")),
-			`Write one of the free ports into the section and run "`+d.command()+`".`)
+			fmt.Sprintf("Some forwards cannot work, and the gateway works without them; %s:%d:%d: %s.", p.File, p.Line, p.Col, strings.Join(seen, ", and ")),
+			`Correct them in the section and run "`+d.command()+`".`)
 	}
 	if len(d.g.Forwards) == 0 {
 		return good("the section has none")

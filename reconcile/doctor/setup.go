@@ -2,10 +2,8 @@ package doctor
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
-	"mape-netplan/reconcile/firewall"
 	"mape-netplan/reconcile/resource"
 )
 
@@ -38,7 +36,7 @@ func (d *diagnosis) setup() Finding {
 // ready is setup if nothing has been set up yet: what would keep install from success?
 func (d *diagnosis) ready() Finding {
 	if d.g == nil { // Only a rival gets here: the check of the rule has the other reasons.
-		return d.rival(d.rivals(), "has an IPv4 default route of metric 0")
+		return d.rival("has an IPv4 default route of metric 0")
 	}
 	if f, ok := d.refused(); ok {
 		return f
@@ -63,10 +61,7 @@ func (d *diagnosis) ready() Finding {
 
 // warnings: does plan warn of what no other check is about?
 func (d *diagnosis) warnings() Finding {
-	obstacles := d.g.Obstacles(d.f)
-	all := slices.DeleteFunc(slices.Clone(d.g.Warnings), func(w string) bool {
-		return slices.ContainsFunc(obstacles, func(o firewall.Obstacle) bool { return o.String() == w })
-	})
+	all := d.g.Warnings
 	if len(all) == 0 {
 		return good("none")
 	}

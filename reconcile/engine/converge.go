@@ -54,8 +54,8 @@ func ConvergeOr(ctx context.Context, h *host.Host, want []Resource, undo func(co
 	}
 }
 
-// Write makes the changes, but those that settle without, and returns done with those that are new in it: what was found
-// first is what a rollback must restore.
+// Write makes the changes, except those that settle by themselves. It returns done with each change whose resource is not in
+// it yet: a rollback restores what was found first.
 func Write(ctx context.Context, h *host.Host, changes, done []Change) ([]Change, error) {
 	for _, c := range changes {
 		if ctx.Err() != nil {

@@ -23,7 +23,7 @@ func Gather(h *host.Host) (Facts, error) {
 	if err := new(host.Unread).Add(unread); err != nil {
 		return f, err
 	}
-	f.Owned.Last, _ = LastSection(h) // The service logs why it cannot be used.
+	f.Owned.Proven, _ = LastSection(h) // The service logs why it cannot be used.
 	var err error
 	if f.Foreign, err = firewall.Read(h); err != nil {
 		return f, err

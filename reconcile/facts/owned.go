@@ -36,8 +36,8 @@ type Owned struct {
 	Overridden []string `json:"overridden,omitempty"`
 	// Translations are those of the program's table in the kernel.
 	Translations []nat.Translation `json:"translations,omitempty"`
-	// Last is the section of LastSection. It stays out of what people show to others.
-	Last *schema.Config `json:"-"`
+	// Proven is the section of LastSection. It stays out of what people show to others.
+	Proven *schema.Config `json:"-"`
 }
 
 // An OwnedAddress is a CE address that a file of ours puts on a link, or that is marked as ours.
@@ -163,7 +163,7 @@ func (f Facts) interfaces(id string) []string {
 // fromUnit adds what one of our networkd files tells.
 func (o *Owned) fromUnit(file, text string, f Facts) {
 	netdev, dropIn := networkd.ReadBack(text)
-	for _, tunnel := range []string{networkd.LimitedTunnel(file), netdev.Link} {
+	for _, tunnel := range []string{networkd.EncapLimitTunnel(file), netdev.Link} {
 		if tunnel != "" {
 			o.Tunnels = append(o.Tunnels, tunnel)
 		}
@@ -231,6 +231,6 @@ func (o Owned) Wan() string {
 // those of the others.
 func Remembered(h *host.Host) (Facts, error) {
 	owned, err := ownedFiles(h, Facts{})
-	owned.Last, _ = LastSection(h) // Without it the guard is of the section, or a wall.
+	owned.Proven, _ = LastSection(h) // Without it the guard is of the section, or a wall.
 	return Facts{Owned: owned, Discovered: discovery.Cached(h)}, err
 }

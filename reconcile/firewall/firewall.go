@@ -25,7 +25,7 @@ type Foreign struct {
 }
 
 // Read reads what other programs have in the kernel. Nothing depends on it, so that an error is something to warn
-// of; who may not look is told so when our own table is read.
+// of; a caller without the right to look hears of it when our own table is read.
 func Read(h *host.Host) (Foreign, error) {
 	var f Foreign
 	if h.NFT == nil {

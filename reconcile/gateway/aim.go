@@ -59,18 +59,19 @@ func resolve(c *schema.Config, f facts.Facts, found line.Line, err error) Aim {
 	return aim
 }
 
-// orLast is the aim, or the gateway of the last section where that has what this one lacks. It is held until this one has
-// it: WAN and LAN that were swapped, or another line's prefix, must not end what works.
+// orLast returns a, or the gateway of the last good section if this section's line lacks something (a router, a prefix) that
+// the last one has: WAN and LAN that were swapped, or another line's prefix, must not end what works. Err then says what is
+// missing, and the gateway is held until it is there.
 func (a Aim) orLast(f facts.Facts) Aim {
 	why := a.Err
 	if why == nil {
 		why = a.Gateway.lacks(f)
 	}
-	if why == nil || f.Owned.Last == nil || errors.Is(why, discovery.ErrWithdrawn) {
+	if why == nil || f.Owned.Proven == nil || errors.Is(why, discovery.ErrWithdrawn) {
 		return a
 	}
-	l, err := line.Suppose(f.Owned.Last, f)
-	last := resolve(f.Owned.Last, f, l, err)
+	l, err := line.Suppose(f.Owned.Proven, f)
+	last := resolve(f.Owned.Proven, f, l, err)
 	if last.Gateway == nil {
 		return a
 	}
@@ -133,7 +134,16 @@ func (a Aim) Warnings() []string {
 	if a.Gateway == nil {
 		return a.Notices
 	}
-	return slices.Concat(a.Notices, a.Gateway.Warnings)
+	return slices.Concat(a.Notices, a.Gateway.AllWarnings())
+}
+
+// AllWarnings are the gateway's own and those of the rules that obstruct it.
+func (g *Gateway) AllWarnings() []string {
+	all := slices.Clone(g.Warnings)
+	for _, o := range g.Obstructed {
+		all = append(all, o.String())
+	}
+	return all
 }
 
 // Off are the forwards that are switched off and why: a port outside the port set, or the shared address as target.

@@ -80,7 +80,7 @@ func live(g *Gateway, f facts.Facts, t Transition) []engine.Resource {
 		all = append(all, managed(g, f)...)
 	}
 	all = append(all,
-		resource.Sysctl{Key: sysctld.FilterKey(g.Tunnel.Link), Value: "2"},
+		resource.Sysctl{Key: sysctld.RPFilterKey(g.Tunnel.Link), Value: "2"},
 		resource.DefaultRoute(g.Tunnel.Link),
 		resource.Sysctl{Key: sysctld.ForwardKey, Value: "1"},
 	)

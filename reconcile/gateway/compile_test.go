@@ -135,13 +135,13 @@ func TestCompileProperties(t *testing.T) {
 func TestCompileOrder(t *testing.T) {
 	f := facts.Example()
 	g := gatewaytest.MustResolve(t, "{prefix: '2400:4050:5c71:af00::/56'}", f)
-	f.Owned = facts.Owned{Files: []string{netplan.Path, sysctld.Path, networkd.LimitPath("mape0")}, Tunnels: []string{"mape0"}}
+	f.Owned = facts.Owned{Files: []string{netplan.Path, sysctld.Path, networkd.EncapLimitPath("mape0")}, Tunnels: []string{"mape0"}}
 	for _, test := range []struct {
 		g     *gateway.Gateway
 		order []string
 	}{
 		{g, []string{"table ip mape", "file " + netplan.Path, "netplan generate", "tunnel mape0", "filter mape0 egress", "route default dev mape0"}},
-		{g, []string{"file " + networkd.LimitPath("mape0"), "netplan generate"}},
+		{g, []string{"file " + networkd.EncapLimitPath("mape0"), "netplan generate"}},
 		{g, []string{"file " + sysctld.Path, "sysctl net/ipv4/conf/mape0/rp_filter", "sysctl net/ipv4/ip_forward"}},
 		{nil, []string{"tunnel mape0", "file " + netplan.Path, "netplan generate", "table ip mape"}},
 	} {

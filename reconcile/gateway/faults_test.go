@@ -91,7 +91,7 @@ func outcome(t *testing.T, archive *txtar.Archive) string {
 		return err.Error() + "\n"
 	}
 	var b strings.Builder
-	for _, w := range g.Warnings {
+	for _, w := range g.AllWarnings() {
 		fmt.Fprintf(&b, "warning: %s\n", w)
 	}
 	for _, l := range g.LinkConfigs {

@@ -48,13 +48,13 @@ const (
 	secretMode fs.FileMode = 0o600
 )
 
-// files lists our files, then those of earlier runs that are no longer wanted, as absent. The last ones are those from
-// which a later removal learns what to undo, by the former value that the sysctl drop-in notes and by the tunnel's name in
-// the path of the other drop-in. They take no effect themselves when they go.
+// files lists our files, then those of earlier runs, as absent. Of a removal, last has the two that tell a later removal
+// what to undo: the sysctl drop-in (the former ip_forward) and the drop-in with the encapsulation limit (the tunnel's name,
+// in its path). Nothing changes at once when they go.
 func files(g *Gateway, f facts.Facts) (all, last []engine.Resource) {
 	memory := []string{sysctld.Path}
 	for _, tunnel := range f.Owned.Tunnels {
-		memory = append(memory, networkd.LimitPath(tunnel))
+		memory = append(memory, networkd.EncapLimitPath(tunnel))
 	}
 	var paths []string
 	add := func(path string, mode fs.FileMode, text string) {
@@ -76,7 +76,7 @@ func files(g *Gateway, f facts.Facts) (all, last []engine.Resource) {
 		// First, because it notes the former value.
 		add(sysctld.Path, PublicMode, sysctld.Render(g.Tunnel.Link, g.Conntrack.Max, f.IPForward))
 		if g.Netplan {
-			add(networkd.LimitPath(g.Tunnel.Link), PublicMode, networkd.RenderLimit(g.Tunnel))
+			add(networkd.EncapLimitPath(g.Tunnel.Link), PublicMode, networkd.RenderEncapLimit(g.Tunnel))
 			add(netplan.Path, secretMode, g.NetplanText())
 		} else {
 			add(networkd.NetdevPath, PublicMode, networkd.RenderNetdev(g.Tunnel))

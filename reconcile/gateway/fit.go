@@ -30,9 +30,7 @@ func Fit(c *schema.Config, l line.Line, f facts.Facts) (*Gateway, error) {
 		return nil, err
 	}
 	g.warn(c, f)
-	for _, o := range g.Obstacles(f) {
-		g.Warnings = append(g.Warnings, o.String())
-	}
+	g.Obstructed = g.Obstacles(f)
 	return g, nil
 }
 

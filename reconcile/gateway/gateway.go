@@ -21,7 +21,7 @@ type Gateway struct {
 	Netplan        bool // netplan makes the tunnel last, otherwise networkd alone
 	ByNM           bool // a netplan file gives something to NetworkManager
 	RequestsPrefix bool // DHCPv6 is asked for a prefix on the WAN
-	// NAT is the section's, with those of its forwards whose ports are all in the set; Off is why the others are off.
+	// NAT is the section's, with those of its forwards that work on the line; Off is why the others do not (line.SplitForwards).
 	schema.NAT
 	Off  schema.Problems
 	Pool nat.Pool // what the NAT draws from
@@ -29,6 +29,8 @@ type Gateway struct {
 	Foreign     bool
 	LinkConfigs []LinkConfig
 	Warnings    []string
+	// Obstructed is what rules of other programs do to the gateway's packets.
+	Obstructed []firewall.Obstacle
 }
 
 func usesNetplan(c *schema.Config, f facts.Facts) bool {

@@ -42,12 +42,12 @@ type Guard struct {
 // line makes, so that nothing is written again when the line comes.
 func GuardOf(c *schema.Config, f facts.Facts) Guard {
 	g := Guard{Tunnels: slices.Clone(f.Owned.Tunnels)}
-	for _, section := range []*schema.Config{c, f.Owned.Last} {
+	for _, section := range []*schema.Config{c, f.Owned.Proven} {
 		if section != nil && !slices.Contains(g.Tunnels, section.Tunnel) {
 			g.Tunnels = append(g.Tunnels, section.Tunnel)
 		}
 	}
-	if last := cmp.Or(f.Owned.Last, c); last != nil {
+	if last := cmp.Or(f.Owned.Proven, c); last != nil {
 		g.Line, g.Why = Remembered(last, f)
 	} else {
 		if len(g.Tunnels) == 0 {

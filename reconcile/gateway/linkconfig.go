@@ -47,7 +47,7 @@ func (g *Gateway) configureLinks(f facts.Facts) error {
 		if err := p.find(g.Netplan, f); err != nil {
 			return err
 		}
-		p.identify(f)
+		p.chooseDUID(f)
 		if p.Definition == nil && p.File == "" {
 			g.Warnings = append(g.Warnings, fmt.Sprintf("neither netplan nor networkd configures %s, so no file can say that it %s", p.Link, p.what()))
 			continue
@@ -172,7 +172,7 @@ func PrefixRequest(c *schema.Config, l line.Line, f facts.Facts) ([]engine.Resou
 	if err := p.find(usesNetplan(c, f), f); err != nil {
 		return nil, err
 	}
-	p.identify(f)
+	p.chooseDUID(f)
 	path, text := p.DropIn()
 	if text == "" {
 		return nil, nil
@@ -184,7 +184,7 @@ func PrefixRequest(c *schema.Config, l line.Line, f facts.Facts) ([]engine.Resou
 	return all, nil
 }
 
-// identify decides once by which DUID a link requests its prefix: a server with one
+// chooseDUID decides once by which DUID a link requests its prefix: a server with one
 // prefix leases it to one DUID until the lease ends. A DUID by which networkd has
 // obtained a delegation without us is kept. That happens if router advertisements
 // have the M flag. Up to version 252 networkd does not release a lease when its DUID
@@ -193,7 +193,7 @@ func PrefixRequest(c *schema.Config, l line.Line, f facts.Facts) ([]engine.Resou
 //
 // If that file was lost or reverted a moment ago, the delegation is still by our
 // request, and networkd's client still has our DUID.
-func (p *LinkConfig) identify(f facts.Facts) {
+func (p *LinkConfig) chooseDUID(f facts.Facts) {
 	if !p.Request {
 		return
 	}

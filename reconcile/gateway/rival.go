@@ -66,7 +66,7 @@ func (g *Gateway) overridden(f facts.Facts) (all []string) {
 	for _, o := range f.Owned.Overridden {
 		all = append(all, fmt.Sprintf("%s, which networkd reads after ours; remove that line", o))
 	}
-	wants := map[string]string{sysctld.ForwardKey: "1", sysctld.FilterKey(g.Tunnel.Link): "2"}
+	wants := map[string]string{sysctld.ForwardKey: "1", sysctld.RPFilterKey(g.Tunnel.Link): "2"}
 	if g.Conntrack.Max > 0 {
 		wants[sysctld.ConntrackMaxKey] = fmt.Sprint(g.Conntrack.Max)
 	}

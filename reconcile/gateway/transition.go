@@ -11,7 +11,7 @@ import (
 )
 
 // Lasting is what the watch keeps in place after a run: everything but the absence
-// of what belonged to an earlier line, because who creates that later has a reason.
+// of what belonged to an earlier line, because what is created later has a reason.
 // Unwanted connections (Transient) stay in the list, so that new ones are found.
 func Lasting(want []engine.Resource) []engine.Resource {
 	return slices.DeleteFunc(slices.Clone(want), func(r engine.Resource) bool {

@@ -64,8 +64,8 @@ func (h *Host) SyncDir(name string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// ReadPrivate reads a file that the program keeps for itself; "" is none. What is no file, or has no directory on the way to
-// it, is none, and an emptied file is a line.
+// ReadPrivate reads a file that the program keeps for itself. It returns "" if the file or its directory is missing, or if it
+// is not a regular file, and "\n" if it is empty.
 func (h *Host) ReadPrivate(p string) (string, error) {
 	info, err := h.Root.Lstat(Local(p))
 	switch {

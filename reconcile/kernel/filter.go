@@ -81,9 +81,9 @@ var (
 	ErrNoBPF    = errors.New("the kernel has no cls_bpf")
 )
 
-// Barred is why a link cannot have our filter: ErrIngress, ErrShared, ErrNoClsact or ErrNoBPF. A link that has it answers with one
-// message. Otherwise the kernel is asked for what it refuses in any case, but with another error where it could. What a
-// caller without the right to ask gets is nil.
+// Barred returns why a link cannot have our filter (ErrIngress, ErrShared, ErrNoClsact or ErrNoBPF), or nil. A link that has
+// it is known by one message. Otherwise it sends a request that the kernel always refuses: the error tells whether the kernel
+// lacks sch_ingress or cls_bpf. A caller without the right to ask gets nil.
 func Barred(h *host.Host, index int) error {
 	if filtered(h, index) {
 		return nil

@@ -65,7 +65,7 @@ func (p Path) Strays(tunnel string) bool {
 // Where describes what happens to packets that stray.
 func (p Path) Where(tunnel string) string {
 	if p.Error != "" {
-		return fmt.Sprintf("go nowhere (%s)", p.Error)
+		return fmt.Sprintf("are dropped (%s)", p.Error)
 	}
 	return fmt.Sprintf("leave by %s and not by %s", p.Link, tunnel)
 }

@@ -44,9 +44,9 @@ func TestDiscoveryAfter(t *testing.T) {
 	}{
 		{event: hb46pp.Unresolved, wait: 330 * time.Second, none: true},
 		{event: hb46pp.Absent, wait: 2 * time.Hour, withdrawn: true, none: true},
-		{event: hb46pp.Silent, wait: 20 * time.Minute, withdrawn: true, none: true}, // a failure changes nothing
+		{event: hb46pp.NoValidAnswer, wait: 20 * time.Minute, withdrawn: true, none: true}, // a failure changes nothing
 		{reply: gatewaytest.Offer, wait: time.Hour, name: "S (E)"},
-		{event: hb46pp.Silent, wait: 20 * time.Minute, name: "S (E)"},
+		{event: hb46pp.NoValidAnswer, wait: 20 * time.Minute, name: "S (E)"},
 		{event: hb46pp.Unresolved, wait: 330 * time.Second, name: "S (E)"},
 		{reply: strings.Replace(gatewaytest.Offer, `"ttl": 3600, `, "", 1), wait: 22 * time.Hour, name: "S (E)"},
 		{reply: gatewaytest.OnlyDSLite, wait: time.Hour, name: "S (E)", withdrawn: true, lost: true},

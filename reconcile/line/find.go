@@ -49,7 +49,7 @@ func Find(c *schema.Config, f facts.Facts) (Line, error) {
 	return find(c, f)
 }
 
-// Suppose finds the line that another section would mean on the machine, for a diagnosis.
+// Suppose finds the line that another section would mean on the machine: the last good one, or one that doctor tries.
 func Suppose(c *schema.Config, f facts.Facts) (Line, error) {
 	supposed.Add(1)
 	return find(c, f)

@@ -15,7 +15,7 @@ import (
 // connection meets a chain of this type, so the packets of all others do not pay. It runs before other tables' destination
 // NAT (-100), and before routing: such a packet causes no redirect, time exceeded or unreachable.
 //
-// Nothing comes from an address that no host on the internet has: an answer to it would not reach who sent it.
+// Nothing comes from an address that no host on the internet has: an answer would not reach the sender.
 //
 // From the LAN the shared address and a forwarded port reach the same service.
 func (n natTable) dstnat() nft.Chain {

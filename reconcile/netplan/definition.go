@@ -71,8 +71,9 @@ func (m Match) Selects(l kernel.Link) (is, sure bool) {
 }
 
 // Of returns the definition by which networkd configures a link: the one that
-// networkd says, otherwise the first, by the name of its file, that selects the
-// link. nil is none. It is not sure if another one may select the link first.
+// networkd reports, otherwise the first, by the name of its file, that selects the
+// link; nil if none does. sure is false if an earlier one may select the link by a
+// driver or MAC address that is not known here.
 func Of(all []Definition, l kernel.Link) (d *Definition, sure bool) {
 	told, _ := url.PathUnescape(path.Base(l.NetworkFile)) // netplan 1.1 escapes, 0.106 does not
 	for i, d := range all {

@@ -156,7 +156,7 @@ func (r route) default4() (metric int, is bool) {
 	return metric, table == 254 && (r.to == "default" && via.Is4() || to.IsValid() && to.Bits() == 0 && to.Addr().Is4())
 }
 
-// pairs are the keys and values of a mapping, in the file's order. Nothing has none.
+// pairs are the keys and values of a mapping, in the file's order. A null value has none.
 func (p *parser) pairs(at string, n *yaml.Node) iter.Seq2[string, *yaml.Node] {
 	return func(yield func(string, *yaml.Node) bool) {
 		if n = resolved(n); isNull(n) {

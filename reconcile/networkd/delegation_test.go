@@ -173,8 +173,8 @@ func TestGatherAddresses(t *testing.T) {
 	before := got[gatewaytest.LineA+"::2/64"].Announced
 	time.Sleep(50 * time.Millisecond)
 	g.Exec(t, "ip", "address", "change", gatewaytest.LineA+"::2/64", "dev", "eth1", "valid_lft", "600", "preferred_lft", "300")
-	if after := at()[gatewaytest.LineA+"::2/64"].Announced; after < before+4 || after > before+1000 {
-		t.Errorf("announced at %d, before at %d", after, before)
+	if after := at()[gatewaytest.LineA+"::2/64"].Announced; after < before+4 {
+		t.Errorf("the announcement that came again counts as of %d, the first as of %d", after, before)
 	}
 }
 
@@ -184,7 +184,7 @@ func TestGatherFailed(t *testing.T) {
 	hosttest.Sysctl(t, g.NS, map[string]string{"ipv6/conf/eth1/accept_dad": "1"})
 	g.Others.Exec(t, "ip", "address", "add", gatewaytest.LineA+"::5/64", "dev", "line", "nodad")
 	g.Exec(t, "ip", "address", "add", gatewaytest.LineA+"::5/64", "dev", "eth1")
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(gatewaytest.Limit); ; time.Sleep(50 * time.Millisecond) {
 		l, _ := g.Gather(t).Link("eth1")
 		i := slices.IndexFunc(l.Addresses, func(a kernel.Inet) bool { return a.Prefix.String() == gatewaytest.LineA+"::5/64" })
 		if i >= 0 && l.Addresses[i].Failed && l.Addresses[i].Tentative {

@@ -29,12 +29,12 @@ func DropInPath(file string) string {
 	return path.Join(NetworkDir, path.Base(file)+".d", DropInName)
 }
 
-// LimitPath is the path of the drop-in that [RenderLimit] renders, for the tunnel
+// EncapLimitPath is the path of the drop-in that [RenderEncapLimit] renders, for the tunnel
 // that netplan's generator writes.
-func LimitPath(tunnel string) string { return DropInPath("10-netplan-" + tunnel + ".netdev") }
+func EncapLimitPath(tunnel string) string { return DropInPath("10-netplan-" + tunnel + ".netdev") }
 
-// LimitedTunnel is the tunnel of a path of [LimitPath]; "" for another path.
-func LimitedTunnel(file string) string { return definition(file, ".netdev.d") }
+// EncapLimitTunnel is the tunnel of a path of [EncapLimitPath]; "" for another path.
+func EncapLimitTunnel(file string) string { return definition(file, ".netdev.d") }
 
 // DefinitionID is the ID of netplan's definition whose .network file a drop-in is for;
 // "" for another path.
@@ -48,10 +48,10 @@ func definition(file, suffix string) string {
 	return ""
 }
 
-// RenderLimit renders the drop-in with the encapsulation limit (RFC 2473, section
+// RenderEncapLimit renders the drop-in with the encapsulation limit (RFC 2473, section
 // 4.1.1), for which netplan has no key: networkd's own puts a Destination Options
 // header on each packet, and border relays in Japan drop packets that have one.
-func RenderLimit(t kernel.Tunnel) string { return host.Heading + "[Tunnel]\n" + limitLine(t) }
+func RenderEncapLimit(t kernel.Tunnel) string { return host.Heading + "[Tunnel]\n" + limitLine(t) }
 
 func limitLine(t kernel.Tunnel) string { return "EncapsulationLimit=" + t.EncapLimitText() + "\n" }
 

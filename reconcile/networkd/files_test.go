@@ -30,10 +30,10 @@ func TestReadBack(t *testing.T) {
 
 func TestLimitedTunnel(t *testing.T) {
 	for path, want := range map[string]string{
-		networkd.LimitPath("mape0"): "mape0", networkd.LimitPath("a.b"): "a.b", networkd.NetdevPath: "",
+		networkd.EncapLimitPath("mape0"): "mape0", networkd.EncapLimitPath("a.b"): "a.b", networkd.NetdevPath: "",
 		networkd.DropInPath("10-netplan-eth0.network"): "", networkd.DropInPath("10-eth0.netdev"): "",
 	} {
-		if got := networkd.LimitedTunnel(path); got != want {
+		if got := networkd.EncapLimitTunnel(path); got != want {
 			t.Errorf("%s: tunnel %q, want %q", path, got, want)
 		}
 	}

@@ -126,13 +126,13 @@ func callForward(t *testing.T, l *gatewaytest.Rig, port uint16) {
 	defer service.Close()
 	guest := gatewaytest.Sockets(t, l.Inet, 1)[0]
 	guest.WriteToUDPAddrPort([]byte("x"), netip.AddrPortFrom(l.Sw.IPv4.Addr(), port))
-	service.SetReadDeadline(time.Now().Add(3 * time.Second))
+	service.SetReadDeadline(time.Now().Add(gatewaytest.Limit))
 	_, from, err := service.ReadFromUDPAddrPort(make([]byte, 10))
 	if err != nil {
 		t.Fatal("the forward does not work: ", err)
 	}
 	service.WriteToUDPAddrPort([]byte("y"), from)
-	guest.SetReadDeadline(time.Now().Add(3 * time.Second))
+	guest.SetReadDeadline(time.Now().Add(gatewaytest.Limit))
 	if _, _, err := guest.ReadFrom(make([]byte, 10)); err != nil {
 		t.Fatal("no answer through the forward: ", err)
 	}

@@ -102,9 +102,9 @@ func masked(unit string) error {
 	return fmt.Errorf("is masked: to have it run, \"systemctl unmask %s\"", unit)
 }
 
-// program is the unit's own when exe, a process's link to what it runs, leads to
-// that very file: one that was replaced meanwhile is another. The link's text,
-// which tells which, is as the process's own mount namespace sees it.
+// program is u.Program if exe (/proc/PID/exe) leads to the file that is at that
+// path now. Otherwise it is the text of the link, which ends with "(deleted)" if
+// the file was replaced.
 func (u Unit) program(h *host.Host, exe string) (string, error) {
 	runs, err := os.Stat(exe)
 	if err != nil {

@@ -19,9 +19,9 @@ const (
 	former          = "# Before, net.ipv4.ip_forward was "
 )
 
-// FilterKey is the reverse-path filter of an interface. The kernel takes the
+// RPFilterKey is the reverse-path filter of an interface. The kernel takes the
 // larger of this and net.ipv4.conf.all.rp_filter, and 2 (loose) is the largest.
-func FilterKey(link string) string { return "net/ipv4/conf/" + link + "/rp_filter" }
+func RPFilterKey(link string) string { return "net/ipv4/conf/" + link + "/rp_filter" }
 
 // FilterLink is the interface that a key below net/ipv4/conf is for; "" for other keys.
 func FilterLink(key string) string {
@@ -44,7 +44,7 @@ func Render(tunnel string, most int, formerly string) string {
 		fmt.Fprintf(&b, "%s%s.\n", former, formerly)
 	}
 	// Slashes, because an interface's name may have dots.
-	fmt.Fprintf(&b, "%s = 1\n-%s = 2\n", ForwardKey, FilterKey(tunnel))
+	fmt.Fprintf(&b, "%s = 1\n-%s = 2\n", ForwardKey, RPFilterKey(tunnel))
 	if most > 0 {
 		fmt.Fprintf(&b, "-%s = %d\n", ConntrackMaxKey, most)
 	}

@@ -14,8 +14,8 @@ import (
 	"mape-netplan/reconcile/host"
 )
 
-// passTime is how long one pass may take to apply or restore something. With the engine's rollbackTime it is what a
-// watchdog has to leave: none is answered meanwhile.
+// passTime bounds the writes of one pass. The watchdog is not answered meanwhile, so the unit's WatchdogSec must be longer
+// than passTime and the engine's rollbackTime together.
 const passTime = 20 * time.Second
 
 func limitPass(ctx context.Context) (context.Context, context.CancelFunc) {

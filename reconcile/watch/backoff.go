@@ -138,8 +138,8 @@ func (t *timings) most(r engine.Resource) time.Duration {
 	return t.repairMost
 }
 
-// failing is the pause after a failure of something that has failed since then: as long again. So it doubles with time,
-// however often it is tried. A zero since is set to now.
+// failing returns the pause after a failure: as long as the failures have lasted (since, which is set to now if it is zero).
+// So the pause doubles with time, however often other events cause a try.
 func (t *timings) failing(since *time.Time, now time.Time, most time.Duration) time.Duration {
 	if since.IsZero() {
 		*since = now

@@ -94,7 +94,7 @@ func TestDriftWaitsForTheTunnel(t *testing.T) {
 	all := []engine.Resource{
 		resource.Tunnel{Tunnel: kernel.Tunnel{Link: "mape0", Local: netip.MustParseAddr(gatewaytest.CeOfLine)}},
 		resource.Managed{Link: "mape0", Present: true},
-		resource.Sysctl{Key: sysctld.FilterKey("mape0"), Value: "2"},
+		resource.Sysctl{Key: sysctld.RPFilterKey("mape0"), Value: "2"},
 		resource.DefaultRoute("mape0"),
 	}
 	w := Watch{Host: g.H, timings: defaultTimings, backoffs: backoffs{all[0].Name(): {next: time.Now().Add(never)}}}

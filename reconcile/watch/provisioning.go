@@ -48,7 +48,7 @@ func (p *provisioning) finish() {
 	}
 }
 
-// request starts a request where it is due, and returns how long it is not; 0 is for ever.
+// request starts a request where it is due, and returns after how long it will be; 0 is never.
 func (p *provisioning) request(ctx context.Context, c *schema.Config, l line.Line, f facts.Facts) (again time.Duration) {
 	if p.result != nil {
 		return 0

@@ -10,22 +10,22 @@ import (
 	"mape-netplan/schema"
 )
 
-// The sections are the one in force and the last one that has made a gateway, of which a copy is kept: that is in force
-// where the section's file has a mistake at boot.
+// The sections are the last valid one and the last proven one, whose line has made a gateway. Of that a copy is kept, which
+// is used where the section's file has a mistake at boot.
 type sections struct {
 	*journal
 	host *host.Host
 
-	current *schema.Config // the last valid one; nil before the first
-	text    []byte         // of it; nil where it is the copy
-	last    *schema.Config // the last that made a gateway; nil where none is known
-	kept    []byte         // the text of that, once this service has compared it with the copy
+	valid  *schema.Config // the last valid one; nil before the first
+	text   []byte         // of it; nil where it is the copy
+	proven *schema.Config // the last that made a gateway; nil where none is known
+	kept   []byte         // the text of that, once this service has compared it with the copy
 }
 
 // load takes the copy of an earlier service.
 func (s *sections) load() {
 	var err error
-	if s.last, err = facts.LastSection(s.host); err != nil {
+	if s.proven, err = facts.LastSection(s.host); err != nil {
 		s.log(Warning, fmt.Sprintf("cannot use the copy of the last good section: %v", err))
 	}
 }
@@ -35,19 +35,19 @@ func (s *sections) read(read func() (*schema.Config, []byte, error)) {
 	c, text, err := read()
 	if err != nil {
 		why := strings.TrimSpace(err.Error())
-		if s.current == nil {
-			s.current = s.last
+		if s.valid == nil {
+			s.valid = s.proven
 		}
 		switch {
-		case s.current != nil && s.text == nil:
+		case s.valid != nil && s.text == nil:
 			why += "\nthe last good section stays in force, a copy of which is in " + facts.SectionPath
-		case s.current != nil:
+		case s.valid != nil:
 			why += "\nthe last valid section stays in force"
 		}
 		s.problem("section", Failure, why)
 		return
 	}
-	s.current, s.text = c, text
+	s.valid, s.text = c, text
 	s.ended("section", "the section is valid again")
 	var warnings []string
 	for _, p := range c.Warnings {
@@ -70,5 +70,5 @@ func (s *sections) keep() {
 		return
 	}
 	s.ended("copy", "a copy of the section is kept again")
-	s.last, s.kept = s.current, s.text
+	s.proven, s.kept = s.valid, s.text
 }

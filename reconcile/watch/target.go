@@ -34,7 +34,7 @@ func (t target) differs(maintained []engine.Resource) bool {
 // target decides on the state of the machine: the gateway of the line; while there is no line, that of the last one, or
 // the guard alone where none is remembered. Where the section makes no gateway, everything stays as it is.
 func (w *Watch) target(f facts.Facts, aim gateway.Aim) target {
-	if w.sections.current == nil {
+	if w.sections.valid == nil {
 		return guardOnly(gateway.GuardOf(nil, f), nil)
 	}
 	g, err := aim.Gateway, aim.Err
@@ -62,18 +62,18 @@ func (w *Watch) target(f facts.Facts, aim gateway.Aim) target {
 		case aim.Refused && len(f.Owned.Files) == 0: // No earlier run has left a tunnel to guard.
 			return target{want: []engine.Resource{}, line: "no gateway"}
 		}
-		return guardOnly(gateway.GuardOf(w.sections.current, f), nil)
+		return guardOnly(gateway.GuardOf(w.sections.valid, f), nil)
 	case w.want != nil:
 		w.problem("line", Warning, fmt.Sprintf("waiting: %v; keeping everything as it is until then", err))
 		return target{}
 	}
 	w.problem("line", Notice, fmt.Sprintf("waiting: %v", err))
 	// The line may be waiting for a request of ours, for a delegated prefix.
-	requests, err := gateway.PrefixRequest(w.sections.current, aim.Line, f)
+	requests, err := gateway.PrefixRequest(w.sections.valid, aim.Line, f)
 	if err != nil && !errors.Is(err, line.ErrNotYet) {
 		w.problem("prefix request", Failure, err.Error())
 	}
-	return guardOnly(gateway.GuardOf(w.sections.current, f), requests)
+	return guardOnly(gateway.GuardOf(w.sections.valid, f), requests)
 }
 
 // logForwards logs the forwards that are off.
@@ -145,7 +145,7 @@ func (w *Watch) logUnreadable(err error) (again time.Duration) {
 func (w *Watch) withoutFiles(t target, f facts.Facts) target {
 	switch {
 	case t.gateway == nil && w.want == nil:
-		return guardOnly(gateway.GuardOf(w.sections.current, f), nil)
+		return guardOnly(gateway.GuardOf(w.sections.valid, f), nil)
 	case t.gateway == nil:
 		return target{}
 	}
@@ -168,7 +168,7 @@ func (w *Watch) maintained() []engine.Resource {
 	switch {
 	case w.want == nil:
 		f, _ := facts.Remembered(w.Host) // The look has logged which files cannot be read.
-		return guardOnly(gateway.GuardOf(w.sections.current, f), nil).want
+		return guardOnly(gateway.GuardOf(w.sections.valid, f), nil).want
 	case w.unreadable:
 		return slices.DeleteFunc(slices.Clone(w.want), func(r engine.Resource) bool { return r.Traits().Shared })
 	}

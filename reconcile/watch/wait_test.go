@@ -183,7 +183,7 @@ func TestUnrelated(t *testing.T) {
 		Definitions: []netplan.Definition{{Section: "ethernets", ID: "eth0", Interfaces: []string{"eth0"}}},
 	}
 	w := Watch{
-		sections: sections{current: &schema.Config{WAN: "eth4", LAN: []string{"eth5"}, Tunnel: "mape0"}},
+		sections: sections{valid: &schema.Config{WAN: "eth4", LAN: []string{"eth5"}, Tunnel: "mape0"}},
 		want:     []engine.Resource{resource.Address{Link: "eth6"}},
 	}
 	if got := slices.Sorted(maps.Keys(w.unrelated(f))); !slices.Equal(got, []uint32{1, 10}) {

@@ -47,8 +47,8 @@ type Watch struct {
 	others       others
 	sections     sections
 
-	want     []engine.Resource // what was last applied, but for what is absent; nil when that is not known
-	applied  *gateway.Gateway  // that want is of; nil for the guard alone, and when that is not known
+	want     []engine.Resource // the resources that were last applied, without the absent ones; nil: not known
+	applied  *gateway.Gateway  // the one that want is compiled from; nil: the guard alone, or not known
 	line     string            // want's softwire, for people
 	told     *gateway.Gateway  // of whose CE address networkd was last told; nil for none
 	forward  string            // net.ipv4.ip_forward before the first run, once known
@@ -56,9 +56,9 @@ type Watch struct {
 	backoffs backoffs          // of repairing
 
 	passes     int       // begun
-	unreadable bool      // a file, in the last look, or it cannot be written until then
-	unwritable time.Time // until when files are not tried again
-	changed    bool      // something, in the last pass
+	unreadable bool      // a file could not be read in the last look, or files are not tried now
+	unwritable time.Time // until when files are not tried again, because one could not be written
+	changed    bool      // the last pass changed something
 }
 
 // Run watches until ctx ends, and leaves the machine as it is then. An error is that changes cannot be listened to, or not
@@ -136,9 +136,9 @@ func (w *Watch) pass(ctx context.Context) (again time.Duration) {
 		return soonest(w.timings.settling, w.repair(ctx, f))
 	}
 	var aim gateway.Aim
-	if w.sections.current != nil {
-		aim = gateway.Resolve(w.sections.current, f)
-		again = soonest(again, w.provisioning.request(ctx, w.sections.current, aim.Line, f))
+	if w.sections.valid != nil {
+		aim = gateway.Resolve(w.sections.valid, f)
+		again = soonest(again, w.provisioning.request(ctx, w.sections.valid, aim.Line, f))
 	}
 	to := w.target(f, aim)
 	if !w.unreadable && to.differs(w.want) {
@@ -158,7 +158,7 @@ func (w *Watch) pass(ctx context.Context) (again time.Duration) {
 			again = soonest(again, wait)
 		}
 	}
-	if made := aim.Gateway != nil && aim.Err == nil && !w.unreadable && !to.differs(w.want); made && (w.sections.last == nil || aim.Proven(f)) {
+	if made := aim.Gateway != nil && aim.Err == nil && !w.unreadable && !to.differs(w.want); made && (w.sections.proven == nil || aim.Proven(f)) {
 		w.sections.keep()
 	}
 	if !w.unreadable {
@@ -203,7 +203,7 @@ func (w *Watch) files() []string {
 // look reads the facts that a gateway is made of. What other programs have in nf_tables is not among them, see others.
 func (w *Watch) look() (facts.Facts, error) {
 	f, err := facts.Look(w.Host)
-	f.Owned.Last = w.sections.last
+	f.Owned.Proven = w.sections.proven
 	f.Discovered = w.provisioning.Latest(f.Discovered)
 	if f.IPForward == "" {
 		f.IPForward = w.forward // The file that had it was deleted since the service started.
@@ -217,7 +217,7 @@ func (w *Watch) look() (facts.Facts, error) {
 // one; the loopback interface is another, on which a routing daemon may have thousands.
 func (w *Watch) unrelated(f facts.Facts) map[uint32]bool {
 	named := map[string]bool{}
-	if c := w.sections.current; c != nil {
+	if c := w.sections.valid; c != nil {
 		for _, name := range append([]string{c.WAN, c.Tunnel}, c.LAN...) {
 			l, _ := f.Link(name) // which may have the name as an alternative one
 			named[l.Name] = true

@@ -35,7 +35,7 @@ const (
 )
 
 // home asks the home gateway and no other host: the line's own resolvers resolve its name, the route to its address must
-// be through the WAN, and the connection is bound to the WAN. That there is none is no failure.
+// be through the WAN, and the connection is bound to the WAN. A line without a home gateway is not an error.
 func (g *gatherer) home(ctx context.Context, s *Symptoms) error {
 	wan, ok := g.f.Link(g.aim.Line.Likely)
 	if !ok || g.o.Resolve == nil {

@@ -69,7 +69,7 @@ func (g *gatherer) tunnel(ctx context.Context, s *Symptoms) error {
 	if live, err := (resource.Tunnel{Tunnel: kernel.Tunnel{Link: g.c.Tunnel, Local: netip.IPv6Loopback()}}).Live(g.h); err == nil {
 		t.Local, t.Remote, t.EncapLimit, t.Up = live.Local, live.Remote, live.EncapLimit, live.Up
 	}
-	filter := resource.Sysctl{Key: sysctld.FilterKey(g.c.Tunnel)}
+	filter := resource.Sysctl{Key: sysctld.RPFilterKey(g.c.Tunnel)}
 	if live, err := filter.Read(ctx, g.h); err == nil {
 		t.Filter = strings.TrimSpace(live.Text())
 	}

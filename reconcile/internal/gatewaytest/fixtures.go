@@ -180,7 +180,7 @@ func OnLineFacts(address string) facts.Facts {
 func List(g *gateway.Gateway, all []engine.Resource) string {
 	var b strings.Builder
 	if g != nil {
-		for _, w := range g.Warnings {
+		for _, w := range g.AllWarnings() {
 			fmt.Fprintf(&b, "warning: %s\n", w)
 		}
 	}
@@ -219,7 +219,7 @@ func RandomFacts(r *rand.Rand) facts.Facts {
 	some := func(names ...string) []string {
 		return slices.DeleteFunc(names, func(string) bool { return maybe() })
 	}
-	f.Owned.Files = some(netplan.Path, sysctld.Path, networkd.NetdevPath, networkd.NetworkPath, networkd.LimitPath("mape0"), networkd.LimitPath("old"),
+	f.Owned.Files = some(netplan.Path, sysctld.Path, networkd.NetdevPath, networkd.NetworkPath, networkd.EncapLimitPath("mape0"), networkd.EncapLimitPath("old"),
 		networkd.DropInPath("eth0.network"), networkd.DropInPath("eth1.network"), networkd.DropInPath("gone.network"), networkd.DropInPath("10-netplan-eth1.network"))
 	f.Owned.Tunnels = some("mape0", "old")
 	for _, tunnel := range some("mape0", "old") {

@@ -48,7 +48,7 @@ type Answer struct {
 	Token Token
 }
 
-// A Failure is why a query had no valid reply. Its Event is Absent, Unresolved or Silent.
+// A Failure is why a query had no valid reply. Its Event is Absent, Unresolved or NoValidAnswer.
 type Failure struct {
 	Event Event
 	Err   error
@@ -70,7 +70,7 @@ func (c Client) Ask(ctx context.Context, q Question) (Answer, error) {
 	}
 	answer, err := c.fetch(ctx, record, q)
 	if err != nil {
-		return Answer{}, &Failure{Silent, q.secrets().hushError(err)}
+		return Answer{}, &Failure{NoValidAnswer, q.secrets().hushError(err)}
 	}
 	q.secrets().hushReply(answer.Reply)
 	return answer, nil

@@ -168,7 +168,7 @@ func TestTargets(t *testing.T) {
 		"nobody.example.jp":  "resolver ::1: no IPv6 address",
 	} {
 		l.TXT("v=v6mig-1 url=https://" + host + "/ t=b")
-		l.wantFailure(Silent, "https://"+mustURL("https://"+host).Host+"/: "+want)
+		l.wantFailure(NoValidAnswer, "https://"+mustURL("https://"+host).Host+"/: "+want)
 	}
 }
 

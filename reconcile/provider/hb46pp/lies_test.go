@@ -31,7 +31,7 @@ func TestCertificates(t *testing.T) {
 		l.TXT("v=v6mig-1 url=" + test.server + "/rule.cgi t=b")
 		_, err := l.ask(Question{})
 		var failure *Failure
-		if !errors.As(err, &failure) || failure.Event != Silent {
+		if !errors.As(err, &failure) || failure.Event != NoValidAnswer {
 			t.Fatalf("%s: %v", name, err)
 		}
 		text := err.Error()
@@ -45,7 +45,7 @@ func TestCertificates(t *testing.T) {
 	// A server of http where https is said, which answers in the clear.
 	plain := l.Serve(nil, never(t))
 	l.TXT("v=v6mig-1 url=" + strings.Replace(plain, "http:", "https:", 1) + "/ t=b")
-	l.wantFailure(Silent, "https://vne.example.jp:PORT/: tls: first record does not look like a TLS handshake")
+	l.wantFailure(NoValidAnswer, "https://vne.example.jp:PORT/: tls: first record does not look like a TLS handshake")
 	if len(l.Asked()) > 0 {
 		t.Errorf("asked %v", l.Asked())
 	}
@@ -97,7 +97,7 @@ func TestBadAnswers(t *testing.T) {
 		{func(w http.ResponseWriter, r *http.Request) { panic(http.ErrAbortHandler) }, "the server closed the connection without an answer"},
 	} {
 		answer = test.answer
-		l.wantFailure(Silent, "https://vne.example.jp:PORT/: "+test.want)
+		l.wantFailure(NoValidAnswer, "https://vne.example.jp:PORT/: "+test.want)
 	}
 }
 
@@ -126,7 +126,7 @@ func TestLoops(t *testing.T) {
 	for _, path := range []string{"/", "/away"} {
 		hops = 0
 		l.TXT("v=v6mig-1 url=" + server + path + " t=b")
-		l.wantFailure(Silent, "https://vne.example.jp:PORT"+path+": more than 5 redirections (307), the last one to https://vne.example.jp:PORT"+path)
+		l.wantFailure(NoValidAnswer, "https://vne.example.jp:PORT"+path+": more than 5 redirections (307), the last one to https://vne.example.jp:PORT"+path)
 		if hops != 6 {
 			t.Errorf("%s: %d questions, want 6", path, hops)
 		}
@@ -160,7 +160,7 @@ func TestLongBody(t *testing.T) {
 		l.TXT("v=v6mig-1 url=" + server + "/ t=b")
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		l.wantFailure(Silent, "https://vne.example.jp:PORT/: the answer is longer than 1048576 bytes")
+		l.wantFailure(NoValidAnswer, "https://vne.example.jp:PORT/: the answer is longer than 1048576 bytes")
 		<-done
 		runtime.ReadMemStats(&after)
 		// All of the server's and the client's together, garbage included.
@@ -214,11 +214,7 @@ func TestSlow(t *testing.T) {
 				l.client.Server, l.client.Total = 300*time.Millisecond, time.Minute
 			}
 			l.TXT("v=v6mig-1 url=" + l.Serve(l.Certificate("vne.example.jp"), test.answer) + "/ t=b")
-			begin := time.Now()
-			l.wantFailure(Silent, "https://vne.example.jp:PORT/: "+test.want)
-			if took := time.Since(begin); took > 5*time.Second {
-				t.Errorf("it took %v", took)
-			}
+			l.wantFailure(NoValidAnswer, "https://vne.example.jp:PORT/: "+test.want)
 		})
 	}
 }

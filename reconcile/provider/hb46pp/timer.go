@@ -17,12 +17,12 @@ const (
 	Absent
 	// Unresolved is any other failure of DNS, and an invalid record.
 	Unresolved
-	// Silent is no answer of the server, or an invalid one.
-	Silent
+	// NoValidAnswer is that the server did not answer, or not validly.
+	NoValidAnswer
 )
 
 func (e Event) String() string {
-	return [...]string{"offered", "not offered", "absent", "unresolved", "silent"}[e]
+	return [...]string{"offered", "not offered", "absent", "unresolved", "no valid answer"}[e]
 }
 
 // An Act is what to do with the tunnel.
@@ -73,7 +73,7 @@ func Next(e Event, ttl time.Duration, now time.Time, random func() float64) Step
 		return Step{Withdraw, between(time.Hour, 3*time.Hour)}
 	case Unresolved:
 		return Step{Keep, between(time.Minute, 10*time.Minute)}
-	case Silent:
+	case NoValidAnswer:
 		return Step{Keep, between(10*time.Minute, 30*time.Minute)}
 	}
 	panic(fmt.Sprintf("hb46pp: unknown event %d", e))

@@ -25,8 +25,8 @@ func TestNext(t *testing.T) {
 		{NotOffered, -1, Withdraw, 20 * time.Hour, day},
 		{Absent, -1, Withdraw, time.Hour, 3 * time.Hour},
 		{Unresolved, -1, Keep, time.Minute, 10 * time.Minute},
-		{Silent, -1, Keep, 10 * time.Minute, 30 * time.Minute},
-		{Silent, time.Hour, Keep, 10 * time.Minute, 30 * time.Minute}, // a failure has no ttl
+		{NoValidAnswer, -1, Keep, 10 * time.Minute, 30 * time.Minute},
+		{NoValidAnswer, time.Hour, Keep, 10 * time.Minute, 30 * time.Minute}, // a failure has no ttl
 	} {
 		for random, want := range map[float64]time.Duration{0: test.least, 0.5: (test.least + test.most) / 2, 1: test.most} {
 			step := Next(test.event, test.ttl, now, func() float64 { return random })
@@ -41,7 +41,7 @@ func TestNext(t *testing.T) {
 func TestNextJitter(t *testing.T) {
 	now := time.Date(2026, 11, 24, 22, 0, 0, 0, time.UTC)
 	random := rand.New(rand.NewPCG(4, 6)).Float64
-	for _, event := range []Event{Absent, Unresolved, Silent} {
+	for _, event := range []Event{Absent, Unresolved, NoValidAnswer} {
 		seen := map[time.Time]bool{}
 		for range 1000 {
 			seen[Next(event, -1, now, random).Next] = true
