@@ -112,5 +112,5 @@ func elsewhere(program string) string {
 	if program == usual {
 		return ""
 	}
-	return fmt.Sprintf(", or install it elsewhere: sudo install -m 755 %s %s, and run that", program, usual)
+	return fmt.Sprintf("install it elsewhere: sudo install -m 755 %s %s, and run that", program, usual)
 }

@@ -58,7 +58,7 @@ func followed(file, root string) error {
 	if err != nil {
 		return err
 	}
-	return host.OnlyRoots(file, "which root follows", "")
+	return host.OnlyRoots(file, "which root follows", fmt.Sprintf("sudo install -m 600 %s %s", file, DefaultPath))
 }
 
 // below is the path of a file on the machine that root stands for.

@@ -99,7 +99,7 @@ func TestSectionWriters(t *testing.T) {
 		{"writable by its group", "chmod 620 a/gw.yaml", "sudo chmod go-w DIR/a/gw.yaml"},
 		{"of another user", "chown 65534 a/gw.yaml", "DIR/a/gw.yaml, which root follows, must belong to root, not to user 65534: sudo chown root:root DIR/a/gw.yaml"},
 		{"in a directory that all write", "chmod 777 a", "DIR/a/gw.yaml could be replaced, which root follows: the directory DIR/a must be writable only by its owner; sudo chmod go-w DIR/a"},
-		{"in a directory of another user", "chown 65534 a", "the directory DIR/a must belong to root, not to user 65534; sudo chown root DIR/a"},
+		{"in a directory of another user", "chown 65534 a", "the directory DIR/a must belong to root, not to user 65534; sudo install -m 600 DIR/a/gw.yaml /etc/mape-netplan.yaml"},
 		{"below such a directory", "chmod 777 .", "the directory DIR must be writable only by its owner"},
 		{"in a directory like /tmp", "chmod 1777 a", ""},
 		{"another's in a directory like /tmp", "chmod 1777 a; chown 65534 a/gw.yaml", "must belong to root"},

@@ -47,7 +47,7 @@ func TestTrustedDirectories(t *testing.T) {
 		{"/a/b/m", "/a/b", 0o755, 0, 65534, ""},
 		{"/a/b/m", "/a/b", 0o775, 0, 65534, "the directory DIR/a/b must be writable only by its owner; sudo chmod go-w DIR/a/b, or install it elsewhere: sudo install -m 755 DIR/a/b/m /usr/local/bin/mape-netplan, and run that"},
 		{"/a/b/m", "/a", 0o777, 0, 0, "the directory DIR/a must be writable only by its owner; sudo chmod go-w DIR/a, or"},
-		{"/a/b/m", "/a", 0o755, 65534, 0, "the directory DIR/a must belong to root, not to user 65534; sudo chown root DIR/a, or install it elsewhere: "},
+		{"/a/b/m", "/a", 0o755, 65534, 0, "the directory DIR/a must belong to root, not to user 65534; install it elsewhere: "},
 		{"/links/m", "/links", 0o777, 0, 0, "the directory DIR/links must be writable only by its owner; "},
 		{"/links/m", "/a", 0o777, 0, 0, "the directory DIR/a must be writable only by its owner; "},
 		{"/links/dir/m", "/links", 0o777, 0, 0, "the directory DIR/links must be writable only by its owner; "},

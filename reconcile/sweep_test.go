@@ -36,6 +36,10 @@ eth1`)
 	if err := os.Mkdir(dir+"/etc/systemd/network/eth0.network.d", 0o755); err != nil {
 		t.Fatal(err)
 	}
+	// A link to a directory is another's, whatever its name.
+	if err := os.Symlink("10-netplan-eth1.network.d", dir+"/etc/systemd/network/10-netplan-eth2.network.d"); err != nil {
+		t.Fatal(err)
+	}
 	reconcile.Sweep(h)
 	var left []string
 	err = filepath.WalkDir(dir, func(name string, d os.DirEntry, err error) error {
@@ -43,12 +47,23 @@ eth1`)
 		return err
 	})
 	want := []string{"", "/etc", "/etc/netplan", "/etc/netplan/.mine.yaml", "/etc/sysctl.d", "/etc/systemd", "/etc/systemd/network",
-		"/etc/systemd/network/10-netplan-eth1.network.d", "/etc/systemd/network/10-netplan-eth1.network.d/mine.conf", "/etc/systemd/system",
+		"/etc/systemd/network/10-netplan-eth1.network.d", "/etc/systemd/network/10-netplan-eth1.network.d/mine.conf", "/etc/systemd/network/10-netplan-eth2.network.d", "/etc/systemd/system",
 		"/etc/systemd/system/multi-user.target.wants", "/run", "/var", "/var/lib"}
 	if err != nil || !slices.Equal(left, want) {
 		t.Errorf("%q, %v, want %q", left, err, want)
 	}
 	if data, err := os.ReadFile(sys + key); err != nil || strings.TrimSpace(string(data)) != "0" {
 		t.Errorf("%q, %v", data, err)
+	}
+}
+
+// TestSweepBesideService: the directory that systemd has mounted for the service stays.
+func TestSweepBesideService(t *testing.T) {
+	h, dir := hosttest.HostOf(t, `
+-- etc/systemd/system/mape-netplan.service --
+-- var/lib/mape-netplan/.hb46pp.json.mape-netplan --`)
+	reconcile.Sweep(h)
+	if left, err := os.ReadDir(dir + "/var/lib/mape-netplan"); err != nil || len(left) > 0 {
+		t.Errorf("%v, %v", left, err)
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // Mark is how the first line of every file that the program writes begins. A
@@ -93,8 +95,18 @@ func (h *Host) WritePrivate(p, data string) error {
 	if err := h.Root.Remove(Local(p)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	_ = h.Root.Remove(Local(path.Dir(p))) // It fails where others have files there.
+	h.RemoveEmpty(path.Dir(p))
 	return nil
+}
+
+// RemoveEmpty removes a directory if it is empty. A link to one stays, which Root.Remove would take.
+func (h *Host) RemoveEmpty(dir string) {
+	parent, err := h.Root.Open(Local(path.Dir(dir)))
+	if err != nil {
+		return
+	}
+	defer parent.Close()
+	_ = unix.Unlinkat(int(parent.Fd()), path.Base(dir), unix.AT_REMOVEDIR) // Where others have files there, it fails.
 }
 
 // Unreached is err, or why a path cannot be reached: a Root does not follow a

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -16,7 +17,8 @@ import (
 const staff = 50
 
 // OnlyRoots reports why root must not rely on a file: another user can write it or, through a directory on its path,
-// replace it. use is what root does with it: "which root would run at every boot". instead is what else can be done, or "".
+// replace it. use is what root does with it: "which root would run at every boot". instead is what to do where a directory
+// is at fault, which may be a home; "" if its owner and mode can be changed.
 func OnlyRoots(file, use, instead string) error {
 	target, passed, err := Follow(file, "")
 	if err != nil {
@@ -42,12 +44,19 @@ func OnlyRoots(file, use, instead string) error {
 		case err != nil:
 			return err
 		case s.Uid != 0:
-			return fmt.Errorf("%s could be replaced, %s: the directory %s must belong to root, not to user %d; sudo chown root %s%s", file, use, dir, s.Uid, dir, instead)
+			return fmt.Errorf("%s could be replaced, %s: the directory %s must belong to root, not to user %d; %s", file, use, dir, s.Uid, cmp.Or(instead, "sudo chown root "+dir))
 		case writable && s.Mode&syscall.S_ISVTX == 0: // In /tmp other users cannot replace what is root's.
-			return fmt.Errorf("%s could be replaced, %s: the directory %s must be writable only by its owner; sudo chmod go-w %s%s", file, use, dir, dir, instead)
+			return fmt.Errorf("%s could be replaced, %s: the directory %s must be writable only by its owner; %s", file, use, dir, either("sudo chmod go-w "+dir, instead))
 		}
 	}
 	return nil
+}
+
+func either(do, instead string) string {
+	if instead == "" {
+		return do
+	}
+	return do + ", or " + instead
 }
 
 // hasACL reports whether a file has an access control list (acl(5)). Its group

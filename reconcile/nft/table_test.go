@@ -2,6 +2,7 @@ package nft
 
 import (
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -251,6 +252,19 @@ func TestBigMaps(t *testing.T) {
 		ports[uint16(p)] = ^uint16(p)
 	}
 	table := Table{Name: "t", Sets: []Set{PortMap("a", ports), PortMap("b", ports)}}
+	if err := table.Write(c); err != nil {
+		t.Fatal(err)
+	}
+	live, err := Read(c, "t")
+	if err != nil || live.Text() != table.Text() {
+		t.Errorf("read back: %v, %d bytes of %d", err, len(live.Text()), len(table.Text()))
+	}
+}
+
+// TestManyRules: no reply for each rule overruns the socket. A release that had a rule for each forwarded port made such tables.
+func TestManyRules(t *testing.T) {
+	c, _ := freshNS(t)
+	table := Table{Name: "t", Chains: []Chain{{Name: "many", Rules: slices.Repeat([]Rule{NewRule(Drop)}, 5000)}}}
 	if err := table.Write(c); err != nil {
 		t.Fatal(err)
 	}

@@ -29,7 +29,8 @@ func (t Table) transaction(live Table, generation uint64) (messages []netlink.Me
 	}
 	for i := range messages {
 		h := &messages[i].Header
-		*h = netlink.Header{Type: h.Type, Flags: h.Flags}
+		// The library has each rule sent back, and many of them overrun a socket that nothing reads from.
+		*h = netlink.Header{Type: h.Type, Flags: h.Flags &^ netlink.Echo}
 		if h.Type == unix.NFNL_SUBSYS_NFTABLES<<8|unix.NFT_MSG_NEWTABLE && t.Comment != "" {
 			attribute, err := netlink.MarshalAttributes([]netlink.Attribute{
 				{Type: nftaTableUserdata, Data: userdata.AppendString(nil, userdata.TypeComment, t.Comment)},

@@ -89,7 +89,7 @@ func remove(h *host.Host, file string) error {
 		return err
 	}
 	if dir := path.Dir(name); slices.Contains([]string{".d", ".wants"}, path.Ext(dir)) && path.Base(dir) != "sysctl.d" {
-		_ = h.Root.Remove(dir) // Fails when it is not empty: then it is not ours to remove.
+		h.RemoveEmpty("/" + dir)
 	}
 	return nil
 }
