@@ -3,10 +3,13 @@ package facts_test
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/vishvananda/netlink"
 
 	"mape-netplan/reconcile/facts"
 	"mape-netplan/reconcile/host"
@@ -164,7 +167,19 @@ func TestResolve(t *testing.T) {
 
 // TestBesideTheLine takes no interface of PPPoE or a VPN for the WAN, whatever its routes.
 func TestBesideTheLine(t *testing.T) {
-	for _, kind := range []string{"ppp", "wireguard", "tun"} {
+	g := gatewaytest.NewMachine(t)
+	g.Exec(t, "sh", "-ec", "ip address add "+gatewaytest.LineAddress+` dev eth1; ip -6 route add default via fe80::1 dev eth1 metric 1024
+		for mode in tun tap; do
+			ip tuntap add dev $mode mode $mode; ip link set $mode up; ip -6 route append default dev $mode metric 10
+		done`)
+	if r := gatewaytest.MustResolve(t, "{}", g.Gather(t)); r.WAN.Name != "eth1" {
+		t.Errorf("beside links of kinds tun and tap the WAN is %s", r.WAN.Name)
+	}
+	kinds := []string{"ppp"}
+	for _, l := range []netlink.Link{&netlink.Wireguard{}, &netlink.Vti{}, &netlink.Vti{Local: net.IPv4bcast}, &netlink.Xfrmi{}, &netlink.Gretun{}, &netlink.Sittun{}} {
+		kinds = append(kinds, l.Type())
+	}
+	for _, kind := range kinds {
 		f := gatewaytest.Lines(gatewaytest.Inet("2400:4050:5c71:af00::5/64"))
 		metric := 100
 		f.Links[1].Default6 = &metric

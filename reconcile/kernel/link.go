@@ -19,7 +19,7 @@ type Link struct {
 	Name      string   `json:"name"`
 	AltNames  []string `json:"alt_names,omitempty"`
 	Index     int      `json:"index,omitempty"`
-	Kind      string   `json:"kind,omitempty"` // as "ip -d link" says: device, bridge, ip6tnl
+	Kind      string   `json:"kind,omitempty"` // as netlink.Link's Type says: device, bridge, ip6tnl, tuntap
 	MAC       string   `json:"mac,omitempty"`
 	MTU       int      `json:"mtu,omitempty"` // bytes; 0: not known
 	Loopback  bool     `json:"loopback,omitempty"`

@@ -41,8 +41,9 @@ func wan(c *schema.Config, f facts.Facts) (kernel.Link, error) {
 	return kernel.Link{}, NotYet{noWAN(c, f)}
 }
 
-// virtual are kinds of links that an IPoE line is never at, because it is Ethernet: PPPoE's and those of tunnels and VPNs.
-var virtual = []string{"dummy", "gre", "ip6gre", "ip6tnl", "ipip", "ppp", "sit", "tun", "wireguard"}
+// virtual are kinds of links that an IPoE line is never at, because it is Ethernet: PPPoE's and those of tunnels and VPNs,
+// as netlink.Link's Type calls them.
+var virtual = []string{"dummy", "gre", "ip6gre", "ip6tnl", "ipip", "ovpn", "ppp", "sit", "tuntap", "vti", "vti6", "wireguard", "xfrm"}
 
 // carriesLine reports whether a link can be the WAN.
 func carriesLine(c *schema.Config, l kernel.Link) bool {
