@@ -190,6 +190,23 @@ func TestBesideTheLine(t *testing.T) {
 	}
 }
 
+// TestRouters6 counts routers, not their routes, and keeps the lowest metric of each.
+func TestRouters6(t *testing.T) {
+	g := gatewaytest.NewMachine(t)
+	g.Exec(t, "sh", "-ec", `
+		ip -6 route add default via fe80::1 dev eth1 metric 100
+		ip -6 route add default via fe80::1 dev eth1 proto ra metric 1024
+		ip -6 route add default metric 2048 nexthop via fe80::2 dev eth0 nexthop via fe80::2 dev eth1 nexthop via fe80::3 dev eth1
+		ip -6 route add default dev eth1 metric 4096`)
+	f := g.Gather(t)
+	for name, want := range map[string]string{"eth0": "map[fe80::2:2048]", "eth1": "map[fe80::1:100 fe80::2:2048 fe80::3:2048]"} {
+		if l, _ := f.Link(name); fmt.Sprint(l.Routers6) != want {
+			t.Errorf("%s has the routers %v, want %s", name, l.Routers6, want)
+		}
+	}
+	gatewaytest.CheckJSON(t, f)
+}
+
 // TestPrefixOfLine never takes the prefix from an address that does not tell it.
 func TestPrefixOfLine(t *testing.T) {
 	other, found := netip.MustParsePrefix("240b:10:1234:5600::1/64"), gatewaytest.Inet("2400:4050:5c71:af00::5/64")

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"mape-netplan/reconcile/host"
@@ -64,17 +65,14 @@ func routes(h *host.Host, f *Facts) (kept []netip.Prefix, err error) {
 				}
 				continue
 			}
-			hops := []int{r.LinkIndex}
-			for _, hop := range r.MultiPath {
-				hops = append(hops, hop.LinkIndex)
-			}
-			for i, l := range f.Links {
-				if !slices.Contains(hops, l.Index) {
+			for _, hop := range append(r.MultiPath, &netlink.NexthopInfo{LinkIndex: r.LinkIndex, Gw: r.Gw}) {
+				i := slices.IndexFunc(f.Links, func(l kernel.Link) bool { return l.Index == hop.LinkIndex })
+				if i < 0 {
 					continue
 				}
 				f.Links[i].AddDefault(int(family), r.Priority)
-				if family == unix.AF_INET6 {
-					f.Links[i].Routers6 += len(slices.DeleteFunc(slices.Clone(hops), func(hop int) bool { return hop != l.Index }))
+				if router, ok := netip.AddrFromSlice(hop.Gw); ok && family == unix.AF_INET6 {
+					f.Links[i].AddRouter6(router, r.Priority)
 				}
 			}
 		}

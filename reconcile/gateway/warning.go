@@ -68,9 +68,15 @@ func (g *Gateway) otherRouters(f facts.Facts) {
 				l.Name, *l.Default6, wan.Name, *wan.Default6))
 		}
 	}
-	if wan.Routers6 > 1 {
+	routers := 0
+	for _, metric := range wan.Routers6 {
+		if metric == *wan.Default6 {
+			routers++
+		}
+	}
+	if routers > 1 {
 		g.Warnings = append(g.Warnings, fmt.Sprintf("%s has %d IPv6 default routers, and packets of the tunnel may go to any of them; if these are not all the line's own, set mape.prefix, and give the others' routes a higher metric or keep them off this link",
-			wan.Name, wan.Routers6))
+			wan.Name, routers))
 	}
 }
 

@@ -130,7 +130,8 @@ func TestOtherRouters(t *testing.T) {
 		"default via fe80::1 dev eth2 metric 1024":        "eth2 has an IPv6 default route of metric 1024, and eth1 has one of 1024: packets of the tunnel may leave by eth2; ",
 		"default via fe80::1 dev eth2 metric 100":         "eth2 has an IPv6 default route of metric 100, and eth1 has one of 1024: ",
 		"default via fe80::2 dev eth1 metric 1024":        "eth1 has 2 IPv6 default routers, ",
-		"default via fe80::2 dev eth1 metric 512":         "eth1 has 2 IPv6 default routers, ",
+		"default via fe80::2 dev eth1 metric 512":         "",
+		"default via fe80::1 dev eth1 metric 512":         "", // The same router, as a static route beside its advertisement.
 		"2001:380::/32 via fe80::2 dev eth1 metric 1":     "",
 		"default via fe80::2 dev eth1 metric 1 table 100": "",
 	} {

@@ -28,8 +28,8 @@ type Link struct {
 	// this link, in the main table and for any type of service; nil: no such route.
 	Default4 *int `json:"default4,omitempty"`
 	Default6 *int `json:"default6,omitempty"`
-	// Routers6 is the number of next hops that IPv6 default routes have on this link.
-	Routers6 int `json:"routers6,omitempty"`
+	// Routers6 are the routers that IPv6 default routes have on this link, with the lowest metric of each one's.
+	Routers6 map[netip.Addr]int `json:"routers6,omitempty"`
 	// NetworkFile is the .network file that networkd configures it by.
 	NetworkFile string `json:"network_file,omitempty"`
 	// DUIDType is the type of the DUID that networkd's DHCPv6 client uses here, in
@@ -65,6 +65,16 @@ func (l *Link) AddDefault(family, metric int) {
 	}
 	if *lowest == nil || **lowest > metric {
 		*lowest = &metric
+	}
+}
+
+// AddRouter6 takes an IPv6 default route by a router on the link into account.
+func (l *Link) AddRouter6(router netip.Addr, metric int) {
+	if l.Routers6 == nil {
+		l.Routers6 = map[netip.Addr]int{}
+	}
+	if lowest, known := l.Routers6[router]; !known || metric < lowest {
+		l.Routers6[router] = metric
 	}
 }
 

@@ -88,14 +88,20 @@ func routeOf(m nlmsg.Value) netlink.Route {
 	return r
 }
 
-// hopsOf reads the links of a list of struct rtnexthop.
+// hopsOf reads the links and gateways of a list of struct rtnexthop.
 func hopsOf(b []byte) (all []*netlink.NexthopInfo) {
 	for len(b) >= unix.SizeofRtNexthop {
 		length := int(binary.NativeEndian.Uint16(b))
 		if length < unix.SizeofRtNexthop || length > len(b) {
 			break
 		}
-		all = append(all, &netlink.NexthopInfo{LinkIndex: int(binary.NativeEndian.Uint32(b[4:]))})
+		hop := &netlink.NexthopInfo{LinkIndex: int(binary.NativeEndian.Uint32(b[4:]))}
+		for kind, value := range nlmsg.Value(b[unix.SizeofRtNexthop:length]).Attributes() {
+			if kind == unix.RTA_GATEWAY {
+				hop.Gw = append(net.IP{}, value...)
+			}
+		}
+		all = append(all, hop)
 		b = b[min(nlmsg.Align(length), len(b)):]
 	}
 	return all

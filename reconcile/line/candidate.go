@@ -55,7 +55,7 @@ func candidates(c *schema.Config, wan kernel.Link, f facts.Facts) []Candidate {
 			addresses = append(addresses, d.ofAddress(a))
 		}
 	}
-	trust := byTrust(addresses, wan.Routers6)
+	trust := byTrust(addresses, len(wan.Routers6))
 	sort.SliceStable(addresses, func(i, j int) bool { return trust(addresses[i], addresses[j]) < 0 })
 	all := slices.Concat(delegated, addresses, unplaced)
 	if partDelegated(delegated, addresses) {

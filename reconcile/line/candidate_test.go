@@ -111,7 +111,10 @@ func TestCandidates(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			f := gatewaytest.Lines(test.addresses...)
-			f.Links[1].Addresses, f.Links[1].Routers6 = test.addresses, test.routers
+			f.Links[1].Addresses = test.addresses
+			for i := range test.routers { // Which of them has the lowest metric does not matter here.
+				f.Links[1].AddRouter6(netip.AddrFrom16([16]byte{0: 0xfe, 1: 0x80, 15: byte(i)}), i)
+			}
 			f.Delegations = test.delegations
 			if test.owned != "" {
 				f.Owned.Addresses = []facts.OwnedAddress{{Link: "eth1", Prefix: netip.MustParsePrefix(test.owned + "/128")}}
