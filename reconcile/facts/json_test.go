@@ -51,7 +51,7 @@ func TestFactsJSONForeign(t *testing.T) {
 		if err := json.Unmarshal(data, &read); err != nil {
 			t.Fatal(err)
 		}
-		was, is := gatewaytest.MustResolve(t, "{}", f).Warnings, gatewaytest.MustResolve(t, "{}", read).Warnings
+		was, is := gatewaytest.MustResolve(t, "{}", f).AllWarnings(), gatewaytest.MustResolve(t, "{}", read).AllWarnings()
 		if len(was) == 0 || !reflect.DeepEqual(is, was) {
 			t.Errorf("%s: warns %q, was %q", file, is, was)
 		}
