@@ -126,13 +126,22 @@ func (h *Host) open(name string, flags uint64) (*os.File, error) {
 		return nil, err
 	}
 	defer root.Close()
+	if h.Root.Name() == "/" {
+		return openat(int(root.Fd()), name, flags, 0)
+	}
 	return openat(int(root.Fd()), name, flags, unix.RESOLVE_IN_ROOT|unix.RESOLVE_NO_MAGICLINKS)
 }
 
-// openat is openat2(2) (Linux 5.6), which fails with EAGAIN where a directory is renamed meanwhile.
+// openat is openat2(2) (Linux 5.6) where a resolve flag needs it: it fails with EAGAIN where a directory is renamed
+// meanwhile, and with ENOSYS in a unit that has RestrictSUIDSGID=.
 func openat(dir int, name string, flags, resolve uint64) (*os.File, error) {
 	for range 100 {
-		fd, err := unix.Openat2(dir, name, &unix.OpenHow{Flags: flags | unix.O_CLOEXEC, Resolve: resolve})
+		fd, err := -1, error(nil)
+		if resolve == 0 {
+			fd, err = unix.Openat(dir, name, int(flags)|unix.O_CLOEXEC, 0)
+		} else {
+			fd, err = unix.Openat2(dir, name, &unix.OpenHow{Flags: flags | unix.O_CLOEXEC, Resolve: resolve})
+		}
 		if err == nil {
 			return os.NewFile(uintptr(fd), name), nil
 		}
