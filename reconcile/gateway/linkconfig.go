@@ -87,9 +87,10 @@ func (p *LinkConfig) find(byNetplan bool, f facts.Facts) error {
 			if err := p.usable(*d, sure, f); err != nil {
 				return err
 			}
-			// Of another section netplan refuses a part on its own, and of what another
+			// Without the rest of it a part of ours must still be for this interface: under another ID it would be for one of that
+			// name. Of another section netplan refuses a part on its own, and of what another
 			// file says later that file may win or change what the part matches.
-			if d.Section == "ethernets" && d.Late == "" && !f.ByNM {
+			if d.Section == "ethernets" && d.ID == p.Link && d.Late == "" && !f.ByNM {
 				p.Definition = d
 			} else {
 				p.File = d.Network()
