@@ -44,7 +44,7 @@ func (w *Watch) apply(ctx context.Context, f facts.Facts, to target) (done bool,
 	w.changed = true
 	all := w.list(to, f, transition)
 	if !w.unreadable && !w.unwritable.IsZero() && engine.Rendering(kernelOnly(all)) == engine.Rendering(kernelOnly(w.want)) {
-		all = slices.DeleteFunc(all, isKernels) // The kernel's part was made without, and a rollback must not disturb it.
+		all = slices.DeleteFunc(slices.Clone(all), isKernels) // The kernel's part was made without, and a rollback must not disturb it.
 	}
 	changes, err := engine.Converge(limited, w.Host, all)
 	if err != nil && ctx.Err() != nil {
