@@ -11,7 +11,6 @@ import (
 	"mape-netplan/reconcile/facts"
 	"mape-netplan/reconcile/gateway"
 	"mape-netplan/reconcile/internal/gatewaytest"
-	"mape-netplan/reconcile/internal/hosttest"
 	"mape-netplan/reconcile/kernel"
 	"mape-netplan/reconcile/networkd"
 	"mape-netplan/reconcile/resource"
@@ -132,13 +131,10 @@ func TestAskAgain(t *testing.T) {
 // TestWatchDUID: the watch writes a lost drop-in as it was.
 func TestWatchDUID(t *testing.T) {
 	t.Parallel()
-	g, _ := gatewaytest.NewAsking(t, true)
-	g.Exec(t, "sh", "-ec", "ip link add mape0 index 77 type bridge; ip link set mape0 up")
-	hosttest.WriteFile(t, filepath.Join(g.Dir, "run/systemd/netif/links/77"), "NETWORK_FILE="+networkd.NetworkPath+"\n")
-	w := startService(t, g, gatewaytest.AskingSection)
+	w := startService(t, newAsking(t), gatewaytest.AskingSection)
 	w.says(t, "CE ")
 	w.looks(t)
-	file := filepath.Join(g.Dir, gatewaytest.AskingDropIn)
+	file := filepath.Join(w.Dir, gatewaytest.AskingDropIn)
 	was, err := os.ReadFile(file)
 	if err != nil || !strings.Contains(string(was), networkd.LinkLayerText) {
 		t.Fatalf("%s, %v", was, err)

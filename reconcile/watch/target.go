@@ -47,7 +47,7 @@ func (w *Watch) target(f facts.Facts, aim gateway.Aim) target {
 		return target{g, w.Compile(gateway.Transition{}, g, f), g.String()}
 	case errors.Is(err, discovery.ErrWithdrawn):
 		w.problem("line", Failure, err.Error())
-		return w.withdrawn(f)
+		return w.withdrawn(aim.Line, f)
 	case aim.Held() && aim.Bad():
 		w.problem("line", Failure, aim.Why())
 		return target{g, w.Compile(gateway.Transition{}, g, f), g.String()}
@@ -57,23 +57,32 @@ func (w *Watch) target(f facts.Facts, aim gateway.Aim) target {
 	case !errors.Is(err, line.ErrNotYet):
 		w.problem("line", Failure, err.Error())
 		switch {
-		case w.want != nil:
+		case w.applied != nil:
 			return target{}
 		case aim.Refused && len(f.Owned.Files) == 0: // No earlier run has left a tunnel to guard.
 			return target{want: []engine.Resource{}, line: "no gateway"}
 		}
 		return guardOnly(gateway.GuardOf(w.sections.valid, f), nil)
-	case w.want != nil:
+	case w.applied != nil:
 		w.problem("line", Warning, fmt.Sprintf("waiting: %v; keeping everything as it is until then", err))
 		return target{}
 	}
 	w.problem("line", Notice, fmt.Sprintf("waiting: %v", err))
-	// The line may be waiting for a request of ours, for a delegated prefix.
-	requests, err := gateway.PrefixRequest(w.sections.valid, aim.Line, f)
-	if err != nil && !errors.Is(err, line.ErrNotYet) {
+	return guardOnly(gateway.GuardOf(w.sections.valid, f), w.requests(aim.Line, f))
+}
+
+// requests is what makes networkd ask for the prefix that the line may be waiting for. Where that cannot be told now, it
+// is what was requested before. No gateway was applied.
+func (w *Watch) requests(l line.Line, f facts.Facts) []engine.Resource {
+	all, err := gateway.PrefixRequest(w.sections.valid, l, f)
+	if err == nil {
+		w.forget("prefix request")
+		return all
+	}
+	if !errors.Is(err, line.ErrNotYet) {
 		w.problem("prefix request", Failure, err.Error())
 	}
-	return guardOnly(gateway.GuardOf(w.sections.valid, f), requests)
+	return slices.DeleteFunc(slices.Clone(w.want), isKernels)
 }
 
 // logForwards logs the forwards that are off.
@@ -94,14 +103,21 @@ func guardOnly(g gateway.Guard, requests []engine.Resource) target {
 	return target{want: append([]engine.Resource{gateway.AnyGuard{Guard: g}}, requests...), line: "guard only: " + why}
 }
 
-// withdrawn is the machine without a gateway. When the line was asked stays known: it will be asked again.
-func (w *Watch) withdrawn(f facts.Facts) target {
-	const line = "no gateway: the line has withdrawn its service"
-	if w.want != nil && w.line == line {
+// withdrawn is the machine without a gateway. When the line was asked stays known: it will be asked again, for which a
+// delegated prefix is requested as before.
+func (w *Watch) withdrawn(l line.Line, f facts.Facts) target {
+	const text = "no gateway: the line has withdrawn its service"
+	if w.want != nil && w.line == text {
 		return target{} // The files that told what there was to undo are gone.
 	}
 	f.Discovered = nil
-	return target{want: w.Compile(gateway.Transition{}, nil, f), line: line}
+	want := w.Compile(gateway.Transition{}, nil, f)
+	f.Owned.Addresses = nil // The request is without the CE address.
+	requests, _ := gateway.PrefixRequest(w.sections.valid, l, f)
+	for _, request := range requests {
+		want = slices.DeleteFunc(want, func(r engine.Resource) bool { return r.Name() == request.Name() })
+	}
+	return target{want: append(want, requests...), line: text}
 }
 
 // unreadableOf is a host.Unread of what daemons have of a target and cannot be read, such as a directory or another
