@@ -98,6 +98,9 @@ func (w *Watch) finish(to target, f facts.Facts, transition gateway.Transition) 
 	if w.unreadable {
 		want = append(want, slices.DeleteFunc(slices.Clone(w.want), isKernels)...)
 	}
+	if slices.Contains(to.want, engine.Resource(gateway.LastSection{})) { // A line that is withdrawn.
+		w.sections.proven, w.sections.kept = nil, nil
+	}
 	w.want, w.applied, w.line, w.backoffs = want, to.gateway, to.line, backoffs{}
 	if !transition.NoReload && !w.unreadable {
 		w.told = to.gateway

@@ -10,6 +10,7 @@ import (
 
 	"mape-netplan/reconcile"
 	"mape-netplan/reconcile/discovery"
+	"mape-netplan/reconcile/facts"
 	"mape-netplan/reconcile/gateway"
 	"mape-netplan/reconcile/internal/gatewaytest"
 	"mape-netplan/reconcile/netplan"
@@ -99,7 +100,7 @@ func TestWatchAsksTheLine(t *testing.T) {
 		log("<3>eth1 has 2400:db8:12:3400::1/64: ", " offers this line ")
 		log("no gateway: the line has withdrawn its service; changed in", "table ip mape", "file "+netplan.Path)
 		l.looks(t)
-		for _, left := range []string{"nft list tables", "ip -6 address show dev eth1 to " + ceOfOffer, "cat " + l.Dir + netplan.Path + " 2>/dev/null || true"} {
+		for _, left := range []string{"nft list tables", "ip -6 address show dev eth1 to " + ceOfOffer, "cat " + l.Dir + netplan.Path + " " + l.Dir + facts.SectionPath + " 2>/dev/null || true"} {
 			if out := l.Exec(t, "sh", "-c", left); out != "" {
 				t.Errorf("%s: there is still %s", left, out)
 			}
@@ -111,6 +112,10 @@ func TestWatchAsksTheLine(t *testing.T) {
 		l.tells(gatewaytest.Offer)
 		l.runsOut(t)
 		log("CE "+ceOfOffer+", IPv4 192.0.2.18/32", "changed in", "table ip mape")
+		l.looks(t)
+		if c, err := facts.LastSection(l.H); c == nil || c.WAN != "eth1" {
+			t.Errorf("the copy of the section is %v, %v", c, err)
+		}
 	}
 	if n := len(l.Asked()); n != 7 {
 		t.Errorf("asked %d times", n)
