@@ -37,7 +37,8 @@ type Guard struct {
 
 // GuardOf is the guard for a section; nil is a section that cannot be read, and
 // its tunnel is that of our files. Where the service has remembered a section, the
-// line is that one's, because our files are. Of the facts it needs those of
+// line is that one's, because our files are, and so is the NAT unless c makes one of
+// the same line. Of the facts it needs those of
 // [facts.Remembered]. The table of a remembered line is the same as a run on that
 // line makes, so that nothing is written again when the line comes.
 func GuardOf(c *schema.Config, f facts.Facts) Guard {
@@ -49,6 +50,11 @@ func GuardOf(c *schema.Config, f facts.Facts) Guard {
 	}
 	if last := cmp.Or(f.Owned.Proven, c); last != nil {
 		g.Line, g.Why = Remembered(last, f)
+		if c != nil && g.Why == nil {
+			if now, err := Remembered(c, f); err == nil && now.Softwire.CE == g.Line.Softwire.CE {
+				g.Line = now
+			}
+		}
 	} else {
 		if len(g.Tunnels) == 0 {
 			g.Tunnels = []string{DefaultTunnel}

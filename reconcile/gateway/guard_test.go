@@ -128,6 +128,35 @@ func TestGuardOfRenamed(t *testing.T) {
 	}
 }
 
+// TestGuardOfChanged guards by the section as it is now, where it is of the remembered line, and else by the copy of the
+// last good one: a forward that was deleted since is not open at boot.
+func TestGuardOfChanged(t *testing.T) {
+	const forward = "forwards: [{protocol: tcp, port: 1776, to: 192.168.1.20}]"
+	owned := facts.Owned{Tunnels: []string{"mape0"}, Memory: &facts.Memory{CE: netip.MustParseAddr(gatewaytest.CeOfLine)}}
+	owned.Proven = gatewaytest.SectionOf(t, "{wan: eth1, lan: eth0, "+forward+"}")
+	for _, test := range []struct {
+		section string
+		open    bool
+	}{
+		{"", true},
+		{"{wan: eth1, lan: eth0, " + forward + "}", true},
+		{gatewaytest.Auto, false},
+		{gatewaytest.LineSection, false},
+		{"{wan: eth0, lan: eth1}", false},
+		{"{prefix: '2400:4050:5c71:b000::/56'}", true},
+		{"{provider: biglobe}", true},
+	} {
+		var c *schema.Config
+		if test.section != "" {
+			c = gatewaytest.SectionOf(t, test.section)
+		}
+		g := gateway.GuardOf(c, facts.Facts{Owned: owned})
+		if g.Why != nil || g.Line.Softwire.CE.String() != gatewaytest.CeOfLine || strings.Contains(g.Table.Text(), "192.168.1.20") != test.open {
+			t.Errorf("%q: %v: the guard is\n%s", test.section, g.Why, g.Table.Text())
+		}
+	}
+}
+
 // TestRenamedStops lets nothing of any kind out by a tunnel that is to have
 // another name, though the NAT of the line is in place.
 func TestRenamedStops(t *testing.T) {
