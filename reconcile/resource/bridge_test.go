@@ -23,6 +23,7 @@ type bridge struct {
 	link   string
 	up     bool
 	beside engine.Resource
+	down   bool // it is there and not up: a run was killed in between
 }
 
 func (b bridge) Restore(engine.Resource) []engine.Resource { return []engine.Resource{b, b.beside} }
@@ -32,16 +33,20 @@ func (b bridge) Name() string { return "tunnel " + b.link }
 func (b bridge) Traits() engine.Traits { return engine.Traits{Makes: b.link, Event: engine.LinkEvent} }
 
 func (b bridge) Text() string {
-	if !b.up {
-		return ""
+	switch {
+	case b.up:
+		return "up\n"
+	case b.down:
+		return "down\n"
 	}
-	return "up\n"
+	return ""
 }
 
 func (b bridge) Read(ctx context.Context, h *host.Host) (engine.Resource, error) {
 	link, err := kernel.LinkByName(h, b.link)
 	beside, e := resource.Beside{Link: b.link}.Read(ctx, h)
-	return bridge{b.link, link != nil && link.Attrs().Flags&net.FlagUp != 0, beside}, errors.Join(err, e)
+	up := link != nil && link.Attrs().Flags&net.FlagUp != 0
+	return bridge{b.link, up, beside, link != nil && !up}, errors.Join(err, e)
 }
 
 func (b bridge) Write(_ context.Context, h *host.Host) error {

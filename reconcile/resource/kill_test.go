@@ -134,7 +134,11 @@ func killed(t *testing.T, g *gatewaytest.Machine, from, to run) {
 	bare := machine(nothing)
 	machine(from)
 	made := machine(to)
-	for n, more := 1, true; more; n++ {
+	step := 1
+	if testing.Short() {
+		step = 5
+	}
+	for n, more := 1, true; more; n += step {
 		all := []run{nothing, to}
 		if os.Getenv("MAPE_CI_FULL") != "1" {
 			all = all[n%2 : n%2+1]
