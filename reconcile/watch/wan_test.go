@@ -47,6 +47,7 @@ func TestWatchWANComesLate(t *testing.T) {
 		w.await(t, "a plan names nothing", func() bool {
 			return len(w.Plan(t, slices.DeleteFunc(w.Machine.Compile(t, gatewaytest.Auto), func(r engine.Resource) bool { _, ok := r.(resource.Tunnel); return ok }))) == 0
 		})
+		w.looks(t) // The pass that made it looks once more before it ends.
 	}
 }
 
