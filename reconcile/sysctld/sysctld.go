@@ -69,8 +69,8 @@ type Setting struct {
 }
 
 // Later lists the settings of the keys that ours has, or may have, in the files that
-// are read after it: a file shadows those of the same name in later directories, and
-// /etc/sysctl.conf, where "sysctl --system" reads it, comes last.
+// systemd-sysctl reads after it: a file shadows those of the same name in later
+// directories (sysctl.d(5)). /etc/sysctl.conf is read where a link there leads to it.
 func Later(h *host.Host) (all []Setting, err error) {
 	at := map[string]string{}
 	for _, dir := range []string{"/usr/lib", "/usr/local/lib", "/run", "/etc"} {
@@ -89,7 +89,7 @@ func Later(h *host.Host) (all []Setting, err error) {
 		}
 	}
 	last := map[string]Setting{}
-	for _, p := range append(paths, "/etc/sysctl.conf") {
+	for _, p := range paths {
 		data, err := h.ReadFile(p)
 		if err != nil {
 			continue // not there, or for root alone
