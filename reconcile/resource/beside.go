@@ -72,6 +72,9 @@ func (b Beside) live(h *host.Host) (Beside, error) {
 // control names the queueing disciplines and filters of a link but ours.
 func control(h *host.Host, link netlink.Link) (text string, err error) {
 	disciplines, err := h.Net.QdiscList(link)
+	if kernel.Lacking(err) {
+		return "", nil // a kernel without traffic control
+	}
 	for _, q := range disciplines {
 		if kind := q.Type(); kind != "clsact" && kind != "noqueue" {
 			text += "qdisc " + kind + "\n"

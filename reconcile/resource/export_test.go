@@ -1,0 +1,4 @@
+package resource
+
+// Control is control, for the tests.
+var Control = control
