@@ -152,7 +152,7 @@ func TestLinkToAbsolutePath(t *testing.T) {
 func TestResolve(t *testing.T) {
 	slaac := gatewaytest.Inet("2400:4050:5c71:af00:be24:11ff:fe00:2/64")
 	g := gatewaytest.MustResolve(t, "{}", gatewaytest.Lines(slaac))
-	if g.WAN.Name != "eth1" || !slices.Equal(g.LAN, []string{"eth0"}) || g.Tunnel.MTU != 1460 || !g.Netplan || g.Provider != "ocn" || len(g.Warnings) > 0 {
+	if g.WAN.Name != "eth1" || !slices.Equal(g.LAN, []string{"eth0"}) || g.Tunnel.MTU != 1460 || !g.Netplan || g.Provider != "ocn" || len(g.AllWarnings()) > 0 {
 		t.Errorf("%+v", g)
 	}
 	if ce := "2400:4050:5c71:af00:99:f171:c600:2f00"; g.Softwire.CE.String() != ce {

@@ -259,8 +259,8 @@ func TestLegacy(t *testing.T) {
 	f := gatewaytest.Lines(gatewaytest.Inet("2400:4050:5c71:af00:be24:11ff:fe00:2/64"))
 	f.Foreign = foreign
 	want := "iptables-legacy has been loaded (table ip filter, ip nat, ip6 filter), and what is in it cannot be looked at from here: if iptables-legacy-save and ip6tables-legacy-save show no rules, ignore this; else see that none drops or translates what goes through mape0"
-	if g := gatewaytest.MustResolve(t, "{}", f); len(g.Warnings) != 1 || g.Warnings[0] != want {
-		t.Errorf("got  %q\nwant %q", g.Warnings, want)
+	if g := gatewaytest.MustResolve(t, "{}", f); len(g.AllWarnings()) != 1 || g.AllWarnings()[0] != want {
+		t.Errorf("got  %q\nwant %q", g.AllWarnings(), want)
 	}
 }
 
