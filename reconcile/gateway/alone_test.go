@@ -19,7 +19,7 @@ import (
 // TestOursAlone: whatever becomes of the other netplan files after a run, netplan accepts with ours what it accepts
 // without it, and no interface but those of the gateway gets another configuration.
 func TestOursAlone(t *testing.T) {
-	sets := 2000
+	sets := 800
 	if testing.Short() {
 		sets = 60
 	}
