@@ -162,7 +162,7 @@ func (g *guest) exhaustion() {
 			g.Fatalf("after %d of %d connections: %v", len(open), setSize, err)
 		}
 	}
-	g.Logf("the first SYN refused is that of connection %d, 0 is none; %d SYNs of %d connections were refused", first, g.refused()-before, setSize)
+	g.Logf("the first SYN refused is that of connection %d, 0: no connection; %d SYNs of %d connections were refused", first, g.refused()-before, setSize)
 	if first > 0 && first < setSize*80/100 {
 		g.Error("that is too early")
 	}

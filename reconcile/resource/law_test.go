@@ -104,7 +104,7 @@ func TestLawsOfBefore(t *testing.T) {
 	}
 }
 
-// TestDetection waits until the kernel knows that nobody else has the CE address, and fails when another host has it.
+// TestDetection waits until the kernel knows that no other host has the CE address, and fails when another host has it.
 func TestDetection(t *testing.T) {
 	g := gatewaytest.NewMachine(t)
 	hosttest.Sysctl(t, g.NS, map[string]string{"ipv6/conf/eth1/accept_dad": "1"})

@@ -150,7 +150,7 @@ func withoutTunnel(o gateway.Transition, g *gateway.Gateway, f facts.Facts) []en
 	return slices.DeleteFunc(o.Compile(g, f), func(r engine.Resource) bool { _, ok := r.(resource.Tunnel); return ok })
 }
 
-// section writes the section, or a text that is none, as an editor does.
+// section writes the section, or any other text, as an editor does.
 func (w *service) section(t testing.TB, text string) {
 	t.Helper()
 	file := w.Files[0]
