@@ -22,12 +22,15 @@ import (
 // has been set meanwhile.
 func TestWatchRequestsLater(t *testing.T) {
 	const temporary = "$(dirname $root" + gatewaytest.AskingDropIn + ")/.50-mape.conf.mape-netplan"
+	const ifupdown = `rm $root/etc/netplan/*; mv $root/run/systemd/netif/links $root/run/links
+		wants=$root/etc/systemd/system/network-online.target.wants; mkdir -p $root/etc/network $wants; touch $wants/networking.service
+		printf 'auto eth1\niface eth1 inet6 auto\n' >$root/etc/network/interfaces`
 	for what, test := range map[string]struct{ section, do, says, undo string }{
 		"a typo":                {"{wan-prefix: pd, backend: networkd, lna: []}", "", "lna", ""},
 		"no section":            {"", "", "<3>", ""},
 		"a file of others":      {gatewaytest.AskingSection, "mkdir $root/etc/netplan/70-others.yaml", "<3>cannot read /etc/netplan/70-others.yaml", "rmdir $root/etc/netplan/70-others.yaml"},
 		"an unwritable drop-in": {gatewaytest.AskingSection, "mkdir -p " + temporary + "/x", "<3>cannot apply guard only", "rm -r " + temporary},
-		"another manager":       {gatewaytest.AskingSection, "rm $root/etc/netplan/*; mkdir -p $root/etc/network; echo 'iface eth1 inet6 auto' >$root/etc/network/interfaces; mv $root/run/systemd/netif/links $root/run/links", "<3>ifupdown configures eth1", "mv $root/run/links $root/run/systemd/netif/links"},
+		"another manager":       {gatewaytest.AskingSection, ifupdown, "<3>ifupdown configures eth1", "mv $root/run/links $root/run/systemd/netif/links"},
 	} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
