@@ -42,6 +42,7 @@ var rooms = [][2]string{
 	{"networkd", "kernel host"},
 	{"sysctld", "host"},
 	{"nat", "kernel"},
+	{"translator", ""},
 	{"internal/hosttest", "engine host"},
 	{"engine", "host"},
 	{"kernel", "host"},
