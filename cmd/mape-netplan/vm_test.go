@@ -147,11 +147,11 @@ func (g *guest) cloudInit() {
 // builds on it, so a failure ends the whole test.
 func (g *guest) step(name string, f func(*guest)) {
 	g.Helper()
-	begin := time.Now()
+	begin, busy := time.Now(), g.vm.Busy()
 	if !g.Run(name, func(t *testing.T) { f(&guest{t, g.ctx, g.vm, g.network}) }) {
 		g.FailNow()
 	}
-	g.Logf("%s: %s", name, time.Since(begin).Round(time.Second))
+	g.Logf("%s: %s, of which the machine computed %s", name, time.Since(begin).Round(time.Second), (g.vm.Busy() - busy).Round(time.Second))
 }
 
 // sh runs a command in the machine that has to succeed.

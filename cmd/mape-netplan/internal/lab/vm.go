@@ -7,6 +7,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -22,6 +24,7 @@ type VM struct {
 
 	mu     sync.Mutex
 	closed bool
+	ended  time.Duration // the processor time of machines that have ended
 	qemu   *exec.Cmd
 	master *exec.Cmd // the ssh connection that all commands share
 }
@@ -82,6 +85,9 @@ func (vm *VM) live(image Image, network *Network, started chan<- error) {
 		}
 		if err == nil {
 			err = vm.qemu.Wait()
+			vm.mu.Lock()
+			vm.ended += vm.qemu.ProcessState.UserTime() + vm.qemu.ProcessState.SystemTime()
+			vm.mu.Unlock()
 		}
 		if err != nil {
 			vm.end = fmt.Errorf("qemu: %w\n%s", err, &log)
@@ -157,6 +163,23 @@ func (vm *VM) Reboot(ctx context.Context) error {
 			return fmt.Errorf("reboot: %w", err)
 		}
 	}
+}
+
+// Busy is how long this host has computed for the machine: what a step takes beyond that is spent waiting, by this
+// machine or for others.
+func (vm *VM) Busy() time.Duration {
+	vm.mu.Lock()
+	defer vm.mu.Unlock()
+	const tick = time.Second / 100 // USER_HZ
+	// The last parenthesis ends the program's name, and utime and stime are fields 14 and 15 (proc(5)).
+	stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", vm.qemu.Process.Pid))
+	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+	if len(fields) < 13 {
+		return vm.ended
+	}
+	user, _ := strconv.Atoi(fields[11])
+	system, _ := strconv.Atoi(fields[12])
+	return vm.ended + time.Duration(user+system)*tick
 }
 
 // Close ends the machine, as pulling its plug does, and deletes its disk.
