@@ -217,9 +217,9 @@ func (g *guest) duplicate() {
 // line's IPv4 router, and then is not any more.
 func (g *guest) homeGateway() {
 	with := usualLine
-	with.Resolver = lab.HomeResolver
+	with.Resolver = lab.ResolverAddress
 	g.announce(with)
-	g.until("grep DNS=.*" + lab.HomeResolver.String() + " /run/systemd/netif/links/*")
+	g.until("grep DNS=.*" + lab.ResolverAddress.String() + " /run/systemd/netif/links/*")
 	for _, says := range []struct {
 		status string
 		exit   int

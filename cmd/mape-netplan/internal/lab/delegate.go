@@ -1,6 +1,7 @@
 package lab
 
 import (
+	_ "embed"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -25,7 +26,30 @@ type delegator struct {
 // Delegate has the line's DHCPv6 server delegate a prefix, and routes it to
 // the gateway; an invalid one stops the server. What it delegated before stays
 // valid in the gateway until that asks again.
-func (n *Network) Delegate(prefix netip.Prefix) error {
+func (n *Network) Delegate(prefix netip.Prefix) error { return n.delegate(prefix, nil) }
+
+// kea6 is a configuration of Kea that sends every softwire option, each of which Kea 2.2 was seen to send: 64, 94, 95,
+// 96 (RFC 6334, RFC 7598) and 111 (RFC 8026).
+//
+//go:embed testdata/kea6.json
+var kea6 []byte
+
+// Provision is Delegate, and the server sends kea6's options as well.
+func (n *Network) Provision(prefix netip.Prefix) error {
+	var config struct {
+		Dhcp6 struct {
+			Subnet6 []struct {
+				Options json.RawMessage `json:"option-data"`
+			}
+		}
+	}
+	if err := json.Unmarshal(kea6, &config); err != nil {
+		return fmt.Errorf("kea6.json: %w", err)
+	}
+	return n.delegate(prefix, config.Dhcp6.Subnet6[0].Options)
+}
+
+func (n *Network) delegate(prefix netip.Prefix, options json.RawMessage) error {
 	n.delegator.stop()
 	if !prefix.IsValid() {
 		return nil
@@ -36,7 +60,7 @@ func (n *Network) Delegate(prefix netip.Prefix) error {
 		err = errors.Join(err, n.WAN.route(netip.PrefixFrom(ce, 128).String(), "line", client))
 	}
 	if err == nil {
-		err = n.delegator.start(prefix)
+		err = n.delegator.start(prefix, options)
 	}
 	if err != nil {
 		return fmt.Errorf("delegating %s: %w", prefix, err)
@@ -45,8 +69,11 @@ func (n *Network) Delegate(prefix netip.Prefix) error {
 }
 
 // config is Kea's. The lifetime is what a line of NTT was seen to give.
-func (d *delegator) config(prefix netip.Prefix) ([]byte, error) {
+func (d *delegator) config(prefix netip.Prefix, options json.RawMessage) ([]byte, error) {
 	type object = map[string]any
+	if options == nil {
+		options = json.RawMessage("[]")
+	}
 	return json.Marshal(object{"Dhcp6": object{
 		"data-directory":    d.dir,
 		"server-id":         object{"type": "LL", "persist": false},
@@ -55,20 +82,21 @@ func (d *delegator) config(prefix netip.Prefix) ([]byte, error) {
 		"subnet6": []object{{
 			// The network that the link is in says nothing here: leases go by the link.
 			"subnet": "2001:db8::/64", "interface": "line", "valid-lifetime": 1844, "preferred-lifetime": 1844,
-			"pd-pools": []object{{"prefix": prefix.Addr().String(), "prefix-len": prefix.Bits(), "delegated-len": prefix.Bits()}},
+			"pd-pools":    []object{{"prefix": prefix.Addr().String(), "prefix-len": prefix.Bits(), "delegated-len": prefix.Bits()}},
+			"option-data": options,
 		}},
 		"loggers": []object{{"name": "kea-dhcp6", "severity": "WARN", "output_options": []object{{"output": filepath.Join(d.dir, "log")}}}},
 	}})
 }
 
 // start runs the server until it listens.
-func (d *delegator) start(prefix netip.Prefix) (err error) {
+func (d *delegator) start(prefix netip.Prefix, options json.RawMessage) (err error) {
 	if d.dir == "" {
 		if d.dir, err = os.MkdirTemp("", "mape-lab-"); err != nil {
 			return err
 		}
 	}
-	config, err := d.config(prefix)
+	config, err := d.config(prefix, options)
 	if err != nil {
 		return err
 	}

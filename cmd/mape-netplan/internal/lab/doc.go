@@ -1,8 +1,9 @@
 // Package lab is the test bed of the end-to-end tests.
 //
 // It has a Debian virtual machine set up by cloud-init as Proxmox does it, a
-// LAN host, the line's router, a border relay that judges every packet, and a
-// small IPv4 internet:
+// LAN host, the line's router, resolver and DHCPv6 server, the far end of the
+// line in one of its modes, which judges every packet, and a small IPv4
+// internet:
 //
 //	lan ──tap── eth0 [ VM ] eth1 ──tap── wan ──veth── inet
 //	192.168.1.10   192.168.1.5           RA, BR, judge   203.0.113.10…15

@@ -39,9 +39,8 @@ func parseIP4(p []byte) (h ip4, total int, ok bool) {
 
 // A flow is what TCP or UDP packets of a socket to a destination have in common.
 type flow struct {
-	network string // "tcp" or "udp"
-	port    uint16
-	to      netip.AddrPort
+	network  string // "tcp" or "udp"
+	from, to netip.AddrPort
 }
 
 // flowOf is the flow that an IPv4 packet belongs to, unless it is a fragment.
@@ -57,7 +56,7 @@ func flowOf(p []byte) (f flow, ok bool) {
 	default:
 		return flow{}, false
 	}
-	f.port = binary.BigEndian.Uint16(h.payload)
+	f.from = netip.AddrPortFrom(h.src, binary.BigEndian.Uint16(h.payload))
 	f.to = netip.AddrPortFrom(h.dst, binary.BigEndian.Uint16(h.payload[2:]))
 	return f, true
 }
@@ -73,7 +72,7 @@ func (j Judge) inner(v *Verdict, p []byte) {
 		return
 	}
 	v.Inner, v.To = p[:total], h.dst
-	v.SentBack = j.IPv4.Contains(h.dst)
+	v.SentBack = j.owns(h.dst)
 	if v.Reason == "" {
 		v.Reason = j.innerReason(h)
 	}
@@ -83,11 +82,13 @@ func (j Judge) innerReason(h ip4) string {
 	switch {
 	case checksum(h.header, 0) != 0:
 		return "inner header checksum is wrong"
-	case j.IPv4.Contains(h.dst):
+	case j.owns(h.dst):
 		// Whatever its source: a SNAT on the tunnel has made it ours by now.
 		return fmt.Sprintf("sent back: inner destination %s is the CE's own", h.dst)
-	case !j.IPv4.Contains(h.src):
+	case !j.owns(h.src):
 		return fmt.Sprintf("inner source %s, want %s", h.src, j.IPv4)
+	case !abroad(h.dst):
+		return fmt.Sprintf("inner destination %s is not on the internet", h.dst)
 	case h.offset > 0:
 		// Only a first fragment has ports; it was judged when it passed.
 		return ""
@@ -130,7 +131,7 @@ func (j Judge) quoted(p []byte) string {
 	switch {
 	case !ok:
 		return "ICMP error quotes no IPv4 packet"
-	case !j.IPv4.Contains(q.dst):
+	case !j.owns(q.dst):
 		return fmt.Sprintf("ICMP error quotes a packet to %s, want %s", q.dst, j.IPv4)
 	case q.offset > 0:
 		return ""

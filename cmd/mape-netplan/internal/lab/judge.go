@@ -6,13 +6,15 @@ import (
 )
 
 // Judge knows one customer edge and says what of its packets is wrong. It is
-// stricter than a real border relay: checksums are verified too, because a
+// stricter than a real far end: checksums are verified too, because a
 // NAT that rewrites ports can get them wrong and a server would drop such a
 // packet in silence.
 type Judge struct {
-	CE, BR netip.Addr
-	IPv4   netip.Prefix           // the shared address as /32, or a whole prefix
-	InSet  func(port uint16) bool // ports and ICMP ids of the set; nil is all of them
+	Mode    Mode
+	CE, BR  netip.Addr             // BR is the far end's own address, whatever that is called
+	IPv4    netip.Prefix           // the address as /32, or a whole prefix; with DS-Lite the LAN
+	InSet   func(port uint16) bool // ports and ICMP ids of the set; nil is all of them
+	Refuses bool                   // what is wrong is answered with ICMPv6 unreachable, source address failed policy
 }
 
 // Verdict is what the judge says of one frame.
@@ -32,6 +34,7 @@ const (
 	protoUDP      = 17
 	protoIPv6     = 41
 	protoFragment = 44
+	protoICMPv6   = 58
 	protoDstOpts  = 60
 )
 
@@ -94,9 +97,9 @@ func (j Judge) outer(p []byte) Verdict {
 	case next != protoIPIP:
 		v.Reason = fmt.Sprintf("next header %d, want 4 (IPv4)", next)
 	case src != j.CE:
-		v.Reason = fmt.Sprintf("outer source %s, want the CE %s", src, j.CE)
+		v.Reason = fmt.Sprintf("outer source %s, want %s", src, j.CE)
 	case dst != j.BR:
-		v.Reason = fmt.Sprintf("outer destination %s, want the BR %s", dst, j.BR)
+		v.Reason = fmt.Sprintf("outer destination %s, want %s", dst, j.BR)
 	}
 	if next == protoIPIP && !fragment {
 		j.inner(&v, payload)

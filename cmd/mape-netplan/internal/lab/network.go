@@ -22,13 +22,14 @@ const (
 type Network struct {
 	LAN, WAN, Inet *Namespace
 	Relay          *Relay
+	Resolver       *Resolver
+	Registrar      *Registrar
 
 	lanTap, wanTap *os.File
 	router         *router
 	delegator      *delegator
-	home           net.Listener   // of the home gateway, nil for none
-	resolver       net.PacketConn // likewise
-	closers        []io.Closer    // closed last to first
+	home           net.Listener // of the home gateway, nil for none
+	closers        []io.Closer  // closed last to first
 }
 
 // NewNetwork makes the namespaces and everything in them: the LAN host, the
@@ -46,7 +47,7 @@ func NewNetwork(announce Announce, judge Judge) (n *Network, err error) {
 		}
 		n.closers = append(n.closers, *ns)
 	}
-	if err := errors.Join(n.lan(), n.wan(), n.inet()); err != nil {
+	if err := errors.Join(n.lan(), n.wan(), n.inet(), n.resolve(), n.register()); err != nil {
 		return n, err
 	}
 	if n.Relay, err = newRelay(n.WAN, judge); err != nil {

@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -11,13 +12,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// mtu of the tunnel: 1500 minus the IPv6 header.
-const mtu = 1460
-
-// Relay is the border relay. What it receives it takes from the wire rather
+// Relay is the far end of the line: a border relay, or what its mode calls that. What it receives it takes from the wire rather
 // than from a socket, because a socket hides extension headers and reassembles;
 // a wrong packet is counted and dropped, as real relays do. What comes back
-// from the internet it encapsulates through a raw socket, which also keeps the
+// from the internet it encapsulates (or translates) and sends through a raw socket, which also keeps the
 // kernel from answering protocol 4 with ICMPv6 parameter problems.
 type Relay struct {
 	wan  *Namespace
@@ -29,28 +27,22 @@ type Relay struct {
 	judge  Judge
 	former Judge     // the line before
 	until  time.Time // when packets of the former line are wrong
-	send   int       // raw socket bound to the BR, -1 for none
+	send   int       // raw socket for what goes to the CE, -1 for none
+	refuse int       // likewise for ICMPv6 to it
 	fault  Fault
 	report Report
-	ports  map[flow]struct{}
+	flows  map[flow]struct{}
 }
 
 // newRelay starts a relay on the tap "line" of the wan namespace.
 func newRelay(wan *Namespace, judge Judge) (r *Relay, err error) {
-	r = &Relay{wan: wan, send: -1, ports: map[flow]struct{}{}}
+	r = &Relay{wan: wan, send: -1, refuse: -1, flows: map[flow]struct{}{}}
 	defer func() {
 		if err != nil {
 			r.Close()
 		}
 	}()
 	if r.tun, err = wan.openTap("tun", unix.IFF_TUN); err != nil {
-		return r, err
-	}
-	link, err := wan.links.LinkByName("tun")
-	if err != nil {
-		return r, err
-	}
-	if err := wan.links.LinkSetMTU(link, mtu); err != nil {
 		return r, err
 	}
 	// The address is what traceroute shows as the hop behind the gateway.
@@ -87,34 +79,65 @@ func (r *Relay) openWire() error {
 	)
 }
 
-// SetJudge makes the relay another one: its address, the CE it serves, the
+// SetJudge makes the relay another one: its mode and address, the CE it serves, the
 // shared address, the port set. What was counted so far stays.
 func (r *Relay) SetJudge(j Judge) error {
-	err := errors.Join(
+	tun, err := r.wan.links.LinkByName("tun")
+	if err != nil {
+		return err
+	}
+	err = errors.Join(
+		r.wan.links.LinkSetMTU(tun, modes[j.Mode].mtu),
 		r.wan.address("lo", netip.PrefixFrom(j.BR, 128).String()),
 		r.wan.route(netip.PrefixFrom(j.CE, 128).String(), "line", ""),
 		r.wan.route(j.IPv4.Masked().String(), "tun", ""),
 	)
-	if err != nil {
-		return err
+	if err == nil && j.Mode == DSLite {
+		err = r.translate(j.IPv4)
 	}
-	var fd int
-	err = r.wan.Do(func() (err error) {
-		if fd, err = unix.Socket(unix.AF_INET6, unix.SOCK_RAW|unix.SOCK_CLOEXEC, protoIPIP); err != nil {
-			return err
-		}
-		return unix.Bind(fd, &unix.SockaddrInet6{Addr: j.BR.As16()})
-	})
+	send, refuse := -1, -1
+	if err == nil {
+		send, err = r.raw(protoIPIP, j.BR)
+	}
+	if err == nil {
+		refuse, err = r.raw(protoICMPv6, j.BR)
+	}
 	if err != nil {
-		return fmt.Errorf("relay socket on %s: %w", j.BR, err)
+		return fmt.Errorf("%s relay %s: %w", j.Mode, j.BR, err)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.send >= 0 {
-		unix.Close(r.send)
-	}
-	r.judge, r.send = j, fd
+	r.closeSockets()
+	r.judge, r.send, r.refuse = j, send, refuse
 	return nil
+}
+
+// raw opens a socket for packets of a protocol from an address of the relay.
+func (r *Relay) raw(protocol int, source netip.Addr) (fd int, err error) {
+	err = r.wan.Do(func() error {
+		if fd, err = unix.Socket(unix.AF_INET6, unix.SOCK_RAW|unix.SOCK_CLOEXEC, protocol); err != nil {
+			return err
+		}
+		return unix.Bind(fd, &unix.SockaddrInet6{Addr: source.As16()})
+	})
+	return fd, err
+}
+
+// closeSockets closes what SetJudge opened.
+func (r *Relay) closeSockets() {
+	for _, fd := range []int{r.send, r.refuse} {
+		if fd >= 0 {
+			unix.Close(fd)
+		}
+	}
+}
+
+// translate makes the relay one that has an address of the internet for each of the LAN (RFC 6333 §6.6). As it has but
+// one CE, the LAN's addresses tell the connections apart.
+func (r *Relay) translate(lan netip.Prefix) error {
+	_, err := r.wan.Output(context.Background(), "nft", fmt.Sprintf(
+		"table ip aftr\ndelete table ip aftr\ntable ip aftr { chain c { type nat hook postrouting priority srcnat; oifname \"inet\" ip saddr { %s, %s } masquerade; }; }", lan.Masked(), B4))
+	return errors.Join(err, r.wan.route(netip.PrefixFrom(B4, 32).String(), "tun", ""))
 }
 
 // ce is the address that the relay sends to.
@@ -165,8 +188,7 @@ func (r *Relay) takes(inner []byte) bool {
 	return !r.fault.Silent && (r.fault.Longest == 0 || len(inner) <= r.fault.Longest)
 }
 
-// Inject sends an IPv4 packet to the CE through the tunnel as if it had come
-// from the internet.
+// Inject sends an IPv4 packet to the CE as if it had come from the internet.
 func (r *Relay) Inject(packet []byte) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -198,10 +220,26 @@ func (r *Relay) fromGateway() {
 		if err != nil {
 			return
 		}
-		if v := r.count(buf[:n]); v.Tunnel && v.Reason == "" && v.To != Stranger && r.takes(v.Inner) {
+		switch v := r.count(buf[:n]); {
+		case v.Reason != "":
+			r.refusal(buf[:n])
+		case v.Tunnel && v.To != Stranger && r.takes(v.Inner):
 			r.tun.Write(v.Inner)
 		}
 	}
+}
+
+// refusal tells the sender of a wrong frame, if that is what the relay does (RFC 7596 §6.2, RFC 7599 §8.1).
+func (r *Relay) refusal(frame []byte) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.judge.Refuses || r.fault.Silent || len(frame) < 14+40 || frame[12] != 0x86 {
+		return
+	}
+	const unreachable, failedPolicy, quoted = 1, 5, 1232 // RFC 4443 §3.1
+	packet := frame[14:min(len(frame), 14+quoted)]
+	message := append([]byte{unreachable, failedPolicy, 0, 0, 0, 0, 0, 0}, packet...)
+	unix.Sendto(r.refuse, message, 0, &unix.SockaddrInet6{Addr: [16]byte(packet[8:24])})
 }
 
 // Close stops the relay.
@@ -212,8 +250,6 @@ func (r *Relay) Close() error {
 		}
 	}
 	r.done.Wait()
-	if r.send >= 0 {
-		unix.Close(r.send)
-	}
+	r.closeSockets()
 	return nil
 }

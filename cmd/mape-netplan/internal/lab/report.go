@@ -16,6 +16,7 @@ type Report struct {
 	SentBack int      // of the wrong ones, those the gateway sent back to the relay they came from
 	Answered int      // packets to Stranger: answers to what was injected
 	Missed   int      // frames the kernel dropped before the judge saw them
+	Refused  []string // why each of the wrong ones was, the first thousand
 	Examples []string // the first wrong packets: the reason and a dump
 }
 
@@ -25,7 +26,7 @@ func (r *Relay) Report() Report {
 	defer r.mu.Unlock()
 	r.countMissed()
 	report := r.report
-	report.Examples = append([]string(nil), report.Examples...)
+	report.Refused, report.Examples = slices.Clone(report.Refused), slices.Clone(report.Examples)
 	return report
 }
 
@@ -54,13 +55,21 @@ func (r *Relay) countMissed() {
 func (r *Relay) Ports(network string, to netip.AddrPort) (ports []uint16) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for f := range r.ports {
+	for f := range r.flows {
 		if f.network == network && f.to == to {
-			ports = append(ports, f.port)
+			ports = append(ports, f.from.Port())
 		}
 	}
 	slices.Sort(ports)
-	return ports
+	return slices.Compact(ports)
+}
+
+// Saw reports whether good packets of a protocol from exactly this address and port to a destination ever were there.
+func (r *Relay) Saw(network string, from, to netip.AddrPort) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, ok := r.flows[flow{network, from, to}]
+	return ok
 }
 
 func (r *Relay) count(frame []byte) Verdict {
@@ -82,7 +91,10 @@ func (r *Relay) count(frame []byte) Verdict {
 	r.report.SentBack += one(v.SentBack)
 	r.report.Answered += one(v.To == Stranger)
 	if f, ok := flowOf(v.Inner); ok && v.Reason == "" {
-		r.ports[f] = struct{}{}
+		r.flows[f] = struct{}{}
+	}
+	if v.Reason != "" && len(r.report.Refused) < 1000 {
+		r.report.Refused = append(r.report.Refused, v.Reason)
 	}
 	if v.Reason != "" && len(r.report.Examples) < 5 {
 		r.report.Examples = append(r.report.Examples, v.Reason+"\n"+hex.Dump(frame[:min(len(frame), 160)]))

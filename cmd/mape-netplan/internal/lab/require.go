@@ -19,6 +19,7 @@ var tools = map[string]string{
 	"kea-dhcp6":          "kea-dhcp6-server",
 	"ssh":                "openssh-client",
 	"ssh-keygen":         "openssh-client",
+	"nft":                "nftables",
 	"ping":               "iputils-ping",
 	"traceroute":         "traceroute",
 }

@@ -112,6 +112,8 @@ func answerUDP(c net.PacketConn, answer func(from net.Addr, question []byte) []b
 		if err != nil {
 			return
 		}
-		c.WriteTo(answer(from, buf[:n]), from)
+		if a := answer(from, buf[:n]); a != nil {
+			c.WriteTo(a, from)
+		}
 	}
 }
