@@ -64,6 +64,8 @@ type Facts struct {
 	// Discovered is the line's last answer to the question for its rules; nil if it
 	// was never asked.
 	Discovered *discovery.Discovery `json:"discovered,omitempty"`
+	// FarEnds are those that the line's resolvers were asked for, by name.
+	FarEnds discovery.Names `json:"far_ends,omitempty"`
 }
 
 // Link returns the interface of a name, or of an alternative one.

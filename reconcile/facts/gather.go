@@ -48,6 +48,9 @@ func Look(h *host.Host) (Facts, error) {
 	if f.Discovered, err = discovery.ReadCache(h); unread.Add(err) != nil {
 		return f, err
 	}
+	if f.FarEnds, err = discovery.ReadNames(h); unread.Add(err) != nil {
+		return f, err
+	}
 	networks, err := networkd.Networks(h)
 	if err != nil {
 		return f, err

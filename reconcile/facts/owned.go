@@ -231,6 +231,7 @@ func (o Owned) Wan() string {
 // those of the others.
 func Remembered(h *host.Host) (Facts, error) {
 	owned, err := ownedFiles(h, Facts{})
-	owned.Proven, _ = LastSection(h) // Without it the guard is of the section, or a wall.
-	return Facts{Owned: owned, Discovered: discovery.Cached(h)}, err
+	owned.Proven, _ = LastSection(h)   // Without it the guard is of the section, or a wall.
+	names, _ := discovery.ReadNames(h) // The guard does not depend on it.
+	return Facts{Owned: owned, Discovered: discovery.Cached(h), FarEnds: names}, err
 }

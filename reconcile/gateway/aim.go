@@ -175,7 +175,7 @@ func OffText(off schema.Problems) string {
 // Remembered is the gateway of the remembered line, as far as the table of nftables depends on it: no interface but the
 // tunnel is known. The error is why there is none.
 func Remembered(c *schema.Config, f facts.Facts) (*Gateway, error) {
-	l, known, err := line.Recall(c, facts.Facts{Owned: f.Owned, Discovered: f.Discovered})
+	l, known, err := line.Recall(c, facts.Facts{Owned: f.Owned, Discovered: f.Discovered, FarEnds: f.FarEnds})
 	if !known {
 		return nil, line.NotYet{Why: ErrNoMemory}
 	}

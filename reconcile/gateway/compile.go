@@ -41,6 +41,9 @@ func compile(g *Gateway, f facts.Facts, t Transition) []engine.Resource {
 	if f.Discovered != nil && (g == nil || g.Provider != discovery.Discover) {
 		all = append(all, discovery.Cache{})
 	}
+	if f.FarEnds != nil && (g == nil || g.FarEnd == "") {
+		all = append(all, discovery.Kept{Path: discovery.NamesPath})
+	}
 	if !f.Live {
 		all = slices.DeleteFunc(all, isLive)
 	}

@@ -32,6 +32,8 @@ type Line struct {
 	Provider string
 	Service  string
 	Softwire softwire.Softwire
+	// FarEnd is the name of the softwire's far end, which the line's resolvers are asked for; "" where it is an address.
+	FarEnd string
 	// Asks: the section leaves the rules to the line, which is asked for them.
 	Asks bool
 	// Elsewhere: the section is for a line that this machine is not on.

@@ -110,7 +110,7 @@ func (w *Watch) withdrawn(l line.Line, f facts.Facts) target {
 	if w.want != nil && w.line == text {
 		return target{} // The files that told what there was to undo are gone.
 	}
-	f.Discovered = nil
+	f.Discovered, f.FarEnds = nil, nil
 	want := w.Compile(gateway.Transition{}, nil, f)
 	f.Owned.Addresses = nil // The request is without the CE address.
 	requests, _ := gateway.PrefixRequest(w.sections.valid, l, f)
