@@ -215,7 +215,7 @@ func TestDiscoverFailures(t *testing.T) {
 	}
 }
 
-// TestDiscoverAuto: where a built-in rule is for the line, nobody is asked.
+// TestDiscoverAuto: where a built-in rule is for the line, no server is asked.
 func TestDiscoverAuto(t *testing.T) {
 	d := newDiscovering(t)
 	d.TXT("v=v6mig-1 url=" + d.Good(gatewaytest.Offer) + "/ t=b")

@@ -27,7 +27,7 @@ var rooms = [][2]string{
 	{"reconcile", "gateway line facts discovery resource nat networkd kernel engine host"},
 	{"watch", "events gateway line facts discovery firewall engine host"},
 	{"events", "engine nat netplan networkd kernel host"},
-	{"doctor", "doctor/symptom cloudinit gateway line facts firewall resource sysctld kernel provider"},
+	{"doctor", "doctor/symptom cloudinit gateway line facts discovery firewall resource sysctld kernel provider"},
 	{"doctor/symptom", "cloudinit gateway line facts ports resource engine netplan sysctld kernel host"},
 	{"cloudinit", "resource engine host"},
 	{"ports", "nat kernel line facts host"},

@@ -17,8 +17,8 @@ import (
 	"mape-netplan/reconcile/provider/hb46pp"
 )
 
-// TestAwaitGuards: whoever waits for the line has a guard meanwhile. When the
-// time is over it goes with the run, unless there is a tunnel.
+// TestAwaitGuards: while a run waits for the line there is a guard. When the time
+// is over it goes with the run, unless there is a tunnel.
 func TestAwaitGuards(t *testing.T) {
 	for _, tunnel := range []bool{false, true} {
 		g := gatewaytest.NewMachine(t)
@@ -51,8 +51,7 @@ func TestAwaitGuards(t *testing.T) {
 	}
 }
 
-// TestAwaitMends puts the guard back that somebody flushes while the line is
-// waited for.
+// TestAwaitMends puts the guard back that is flushed while the line is waited for.
 func TestAwaitMends(t *testing.T) {
 	g := gatewaytest.NewMachine(t)
 	g.Exec(t, "ip", "link", "add", "mape0", "type", "bridge")

@@ -78,7 +78,7 @@ func (g *guest) service() {
 // flushed: nftables.service takes every table, and ours is back within a second.
 // On an emulated processor that others use too, a second can be too short for a
 // process to do anything: then it is as long as five of status, which takes a
-// twentieth of a second on a real one. TestWatchMends holds it to the second.
+// twentieth of a second on a real one. BenchmarkEvent measures it there.
 func (g *guest) flushed() {
 	const script = `now() { date +%s%N; }
 a=$(now); mape-netplan status >/dev/null; b=$(now)

@@ -86,9 +86,6 @@ type diagnosis struct {
 	err  error            // why it does not
 }
 
-// discover is the provider: key by which the rules come from the line.
-const discover = "discover"
-
 // linkOf is the state of a link; the zero Link if there is none of that name.
 func (d *diagnosis) linkOf(name string) symptom.Link {
 	i := slices.IndexFunc(d.s.Links, func(l symptom.Link) bool { return l.Name == name })

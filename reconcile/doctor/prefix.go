@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"mape-netplan/reconcile/discovery"
 	"mape-netplan/reconcile/doctor/symptom"
 	"mape-netplan/reconcile/kernel"
 	"mape-netplan/reconcile/line"
@@ -178,7 +179,7 @@ func (d *diagnosis) rule() Finding {
 }
 
 func (d *diagnosis) noRule() Finding {
-	if d.c.Provider == discover && len(d.c.Rules) == 0 && errors.Is(d.err, line.ErrNotYet) {
+	if d.c.Provider == discovery.Discover && len(d.c.Rules) == 0 && errors.Is(d.err, line.ErrNotYet) {
 		return d.undiscovered()
 	}
 	all := d.prefixes()

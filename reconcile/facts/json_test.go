@@ -26,7 +26,7 @@ func TestFactsJSON(t *testing.T) {
 			kernel.Inet{Prefix: netip.MustParsePrefix(gatewaytest.LineB + "::5/64"), Temporary: true, Deprecated: true, Tentative: true, Failed: true, Origin: kernel.OriginRA, Announced: 1<<32 - 1})
 		f.Delegations = []networkd.Delegation{{Prefix: netip.MustParsePrefix(gatewaytest.LineA + "::/56"), Link: "eth1", Source: networkd.SourceRoute}}
 		f.Owned.Translations = []nat.Translation{{Address: netip.MustParsePrefix("192.0.2.18/32"), First: 1024, Last: 2031, Forwards: []nat.Forwarded{{Protocol: 6, First: 1024, Last: 1027, To: netip.MustParseAddrPort("192.168.1.10:22")}}}}
-		f.Foreign.Legacy, f.Foreign.Unread = []string{"nat"}, "nobody says"
+		f.Foreign.Legacy, f.Foreign.Unread = []string{"nat"}, "it is not known"
 		gatewaytest.CheckJSON(t, f)
 	}
 }

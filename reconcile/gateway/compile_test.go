@@ -123,7 +123,7 @@ func TestCompileProperties(t *testing.T) {
 			}
 			for _, p := range f.Owned.Files {
 				if !seen["file "+p] {
-					t.Fatalf("seed %d: nobody looks after %s", seed, p)
+					t.Fatalf("seed %d: %s is in no resource", seed, p)
 				}
 			}
 		}

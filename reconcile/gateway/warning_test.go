@@ -113,7 +113,7 @@ func TestStrays(t *testing.T) {
 			g.Exec(t, "sh", "-ec", test.undo)
 		})
 	}
-	// What a run would mend is not somebody else's doing.
+	// What a run would repair is not another program's doing.
 	g.Exec(t, "ip", "route", "del", "default", "dev", "mape0")
 	if got := gw.Strays(g.H, g.Plan(t, want)); len(got) > 0 {
 		t.Errorf("without the route: %q", got)

@@ -233,7 +233,7 @@ func TestDiscoveryJSON(t *testing.T) {
 	if got, err := line.Find(c, again); err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v, %v", got, err)
 	}
-	// What somebody wrote into it is checked as the line's own answer is.
+	// What another program wrote into it is checked as the line's own answer is.
 	bad := strings.Replace(string(text), `"ea_length":16`, `"ea_length":99`, 1)
 	if err := json.Unmarshal([]byte(bad), &again); err == nil || err.Error() != "map_e.rules[0].ea_length: 99 is outside 0 to 48" {
 		t.Error(err)

@@ -66,7 +66,7 @@ func TestCandidates(t *testing.T) {
 				"fe80::1/64 is link-local", "fd00:1::1/64 is a unique local address", "4000::1/64 is not a global address"}},
 		{name: "tentative and failed tell as well", addresses: []kernel.Inet{with(gatewaytest.Advertised(gatewaytest.LineA+"::5/64", 1), func(a *kernel.Inet) { a.Tentative = true; a.Failed = true })},
 			want: []string{gatewaytest.LineA + "::5/64 " + gatewaytest.CeA}},
-		{name: "CE address of the same line, from somebody else", addresses: []kernel.Inet{gatewaytest.Static(gatewaytest.CeA + "/128")},
+		{name: "CE address of the same line, from another program", addresses: []kernel.Inet{gatewaytest.Static(gatewaytest.CeA + "/128")},
 			want: []string{gatewaytest.CeA + "/128 is the CE address itself"}},
 		{name: "CE address of an earlier run, on another line now", addresses: []kernel.Inet{gatewaytest.Static(gatewaytest.CeA + "/64")}, owned: gatewaytest.CeA,
 			want: []string{gatewaytest.CeA + "/64 is the CE address of an earlier run"}},

@@ -35,8 +35,8 @@ const (
 	rigServer = "198.51.100.1"
 )
 
-// nobody is a station that is not there.
-var nobody = net.HardwareAddr{2, 0, 0, 0, 0, 9}
+// absentHost is a station that is not there.
+var absentHost = net.HardwareAddr{2, 0, 0, 0, 0, 9}
 
 func newRig(t testing.TB, table nft.Table) *rig {
 	t.Helper()
@@ -58,7 +58,7 @@ func newRig(t testing.TB, table nft.Table) *rig {
 	r.gw.Exec(t, "ip", "link", "set", "mape0", "txqueuelen", "8")
 	r.gw.Exec(t, "tc", "qdisc", "replace", "dev", "mape0", "root", "noqueue")
 	r.gw.Exec(t, "ip", "route", "add", "default", "dev", "mape0", "scope", "link")
-	r.gw.Exec(t, "ip", "neigh", "add", rigHost, "lladdr", nobody.String(), "dev", "eth0", "nud", "permanent")
+	r.gw.Exec(t, "ip", "neigh", "add", rigHost, "lladdr", absentHost.String(), "dev", "eth0", "nud", "permanent")
 	r.gw.Do(func() { r.inner = mac(t, "eth0") })
 	r.load(t, table)
 	return r

@@ -60,9 +60,6 @@ func (a Address) Traits() engine.Traits {
 // Settles: duplicate address detection takes a second or two (RFC 4862, section 5.4).
 func (a Address) Settles(want engine.Resource) bool { return a.Text() == want.Text()+detectionRuns }
 
-// Detecting is how far duplicate address detection has come.
-func (a Address) Detecting() Detection { return a.Detection }
-
 // Text uses the words of "ip address".
 func (a Address) Text() string {
 	switch {

@@ -74,7 +74,7 @@ func TestSymlink(t *testing.T) {
 	}
 }
 
-// TestSymlinkForeign: a file in the link's place is somebody's, and stays.
+// TestSymlinkForeign: a file in the link's place is another program's, and stays.
 func TestSymlinkForeign(t *testing.T) {
 	h, _ := hosttest.HostOf(t, "-- etc/systemd/system/our.target.wants/ours.service --\ntheirs\n")
 	link := resource.Symlink{Path: "/etc/systemd/system/our.target.wants/ours.service", Target: "/dev/null"}

@@ -44,8 +44,8 @@ func (g *gatherer) differences(ctx context.Context, s *Symptoms) error {
 			continue
 		}
 		x := Difference{Name: after.Name(), Before: before.Text(), After: after.Text()}
-		if a, ok := before.(interface{ Detecting() resource.Detection }); ok {
-			x.Detection = a.Detecting()
+		if a, ok := before.(resource.Address); ok {
+			x.Detection = a.Detection
 		}
 		s.Differences = append(s.Differences, x)
 	}
