@@ -156,7 +156,7 @@ func TestReadmeOfNewcomers(t *testing.T) {
 				}
 				r := rules[0]
 				row := fmt.Sprintf("| `%s` | %d | %d |\n", name, len(rules),
-					softwire.Softwire{PSIDOffset: r.PSIDOffset, PSIDLen: r.EABits - (32 - r.IPv4.Bits())}.PortCount())
+					softwire.Ports{PSIDOffset: r.PSIDOffset, PSIDLen: r.EABits - (32 - r.IPv4.Bits())}.Count())
 				if !strings.Contains(text, row) {
 					t.Errorf("the table of providers has no row that ends with %s", row)
 				}

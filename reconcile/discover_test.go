@@ -76,7 +76,7 @@ func (d *discovering) await(section string) string {
 		return err.Error()
 	}
 	g := aim.Gateway
-	return g.Service + " " + g.Softwire.CE.String()
+	return g.Service + " " + g.Softwire.CE().String()
 }
 
 func (d *discovering) want(what, got, want string) {

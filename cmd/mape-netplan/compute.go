@@ -112,17 +112,17 @@ type portsView struct {
 func viewOf(line line.Line, mtu int) view {
 	sw := line.Softwire
 	v := view{
-		Mode: "map-e", Provider: line.Provider, Service: line.Service, CE: sw.CE, BR: sw.BR, IPv4: address(sw.IPv4),
-		PSID: sw.PSID, PSIDLen: sw.PSIDLen, PSIDOffset: sw.PSIDOffset,
-		PortCount: sw.PortCount(), MTU: mtu, Warnings: sw.WarningTexts(), ranges: sw.Ports(),
+		Mode: string(sw.Mode), Provider: line.Provider, Service: line.Service, CE: sw.CE(), BR: sw.BR(), IPv4: address(sw.Inner),
+		PSID: sw.Ports.PSID, PSIDLen: sw.Ports.PSIDLen, PSIDOffset: sw.Ports.PSIDOffset,
+		PortCount: sw.Ports.Count(), MTU: mtu, Warnings: sw.WarningTexts(), ranges: sw.Ports.Ranges(),
 	}
 	for _, r := range v.ranges {
 		v.Ports = append(v.Ports, portsView{r.First, r.Last})
 	}
-	if sw.EndUserPrefix.IsValid() {
-		v.EndUserPrefix = sw.EndUserPrefix.String()
+	if sw.Origin.EndUserPrefix.IsValid() {
+		v.EndUserPrefix = sw.Origin.EndUserPrefix.String()
 	}
-	if r := sw.Rule; r != nil {
+	if r := sw.Origin.Rule; r != nil {
 		v.Rule = &ruleView{r.IPv6, r.IPv4, r.EABits, r.PSIDOffset}
 	}
 	return v

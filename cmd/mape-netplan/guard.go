@@ -82,7 +82,7 @@ func (o *options) putGuard(cmd *cobra.Command, h *host.Host) error {
 	}
 	v := guardView{Changed: made, Tunnels: g.Tunnels}
 	if g.Line != nil {
-		v.IPv4 = g.Line.Softwire.IPv4.String()
+		v.IPv4 = g.Line.Softwire.Inner.String()
 	}
 	if g.Why != nil {
 		v.Why = g.Why.Error()

@@ -72,7 +72,7 @@ func (o *options) lookAtLine(cmd *cobra.Command, suggest bool) (h *host.Host, c 
 		return h, c, aim, err
 	}
 	aim = gateway.Resolve(c, f)
-	if l, _, _ := aim.Current(c); !l.Softwire.CE.IsValid() {
+	if l, _, _ := aim.Current(c); !l.Softwire.Known() {
 		return h, c, aim, o.blame(aim.Err)
 	}
 	if why := aim.Why(); why != "" {

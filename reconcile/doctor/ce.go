@@ -26,7 +26,7 @@ func (d *diagnosis) home() Finding {
 
 // ce: is the CE address on the WAN, and only here?
 func (d *diagnosis) ce() Finding {
-	ce := d.line.Softwire.CE
+	ce := d.line.Softwire.CE()
 	x, differs := d.difference(d.ceAddress())
 	switch {
 	case d.duplicate():
@@ -57,7 +57,7 @@ func (d *diagnosis) ceAddress() resource.Address {
 	if d.g != nil {
 		link = d.g.WAN.Name
 	}
-	return resource.Address{Link: link, Prefix: netip.PrefixFrom(d.line.Softwire.CE, 128)}
+	return resource.Address{Link: link, Prefix: netip.PrefixFrom(d.line.Softwire.CE(), 128)}
 }
 
 // has reports whether the WAN has an address.

@@ -96,7 +96,7 @@ func (d *diagnosis) linkOf(name string) symptom.Link {
 }
 
 // known reports whether the line has a softwire.
-func (d *diagnosis) known() bool { return d.line.Softwire.CE.IsValid() }
+func (d *diagnosis) known() bool { return d.line.Softwire.Known() }
 
 // difference is what apply would change of a resource.
 func (d *diagnosis) difference(of interface{ Name() string }) (symptom.Difference, bool) {

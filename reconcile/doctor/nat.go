@@ -21,7 +21,7 @@ func (d *diagnosis) nat() Finding {
 	case differs:
 		return bad(table.Name()+" is not as it should be", "Another program has changed the nftables table ip mape, or the line's address has changed.", d.restore())
 	}
-	return good("%s translates to %s", table.Name(), d.line.Softwire.IPv4.Masked())
+	return good("%s translates to %s", table.Name(), d.line.Softwire.Inner.Masked())
 }
 
 func (d *diagnosis) tableAdvice() string {

@@ -114,7 +114,7 @@ func (d *diagnosis) given() Finding {
 	there, _ := line.Suppose(&without, d.f)
 	has := prefixes(there, true)
 	fits := func(p netip.Prefix) bool {
-		whole := d.line.Softwire.EndUserPrefix
+		whole := d.line.Softwire.Origin.EndUserPrefix
 		return p.Overlaps(says) || whole.IsValid() && p.Overlaps(whole)
 	}
 	switch {
@@ -171,7 +171,7 @@ func (d *diagnosis) rule() Finding {
 	if who == "" {
 		who = "the section's rule"
 	}
-	seen := fmt.Sprintf("%s: IPv4 %s, CE %s", who, sw.IPv4.Masked().Addr(), sw.CE)
+	seen := fmt.Sprintf("%s: IPv4 %s, CE %s", who, sw.Inner.Masked().Addr(), sw.CE())
 	if f, ok := d.part(seen); ok {
 		return f
 	}
@@ -225,13 +225,13 @@ func (d *diagnosis) undiscovered() Finding {
 // part is rule if a home gateway has delegated a part of the line's prefix, and not the first, which has the CE address.
 func (d *diagnosis) part(seen string) (Finding, bool) {
 	sw := d.line.Softwire
-	if !sw.EndUserPrefix.IsValid() || !slices.ContainsFunc(sw.Warnings, func(w softwire.Warning) bool { return w.Kind == softwire.NotFirst }) {
+	if !sw.Origin.EndUserPrefix.IsValid() || !slices.ContainsFunc(sw.Warnings, func(w softwire.Warning) bool { return w.Kind == softwire.NotFirst }) {
 		return Finding{}, false
 	}
-	first := netip.PrefixFrom(sw.CE, 64).Masked()
+	first := netip.PrefixFrom(sw.CE(), 64).Masked()
 	has := strings.Join(texts(d.prefixes()), ", ")
-	f := warning(seen+"; but "+has+" is not the first part of "+sw.EndUserPrefix.String(),
-		fmt.Sprintf("%s is a part, not the first, of the line's %s: a home gateway has handed it out, and the CE address is in the first part, %s, which is the home gateway's own network.", has, sw.EndUserPrefix, first),
+	f := warning(seen+"; but "+has+" is not the first part of "+sw.Origin.EndUserPrefix.String(),
+		fmt.Sprintf("%s is a part, not the first, of the line's %s: a home gateway has handed it out, and the CE address is in the first part, %s, which is the home gateway's own network.", has, sw.Origin.EndUserPrefix, first),
 		"Connect the WAN to the home gateway's own LAN (no other router in between), and make sure that MAP-E is off in the home gateway.")
 	if t := d.s.Tunnel; t == nil && len(d.f.Owned.Files) == 0 || t != nil && t.Total.RX == 0 && t.Total.TX >= symptom.EnoughSent {
 		f.State = Bad // No answer has ever come back.

@@ -10,7 +10,7 @@ import (
 
 // traffic: does anything come back?
 func (d *diagnosis) traffic() Finding {
-	t, br := d.s.Tunnel, d.line.Softwire.BR
+	t, br := d.s.Tunnel, d.line.Softwire.BR()
 	dead := fmt.Sprintf("The border relay %s is silent: packets leave through %s, and nothing comes back.", br, d.c.Tunnel)
 	advice := `The relay does not answer a CE whose address, rule or contract is wrong. Compare "mape-netplan compute" with the provider's calculator or router, ask whether the contract has IPv4 over IPv6 (MAP-E), and make sure that no other MAP-E router is on the line.`
 	if p := d.s.Probe; p != nil {

@@ -11,7 +11,7 @@ import (
 
 // relay: does the line have the route to the border relay?
 func (d *diagnosis) relay() Finding {
-	br, p := d.line.Softwire.BR, d.s.Relay
+	br, p := d.line.Softwire.BR(), d.s.Relay
 	switch {
 	case p == nil:
 		return skipped("the border relay is not known")
@@ -44,9 +44,9 @@ func (d *diagnosis) tunnel() Finding {
 			d.restore())
 	case differs && x.Before != "" && !t.Up:
 		return bad(name+" is down", fmt.Sprintf("The tunnel %s is switched off.", name), d.restore())
-	case differs && (t.Local != d.line.Softwire.CE || t.Remote != d.line.Softwire.BR):
+	case differs && (t.Local != d.line.Softwire.CE() || t.Remote != d.line.Softwire.BR()):
 		return bad(fmt.Sprintf("%s goes from %s to %s", name, t.Local, t.Remote),
-			fmt.Sprintf("The tunnel %s goes from %s to %s, and the line's are %s and %s: the line's prefix has changed, or the section.", name, t.Local, t.Remote, d.line.Softwire.CE, d.line.Softwire.BR),
+			fmt.Sprintf("The tunnel %s goes from %s to %s, and the line's are %s and %s: the line's prefix has changed, or the section.", name, t.Local, t.Remote, d.line.Softwire.CE(), d.line.Softwire.BR()),
 			d.restore())
 	case differs:
 		return warning(name+" is not as it should be", fmt.Sprintf("The tunnel %s is not what apply makes it: %s.", name, oneLine(x.Before)), d.restore())

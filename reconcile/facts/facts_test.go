@@ -155,8 +155,8 @@ func TestResolve(t *testing.T) {
 	if g.WAN.Name != "eth1" || !slices.Equal(g.LAN, []string{"eth0"}) || g.Tunnel.MTU != 1460 || !g.Netplan || g.Provider != "ocn" || len(g.AllWarnings()) > 0 {
 		t.Errorf("%+v", g)
 	}
-	if ce := "2400:4050:5c71:af00:99:f171:c600:2f00"; g.Softwire.CE.String() != ce {
-		t.Errorf("the CE is %s, want %s", g.Softwire.CE, ce)
+	if ce := "2400:4050:5c71:af00:99:f171:c600:2f00"; g.Softwire.CE().String() != ce {
+		t.Errorf("the CE is %s, want %s", g.Softwire.CE(), ce)
 	}
 	// An empty list is none, and the names of the section come before what is found.
 	g = gatewaytest.MustResolve(t, "{lan: [], wan: eth0, mtu: 1400, prefix: '2400:4050:5c71:af00::/56', backend: networkd}", gatewaytest.Lines())

@@ -127,7 +127,7 @@ func try(t *testing.T, data []byte, section string) (parsed bool) {
 }
 
 func checkSoftwire(t *testing.T, s softwire.Softwire, section string, data []byte) {
-	if !s.CE.Is6() || !s.BR.Is6() || !s.IPv4.Addr().Is4() || s.PortCount() == 0 {
+	if !s.CE().Is6() || !s.BR().Is6() || !s.Inner.Addr().Is4() || s.Ports.Count() == 0 {
 		t.Errorf("%s: %+v\n%s", section, s, data)
 	}
 }

@@ -93,7 +93,7 @@ func (a Aim) Proven(f facts.Facts) bool { return a.Err == nil && a.Gateway.lacks
 // lacks is what the line of a gateway lacks, as far as it can be told from the machine: a router, or a prefix that the CE
 // address is in.
 func (g *Gateway) lacks(f facts.Facts) error {
-	wan, ce := g.WAN, g.Softwire.CE
+	wan, ce := g.WAN, g.Softwire.CE()
 	theirs := wan
 	theirs.Addresses = slices.DeleteFunc(slices.Clone(wan.Addresses), func(a kernel.Inet) bool { return f.Owned.Has(wan.Name, a.Prefix.Addr()) })
 	switch {

@@ -73,7 +73,7 @@ func live(g *Gateway, f facts.Facts, t Transition) []engine.Resource {
 		return all
 	}
 	all = append(all,
-		resource.Address{Link: g.WAN.Name, Prefix: netip.PrefixFrom(g.Softwire.CE, 128), Foreign: g.Foreign, Present: true},
+		resource.Address{Link: g.WAN.Name, Prefix: netip.PrefixFrom(g.Softwire.CE(), 128), Foreign: g.Foreign, Present: true},
 		resource.Tunnel{Tunnel: g.Tunnel, Up: true},
 	)
 	if f.Unfiltered == "" {

@@ -43,9 +43,9 @@ func (g *Gateway) inside(f facts.Facts) error {
 			continue
 		}
 		for _, network := range l.Inet4() {
-			if network.Overlaps(g.Softwire.IPv4) {
+			if network.Overlaps(g.Softwire.Inner) {
 				return fmt.Errorf("the line's IPv4 address %s is in %s, the network of %s; it must be the one that the provider has given this line",
-					g.Softwire.IPv4, network.Masked(), l.Name)
+					g.Softwire.Inner, network.Masked(), l.Name)
 			}
 		}
 	}

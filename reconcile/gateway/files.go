@@ -27,7 +27,7 @@ func obsolete(g *Gateway, f facts.Facts) []engine.Resource {
 		link, _ := f.Link(tunnel)
 		// What is on the tunnel of any gateway was on this one. Its values do not matter.
 		earlier := &Gateway{Tunnel: kernel.Tunnel{Link: tunnel}}
-		earlier.Softwire.IPv4 = netip.PrefixFrom(netip.IPv4Unspecified(), 32)
+		earlier.Softwire.Inner = netip.PrefixFrom(netip.IPv4Unspecified(), 32)
 		for _, r := range slices.Backward(live(earlier, f, Transition{NoReload: true})) {
 			if t := r.Traits(); t.Makes == tunnel || t.Link == tunnel && link.Kind == "ip6tnl" {
 				all = append(all, r.(engine.Removable).Absent())
@@ -35,7 +35,7 @@ func obsolete(g *Gateway, f facts.Facts) []engine.Resource {
 		}
 	}
 	for _, a := range f.Owned.Addresses {
-		if g == nil || a.Link != g.WAN.Name || a.Prefix.Addr() != g.Softwire.CE {
+		if g == nil || a.Link != g.WAN.Name || a.Prefix.Addr() != g.Softwire.CE() {
 			all = append(all, resource.Address{Link: a.Link, Prefix: a.Prefix})
 		}
 	}

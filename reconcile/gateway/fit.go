@@ -25,7 +25,7 @@ func Fit(c *schema.Config, l line.Line, f facts.Facts) (*Gateway, error) {
 	if err := g.conflict(f); err != nil {
 		return nil, err
 	}
-	g.Foreign = foreign(l.WAN, f, l.Softwire.CE)
+	g.Foreign = foreign(l.WAN, f, l.Softwire.CE())
 	if err := g.configureLinks(f); err != nil {
 		return nil, err
 	}

@@ -39,12 +39,12 @@ func usesNetplan(c *schema.Config, f facts.Facts) bool {
 
 // String is the gateway in half a line, for logs.
 func (g *Gateway) String() string {
-	return fmt.Sprintf("CE %s, IPv4 %s, tunnel %s", g.Softwire.CE, g.Softwire.IPv4, g.Tunnel.Link)
+	return fmt.Sprintf("CE %s, IPv4 %s, tunnel %s", g.Softwire.CE(), g.Softwire.Inner, g.Tunnel.Link)
 }
 
 // NATConfig is what the NAT of the gateway is made of.
 func (g *Gateway) NATConfig() nat.Config {
-	return nat.Config{NAT: g.NAT, Tunnel: g.Tunnel, Address: g.Softwire.IPv4, Ports: g.Softwire.Ports()}
+	return nat.Config{NAT: g.NAT, Tunnel: g.Tunnel, Address: g.Softwire.Inner, Ports: g.Softwire.Ports.Ranges()}
 }
 
 // Connections are the tracked connections that a gateway does not want; without a gateway all that were translated.
@@ -60,7 +60,7 @@ func (g *Gateway) CEAddress() resource.Address {
 	if g == nil || g.Foreign {
 		return resource.Address{}
 	}
-	return resource.Address{Link: g.WAN.Name, Prefix: netip.PrefixFrom(g.Softwire.CE, 128), Present: true}
+	return resource.Address{Link: g.WAN.Name, Prefix: netip.PrefixFrom(g.Softwire.CE(), 128), Present: true}
 }
 
 // Paths are the ways that this gateway's packets take through a machine.
@@ -72,7 +72,7 @@ func (g *Gateway) Paths(f facts.Facts) firewall.Paths {
 	}
 	p := firewall.Paths{
 		Tunnel: link(g.Tunnel.Link), WAN: link(g.WAN.Name), Links: f.Links,
-		CE: g.Softwire.CE, BR: g.Softwire.BR, Forwards: g.Forwards, Delegated: g.RequestsPrefix,
+		CE: g.Softwire.CE(), BR: g.Softwire.BR(), Forwards: g.Forwards, Delegated: g.RequestsPrefix,
 	}
 	for _, name := range g.LAN {
 		p.LAN = append(p.LAN, link(name))

@@ -51,7 +51,7 @@ func GuardOf(c *schema.Config, f facts.Facts) Guard {
 	if last := cmp.Or(f.Owned.Proven, c); last != nil {
 		g.Line, g.Why = Remembered(last, f)
 		if c != nil && g.Why == nil {
-			if now, err := Remembered(c, f); err == nil && now.Softwire.CE == g.Line.Softwire.CE {
+			if now, err := Remembered(c, f); err == nil && now.Softwire.CE() == g.Line.Softwire.CE() {
 				g.Line = now
 			}
 		}

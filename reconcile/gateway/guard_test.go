@@ -40,7 +40,7 @@ func TestMemory(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if m := owned.Memory; m == nil || m.CE != g.Softwire.CE || m.MTU != g.Tunnel.MTU {
+			if m := owned.Memory; m == nil || m.CE != g.Softwire.CE() || m.MTU != g.Tunnel.MTU {
 				t.Fatalf("%s: remembers %+v", section, m)
 			}
 			// Without the line and the MTU, which are found out.
@@ -52,7 +52,7 @@ func TestMemory(t *testing.T) {
 			// A prefix that is given goes before what is remembered.
 			c := gatewaytest.SectionOf(t, strings.Replace(section, "5c71:af00", "5c71:b000", 1))
 			c.Forwards = nil
-			if other := gateway.GuardOf(c, facts.Facts{Owned: owned}); other.Why != nil || other.Line.Softwire.CE == g.Softwire.CE {
+			if other := gateway.GuardOf(c, facts.Facts{Owned: owned}); other.Why != nil || other.Line.Softwire.CE() == g.Softwire.CE() {
 				t.Errorf("%s: with another prefix: %v, %v", section, other.Why, other.Line)
 			}
 			// A file that was edited by hand tells nothing.
@@ -151,7 +151,7 @@ func TestGuardOfChanged(t *testing.T) {
 			c = gatewaytest.SectionOf(t, test.section)
 		}
 		g := gateway.GuardOf(c, facts.Facts{Owned: owned})
-		if g.Why != nil || g.Line.Softwire.CE.String() != gatewaytest.CeOfLine || strings.Contains(g.Table.Text(), "192.168.1.20") != test.open {
+		if g.Why != nil || g.Line.Softwire.CE().String() != gatewaytest.CeOfLine || strings.Contains(g.Table.Text(), "192.168.1.20") != test.open {
 			t.Errorf("%q: %v: the guard is\n%s", test.section, g.Why, g.Table.Text())
 		}
 	}

@@ -36,7 +36,7 @@ func (g *Gateway) configureLinks(f facts.Facts) error {
 	var all []LinkConfig
 	if wan := (LinkConfig{Link: g.WAN.Name, Request: g.RequestsPrefix}); !g.Foreign || g.RequestsPrefix {
 		if !g.Foreign {
-			wan.CE = netip.PrefixFrom(g.Softwire.CE, 128)
+			wan.CE = netip.PrefixFrom(g.Softwire.CE(), 128)
 		}
 		all = append(all, wan)
 	}

@@ -67,7 +67,7 @@ func (g *Gateway) RenumberedFrom(before *Gateway, f facts.Facts) bool {
 	moved.LinkConfigs = slices.Clone(before.LinkConfigs)
 	for i, p := range moved.LinkConfigs {
 		if p.CE.IsValid() {
-			moved.LinkConfigs[i].CE = netip.PrefixFrom(g.Softwire.CE, 128)
+			moved.LinkConfigs[i].CE = netip.PrefixFrom(g.Softwire.CE(), 128)
 		}
 	}
 	then, _ := files(&moved, f)

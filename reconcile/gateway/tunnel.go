@@ -7,18 +7,8 @@ import (
 	"mape-netplan/reconcile/kernel"
 	"mape-netplan/reconcile/line"
 	"mape-netplan/reconcile/netplan"
-	"mape-netplan/reconcile/softwire"
 	"mape-netplan/schema"
 )
-
-// tunnelOf is where the settings of a section become those of the tunnel.
-func tunnelOf(c *schema.Config, s softwire.Softwire, mtu int) kernel.Tunnel {
-	return kernel.Tunnel{
-		Link: c.Tunnel, Local: s.CE, Remote: s.BR, MTU: mtu,
-		HopLimit:   64, // networkd's own default
-		EncapLimit: -1, // border relays in Japan drop packets with one
-	}
-}
 
 // TunnelMTU is the MTU of the tunnel in bytes: the section's, or what the WAN leaves; 0 if neither is known.
 func TunnelMTU(c *schema.Config, wan kernel.Link) int { return cmp.Or(c.MTU, InnerMTU(wan.MTU)) }

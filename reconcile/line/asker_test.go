@@ -133,7 +133,7 @@ func TestDiscovered(t *testing.T) {
 		f := gatewaytest.OnLineFacts(test.address)
 		f.Discovered = test.d
 		found, err := line.Find(gatewaytest.SectionOf(t, test.section), f)
-		got := found.Provider + " " + found.Service + " " + found.Softwire.CE.String()
+		got := found.Provider + " " + found.Service + " " + found.Softwire.CE().String()
 		if err != nil {
 			got = err.Error()
 		}

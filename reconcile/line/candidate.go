@@ -119,8 +119,8 @@ func partDelegated(delegated, addresses []Candidate) bool {
 	if d < 0 || a < 0 {
 		return false
 	}
-	whole := delegated[d].Softwire.EndUserPrefix
-	return whole == addresses[a].Softwire.EndUserPrefix && delegated[d].Prefix.Bits() > whole.Bits()
+	whole := delegated[d].Softwire.Origin.EndUserPrefix
+	return whole == addresses[a].Softwire.Origin.EndUserPrefix && delegated[d].Prefix.Bits() > whole.Bits()
 }
 
 // A deriver makes candidates of what the WAN has. It derives the mapping of a /64
@@ -169,7 +169,7 @@ func (d deriver) ofAddress(a kernel.Inet) Candidate {
 	default:
 		d.derive(&candidate, netip.PrefixFrom(ip, 64).Masked())
 	}
-	if candidate.Usable && candidate.Softwire.CE == ip {
+	if candidate.Usable && candidate.Softwire.CE() == ip {
 		candidate.Usable, candidate.Reason = false, "is the CE address itself, perhaps of an earlier line"
 	}
 	return candidate
@@ -187,7 +187,7 @@ func (d deriver) derive(candidate *Candidate, prefix netip.Prefix) {
 		return
 	}
 	candidate.Usable = true
-	candidate.ours = d.f.Owned.Has(d.wan.Name, r.mapping.softwire.CE)
+	candidate.ours = d.f.Owned.Has(d.wan.Name, r.mapping.softwire.CE())
 }
 
 // unusable is why the line's prefix cannot be told from an address; "" if it can.

@@ -129,7 +129,7 @@ func TestCandidates(t *testing.T) {
 			for _, c := range all {
 				says := c.Reason
 				if says == "" {
-					says = c.Softwire.CE.String()
+					says = c.Softwire.CE().String()
 				}
 				got = append(got, fmt.Sprint(c.Prefix, " ", says))
 			}
@@ -142,8 +142,8 @@ func TestCandidates(t *testing.T) {
 				}
 				return
 			}
-			if err != nil || found.Softwire.CE != all[0].Softwire.CE {
-				t.Errorf("Find takes %v, %v", found.Softwire.CE, err)
+			if err != nil || found.Softwire.CE() != all[0].Softwire.CE() {
+				t.Errorf("Find takes %v, %v", found.Softwire.CE(), err)
 			}
 			if warnings := strings.Join(found.Softwire.WarningTexts(), "\n"); !strings.HasPrefix(warnings, test.warning) || (warnings == "") != (test.warning == "") {
 				t.Errorf("warns %q, want %q", warnings, test.warning)
@@ -175,7 +175,7 @@ func TestCandidatesOrder(t *testing.T) {
 			if can != (err == nil) {
 				t.Fatalf("seed %d: of %v: %v, %v", seed, some, found, err)
 			}
-			ces = append(ces, fmt.Sprint(found.Softwire.CE))
+			ces = append(ces, fmt.Sprint(found.Softwire.CE()))
 		}
 		if len(slices.Compact(ces)) > 1 {
 			t.Errorf("seed %d: %v makes %q", seed, some, ces)
@@ -188,8 +188,8 @@ func TestTunnelIsNoLine(t *testing.T) {
 	f := gatewaytest.Lines(gatewaytest.Advertised(gatewaytest.LineA+"::5/64", 1))
 	f.Links = append(f.Links, kernel.Link{Name: "mape0", Kind: "ip6tnl", MTU: 1460, Default6: new(int), Addresses: []kernel.Inet{gatewaytest.Advertised(gatewaytest.LineB+"::5/64", 2)}})
 	*f.Links[1].Default6 = 1024
-	if g := gatewaytest.MustResolve(t, "{}", f); g.WAN.Name != "eth1" || g.Softwire.CE.String() != gatewaytest.CeA {
-		t.Errorf("the WAN is %s, the CE %s", g.WAN.Name, g.Softwire.CE)
+	if g := gatewaytest.MustResolve(t, "{}", f); g.WAN.Name != "eth1" || g.Softwire.CE().String() != gatewaytest.CeA {
+		t.Errorf("the WAN is %s, the CE %s", g.WAN.Name, g.Softwire.CE())
 	}
 }
 

@@ -115,6 +115,6 @@ func find(c *schema.Config, f facts.Facts) (Line, error) {
 		}
 	}
 	l.Provider, l.Service, l.Softwire = m.provider, m.service, m.softwire
-	l.Elsewhere = elsewhere(c, f, l.Softwire.CE)
+	l.Elsewhere = elsewhere(c, f, l.Softwire.CE())
 	return l, err
 }

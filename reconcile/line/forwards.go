@@ -27,7 +27,7 @@ func entries(f schema.Forward) (n int) {
 // routed back into the tunnel.
 func checkOwnAddress(c *schema.Config, i int, sw softwire.Softwire) schema.Problems {
 	to := c.Forwards[i].To.Addr()
-	if !sw.IPv4.IsSingleIP() || to != sw.IPv4.Addr() {
+	if !sw.Inner.IsSingleIP() || to != sw.Inner.Addr() {
 		return nil
 	}
 	return schema.Problems{c.Problem(fmt.Sprintf("forwards[%d].to", i),
@@ -59,9 +59,9 @@ func SplitForwards(c *schema.Config, sw softwire.Softwire) (on []schema.Forward,
 			if !ok {
 				continue
 			}
-			is := fmt.Sprintf("%d is not in the port set of %s", outside, sw.IPv4.Addr())
+			is := fmt.Sprintf("%d is not in the port set of %s", outside, sw.Inner.Addr())
 			if r.Last > r.First {
-				is = fmt.Sprintf("%d-%d is not all in the port set of %s: %d is not", r.First, r.Last, sw.IPv4.Addr(), outside)
+				is = fmt.Sprintf("%d-%d is not all in the port set of %s: %d is not", r.First, r.Last, sw.Inner.Addr(), outside)
 			}
 			path := fmt.Sprintf("forwards[%d].port", i)
 			if len(f.Ports) > 1 {
@@ -81,7 +81,7 @@ func SplitForwards(c *schema.Config, sw softwire.Softwire) (on []schema.Forward,
 
 func firstOutside(sw softwire.Softwire, r schema.PortRange) (uint16, bool) {
 	for p := int(r.First); p <= int(r.Last); p++ {
-		if !sw.HasPort(uint16(p)) {
+		if !sw.Ports.Has(uint16(p)) {
 			return uint16(p), true
 		}
 	}
@@ -94,7 +94,7 @@ func nearest(sw softwire.Softwire, to uint16, taken func(uint16) bool) string {
 	var found []int
 	for d := 1; d < 1<<16 && len(found) < enough; d++ {
 		for _, p := range []int{int(to) - d, int(to) + d} {
-			if p > 0 && p < 1<<16 && sw.HasPort(uint16(p)) && !taken(uint16(p)) && len(found) < enough {
+			if p > 0 && p < 1<<16 && sw.Ports.Has(uint16(p)) && !taken(uint16(p)) && len(found) < enough {
 				found = append(found, p)
 			}
 		}

@@ -105,8 +105,8 @@ func discovered(c *schema.Config, f facts.Facts, prefix netip.Prefix) (mapping, 
 func byReply(c *schema.Config, d *discovery.Discovery, prefix netip.Prefix) (mapping, error) {
 	m := d.Reply.MAPE
 	sw, err := softwire.Compute(m.Softwire(), prefix, interfaceID(c, m.InterfaceID()))
-	if err == nil && softwire.Private(sw.IPv4) {
-		err = fmt.Errorf("ipv4 %v is private", sw.IPv4)
+	if err == nil && softwire.Private(sw.Inner) {
+		err = fmt.Errorf("ipv4 %v is private", sw.Inner)
 	}
 	if err != nil {
 		return mapping{}, fmt.Errorf("of the rules that %s gave: %w", d.Reply.Name(), err)

@@ -37,7 +37,7 @@ var methods = []method{
 // script is the method as nft(8) loads it. nft 1.0.6 compiles `snat to A : numgen … map { 0 : lo-hi }` to single ports
 // without a word: so there is one rule for each range, and a mark carries what was chosen to it, drawn once.
 func (m method) script(sw softwire.Softwire) string {
-	ranges := sw.Ports()
+	ranges := sw.Ports.Ranges()
 	if m.ranges > 0 {
 		ranges = ranges[:min(m.ranges, len(ranges))]
 	}
@@ -46,7 +46,7 @@ func (m method) script(sw softwire.Softwire) string {
 	fmt.Fprintf(&b, "\t\tmeta l4proto { tcp, udp } meta mark set "+m.choose+"\n", len(ranges))
 	for i, r := range ranges {
 		for _, protocol := range []string{"tcp", "udp"} {
-			fmt.Fprintf(&b, "\t\toifname mape0 meta l4proto %s mark %d snat to %s:%d-%d\n", protocol, i, sw.IPv4.Addr(), r.First, r.Last)
+			fmt.Fprintf(&b, "\t\toifname mape0 meta l4proto %s mark %d snat to %s:%d-%d\n", protocol, i, sw.Inner.Addr(), r.First, r.Last)
 		}
 	}
 	b.WriteString("\t}\n}\n")
@@ -55,7 +55,7 @@ func (m method) script(sw softwire.Softwire) string {
 
 // ports is how many ports the method uses of the set.
 func (m method) ports(sw softwire.Softwire) (n int) {
-	for i, r := range sw.Ports() {
+	for i, r := range sw.Ports.Ranges() {
 		if m.ranges == 0 || i < m.ranges {
 			n += int(r.Last-r.First) + 1
 		}
@@ -98,7 +98,7 @@ func BenchmarkExhaustion(b *testing.B) {
 		sw := gatewaytest.NatKinds[kind]
 		rows := []string{
 			fmt.Sprintf("| %s, %d ports | first refused at: median (least of %d) | one socket, six destinations | late of those replaced at 70 %% | SYNs refused |",
-				kind, sw.PortCount(), runs), "|---|---|---|---|---|",
+				kind, sw.Ports.Count(), runs), "|---|---|---|---|---|",
 		}
 		for _, m := range methods {
 			row := ""
@@ -119,7 +119,7 @@ func (m method) measure(b *testing.B, sw softwire.Softwire, runs int) string {
 	var firsts []int
 	for range runs {
 		l := m.line(b, sw)
-		open := fill(l, b, sw.PortCount())
+		open := fill(l, b, sw.Ports.Count())
 		firsts = append(firsts, len(open))
 		reset(open)
 	}

@@ -81,7 +81,7 @@ func oursTable() nft.Table {
 
 // plainTable uses the pool's own numbers, so that both tables understand the same entry of connection tracking.
 func plainTable() nft.Table {
-	p := nat.NewPool(gatewaytest.NatKinds["ocn"].Ports(), nil)
+	p := nat.NewPool(gatewaytest.NatKinds["ocn"].Ports.Ranges(), nil)
 	return nft.Table{Name: nat.Name, Chains: []nft.Chain{{
 		Name: "srcnat", Type: nftables.ChainTypeNAT, Hook: *nftables.ChainHookPostrouting, Priority: 100,
 		Rules: []nft.Rule{nft.NewRule(nft.Is(nft.OIfName, kernel.IfName("mape0")), nft.SNAT(netip.MustParsePrefix("192.0.2.18/32"), p.First, p.Last))},

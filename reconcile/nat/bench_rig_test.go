@@ -284,5 +284,5 @@ func (r *rig) udpFlow(t testing.TB, size int) rigFlow {
 
 // poolOf is the pool's number for a real port.
 func poolOf(port uint16) uint16 {
-	return nat.Inverse(nat.NewPool(gatewaytest.NatKinds["ocn"].Ports(), nil).Real())[port]
+	return nat.Inverse(nat.NewPool(gatewaytest.NatKinds["ocn"].Ports.Ranges(), nil).Real())[port]
 }

@@ -30,26 +30,26 @@ const (
 // function for those from the network header. A load beyond the end of a packet would end the program with 0, which passes
 // it, so each length is compared first.
 func EgressProgram(s softwire.Softwire) []bpf.RawInstruction {
-	source := s.IPv4.Masked().Addr().As4()
-	mask := ^uint32(0) << (32 - s.IPv4.Bits())
+	source := s.Inner.Masked().Addr().As4()
+	mask := ^uint32(0) << (32 - s.Inner.Bits())
 	p := assembly{at: map[string]int{}, to: map[int]string{}}
 	p.add(bpf.LoadExtension{Num: bpf.ExtLen})
 	p.jump(bpf.JumpLessThan, 20, "drop")
 	p.add(bpf.LoadAbsolute{Off: 12, Size: 4}, bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: mask})
 	p.jump(bpf.JumpNotEqual, uint32(source[0])<<24|uint32(source[1])<<16|uint32(source[2])<<8|uint32(source[3]), "drop")
 	p.add(bpf.LoadAbsolute{Off: 0, Size: 1})
-	if s.PSIDLen > 0 {
+	if s.Ports.PSIDLen > 0 {
 		p.ports()
 		p.add(bpf.LoadAbsolute{Off: 20, Size: 2})
 		p.label("compare")
-		width := 16 - s.PSIDOffset - s.PSIDLen
+		width := 16 - s.Ports.PSIDOffset - s.Ports.PSIDLen
 		lowest := uint32(1) // Port 0 is reserved (RFC 6335 section 6).
-		if s.PSIDOffset > 0 {
-			lowest = 1 << (16 - s.PSIDOffset)
+		if s.Ports.PSIDOffset > 0 {
+			lowest = 1 << (16 - s.Ports.PSIDOffset)
 		}
 		p.jump(bpf.JumpLessThan, lowest, "drop")
-		p.add(bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: (1<<s.PSIDLen - 1) << width})
-		p.jump(bpf.JumpEqual, uint32(s.PSID)<<width, "pass")
+		p.add(bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: (1<<s.Ports.PSIDLen - 1) << width})
+		p.jump(bpf.JumpEqual, uint32(s.Ports.PSID)<<width, "pass")
 	} else {
 		p.add(bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: 0xf0})
 		p.jump(bpf.JumpEqual, 0x40, "pass")
@@ -125,17 +125,17 @@ func SoftwireOf(program []bpf.RawInstruction) (s softwire.Softwire, ok bool) {
 		return s, false
 	}
 	a := program[maskAt+1].K
-	s.IPv4 = netip.PrefixFrom(netip.AddrFrom4([4]byte{byte(a >> 24), byte(a >> 16), byte(a >> 8), byte(a)}), bits.LeadingZeros32(^program[maskAt].K))
+	s.Inner = netip.PrefixFrom(netip.AddrFrom4([4]byte{byte(a >> 24), byte(a >> 16), byte(a >> 8), byte(a)}), bits.LeadingZeros32(^program[maskAt].K))
 	whole := EgressProgram(s)
 	if len(whole) == n {
 		return s, slices.Equal(whole, program)
 	}
 	mask := program[n-portBack+1].K
 	width := bits.TrailingZeros32(mask)
-	s.PSIDLen = bits.OnesCount32(mask)
-	s.PSIDOffset = 16 - width - s.PSIDLen
-	s.PSID = uint16(program[n-portBack+2].K >> width)
-	return s, s.PSIDLen > 0 && s.PSIDOffset >= 0 && slices.Equal(EgressProgram(s), program)
+	s.Ports.PSIDLen = bits.OnesCount32(mask)
+	s.Ports.PSIDOffset = 16 - width - s.Ports.PSIDLen
+	s.Ports.PSID = uint16(program[n-portBack+2].K >> width)
+	return s, s.Ports.PSIDLen > 0 && s.Ports.PSIDOffset >= 0 && slices.Equal(EgressProgram(s), program)
 }
 
 // An assembly is a program whose jumps are to names.

@@ -34,7 +34,7 @@ func exhaust(t *testing.T, o *opener, protocol byte) {
 	lines := map[uint16]netip.AddrPort{} // by the LAN host's port
 	taken := map[netip.AddrPort]bool{}
 	refused := 0
-	for n := range o.l.Sw.PortCount() {
+	for n := range o.l.Sw.Ports.Count() {
 		if n == 200 { // Written again, the table must not forget what it has counted.
 			if err := o.l.Table().Write(o.l.Conn); err != nil {
 				t.Fatal(err)
@@ -46,7 +46,7 @@ func exhaust(t *testing.T, o *opener, protocol byte) {
 		line, ok := o.first(t, protocol, next, webServer)
 		for ; !ok; line, ok = o.first(t, protocol, next, webServer) {
 			if refused++; refused > mostRefusals {
-				t.Fatalf("%d packets are refused with %d of %d ports taken", refused, n, o.l.Sw.PortCount())
+				t.Fatalf("%d packets are refused with %d of %d ports taken", refused, n, o.l.Sw.Ports.Count())
 			}
 		}
 		if taken[line] {
@@ -105,7 +105,7 @@ func TestChurn(t *testing.T) {
 // replaceAll stays below the burst of connections that the table counts, so that its rate does not matter.
 func replaceAll(t *testing.T, o *opener) {
 	const firstPort, replacements = 20000, 1000
-	next, count := uint16(firstPort), o.l.Sw.PortCount()*7/10
+	next, count := uint16(firstPort), o.l.Sw.Ports.Count()*7/10
 	var lines []netip.AddrPort // of the LAN host's ports from firstPort on
 	refused := 0
 	for len(lines) < count+replacements {

@@ -89,7 +89,7 @@ func TestForwardedPortsAreNotDrawn(t *testing.T) {
 	drawn := map[uint16]bool{}
 	o := newOpener(t, l)
 	refused := 0
-	for sport := uint16(20000); len(drawn) < l.Sw.PortCount()-5; {
+	for sport := uint16(20000); len(drawn) < l.Sw.Ports.Count()-5; {
 		line, ok := o.first(t, kernel.ProtoUDP, sport, webServer)
 		if !ok {
 			if refused++; refused > mostRefusals {
@@ -122,7 +122,7 @@ func TestInboundAccept(t *testing.T) {
 			t.Parallel()
 			l, first := forwardLine(t, gatewaytest.NatKinds[name], "accept")
 			l.Gw.Exec(t, "ip", "addr", "add", "192.0.2.18/32", "dev", "lo")
-			outside := l.Sw.Ports()[0].Last + 1
+			outside := l.Sw.Ports.Ranges()[0].Last + 1
 			if outside == 0 {
 				outside = 2222 // every port is of the set, and this one a service's
 			}
@@ -141,7 +141,7 @@ func TestInboundAccept(t *testing.T) {
 				if got := gatewaytest.Hear(t, l.Inet, protocol, other, gatewaytest.Limit); !strings.HasPrefix(got, "lan:7000 198.51.100.1:") {
 					t.Errorf("%s: another table's destination NAT: %q", protocol, got)
 				}
-				if l.Sw.HasPort(outside) {
+				if l.Sw.Ports.Has(outside) {
 					continue
 				}
 				if got := gatewaytest.Hear(t, l.Inet, protocol, fmt.Sprintf("192.0.2.18:%d", outside), gatewaytest.Silence); got != "" {

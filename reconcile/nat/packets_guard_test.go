@@ -68,7 +68,7 @@ func TestUnsolicitedFromPeer(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			l := gatewaytest.NewRig(t, gatewaytest.NatKinds[name])
-			set, pool := l.Sw.Ports(), l.Gateway().NATConfig().Pool()
+			set, pool := l.Sw.Ports.Ranges(), l.Gateway().NATConfig().Pool()
 			for _, sport := range []uint16{pool.First, pool.Last, set[0].First, set[len(set)-1].Last, 1, 40000} {
 				for _, dport := range []uint16{set[0].First, set[len(set)-1].Last, pool.First} {
 					for _, flags := range []byte{0, 1, 2, 4, 0x10, 0x11, 0x12, 0x14, 0x18} {
@@ -104,7 +104,7 @@ func mustHearNothing(t *testing.T, n *hosttest.NS, port uint16) {
 
 // unsolicitedPorts are in the set, outside, and numbers of the pool.
 func unsolicitedPorts(l *gatewaytest.Rig) []uint16 {
-	set := l.Sw.Ports()
+	set := l.Sw.Ports.Ranges()
 	pool := l.Gateway().NATConfig().Pool()
 	return []uint16{
 		set[0].First, set[0].Last, set[len(set)-1].Last, set[0].First - 1, set[0].Last + 1, pool.First, pool.Last, pool.First + 1,

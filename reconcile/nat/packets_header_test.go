@@ -142,11 +142,11 @@ func everyPort(t *testing.T, l *gatewaytest.Rig) {
 		}
 		saw, err := gatewaytest.Ask(c, 1+n%9, 30) // one destination alone would not leave it the choice
 		c.Close()
-		if want := netip.AddrPortFrom(l.Sw.IPv4.Addr(), p.Real()[uint16(n)]); err != nil || saw != want {
+		if want := netip.AddrPortFrom(l.Sw.Inner.Addr(), p.Real()[uint16(n)]); err != nil || saw != want {
 			t.Fatalf("from %d: %v instead of %v, %v", n, saw, want, err)
 		}
 	}
-	if len(l.Seen) != l.Sw.PortCount() {
-		t.Errorf("%d of %d ports seen", len(l.Seen), l.Sw.PortCount())
+	if len(l.Seen) != l.Sw.Ports.Count() {
+		t.Errorf("%d of %d ports seen", len(l.Seen), l.Sw.Ports.Count())
 	}
 }

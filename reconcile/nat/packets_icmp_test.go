@@ -211,7 +211,7 @@ func unreachables(t *testing.T, n *hosttest.NS) int {
 func poolPort(l *gatewaytest.Rig) uint16 {
 	p := l.Gateway().NATConfig().Pool()
 	for n := p.First; n < p.Last; n++ {
-		if !l.Sw.HasPort(n) {
+		if !l.Sw.Ports.Has(n) {
 			return n
 		}
 	}

@@ -35,7 +35,7 @@ func TestFlows(t *testing.T) {
 			l.ServeUDP(t)
 			l.ServeTCP(t)
 			for _, from := range []*hosttest.NS{l.Lan, l.Gw} {
-				flowsUDP(t, from, min(sw.PortCount()/3, 40), sw)
+				flowsUDP(t, from, min(sw.Ports.Count()/3, 40), sw)
 				gatewaytest.FlowTCP(t, from)
 				for range 3 {
 					from.Exec(t, "ping", "-c2", "-i0.01", "-W60", gatewaytest.Server)
@@ -56,7 +56,7 @@ func flowsUDP(t *testing.T, from *hosttest.NS, n int, sw softwire.Softwire) {
 			defer func() { <-limit }()
 			for _, size := range []int{30, 1, 1400, 4000} { // the last goes in fragments, both ways
 				saw, err := gatewaytest.Ask(c, 1+i%9, size)
-				if err != nil || !sw.IPv4.Contains(saw.Addr()) || !sw.HasPort(saw.Port()) {
+				if err != nil || !sw.Inner.Contains(saw.Addr()) || !sw.Ports.Has(saw.Port()) {
 					t.Errorf("UDP, %d bytes: %v, %v", size, saw, err)
 				}
 			}

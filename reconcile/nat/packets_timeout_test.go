@@ -122,7 +122,7 @@ func times(t *testing.T, l *gatewaytest.Rig, order func(*nft.Table)) {
 	}
 	for protocol, seconds := range map[string]int{"udp": 2 * 60, "tcp": 10 * 60 * 60} {
 		since := time.Now()
-		to := netip.AddrPortFrom(l.Sw.IPv4.Addr(), l.Forwards[0].Ports[0].First)
+		to := netip.AddrPortFrom(l.Sw.Inner.Addr(), l.Forwards[0].Ports[0].First)
 		if gatewaytest.Hear(t, l.Inet, protocol, to.String(), gatewaytest.Limit) == "" {
 			t.Errorf("%s: no answer from the forwarded port", protocol)
 		}

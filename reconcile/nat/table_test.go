@@ -53,10 +53,10 @@ func TestNATTable(t *testing.T) {
 // TestPoolWithForwards: no forwarded port can be drawn, all others can, and a forwarded one stands for itself.
 func TestPoolWithForwards(t *testing.T) {
 	gatewaytest.Softwires(func(sw softwire.Softwire) {
-		where := fmt.Sprintf("offset %d, length %d, psid %d", sw.PSIDOffset, sw.PSIDLen, sw.PSID)
+		where := fmt.Sprintf("offset %d, length %d, psid %d", sw.Ports.PSIDOffset, sw.Ports.PSIDLen, sw.Ports.PSID)
 		g := gatewaytest.GatewayOf(sw, 1460)
 		g.Forwards = gatewaytest.Edges(sw)
-		middle := sw.Ports()[len(sw.Ports())/2]
+		middle := sw.Ports.Ranges()[len(sw.Ports.Ranges())/2]
 		if half := middle.First + (middle.Last-middle.First)/2; half > middle.First && half < middle.Last {
 			g.Forwards = append(g.Forwards, schema.Forward{Ports: []schema.PortRange{{First: half, Last: half}}})
 		}
@@ -69,13 +69,13 @@ func TestPoolWithForwards(t *testing.T) {
 		}
 		for n := int(p.First); n <= int(p.Last) && n > 0; n++ {
 			port := p.Port(uint16(n))
-			if taken[uint16(n)] || taken[port] || drawn[port] || !sw.HasPort(port) || port < nat.FirstPort {
+			if taken[uint16(n)] || taken[port] || drawn[port] || !sw.Ports.Has(port) || port < nat.FirstPort {
 				t.Fatalf("%s: the pool has %d for %d", where, n, port)
 			}
 			drawn[port] = true
 		}
 		free := 0
-		for _, r := range sw.Ports() {
+		for _, r := range sw.Ports.Ranges() {
 			for n := int(r.First); n <= int(r.Last); n++ {
 				if n >= nat.FirstPort && !taken[uint16(n)] {
 					free++
@@ -97,8 +97,8 @@ func TestPoolWithForwards(t *testing.T) {
 // came to stand for another port would break the connections that have it.
 func TestForwardMovesFew(t *testing.T) {
 	gatewaytest.Softwires(func(sw softwire.Softwire) {
-		before := nat.NewPool(sw.Ports(), nil)
-		among := slices.ContainsFunc(sw.Ports(), func(r softwire.PortRange) bool { return r.First <= before.Last && r.Last >= before.First })
+		before := nat.NewPool(sw.Ports.Ranges(), nil)
+		among := slices.ContainsFunc(sw.Ports.Ranges(), func(r softwire.PortRange) bool { return r.First <= before.Last && r.Last >= before.First })
 		if !before.Permuted() || among {
 			return
 		}
@@ -112,27 +112,27 @@ func TestForwardMovesFew(t *testing.T) {
 		}
 		if after.First != before.First && after.First != 0 || moved > 2 {
 			t.Errorf("offset %d, length %d, psid %d: %d numbers of %d-%d stand for another port in %d-%d",
-				sw.PSIDOffset, sw.PSIDLen, sw.PSID, moved, before.First, before.Last, after.First, after.Last)
+				sw.Ports.PSIDOffset, sw.Ports.PSIDLen, sw.Ports.PSID, moved, before.First, before.Last, after.First, after.Last)
 		}
 	})
 }
 
 func TestPool(t *testing.T) {
 	gatewaytest.Softwires(func(sw softwire.Softwire) {
-		where := fmt.Sprintf("offset %d, length %d, psid %d", sw.PSIDOffset, sw.PSIDLen, sw.PSID)
-		p := nat.NewPool(sw.Ports(), nil)
+		where := fmt.Sprintf("offset %d, length %d, psid %d", sw.Ports.PSIDOffset, sw.Ports.PSIDLen, sw.Ports.PSID)
+		p := nat.NewPool(sw.Ports.Ranges(), nil)
 		if p.First != 0 && p.First < nat.FirstPort || p.Last < p.First {
 			t.Fatalf("%s: pool %d-%d", where, p.First, p.Last)
 		}
 		drawn := 0 // what of the set may be drawn
-		for _, r := range sw.Ports() {
+		for _, r := range sw.Ports.Ranges() {
 			drawn += max(0, int(r.Last)+1-max(int(r.First), nat.FirstPort))
 		}
 		if size := int(p.Last) - int(p.First) + 1; size != drawn && drawn > 0 {
 			t.Fatalf("%s: the pool has %d numbers for %d ports", where, size, drawn)
 		}
 		if !p.Permuted() {
-			if !sw.HasPort(p.First) && drawn > 0 || !sw.HasPort(p.Last) && drawn > 0 {
+			if !sw.Ports.Has(p.First) && drawn > 0 || !sw.Ports.Has(p.Last) && drawn > 0 {
 				t.Fatalf("%s: %d-%d is not of the set", where, p.First, p.Last)
 			}
 			return
@@ -142,7 +142,7 @@ func TestPool(t *testing.T) {
 		}
 		for number, port := range p.Real() {
 			inPool := number >= p.First && number <= p.Last
-			if !inPool || !sw.HasPort(port) || port < nat.FirstPort || sw.HasPort(number) && number != port {
+			if !inPool || !sw.Ports.Has(port) || port < nat.FirstPort || sw.Ports.Has(number) && number != port {
 				t.Fatalf("%s: %d stands for %d", where, number, port)
 			}
 		}
@@ -154,7 +154,7 @@ func TestTableLaw(t *testing.T) {
 	want := slices.Collect(maps.Values(gatewayKinds()))
 	kinds := len(want)
 	gatewaytest.Softwires(func(sw softwire.Softwire) {
-		if n := sw.PortCount(); sw.PSID == 1 && n < 4096 || sw.PSIDOffset == 15 {
+		if n := sw.Ports.Count(); sw.Ports.PSID == 1 && n < 4096 || sw.Ports.PSIDOffset == 15 {
 			g := gatewaytest.GatewayOf(sw, 1280+len(want))
 			f := gatewaytest.GatewayOf(sw, 1280+len(want))
 			f.Forwards, f.Inbound = gatewaytest.Edges(sw), []string{"drop", "accept"}[len(want)/2%2]

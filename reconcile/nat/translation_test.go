@@ -20,7 +20,7 @@ func TestTranslations(t *testing.T) {
 	for name, sw := range gatewaytest.NatKinds {
 		g := gatewaytest.GatewayOf(sw, 1460)
 		p := g.NATConfig().Pool()
-		want := []nat.Translation{{Address: sw.IPv4.Masked(), First: p.First, Last: p.Last}}
+		want := []nat.Translation{{Address: sw.Inner.Masked(), First: p.First, Last: p.Last}}
 		if p.First == 0 {
 			want = nil
 		}

@@ -95,7 +95,7 @@ func Look(h *host.Host, line line.Line, forwards []schema.Forward) (Usage, error
 		return u, err
 	}
 	ours := func(t nat.Translation) bool {
-		return t.Address == line.Softwire.IPv4.Masked() && t.First == u.pool.First && t.Last == u.pool.Last
+		return t.Address == line.Softwire.Inner.Masked() && t.First == u.pool.First && t.Last == u.pool.Last
 	}
 	if u.pool.First > 0 && !slices.ContainsFunc(live, ours) {
 		u.Warnings = append(u.Warnings, "the NAT in the kernel is not that of the section, so the ports may not be right; see \"mape-netplan status\"")
@@ -106,9 +106,9 @@ func Look(h *host.Host, line line.Line, forwards []schema.Forward) (Usage, error
 // NewUsage is a usage without connections, of a line and the forwards that work on it.
 func NewUsage(line line.Line, forwards []schema.Forward) Usage {
 	u := Usage{
-		Address: line.Softwire.IPv4.Masked(), Warnings: []string{},
-		pool:   nat.Config{Ports: line.Softwire.Ports(), NAT: schema.NAT{Forwards: forwards}}.Pool(),
-		Ranges: cells(line.Softwire.Ports()), Forwards: []ForwardUsage{},
+		Address: line.Softwire.Inner.Masked(), Warnings: []string{},
+		pool:   nat.Config{Ports: line.Softwire.Ports.Ranges(), NAT: schema.NAT{Forwards: forwards}}.Pool(),
+		Ranges: cells(line.Softwire.Ports.Ranges()), Forwards: []ForwardUsage{},
 		used: map[usedPort]bool{}, to: map[destination]int{}, hosts: map[hostPort]bool{},
 	}
 	for _, port := range u.pool.Ports() {

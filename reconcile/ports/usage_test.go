@@ -23,7 +23,7 @@ func TestUsage(t *testing.T) {
 	for _, name := range []string{"ocn", "offset0", "overlap", "prefix"} {
 		t.Run(name, func(t *testing.T) {
 			l := gatewaytest.BareRig(t, gatewaytest.NatKinds[name])
-			set := l.Sw.Ports()
+			set := l.Sw.Ports.Ranges()
 			last := set[len(set)-1].Last
 			l.Forwards = []schema.Forward{{Protocol: "both", Ports: []schema.PortRange{{First: last, Last: last}}, To: netip.MustParseAddrPort("192.168.1.10:7000")}}
 			if err := l.Table().Write(l.Conn); err != nil {
@@ -125,7 +125,7 @@ func callForward(t *testing.T, l *gatewaytest.Rig, port uint16) {
 	}
 	defer service.Close()
 	guest := gatewaytest.Sockets(t, l.Inet, 1)[0]
-	guest.WriteToUDPAddrPort([]byte("x"), netip.AddrPortFrom(l.Sw.IPv4.Addr(), port))
+	guest.WriteToUDPAddrPort([]byte("x"), netip.AddrPortFrom(l.Sw.Inner.Addr(), port))
 	service.SetReadDeadline(time.Now().Add(gatewaytest.Limit))
 	_, from, err := service.ReadFromUDPAddrPort(make([]byte, 10))
 	if err != nil {
@@ -142,8 +142,8 @@ func callForward(t *testing.T, l *gatewaytest.Rig, port uint16) {
 // that may be drawn, n of them, in one run where there is one.
 func TestUsageOfAll(t *testing.T) {
 	gatewaytest.Softwires(func(sw softwire.Softwire) {
-		where := fmt.Sprintf("offset %d, length %d, psid %d", sw.PSIDOffset, sw.PSIDLen, sw.PSID)
-		set := sw.Ports()
+		where := fmt.Sprintf("offset %d, length %d, psid %d", sw.Ports.PSIDOffset, sw.Ports.PSIDLen, sw.Ports.PSID)
+		set := sw.Ports.Ranges()
 		forward := schema.Forward{Protocol: "tcp", Ports: []schema.PortRange{{First: set[0].First, Last: set[0].First}}}
 		u := NewUsage(line.Line{Softwire: sw}, []schema.Forward{forward})
 		if len(u.Ranges) == 0 || len(u.Ranges) > mostCells {
@@ -173,7 +173,7 @@ func TestUsageOfAll(t *testing.T) {
 			count := 0
 			for _, r := range list {
 				for port := int(r.First); port <= int(r.Last); port++ {
-					if !sw.HasPort(uint16(port)) || port < nat.FirstPort || uint16(port) == set[0].First {
+					if !sw.Ports.Has(uint16(port)) || port < nat.FirstPort || uint16(port) == set[0].First {
 						t.Fatalf("%s: suggested %d", where, port)
 					}
 					count++

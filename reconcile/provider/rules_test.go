@@ -97,8 +97,8 @@ func TestEveryRuleComputes(t *testing.T) {
 				continue
 			}
 			s, err := softwire.Compute([]softwire.Rule{found.Rule}, prefix, found.InterfaceID)
-			if err != nil || s.PortCount() != parameters[r.Provider].ports || len(s.Warnings) > 0 {
-				t.Errorf("%v: %d ports, %q, %v", prefix, s.PortCount(), s.Warnings, err)
+			if err != nil || s.Ports.Count() != parameters[r.Provider].ports || len(s.Warnings) > 0 {
+				t.Errorf("%v: %d ports, %q, %v", prefix, s.Ports.Count(), s.Warnings, err)
 			}
 		}
 	}

@@ -202,7 +202,7 @@ func TestConntrackStay(t *testing.T) {
 // not before.
 func TestConntrackAfterChange(t *testing.T) {
 	elsewhere, nextSet := gatewaytest.Shared(0x34, 6, 6), gatewaytest.Shared(0x35, 6, 6)
-	elsewhere.IPv4 = netip.MustParsePrefix("192.0.2.77/32")
+	elsewhere.Inner = netip.MustParsePrefix("192.0.2.77/32")
 	for what, next := range map[string]softwire.Softwire{"address": elsewhere, "port set": nextSet} {
 		t.Run(what, func(t *testing.T) {
 			l := gatewaytest.NewRig(t, gatewaytest.NatKinds["ocn"])
@@ -215,7 +215,7 @@ func TestConntrackAfterChange(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer c.Close()
-			if saw, err := gatewaytest.Ask(c, 1, 10); err != nil || saw.Addr() != l.Sw.IPv4.Addr() {
+			if saw, err := gatewaytest.Ask(c, 1, 10); err != nil || saw.Addr() != l.Sw.Inner.Addr() {
 				t.Fatal(saw, err)
 			}
 			f := resource.Conntrack{Was: nat.Translations(l.Table())}
@@ -244,7 +244,7 @@ func TestConntrackAfterChange(t *testing.T) {
 				}
 			})
 			saw, err := gatewaytest.Ask(c, 1, 10)
-			if err != nil || saw.Addr() != next.IPv4.Addr() || !next.HasPort(saw.Port()) {
+			if err != nil || saw.Addr() != next.Inner.Addr() || !next.Ports.Has(saw.Port()) {
 				t.Errorf("afterwards the server saw %v, %v", saw, err)
 			}
 		})

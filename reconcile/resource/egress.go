@@ -47,9 +47,9 @@ func (e Egress) Text() string {
 	}
 	var b strings.Builder
 	if s, ok := nat.SoftwireOf(e.Program); ok {
-		fmt.Fprintf(&b, "lets out source %s", strings.TrimSuffix(s.IPv4.String(), "/32"))
-		if s.PSIDLen > 0 {
-			fmt.Fprintf(&b, ", PSID %d of %d bits, offset %d", s.PSID, s.PSIDLen, s.PSIDOffset)
+		fmt.Fprintf(&b, "lets out source %s", strings.TrimSuffix(s.Inner.String(), "/32"))
+		if s.Ports.PSIDLen > 0 {
+			fmt.Fprintf(&b, ", PSID %d of %d bits, offset %d", s.Ports.PSID, s.Ports.PSIDLen, s.Ports.PSIDOffset)
 		}
 		b.WriteByte('\n')
 	} else {

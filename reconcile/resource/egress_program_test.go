@@ -64,9 +64,9 @@ func TestEgressProgram(t *testing.T) {
 	for _, name := range []string{"ocn", "offset0", "address", "prefix"} {
 		sw := gatewaytest.NatKinds[name]
 		out := egressVM(t, sw)
-		in := sw.Ports()[0].Last
+		in := sw.Ports.Ranges()[0].Last
 		outside := in + 1 // of the set
-		always := sw.PSIDLen == 0
+		always := sw.Ports.PSIDLen == 0
 		quoted := hosttest.UdpTo(gatewaytest.Server, 53, shared, in, "x")
 		for _, test := range []struct {
 			what string
@@ -124,7 +124,7 @@ func TestEgressProgram(t *testing.T) {
 // TestEgressPorts compares ports with the softwire's own arithmetic, those at the edges of the set among them, and finds the softwire in the program again.
 func TestEgressPorts(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
-	kinds := []softwire.Softwire{{IPv4: netip.MustParsePrefix("192.0.2.18/28")}}
+	kinds := []softwire.Softwire{{Inner: netip.MustParsePrefix("192.0.2.18/28")}}
 	for _, sw := range gatewaytest.NatKinds {
 		kinds = append(kinds, sw)
 	}
@@ -132,14 +132,14 @@ func TestEgressPorts(t *testing.T) {
 		for length := range 17 - offset {
 			psid := uint16(r.IntN(1 << length))
 			kinds = append(kinds,
-				softwire.Softwire{IPv4: netip.MustParsePrefix("192.0.2.18/32"), PSID: psid, PSIDLen: length, PSIDOffset: offset},
-				softwire.Softwire{IPv4: netip.MustParsePrefix("192.0.2.18/32"), PSIDLen: length, PSIDOffset: offset})
+				softwire.Softwire{Inner: netip.MustParsePrefix("192.0.2.18/32"), Ports: softwire.Ports{PSID: psid, PSIDLen: length, PSIDOffset: offset}},
+				softwire.Softwire{Inner: netip.MustParsePrefix("192.0.2.18/32"), Ports: softwire.Ports{PSIDLen: length, PSIDOffset: offset}})
 		}
 	}
 	for _, sw := range kinds {
-		name := fmt.Sprintf("%v, PSID %d of %d, offset %d", sw.IPv4, sw.PSID, sw.PSIDLen, sw.PSIDOffset)
+		name := fmt.Sprintf("%v, PSID %d of %d, offset %d", sw.Inner, sw.Ports.PSID, sw.Ports.PSIDLen, sw.Ports.PSIDOffset)
 		out := egressVM(t, sw)
-		source := sw.IPv4.Addr().String()
+		source := sw.Inner.Addr().String()
 		packets := []struct {
 			at int
 			p  []byte
@@ -154,13 +154,13 @@ func TestEgressPorts(t *testing.T) {
 		for range 200 {
 			ports = append(ports, uint16(r.IntN(1<<16)))
 		}
-		ranges := sw.Ports()
+		ranges := sw.Ports.Ranges()
 		r.Shuffle(len(ranges), func(i, j int) { ranges[i], ranges[j] = ranges[j], ranges[i] })
 		for _, set := range ranges[:min(len(ranges), 100)] {
 			ports = append(ports, set.First-1, set.First, set.Last, set.Last+1)
 		}
 		for _, port := range ports {
-			want := sw.HasPort(port) || sw.PSIDLen == 0
+			want := sw.Ports.Has(port) || sw.Ports.PSIDLen == 0
 			for _, x := range packets {
 				binary.BigEndian.PutUint16(x.p[x.at:], port)
 				if out(x.p) != want {
@@ -169,10 +169,10 @@ func TestEgressPorts(t *testing.T) {
 			}
 		}
 		found, ok := nat.SoftwireOf(nat.EgressProgram(sw))
-		if sw.PSIDLen == 0 {
-			found.PSIDOffset = sw.PSIDOffset // It has no effect.
+		if sw.Ports.PSIDLen == 0 {
+			found.Ports.PSIDOffset = sw.Ports.PSIDOffset // It has no effect.
 		}
-		if !ok || found.IPv4 != sw.IPv4.Masked() || found.PSID != sw.PSID || found.PSIDLen != sw.PSIDLen || found.PSIDOffset != sw.PSIDOffset {
+		if !ok || found.Inner != sw.Inner.Masked() || found.Ports.PSID != sw.Ports.PSID || found.Ports.PSIDLen != sw.Ports.PSIDLen || found.Ports.PSIDOffset != sw.Ports.PSIDOffset {
 			t.Errorf("%s: found again as %+v, %v", name, found, ok)
 		}
 	}

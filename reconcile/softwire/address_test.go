@@ -34,7 +34,7 @@ func TestReserved(t *testing.T) {
 			for _, w := range s.Warnings {
 				warned = warned || w.Kind == softwire.NotGlobal
 			}
-			if err == nil && (warned != private || s.IPv4.Addr() != a) {
+			if err == nil && (warned != private || s.Inner.Addr() != a) {
 				t.Errorf("%s %v: %+v", how, a, s)
 			}
 		}

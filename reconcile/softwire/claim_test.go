@@ -54,7 +54,7 @@ func (c *claim) compare(by string, rules []softwire.Rule) error {
 	s, err := softwire.Compute(rules, c.prefix, c.id)
 	if c.refused {
 		if err == nil {
-			return fmt.Errorf("%s: it is refused there, Compute gives %v", by, s.CE)
+			return fmt.Errorf("%s: it is refused there, Compute gives %v", by, s.CE())
 		}
 		return nil
 	}
@@ -116,18 +116,18 @@ func checkClaims(t *testing.T, claims []claim, exceptions map[string]exception) 
 	}
 }
 
-func ce(s softwire.Softwire) string         { return s.CE.String() }
-func br(s softwire.Softwire) string         { return s.BR.String() }
-func ipv4(s softwire.Softwire) string       { return s.IPv4.String() }
-func psid(s softwire.Softwire) string       { return fmt.Sprint(s.PSID) }
-func psidLen(s softwire.Softwire) string    { return fmt.Sprint(s.PSIDLen) }
-func psidOffset(s softwire.Softwire) string { return fmt.Sprint(s.PSIDOffset) }
-func portCount(s softwire.Softwire) string  { return fmt.Sprint(s.PortCount()) }
-func endUser(s softwire.Softwire) string    { return s.EndUserPrefix.String() }
+func ce(s softwire.Softwire) string         { return s.CE().String() }
+func br(s softwire.Softwire) string         { return s.BR().String() }
+func ipv4(s softwire.Softwire) string       { return s.Inner.String() }
+func psid(s softwire.Softwire) string       { return fmt.Sprint(s.Ports.PSID) }
+func psidLen(s softwire.Softwire) string    { return fmt.Sprint(s.Ports.PSIDLen) }
+func psidOffset(s softwire.Softwire) string { return fmt.Sprint(s.Ports.PSIDOffset) }
+func portCount(s softwire.Softwire) string  { return fmt.Sprint(s.Ports.Count()) }
+func endUser(s softwire.Softwire) string    { return s.Origin.EndUserPrefix.String() }
 
 func rangeStrings(s softwire.Softwire) []string {
 	var out []string
-	for _, r := range s.Ports() {
+	for _, r := range s.Ports.Ranges() {
 		out = append(out, r.String())
 	}
 	return out

@@ -37,19 +37,19 @@ func FuzzCompute(f *testing.F) {
 }
 
 func holdsTogether(t *testing.T, r softwire.Rule, prefix netip.Prefix, s softwire.Softwire) {
-	if !s.EndUserPrefix.Contains(s.CE) || !s.EndUserPrefix.Contains(prefix.Addr()) || s.EndUserPrefix.Bits() > 64 {
-		t.Errorf("CE %v, line %v, end-user prefix %v", s.CE, prefix, s.EndUserPrefix)
+	if !s.Origin.EndUserPrefix.Contains(s.CE()) || !s.Origin.EndUserPrefix.Contains(prefix.Addr()) || s.Origin.EndUserPrefix.Bits() > 64 {
+		t.Errorf("CE %v, line %v, end-user prefix %v", s.CE(), prefix, s.Origin.EndUserPrefix)
 	}
-	if !r.IPv4.Contains(s.IPv4.Addr()) || s.IPv4 != s.IPv4.Masked() || (s.PSIDLen > 0 && s.IPv4.Bits() != 32) {
-		t.Errorf("IPv4 %v of %v, PSID of %d bits", s.IPv4, r.IPv4, s.PSIDLen)
+	if !r.IPv4.Contains(s.Inner.Addr()) || s.Inner != s.Inner.Masked() || (s.Ports.PSIDLen > 0 && s.Inner.Bits() != 32) {
+		t.Errorf("IPv4 %v of %v, PSID of %d bits", s.Inner, r.IPv4, s.Ports.PSIDLen)
 	}
-	if ports := s.Ports(); len(ports) == 0 || !s.HasPort(ports[0].First) || s.HasPort(0) {
+	if ports := s.Ports.Ranges(); len(ports) == 0 || !s.Ports.Has(ports[0].First) || s.Ports.Has(0) {
 		t.Errorf("ports %v", ports)
 	}
-	if back, err := softwire.Given(s.CE, s.BR, s.IPv4, s.PSID, s.PSIDLen, s.PSIDOffset); err != nil || back.PortCount() != s.PortCount() {
+	if back, err := softwire.Given(s.CE(), s.BR(), s.Inner, s.Ports.PSID, s.Ports.PSIDLen, s.Ports.PSIDOffset); err != nil || back.Ports.Count() != s.Ports.Count() {
 		t.Errorf("given back: %v", err)
 	}
-	if err := s.CheckPrefix(s.EndUserPrefix); err != nil {
+	if err := s.CheckPrefix(s.Origin.EndUserPrefix); err != nil {
 		t.Errorf("own prefix: %v", err)
 	}
 }

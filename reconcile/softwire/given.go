@@ -18,7 +18,7 @@ func Given(ce, br netip.Addr, ipv4 netip.Prefix, psid uint16, psidLen, psidOffse
 	if err != nil {
 		return Softwire{}, err
 	}
-	s := Softwire{CE: ce, BR: br, IPv4: ipv4, PSID: psid, PSIDLen: psidLen, PSIDOffset: psidOffset}
+	s := Softwire{Mode: MAPE, Carrier: Tunnel{ce, br}, Inner: ipv4, Ports: Ports{psid, psidLen, psidOffset}, NAT: true}
 	if err := s.check(); err != nil {
 		return Softwire{}, err
 	}
@@ -52,9 +52,9 @@ func (s Softwire) CheckPrefix(prefix netip.Prefix) error {
 		return err
 	}
 	line := prefixOf(high(prefix.Addr()), min(prefix.Bits(), HomeLen))
-	if !line.Contains(s.CE) {
+	if !line.Contains(s.CE()) {
 		return fmt.Errorf("ce %v is outside the prefix %v: packets to it do not arrive on this line; "+
-			"use the values for %v", s.CE, line, line)
+			"use the values for %v", s.CE(), line, line)
 	}
 	return nil
 }

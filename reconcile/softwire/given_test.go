@@ -24,15 +24,15 @@ func TestGiven(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.CE.String() != givenCE || s.BR.String() != givenBR || s.PortCount() != 1008 || !s.HasPort(1024+0x34*16) {
+	if s.CE().String() != givenCE || s.BR().String() != givenBR || s.Ports.Count() != 1008 || !s.Ports.Has(1024+0x34*16) {
 		t.Errorf("%+v", s)
 	}
-	if s.Rule != nil || s.EndUserPrefix.IsValid() {
+	if s.Origin.Rule != nil || s.Origin.EndUserPrefix.IsValid() {
 		t.Errorf("derived values in %+v", s)
 	}
 	for _, ipv4 := range []string{"192.0.2.18/32", "192.0.2.16/29"} {
-		if s, err := given("fd00::2", "fd00::1", ipv4, 0, 0, 0); err != nil || s.PortCount() != 65535 {
-			t.Errorf("%s of a test bed: %d ports, %v", ipv4, s.PortCount(), err)
+		if s, err := given("fd00::2", "fd00::1", ipv4, 0, 0, 0); err != nil || s.Ports.Count() != 65535 {
+			t.Errorf("%s of a test bed: %d ports, %v", ipv4, s.Ports.Count(), err)
 		}
 	}
 }

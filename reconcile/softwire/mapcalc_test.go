@@ -108,7 +108,9 @@ func mapcalcWanted(c *claim, arg map[string]string, out mapcalcOutput) error {
 	c.wants("psid_len", out.PSIDLen, psidLen)
 	c.wants("psid_offset", out.Offset, psidOffset)
 	if arg["type"] != "lw4o6" {
-		c.wants("ea_bits", out.EALen, func(s softwire.Softwire) string { return fmt.Sprint(s.EndUserPrefix.Bits() - c.rule.IPv6.Bits()) })
+		c.wants("ea_bits", out.EALen, func(s softwire.Softwire) string {
+			return fmt.Sprint(s.Origin.EndUserPrefix.Bits() - c.rule.IPv6.Bits())
+		})
 	}
 	if out.Ports == nil {
 		if out.PSIDLen != "0" {
@@ -117,7 +119,7 @@ func mapcalcWanted(c *claim, arg map[string]string, out mapcalcOutput) error {
 		c.wants("ports", "1-65535", ranges) // No port set means no restriction there.
 		return nil
 	}
-	c.wants("number of ranges", fmt.Sprint(out.PortsCount), func(s softwire.Softwire) string { return fmt.Sprint(len(s.Ports())) })
+	c.wants("number of ranges", fmt.Sprint(out.PortsCount), func(s softwire.Softwire) string { return fmt.Sprint(len(s.Ports.Ranges())) })
 	var all string
 	if json.Unmarshal(out.Ports, &all) == nil {
 		c.wants("ports", all, ranges)

@@ -8,6 +8,13 @@ type PortRange struct{ First, Last uint16 }
 
 func (r PortRange) String() string { return fmt.Sprintf("%d-%d", r.First, r.Last) }
 
+// Ports is a port set (RFC 7597 section 5.1). The zero value is that of an address that is not shared: all ports.
+type Ports struct {
+	PSID       uint16 // right-aligned; 0 when PSIDLen is 0
+	PSIDLen    int    // bits, k; 0 when the address is not shared
+	PSIDOffset int    // bits, a; without effect when PSIDLen is 0
+}
+
 // Port 0 is in no set: it is reserved (RFC 6335 section 6) and no packet may carry it.
 //
 // Without a PSID the whole address is the CE's (RFC 7597 section 5.2: o + r = 32) and so are all its ports. The offset
@@ -15,11 +22,11 @@ func (r PortRange) String() string { return fmt.Sprintf("%d-%d", r.First, r.Last
 // ignored, as in OpenWrt and in RFC 7597 appendix A example 4.
 
 // portBits is m, the number of low bits of a port that the CE is free to choose (RFC 7597 section 5.1).
-func (s Softwire) portBits() int { return 16 - s.PSIDOffset - s.PSIDLen }
+func (s Ports) portBits() int { return 16 - s.PSIDOffset - s.PSIDLen }
 
-// Ports is the port set in ascending order: one range when it is contiguous (no PSID, or offset 0), else one for every
+// Ranges is the port set in ascending order: one range when it is contiguous (no PSID, or offset 0), else one for every
 // value of the offset's bits but 0.
-func (s Softwire) Ports() []PortRange {
+func (s Ports) Ranges() []PortRange {
 	if s.PSIDLen == 0 {
 		return []PortRange{{First: 1, Last: 65535}}
 	}
@@ -45,8 +52,8 @@ func contiguous(base, width int) []PortRange {
 	return []PortRange{{First: uint16(first), Last: uint16(last)}}
 }
 
-// PortCount is the number of ports in the set.
-func (s Softwire) PortCount() int {
+// Count is the number of ports in the set.
+func (s Ports) Count() int {
 	width := 1 << s.portBits()
 	switch {
 	case s.PSIDLen == 0:
@@ -60,8 +67,8 @@ func (s Softwire) PortCount() int {
 	}
 }
 
-// HasPort reports whether p is in the set.
-func (s Softwire) HasPort(p uint16) bool {
+// Has reports whether p is in the set.
+func (s Ports) Has(p uint16) bool {
 	if p == 0 {
 		return false
 	}

@@ -9,7 +9,7 @@ import (
 
 // portSet is a softwire of which only the ports matter.
 func portSet(offset, length, psid int) softwire.Softwire {
-	return softwire.Softwire{PSIDOffset: offset, PSIDLen: length, PSID: uint16(psid)}
+	return softwire.Softwire{Ports: softwire.Ports{PSIDOffset: offset, PSIDLen: length, PSID: uint16(psid)}}
 }
 
 // eachSplit calls f for every offset and length that fit a port.
@@ -27,15 +27,15 @@ func TestPortsAscendAndCount(t *testing.T) {
 		for _, psid := range []int{0, 1 & top, top / 3, top / 2, top} {
 			s := portSet(offset, length, psid)
 			end, sum := 0, 0
-			for _, r := range s.Ports() {
+			for _, r := range s.Ports.Ranges() {
 				// A gap of one port at least: ranges that touch would be one range.
 				if int(r.First) <= end || r.Last < r.First || (end > 0 && int(r.First) == end+1) {
 					t.Fatalf("psid %#x: %v follows port %d", psid, r, end)
 				}
 				end, sum = int(r.Last), sum+int(r.Last)-int(r.First)+1
 			}
-			if sum != s.PortCount() {
-				t.Errorf("psid %#x: PortCount is %d, the ranges have %d", psid, s.PortCount(), sum)
+			if sum != s.Ports.Count() {
+				t.Errorf("psid %#x: PortCount is %d, the ranges have %d", psid, s.Ports.Count(), sum)
 			}
 		}
 	})
@@ -47,13 +47,13 @@ func TestHasPortAgreesWithPorts(t *testing.T) {
 		for _, psid := range []int{0, top / 3, top} {
 			s := portSet(offset, length, psid)
 			var in [1 << 16]bool
-			for _, r := range s.Ports() {
+			for _, r := range s.Ports.Ranges() {
 				for p := int(r.First); p <= int(r.Last); p++ {
 					in[p] = true
 				}
 			}
 			for p := range in {
-				if s.HasPort(uint16(p)) != in[p] {
+				if s.Ports.Has(uint16(p)) != in[p] {
 					t.Fatalf("psid %#x: HasPort(%d) is %v", psid, p, !in[p])
 				}
 			}
@@ -71,7 +71,7 @@ func TestPSIDsShareAllPorts(t *testing.T) {
 		}
 		var owners [1 << 16]int
 		for psid := range 1 << length {
-			for _, r := range portSet(offset, length, psid).Ports() {
+			for _, r := range portSet(offset, length, psid).Ports.Ranges() {
 				for p := int(r.First); p <= int(r.Last); p++ {
 					owners[p]++
 				}
@@ -101,7 +101,7 @@ func TestOneRange(t *testing.T) {
 		{1, 15, 7, "[32775-32775]"},
 	} {
 		s := portSet(test.offset, test.length, test.psid)
-		if got := fmt.Sprint(s.Ports()); got != test.want {
+		if got := fmt.Sprint(s.Ports.Ranges()); got != test.want {
 			t.Errorf("a=%d k=%d psid=%#x: ports are %s, want %s", test.offset, test.length, test.psid, got, test.want)
 		}
 	}
@@ -110,6 +110,6 @@ func TestOneRange(t *testing.T) {
 func BenchmarkPorts(b *testing.B) {
 	s := portSet(6, 6, 0x34)
 	for b.Loop() {
-		s.Ports()
+		s.Ports.Ranges()
 	}
 }

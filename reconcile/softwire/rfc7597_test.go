@@ -39,20 +39,20 @@ func compute(t *testing.T, r softwire.Rule, prefix string, id softwire.Interface
 
 func want(t *testing.T, s softwire.Softwire, ce, ipv4 string, psid, psidLen, count int) {
 	t.Helper()
-	if s.CE != netip.MustParseAddr(ce) {
-		t.Errorf("CE is %v, want %s", s.CE, ce)
+	if s.CE() != netip.MustParseAddr(ce) {
+		t.Errorf("CE is %v, want %s", s.CE(), ce)
 	}
-	if s.IPv4 != netip.MustParsePrefix(ipv4) {
-		t.Errorf("IPv4 is %v, want %s", s.IPv4, ipv4)
+	if s.Inner != netip.MustParsePrefix(ipv4) {
+		t.Errorf("IPv4 is %v, want %s", s.Inner, ipv4)
 	}
-	if int(s.PSID) != psid || s.PSIDLen != psidLen {
-		t.Errorf("PSID is %#x of %d bits, want %#x of %d", s.PSID, s.PSIDLen, psid, psidLen)
+	if int(s.Ports.PSID) != psid || s.Ports.PSIDLen != psidLen {
+		t.Errorf("PSID is %#x of %d bits, want %#x of %d", s.Ports.PSID, s.Ports.PSIDLen, psid, psidLen)
 	}
-	if s.PortCount() != count {
-		t.Errorf("the set has %d ports, want %d", s.PortCount(), count)
+	if s.Ports.Count() != count {
+		t.Errorf("the set has %d ports, want %d", s.Ports.Count(), count)
 	}
-	if s.EndUserPrefix != netip.MustParsePrefix("2001:db8:12:3400::/56") {
-		t.Errorf("end-user prefix is %v", s.EndUserPrefix)
+	if s.Origin.EndUserPrefix != netip.MustParsePrefix("2001:db8:12:3400::/56") {
+		t.Errorf("end-user prefix is %v", s.Origin.EndUserPrefix)
 	}
 	if len(s.Warnings) != 0 {
 		t.Errorf("warnings %q", s.Warnings)
@@ -62,7 +62,7 @@ func want(t *testing.T, s softwire.Softwire, ce, ipv4 string, psid, psidLen, cou
 func TestRFC7597Example1BasicMappingRule(t *testing.T) {
 	s := compute(t, exampleRule(), "2001:db8:12:3400::/56", softwire.RFC7597)
 	want(t, s, "2001:db8:12:3400:0:c000:212:34", "192.0.2.18/32", 0x34, 8, 252)
-	all := s.Ports()
+	all := s.Ports.Ranges()
 	first, last := all[0], all[len(all)-1]
 	if len(all) != 63 || first != (softwire.PortRange{First: 1232, Last: 1235}) || last != (softwire.PortRange{First: 64720, Last: 64723}) {
 		t.Errorf("%d ranges from %v to %v", len(all), first, last)
@@ -72,11 +72,11 @@ func TestRFC7597Example1BasicMappingRule(t *testing.T) {
 // Example 2 goes the other way: the border relay has 192.0.2.18 port 1232 and finds the CE.
 func TestRFC7597Example2BorderRelay(t *testing.T) {
 	s := compute(t, exampleRule(), "2001:db8:12:3400::/56", softwire.RFC7597)
-	if !s.HasPort(1232) {
+	if !s.Ports.Has(1232) {
 		t.Error("port 1232 is not in the set")
 	}
 	prefix := embed(exampleRule(), netip.MustParseAddr("192.0.2.18"), 0x34)
-	if prefix != s.EndUserPrefix {
+	if prefix != s.Origin.EndUserPrefix {
 		t.Errorf("the border relay finds %v", prefix)
 	}
 }
@@ -98,19 +98,19 @@ func TestRFC7597Section5WholeAddress(t *testing.T) {
 	r := exampleRule()
 	r.IPv6, r.IPv4, r.EABits = netip.MustParsePrefix("2001::/16"), netip.MustParsePrefix("0.0.0.0/0"), 40
 	s := compute(t, r, "2001:c000:212:3400::/56", softwire.RFC7597)
-	if s.CE != netip.MustParseAddr("2001:c000:212:3400:0:c000:212:34") || s.IPv4 != netip.MustParsePrefix("192.0.2.18/32") || s.PSID != 0x34 || s.PSIDLen != 8 || len(s.Warnings) > 0 {
+	if s.CE() != netip.MustParseAddr("2001:c000:212:3400:0:c000:212:34") || s.Inner != netip.MustParsePrefix("192.0.2.18/32") || s.Ports.PSID != 0x34 || s.Ports.PSIDLen != 8 || len(s.Warnings) > 0 {
 		t.Errorf("%+v", s)
 	}
-	if prefix := embed(r, netip.MustParseAddr("192.0.2.18"), 0x34); prefix != s.EndUserPrefix {
+	if prefix := embed(r, netip.MustParseAddr("192.0.2.18"), 0x34); prefix != s.Origin.EndUserPrefix {
 		t.Errorf("the border relay finds %v", prefix)
 	}
 	r.EABits, r.IPv6 = 32, netip.MustParsePrefix("2001:db8::/32")
-	if s = compute(t, r, "2001:db8:c000:212::/64", softwire.RFC7597); s.IPv4 != netip.MustParsePrefix("192.0.2.18/32") || s.PSIDLen != 0 || s.PortCount() != 65535 {
+	if s = compute(t, r, "2001:db8:c000:212::/64", softwire.RFC7597); s.Inner != netip.MustParsePrefix("192.0.2.18/32") || s.Ports.PSIDLen != 0 || s.Ports.Count() != 65535 {
 		t.Errorf("%+v", s)
 	}
 	for _, prefix := range []string{"2001:db8:7f00:1::/64", "2001:db8::/64"} {
 		if s, err := softwire.Compute([]softwire.Rule{r}, netip.MustParsePrefix(prefix), softwire.RFC7597); err == nil {
-			t.Errorf("%s has %v", prefix, s.IPv4)
+			t.Errorf("%s has %v", prefix, s.Inner)
 		}
 	}
 }

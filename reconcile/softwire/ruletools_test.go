@@ -86,10 +86,10 @@ func pyswmapClaim(l calculatorLine) (claim, error) {
 	c.wants("psid", arg["psid"], psid)
 	c.wants("psid of the first port", fmt.Sprint(out.FirstPSID), psid)
 	c.wants("psid_len", fmt.Sprint(out.PSIDLen), psidLen)
-	c.wants("port bits", fmt.Sprint(out.PortBits), func(s softwire.Softwire) string { return fmt.Sprint(16 - s.PSIDOffset - s.PSIDLen) })
+	c.wants("port bits", fmt.Sprint(out.PortBits), func(s softwire.Softwire) string { return fmt.Sprint(16 - s.Ports.PSIDOffset - s.Ports.PSIDLen) })
 	c.wants("port_count", fmt.Sprint(out.Count), portCount)
 	c.wants("first and last ports", fmt.Sprint(out.First, out.Last), func(s softwire.Softwire) string {
-		all := s.Ports()
+		all := s.Ports.Ranges()
 		first, last := all[0].First, all[len(all)-1].Last
 		return fmt.Sprint([]uint16{first, first + 1}, []uint16{last - 1, last})
 	})
@@ -121,7 +121,7 @@ func map6to4Claim(l calculatorLine) (claim, error) {
 	c.rule = &softwire.Rule{IPv6: rule6, IPv4: rule4, EABits: n[0], BR: netip.MustParseAddr("2001:db8:ffff::1")}
 	addr, hex, _ := strings.Cut(out.Stdout, ",")
 	c.wants("ipv4", addr+"/32", ipv4)
-	c.wants("psid", hex, func(s softwire.Softwire) string { return fmt.Sprintf("%#x", s.PSID) })
+	c.wants("psid", hex, func(s softwire.Softwire) string { return fmt.Sprintf("%#x", s.Ports.PSID) })
 	c.prefix, err = homePrefix(l.Args[0])
 	return c, err
 }

@@ -52,17 +52,17 @@ func TestRoundTrip(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%+v %v: %v", r, prefix, err)
 		}
-		ipv4, psid := extract(s.CE, id)
-		if ipv4 != s.IPv4.Addr() || psid != s.PSID {
-			t.Fatalf("%+v %v: CE %v says %v and %#x, not %v and %#x", r, prefix, s.CE, ipv4, psid, s.IPv4, s.PSID)
+		ipv4, psid := extract(s.CE(), id)
+		if ipv4 != s.Inner.Addr() || psid != s.Ports.PSID {
+			t.Fatalf("%+v %v: CE %v says %v and %#x, not %v and %#x", r, prefix, s.CE(), ipv4, psid, s.Inner, s.Ports.PSID)
 		}
-		if back := embed(r, ipv4, psid); back != s.EndUserPrefix || !back.Contains(prefix.Addr()) {
-			t.Fatalf("%+v %v: goes back to %v, not %v", r, prefix, back, s.EndUserPrefix)
+		if back := embed(r, ipv4, psid); back != s.Origin.EndUserPrefix || !back.Contains(prefix.Addr()) {
+			t.Fatalf("%+v %v: goes back to %v, not %v", r, prefix, back, s.Origin.EndUserPrefix)
 		}
-		if !s.EndUserPrefix.Contains(s.CE) || !r.IPv4.Contains(s.IPv4.Addr()) {
-			t.Fatalf("%+v %v: CE %v or IPv4 %v is outside", r, prefix, s.CE, s.IPv4)
+		if !s.Origin.EndUserPrefix.Contains(s.CE()) || !r.IPv4.Contains(s.Inner.Addr()) {
+			t.Fatalf("%+v %v: CE %v or IPv4 %v is outside", r, prefix, s.CE(), s.Inner)
 		}
-		if s.PSIDLen > 0 {
+		if s.Ports.PSIDLen > 0 {
 			shared++
 		}
 	}
@@ -96,8 +96,8 @@ func TestExplicitPSIDReplacesCarriedOne(t *testing.T) {
 	r := exampleRule()
 	r.PSID = &softwire.PSID{Value: 0x56, Len: 8}
 	s := compute(t, r, "2001:db8:12:3400::/56", softwire.RFC7597)
-	if s.PSID != 0x56 || s.CE != netip.MustParseAddr("2001:db8:12:3400:0:c000:212:56") {
-		t.Errorf("PSID is %#x, CE %v", s.PSID, s.CE)
+	if s.Ports.PSID != 0x56 || s.CE() != netip.MustParseAddr("2001:db8:12:3400:0:c000:212:56") {
+		t.Errorf("PSID is %#x, CE %v", s.Ports.PSID, s.CE())
 	}
 	wantWarning(t, s, "the rule's psid 0x56 replaces 0x34, which is in the prefix: the border relay must be configured for it")
 }
@@ -106,8 +106,8 @@ func TestIPv4HostBitsAreIgnored(t *testing.T) {
 	r := exampleRule()
 	r.IPv4 = netip.MustParsePrefix("192.0.2.77/24")
 	s := compute(t, r, "2001:db8:12:3400::/56", softwire.RFC7597)
-	if s.IPv4 != netip.MustParsePrefix("192.0.2.18/32") {
-		t.Errorf("IPv4 is %v", s.IPv4)
+	if s.Inner != netip.MustParsePrefix("192.0.2.18/32") {
+		t.Errorf("IPv4 is %v", s.Inner)
 	}
 	wantWarning(t, s, "rule ipv4 192.0.2.77/24 has bits set after its first 24, which are ignored (RFC 7598 section 4.1): "+
 		"write 192.0.2.0/24, or correct the length")
@@ -130,8 +130,8 @@ func TestPartsOfThePrefix(t *testing.T) {
 		"2001:db8:12:3401::/64":        "2001:db8:12:3401::/64",
 	} {
 		s := compute(t, exampleRule(), prefix, softwire.MAP03)
-		if s.CE != netip.MustParseAddr(ce) || s.EndUserPrefix != netip.MustParsePrefix("2001:db8:12:3400::/56") {
-			t.Errorf("%s: CE %v of %v", prefix, s.CE, s.EndUserPrefix)
+		if s.CE() != netip.MustParseAddr(ce) || s.Origin.EndUserPrefix != netip.MustParsePrefix("2001:db8:12:3400::/56") {
+			t.Errorf("%s: CE %v of %v", prefix, s.CE(), s.Origin.EndUserPrefix)
 		}
 		if line == "" {
 			if len(s.Warnings) != 0 {

@@ -89,7 +89,7 @@ func flethClaim(l calculatorLine) (claim, error) {
 	c.wants("psid_offset", out.Offset, psidOffset)
 	c.wants("port_count", fmt.Sprint(out.Count), portCount)
 	c.wants("first and last port", fmt.Sprint(out.Ends), func(s softwire.Softwire) string {
-		all := s.Ports()
+		all := s.Ports.Ranges()
 		return fmt.Sprint([]uint16{all[0].First, all[len(all)-1].Last})
 	})
 	c.prefix, err = homePrefix(l.Args[1])

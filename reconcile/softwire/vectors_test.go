@@ -167,7 +167,7 @@ func (v vector) wantCE(c *claim) {
 	case v["kind"] == "ipip-fixed":
 		// The line has the interface identifier only, as ::/64.
 		c.wants("interface identifier", address(v["ce_address"]), func(s softwire.Softwire) string {
-			b := s.CE.As16()
+			b := s.CE().As16()
 			clear(b[:8])
 			return netip.AddrFrom16(b).String()
 		})

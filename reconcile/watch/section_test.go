@@ -43,7 +43,7 @@ func TestWatchBootsBesideAMistake(t *testing.T) {
 			first.stop()
 			g.Exec(t, "sh", "-ec", boot)
 			g.Do(func() {
-				if guard, made, err := reconcile.NewRun(g.H).PutGuard(t.Context(), nil); err != nil || !made || guard.Why != nil || guard.Line.Softwire.CE.String() != gatewaytest.CeOfLine {
+				if guard, made, err := reconcile.NewRun(g.H).PutGuard(t.Context(), nil); err != nil || !made || guard.Why != nil || guard.Line.Softwire.CE().String() != gatewaytest.CeOfLine {
 					t.Errorf("the guard is %+v, %v", guard, err)
 				}
 			})

@@ -25,7 +25,7 @@ type Router struct {
 // is known, and for the internet.
 func (g *gatherer) routes(_ context.Context, s *Symptoms) error {
 	if g.known() {
-		p := kernel.PathFrom(g.h, g.line().Softwire.CE, g.line().Softwire.BR)
+		p := kernel.PathFrom(g.h, g.line().Softwire.CE(), g.line().Softwire.BR())
 		s.Relay = &p
 	}
 	for _, to := range facts.InternetAddresses {

@@ -128,7 +128,7 @@ type gatherer struct {
 }
 
 // known reports whether the line has a softwire, or one is held.
-func (g *gatherer) known() bool { return g.line().Softwire.CE.IsValid() }
+func (g *gatherer) known() bool { return g.line().Softwire.Known() }
 
 // line is the line that the machine is on or holds.
 func (g *gatherer) line() line.Line {

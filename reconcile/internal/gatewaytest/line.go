@@ -187,7 +187,7 @@ func (l *Rig) judge(p []byte) error {
 	if err != nil {
 		return err
 	}
-	if !l.Sw.IPv4.Contains(ip.Src) {
+	if !l.Sw.Inner.Contains(ip.Src) {
 		return fmt.Errorf("source %v", ip.Src)
 	}
 	if slices.ContainsFunc(nat.SpecialPurpose, func(p netip.Prefix) bool { return p.Contains(ip.Dst) }) {
@@ -207,7 +207,7 @@ func (l *Rig) judge(p []byte) error {
 	default:
 		return fmt.Errorf("protocol %d type %d", ip.Proto, body[0])
 	}
-	if !l.Sw.HasPort(port) || port < 1024 {
+	if !l.Sw.Ports.Has(port) || port < 1024 {
 		return fmt.Errorf("port or identifier %d", port)
 	}
 	l.Seen[port] = true
@@ -223,7 +223,7 @@ func (l *Rig) judgeQuoted(p []byte) error {
 	if p[9] == 1 {
 		port = binary.BigEndian.Uint16(p[24:])
 	}
-	if !l.Sw.IPv4.Contains(dst) || !l.Sw.HasPort(port) {
+	if !l.Sw.Inner.Contains(dst) || !l.Sw.Ports.Has(port) {
 		return fmt.Errorf("quoted destination %v, port %d", dst, port)
 	}
 	return nil

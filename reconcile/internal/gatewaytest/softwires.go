@@ -16,7 +16,7 @@ import (
 // Shared is a softwire with a port set, of which the table needs nothing else.
 func Shared(psid uint16, length, offset int) softwire.Softwire {
 	return softwire.Softwire{
-		IPv4: netip.MustParsePrefix("192.0.2.18/32"), PSID: psid, PSIDLen: length, PSIDOffset: offset,
+		Mode: softwire.MAPE, NAT: true, Inner: netip.MustParsePrefix("192.0.2.18/32"), Ports: softwire.Ports{PSID: psid, PSIDLen: length, PSIDOffset: offset},
 	}
 }
 
@@ -46,7 +46,7 @@ var NatKinds = map[string]softwire.Softwire{
 	"offset0-psid0": Shared(0, 4, 0),
 	"system-ports":  Shared(0, 8, 0), // nothing that NAT may draw
 	"address":       Shared(0, 0, 4),
-	"prefix":        {IPv4: netip.MustParsePrefix("192.0.2.16/28")},
+	"prefix":        {Mode: softwire.MAPE, NAT: true, Inner: netip.MustParsePrefix("192.0.2.16/28")},
 }
 
 // Softwires calls f with every offset and length, and PSIDs at both ends and between.
@@ -55,7 +55,7 @@ func Softwires(f func(softwire.Softwire)) {
 		for length := range 17 - offset {
 			last := uint16(1<<length - 1)
 			for _, psid := range slices.Compact([]uint16{0, min(1, last), last}) {
-				if sw := Shared(psid, length, offset); sw.PortCount() > 0 {
+				if sw := Shared(psid, length, offset); sw.Ports.Count() > 0 {
 					f(sw)
 				}
 			}
@@ -65,7 +65,7 @@ func Softwires(f func(softwire.Softwire)) {
 
 // Edges forwards a port at each end of a set, one of another number.
 func Edges(sw softwire.Softwire) []schema.Forward {
-	set := sw.Ports()
+	set := sw.Ports.Ranges()
 	first, last := set[0].First, set[len(set)-1].Last
 	all := []schema.Forward{{Protocol: "both", Ports: []schema.PortRange{{First: first, Last: first}}, To: netip.MustParseAddrPort("192.168.1.10:0")}}
 	if last > first {
@@ -77,7 +77,7 @@ func Edges(sw softwire.Softwire) []schema.Forward {
 // ForwardsOf returns forwards of the first ports of a set: one to another port of the LAN host, a range by number, one to
 // the gateway itself.
 func ForwardsOf(sw softwire.Softwire) []schema.Forward {
-	first := sw.Ports()[0].First
+	first := sw.Ports.Ranges()[0].First
 	if first < nat.FirstPort {
 		first = 2000
 	}

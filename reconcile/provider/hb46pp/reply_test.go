@@ -186,7 +186,7 @@ func TestManyRules(t *testing.T) {
 		}
 		// The last one is as good as the first.
 		prefix := netip.MustParsePrefix(fmt.Sprintf("2001:db8:%x:3400::/64", n-1))
-		if s, err := softwire.Compute(r.MAPE.Softwire(), prefix, r.MAPE.InterfaceID()); err != nil || s.Rule.IPv6 != r.MAPE.Rules[n-1].IPv6 {
+		if s, err := softwire.Compute(r.MAPE.Softwire(), prefix, r.MAPE.InterfaceID()); err != nil || s.Origin.Rule.IPv6 != r.MAPE.Rules[n-1].IPv6 {
 			t.Errorf("%d rules: %+v, %v", n, s, err)
 		}
 	}

@@ -1,0 +1,22 @@
+package gateway
+
+import (
+	"mape-netplan/reconcile/kernel"
+	"mape-netplan/reconcile/softwire"
+	"mape-netplan/schema"
+)
+
+// tunnelOf is where the settings of a section become those of the tunnel, as the carrier needs them: here alone the
+// carriers differ.
+func tunnelOf(c *schema.Config, s softwire.Softwire, mtu int) kernel.Tunnel {
+	t := kernel.Tunnel{
+		Link: c.Tunnel, Local: s.CE(), MTU: mtu,
+		HopLimit:   64, // networkd's own default
+		EncapLimit: -1, // border relays in Japan drop packets with one
+	}
+	switch carrier := s.Carrier.(type) {
+	case softwire.Tunnel:
+		t.Remote = carrier.Remote
+	}
+	return t
+}

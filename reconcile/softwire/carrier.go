@@ -1,0 +1,57 @@
+package softwire
+
+import "net/netip"
+
+// Mode is how IPv4 goes over the line, by the name that people use.
+type Mode string
+
+const (
+	MAPE   Mode = "map-e"   // RFC 7597
+	LW4o6  Mode = "lw4o6"   // RFC 7596
+	IPIP   Mode = "ipip"    // a fixed IPv4 address or block
+	DSLite Mode = "ds-lite" // RFC 6333
+	MAPT   Mode = "map-t"   // RFC 7599
+)
+
+// A Carrier takes IPv4 packets over the line: a Tunnel or a Translator.
+type Carrier interface {
+	// CE is the address of this end, in the line's prefix.
+	CE() netip.Addr
+	// FarEnd is the other end: an address as a /128, or the prefix that has all IPv4 addresses in it.
+	FarEnd() netip.Prefix
+}
+
+// A Tunnel puts IPv4 packets into IPv6 packets to one address: a border relay, an lwAFTR or an AFTR.
+type Tunnel struct{ Local, Remote netip.Addr }
+
+func (t Tunnel) CE() netip.Addr       { return t.Local }
+func (t Tunnel) FarEnd() netip.Prefix { return netip.PrefixFrom(t.Remote, 128) }
+
+// A Translator makes IPv6 packets of IPv4 packets. Their destinations are in the default mapping rule's prefix (RFC 7599
+// section 5.1).
+type Translator struct {
+	Local netip.Addr
+	DMR   netip.Prefix
+}
+
+func (t Translator) CE() netip.Addr       { return t.Local }
+func (t Translator) FarEnd() netip.Prefix { return t.DMR }
+
+// Known reports whether there is a softwire.
+func (s Softwire) Known() bool { return s.Carrier != nil }
+
+// CE is the address of this end; invalid where there is no softwire.
+func (s Softwire) CE() netip.Addr {
+	if s.Carrier == nil {
+		return netip.Addr{}
+	}
+	return s.Carrier.CE()
+}
+
+// BR is the address of the far end, of a prefix the first; invalid where there is no softwire.
+func (s Softwire) BR() netip.Addr {
+	if s.Carrier == nil {
+		return netip.Addr{}
+	}
+	return s.Carrier.FarEnd().Addr()
+}
