@@ -22,7 +22,7 @@ const ground = "schema softwire nft nlmsg advice bind"
 // besides the ground. "reconcile/" is left out of the names under it.
 var rooms = [][2]string{
 	{"cmd/mape-netplan", "*"},
-	{"cmd/mape-netplan/internal/lab", ""},
+	{"cmd/mape-netplan/internal/lab", "translator"},
 	{"internal/gatewaytest", "*"},
 	{"reconcile", "gateway line facts discovery resource nat networkd kernel engine host"},
 	{"watch", "events gateway line facts discovery firewall engine host"},

@@ -14,6 +14,7 @@ type Judge struct {
 	CE, BR  netip.Addr             // BR is the far end's own address, whatever that is called
 	IPv4    netip.Prefix           // the address as /32, or a whole prefix; with DS-Lite the LAN
 	InSet   func(port uint16) bool // ports and ICMP ids of the set; nil is all of them
+	DMR     netip.Prefix           // of MAP-T
 	Refuses bool                   // what is wrong is answered with ICMPv6 unreachable, source address failed policy
 }
 
@@ -65,7 +66,7 @@ func (j Judge) outer(p []byte) Verdict {
 	}
 	next, payload := p[6], p[40:40+length]
 	v := Verdict{}
-	fragment := false
+	fragment, whole := false, p[:40+length]
 	for next == protoFragment || next == protoDstOpts || next == 0 || next == 43 {
 		if len(payload) < 8 {
 			return Verdict{}
@@ -85,11 +86,16 @@ func (j Judge) outer(p []byte) Verdict {
 		}
 		next, payload = payload[0], payload[size:]
 	}
+	if j.Mode == MAPT && next != protoIPIP && next != protoIPv6 {
+		return j.translated(v, src, dst, whole)
+	}
 	if next != protoIPIP && next != protoIPv6 {
 		return Verdict{} // the host's own: neighbor discovery, echo, DHCPv6
 	}
 	v.Tunnel = true
 	switch {
+	case j.Mode == MAPT:
+		v.Reason = "a packet inside of another on a line that translates"
 	case fragment:
 		v.Reason = "outer packet is fragmented: the tunnel's MTU is too large"
 	case v.DstOpt:
@@ -101,7 +107,7 @@ func (j Judge) outer(p []byte) Verdict {
 	case dst != j.BR:
 		v.Reason = fmt.Sprintf("outer destination %s, want %s", dst, j.BR)
 	}
-	if next == protoIPIP && !fragment {
+	if next == protoIPIP && !fragment && j.Mode != MAPT {
 		j.inner(&v, payload)
 	}
 	return v

@@ -157,3 +157,29 @@ func FuzzJudge(f *testing.F) {
 	f.Add(tunneled(icmpError(3, shared, UDP(netip.AddrPortFrom(server, 9), netip.AddrPortFrom(shared, 1777), nil))))
 	f.Fuzz(func(t *testing.T, frame []byte) { softwire.Frame(frame) })
 }
+
+// On a line that translates there is no packet inside of another.
+func TestJudgeTranslated(t *testing.T) {
+	j := far[MAPT]
+	good := j.carried(j.CE, UDP(netip.MustParseAddrPort("192.0.2.18:1232"), netip.AddrPortFrom(server, 7), []byte("odd")))
+	dstopt := frame(j.CE, netip.AddrFrom16([16]byte(good[38:54])), protoDstOpts, append([]byte{protoUDP, 0, 4, 1, 4, 1, 1, 0}, good[54:]...))
+	for _, test := range []struct {
+		name   string
+		frame  []byte
+		reason string
+	}{
+		{"udp", good, ""},
+		{"checksum", changed(good, 62, 'O'), "checksum of protocol 17"},
+		{"inside", frame(j.CE, j.BR, protoIPIP, Echo(j.IPv4.Addr(), server, 1232)), "inside of another"},
+		{"later fragment inside", frame(j.CE, j.BR, protoFragment, []byte{protoIPIP, 0, 5, 0, 0, 0, 0, 1, 1, 2, 3, 4, 5, 6, 7, 8}), "inside of another"},
+		{"destination options", dstopt, "destination options"},
+		{"private", j.carried(j.CE, UDP(netip.MustParseAddrPort("192.0.2.18:1232"), netip.MustParseAddrPort("192.168.9.9:7"), nil)), "not on the internet"},
+	} {
+		if v := j.Frame(test.frame); !v.Tunnel || (v.Reason == "") != (test.reason == "") || !strings.Contains(v.Reason, test.reason) {
+			t.Errorf("%s: %+v, want %q", test.name, v, test.reason)
+		}
+	}
+	if v := j.Frame(frame(j.CE, j.BR, protoUDP, make([]byte, 8))); v.Tunnel {
+		t.Errorf("to the relay itself: %+v", v)
+	}
+}

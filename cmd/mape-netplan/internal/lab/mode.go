@@ -11,13 +11,15 @@ const (
 	LW4o6       // lwAFTR (RFC 7596), whose binding table has one entry
 	IPIP        // a fixed address, or a block of them
 	DSLite      // AFTR (RFC 6333): it translates, so that the LAN's own addresses are right and the CE has none
+	MAPT        // border relay that translates to IPv6 (RFC 7599): no packet is inside of another
 )
 
-// modes has what differs by a number: the longest IPv4 packet on a line of 1500 bytes.
+// modes has what differs by a number: the longest IPv4 packet on a line of 1500 bytes. A fragment grows by 28 bytes
+// where it is translated.
 var modes = [...]struct {
 	name string
 	mtu  int
-}{MAPE: {"map-e", 1460}, LW4o6: {"lw4o6", 1460}, IPIP: {"ipip", 1460}, DSLite: {"ds-lite", 1460}}
+}{MAPE: {"map-e", 1460}, LW4o6: {"lw4o6", 1460}, IPIP: {"ipip", 1460}, DSLite: {"ds-lite", 1460}, MAPT: {"map-t", 1472}}
 
 func (m Mode) String() string { return modes[m].name }
 

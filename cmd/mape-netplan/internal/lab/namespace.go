@@ -170,3 +170,15 @@ func (ns *Namespace) routeMTU(prefix, name, gateway string, mtu int) error {
 	}
 	return nil
 }
+
+// blackhole has the kernel drop what is for a prefix.
+func (ns *Namespace) blackhole(prefix netip.Prefix) error {
+	_, dst, err := net.ParseCIDR(prefix.String())
+	if err == nil {
+		err = ns.links.RouteReplace(&netlink.Route{Dst: dst, Type: syscall.RTN_BLACKHOLE})
+	}
+	if err != nil {
+		return fmt.Errorf("blackhole %s: %w", prefix, err)
+	}
+	return nil
+}

@@ -95,9 +95,18 @@ func (r *Relay) SetJudge(j Judge) error {
 	if err == nil && j.Mode == DSLite {
 		err = r.translate(j.IPv4)
 	}
+	if err == nil && j.Mode == MAPT {
+		// The wire's own reader takes these packets, and nothing else answers them.
+		err = r.wan.blackhole(j.DMR)
+	}
+	protocol, source := protoIPIP, j.BR
+	if j.Mode == MAPT {
+		// The header is ours as well: the source is no address of this machine.
+		protocol, source = unix.IPPROTO_RAW, netip.IPv6Unspecified()
+	}
 	send, refuse := -1, -1
 	if err == nil {
-		send, err = r.raw(protoIPIP, j.BR)
+		send, err = r.raw(protocol, source)
 	}
 	if err == nil {
 		refuse, err = r.raw(protoICMPv6, j.BR)
@@ -192,6 +201,12 @@ func (r *Relay) takes(inner []byte) bool {
 func (r *Relay) Inject(packet []byte) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.judge.Mode == MAPT {
+		var err error
+		if packet, err = r.judge.toIPv6(packet); err != nil {
+			return err
+		}
+	}
 	return unix.Sendto(r.send, packet, 0, &unix.SockaddrInet6{Addr: r.judge.CE.As16()})
 }
 

@@ -20,6 +20,7 @@ import (
 var far = map[Mode]Judge{
 	LW4o6:  {Mode: LW4o6, CE: netip.MustParseAddr("2001:db8:12:3400:0:c000:212:34"), BR: netip.MustParseAddr("2001:db8:ffff::2"), IPv4: netip.MustParsePrefix("192.0.2.18/32"), InSet: func(port uint16) bool { return port>>8 == 52 }, Refuses: true},
 	IPIP:   {Mode: IPIP, CE: netip.MustParseAddr("2001:db8:12:3400::feed"), BR: netip.MustParseAddr("2001:db8:ffff::65"), IPv4: netip.MustParsePrefix("192.0.2.24/29")},
+	MAPT:   {Mode: MAPT, CE: netip.MustParseAddr("2001:db8:12:3400:0:c000:212:34"), BR: netip.MustParseAddr("2001:db8:6::1"), IPv4: netip.MustParsePrefix("192.0.2.18/32"), InSet: func(port uint16) bool { return port >= 1024 && port>>2&255 == 52 }, DMR: netip.MustParsePrefix("2001:db8:ffff::/64"), Refuses: true},
 	DSLite: {Mode: DSLite, CE: netip.MustParseAddr("2001:db8:12:3400::5"), BR: netip.MustParseAddr("2001:db8:ffff::6"), IPv4: netip.MustParsePrefix("192.168.1.0/24")},
 }
 
@@ -39,6 +40,7 @@ func TestRelay(t *testing.T) {
 		{MAPE, []netip.Addr{shared}, 1776, Echo(shared, server, 1), "ICMP id 1 is not in the port set"},
 		{LW4o6, []netip.Addr{address("192.0.2.18")}, 13312, Echo(address("192.0.2.18"), server, 13311), "ICMP id 13311 is not in the port set"},
 		{IPIP, []netip.Addr{address("192.0.2.24"), address("192.0.2.31")}, 1, Echo(address("192.0.2.32"), server, 1), "inner source 192.0.2.32, want 192.0.2.24/29"},
+		{MAPT, []netip.Addr{address("192.0.2.18")}, 1232, Echo(address("192.0.2.18"), server, 1236), "ICMP id 1236 is not in the port set"},
 		{DSLite, []netip.Addr{address("192.168.1.10"), B4}, 1, Echo(address("192.0.0.1"), server, 1), "inner source 192.0.0.1, want 192.168.1.0/24"},
 		{DSLite, []netip.Addr{address("192.168.1.11")}, 1, Echo(address("192.168.1.10"), address("10.0.0.1"), 1), "inner destination 10.0.0.1 is not on the internet"},
 		{DSLite, nil, 1, Echo(address("192.168.1.10"), B4, 1), "sent back: inner destination 192.0.0.2 is the CE's own"},
@@ -53,19 +55,26 @@ func TestRelay(t *testing.T) {
 		network.neighbor(t, j.CE)
 		network.Relay.Reset()
 		for _, source := range test.good {
-			network.send(t, frame(j.CE, j.BR, protoIPIP, Echo(source, server, test.id)))
+			network.send(t, j.carried(j.CE, Echo(source, server, test.id)))
 			network.receive(t, test.mode.String()+": a reply to "+source.String(), func(p []byte) bool {
-				h, _, ok := parseIP4(p[40:])
-				return ok && p[6] == protoIPIP && h.dst == source && h.src == server && h.proto == protoICMP && h.payload[0] == 0
+				inner := p[40:]
+				if test.mode == MAPT {
+					inner, _ = j.translator().In(p, 0)
+				} else if p[6] != protoIPIP {
+					return false
+				}
+				h, _, ok := parseIP4(inner)
+				return ok && h.dst == source && h.src == server && h.proto == protoICMP && h.payload[0] == 0
 			})
 		}
-		network.send(t, frame(j.CE, j.BR, protoIPIP, test.bad))
+		bad := j.carried(j.CE, test.bad)
+		network.send(t, bad)
 		if j.Refuses {
 			network.receive(t, "ICMPv6 unreachable, source address failed policy", func(p []byte) bool {
-				return p[6] == protoICMPv6 && p[40] == 1 && p[41] == 5 && bytes.Equal(p[8:24], j.BR.AsSlice()) && bytes.HasSuffix(p, test.bad)
+				return p[6] == protoICMPv6 && p[40] == 1 && p[41] == 5 && bytes.Equal(p[8:24], j.BR.AsSlice()) && bytes.HasSuffix(p, bad[14:])
 			})
 		}
-		network.send(t, frame(j.BR, j.BR, protoIPIP, test.bad))
+		network.send(t, j.carried(j.BR, test.bad))
 		want := []string{test.refusal, "outer source " + j.BR.String() + ", want " + j.CE.String()}
 		for end := time.Now().Add(time.Minute); !slices.Equal(network.Relay.Report().Refused, want); time.Sleep(time.Millisecond) {
 			if time.Now().After(end) {
@@ -117,6 +126,17 @@ func TestLineServers(t *testing.T) {
 	}
 }
 
+// carried is an IPv4 packet on the line as a CE at an address has it there, whether its own source is right or not.
+func (j Judge) carried(ce netip.Addr, p []byte) []byte {
+	if j.Mode != MAPT {
+		return frame(ce, j.BR, protoIPIP, p)
+	}
+	tr := j.translator()
+	tr.CE = ce
+	packet, _ := tr.Out(p)
+	return frame(ce, netip.AddrFrom16([16]byte(packet[24:40])), packet[6], packet[40:])
+}
+
 // A testLine is a network whose gateway the test plays: it holds the other end of the tap.
 type testLine struct{ *Network }
 
@@ -158,7 +178,7 @@ func (n testLine) receive(t *testing.T, what string, match func(p []byte) bool) 
 		if err != nil {
 			t.Fatalf("no %s: %v", what, err)
 		}
-		if p := buf[14:size]; len(p) > 60 && p[0]>>4 == 6 && match(p) {
+		if p := buf[14:size]; len(p) >= 48 && p[0]>>4 == 6 && match(p) {
 			return
 		}
 	}
