@@ -99,18 +99,20 @@ func special(a netip.Addr) string {
 	return "a broadcast address"
 }
 
-// wholeIPv4 is the prefix of a rule whose EA bits have the whole address
-// (RFC 7597, section 5.2).
-var wholeIPv4 = netip.MustParsePrefix("0.0.0.0/0")
-
+// parsePrefix takes 0.0.0.0/4, too: the EA bits of a rule can have most or all
+// of the address (RFC 7597, section 5.2).
 func parsePrefix(s string, bits int) (netip.Prefix, error) {
 	p, err := netip.ParsePrefix(s)
 	switch a := p.Addr(); {
 	case err != nil || a.Unmap().BitLen() != bits:
 		return p, errMalformed
+	case p != p.Masked() && bits == 32:
+		return p, fmt.Errorf("bits are set after its length; write %s, or %s/32 for this address", p.Masked(), a)
 	case p != p.Masked():
-		return p, fmt.Errorf("bits are set after its length; write %s, or %s/%d for this address", p.Masked(), a, bits)
-	case !a.IsGlobalUnicast() && p != wholeIPv4:
+		return p, fmt.Errorf("bits are set after its length; write %s, or correct the length", p.Masked())
+	case a.IsUnspecified() && (bits == 128 || p.Bits() >= 8):
+		return p, errors.New("these addresses are reserved")
+	case !a.IsGlobalUnicast() && !a.IsUnspecified():
 		return p, errors.New(special(a))
 	}
 	return p, nil

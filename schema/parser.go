@@ -41,8 +41,15 @@ func (p *parser) mustBe(path string, n *yaml.Node, want, reason string) {
 	if reason != "" {
 		message += " (" + reason + ")"
 	}
-	if ascii := fold(n.Value); reason == "" && isText(n) && ascii != n.Value && !inDiscover(path) {
-		message += " (in ASCII, " + quote(ascii) + ")"
+	plain := fold(n.Value)
+	switch {
+	case reason != "" || inDiscover(path):
+	case n.ShortTag() == "!!int" && strings.Contains(n.Value, "_"):
+		message += " (without the underscore, which only some programs allow in a number)"
+	case isText(n) && plain != n.Value && plain == strings.TrimSpace(n.Value):
+		message += " (without blanks, " + quote(plain) + ")"
+	case isText(n) && plain != n.Value:
+		message += " (in ASCII, " + quote(plain) + ")"
 	}
 	p.report(p.value(path), path, "%s", message)
 }

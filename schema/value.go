@@ -49,7 +49,7 @@ func (v scalar[T]) read(p *parser, path string, n *yaml.Node, want string) {
 			text = strconv.Itoa(i)
 		}
 	}
-	if !ok {
+	if !ok || text != strings.TrimSpace(text) {
 		p.mustBe(path, n, want, "")
 		return
 	}
@@ -144,7 +144,7 @@ var leadingZero = regexp.MustCompile(`^[-+]?0[0-9_]+$`)
 func (v number) read(p *parser, path string, n *yaml.Node, want string) {
 	i, ok := integer(n.Value)
 	switch {
-	case isText(n) && ok:
+	case isText(n) && ok && n.Style != 0:
 		p.mustBe(path, n, want, "remove the quotes")
 	case leadingZero.MatchString(n.Value):
 		p.mustBe(path, n, want, "a leading zero is octal to some programs; remove it")
@@ -155,11 +155,12 @@ func (v number) read(p *parser, path string, n *yaml.Node, want string) {
 	}
 }
 
-// integer reads a number as YAML writes them: decimal, 0x34, 0o64, 0b110100,
-// 1_460. One that is out of range is the nearest that is not.
+// integer reads a number as YAML writes them: decimal, 0x34, 0o64, 0b110100.
+// 1_460 is a number to YAML 1.1 only. One that is out of range is the nearest
+// that is not.
 func integer(s string) (int, bool) {
-	i, err := strconv.ParseInt(strings.ReplaceAll(s, "_", ""), 0, 64)
-	return int(i), err == nil || errors.Is(err, strconv.ErrRange)
+	i, err := strconv.ParseInt(s, 0, 64)
+	return int(i), (err == nil || errors.Is(err, strconv.ErrRange)) && !strings.Contains(s, "_")
 }
 
 // duration is a time in whole seconds, as the kernel counts them here. The
