@@ -2,6 +2,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -36,16 +37,16 @@ func NewRun(h *host.Host) *Run { return &Run{Asker: line.Asker{Host: h}} }
 //
 // Each look at the machine finds the line once.
 func (r *Run) Await(ctx context.Context, c *schema.Config, waiting func(error)) (gateway.Aim, facts.Facts, error) {
-	told, asked := false, false
+	told, asked := false, 0
 	var unkept error
 	for {
 		f, err := facts.Gather(r.Host)
 		if err != nil {
 			return gateway.Aim{}, f, err
 		}
-		f.Discovered = r.Latest(f.Discovered)
+		f.Discovered, f.FarEnds = r.Latest(f.Discovered), r.LatestNames(f.FarEnds)
 		aim := gateway.Resolve(c, f)
-		asks := !asked && !aim.Refused && line.AsksNow(c, aim.Line, f)
+		asks := asked < 2 && !aim.Refused && line.AsksNow(c, aim.Line, f)
 		if !asks && (!aim.Waits() || !r.Host.Live()) {
 			if aim.Gateway != nil && unkept != nil {
 				aim.Gateway.Warnings = append(aim.Gateway.Warnings, unkept.Error())
@@ -56,11 +57,11 @@ func (r *Run) Await(ctx context.Context, c *schema.Config, waiting func(error)) 
 			return aim, f, err
 		}
 		if asks { // That takes seconds, in which the machine may change.
-			_, err := r.Discover(ctx, c, aim.Line, f)
+			err := r.Ask(ctx, c, aim.Line, f, false)
 			if err != nil && !errors.Is(err, discovery.ErrUnkept) {
 				return aim, f, err
 			}
-			asked, unkept = true, err
+			asked, unkept = asked+1, cmp.Or(unkept, err) // Its answer may name a far end, for which the line is asked next.
 			continue
 		}
 		if !told {
@@ -73,7 +74,7 @@ func (r *Run) Await(ctx context.Context, c *schema.Config, waiting func(error)) 
 		if ended := host.Wait(ctx, 250*time.Millisecond); ended != nil {
 			return aim, f, fmt.Errorf("%w: %w", ended, aim.Err)
 		}
-		asked = false
+		asked = 0
 	}
 }
 

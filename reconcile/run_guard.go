@@ -20,7 +20,7 @@ import (
 // cannot be read is no error: if nothing is remembered, Why names it.
 func (r *Run) PutGuard(ctx context.Context, c *schema.Config) (g gateway.Guard, made bool, err error) {
 	remembered, closed := facts.Remembered(r.Host)
-	remembered.Discovered = r.Latest(remembered.Discovered)
+	remembered.Discovered, remembered.FarEnds = r.Latest(remembered.Discovered), r.LatestNames(remembered.FarEnds)
 	g = gateway.GuardOf(c, remembered)
 	if errors.Is(g.Why, gateway.ErrNoMemory) && closed != nil {
 		g.Why = fmt.Errorf("%w; and cannot read %w", g.Why, closed)

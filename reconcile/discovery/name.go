@@ -18,8 +18,10 @@ type Name struct {
 	Until  time.Time      `json:"until,omitzero"`
 	// Gone: the next answer replaces Address if it is without it.
 	Gone bool `json:"gone,omitempty"`
-	// Problem is why the last question got no address; "" if it did. Failures counts such questions in a row.
+	// Problem is why the last question got no address; "" if it did. Absent: the resolvers have none. Failures counts such
+	// questions in a row.
 	Problem  string `json:"problem,omitempty"`
+	Absent   bool   `json:"absent,omitempty"`
 	Failures int    `json:"failures,omitempty"`
 	// Asked is when the line was asked last, Next is when to ask it again.
 	Asked time.Time `json:"asked"`
@@ -38,9 +40,13 @@ type Addresses struct {
 const (
 	// leastAsked is the shortest time between two questions for a name that is known, mostAsked the longest.
 	leastAsked, mostAsked = 5 * time.Minute, 24 * time.Hour
-	// unknownAsked is the time between two questions for a name that is not.
-	unknownAsked = 30 * time.Second
+	// firstAgain is the time between the first two questions for a name that is not: the line's resolver may come a moment
+	// later than its address. It doubles up to mostAgain.
+	firstAgain, mostAgain = 2 * time.Second, 30 * time.Second
 )
+
+// ErrAbsent is wrapped by the error of a name that does not exist or has no IPv6 address, as every resolver says.
+var ErrAbsent = errors.New("no IPv6 address")
 
 // After is the name after a question: with the answer or, if that is not nil, with the failure, which never takes the
 // address away. An address that the answers do not have any more is replaced at the second one, because a resolver may
@@ -49,13 +55,14 @@ func (n Name) After(answer Addresses, failure error, silent bool, prefixes []net
 	moves := silent || !slices.Equal(prefixes, n.Prefixes)
 	n.Asked, n.Prefixes = now, prefixes
 	if failure != nil {
-		n.Problem, n.Failures, n.Next, n.Gone = failure.Error(), n.Failures+1, now.Add(unknownAsked), n.Gone || moves
-		if n.Address.IsValid() {
+		n.Problem, n.Absent, n.Gone = failure.Error(), errors.Is(failure, ErrAbsent), n.Gone || moves
+		n.Next = now.Add(min(firstAgain<<min(n.Failures, 8), mostAgain))
+		if n.Failures++; n.Address.IsValid() {
 			n.Next = now.Add(leastAsked)
 		}
 		return n
 	}
-	n.Problem, n.Failures, n.Server, n.Until = "", 0, answer.Server, now.Add(answer.TTL)
+	n.Problem, n.Absent, n.Failures, n.Server, n.Until = "", false, 0, answer.Server, now.Add(answer.TTL)
 	n.Next = now.Add(min(max(answer.TTL, leastAsked), mostAsked))
 	switch {
 	case slices.Contains(answer.All, n.Address):

@@ -25,8 +25,8 @@ func TestNameAfter(t *testing.T) {
 		wait    time.Duration
 		trouble bool
 	}{
-		{"", 0, false, home, "", 30 * time.Second, false},
-		{"", 0, false, home, "", 30 * time.Second, true},
+		{"", 0, false, home, "", 2 * time.Second, false},
+		{"", 0, false, home, "", 4 * time.Second, true},
 		{"ab", time.Hour, false, home, "a", time.Hour, false},
 		{"ba", time.Second, false, home, "a", 5 * time.Minute, false}, // in another order
 		{"ba", time.Hour, true, away, "a", time.Hour, false},          // wherever it is asked, and why ever

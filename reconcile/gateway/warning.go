@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"mape-netplan/reconcile/discovery"
 	"mape-netplan/reconcile/engine"
 	"mape-netplan/reconcile/facts"
 	"mape-netplan/reconcile/host"
@@ -51,6 +52,9 @@ func (g *Gateway) warn(c *schema.Config, f facts.Facts) {
 	}
 	if f.Unfiltered != "" {
 		g.Warnings = append(g.Warnings, fmt.Sprintf("%s cannot have a filter of its own (%s): whenever something flushes the ruleset of nftables, packets leave untranslated until the table is back", g.Tunnel.Link, f.Unfiltered))
+	}
+	if trouble := f.FarEnds[discovery.Fold(g.FarEnd)].Trouble(); trouble != "" {
+		g.Warnings = append(g.Warnings, fmt.Sprintf("%s; %s stays the far end of %s", trouble, g.Tunnel.Remote, g.Tunnel.Link))
 	}
 	g.unreachable(f)
 }

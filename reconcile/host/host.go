@@ -4,6 +4,7 @@ package host
 import (
 	"fmt"
 	"os"
+	"runtime"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -88,6 +89,23 @@ func (h *Host) WatchNetworkd(wake func()) {
 
 // Dial opens a netlink socket of a family in the machine's network namespace.
 func (h *Host) Dial(family int) (*nlmsg.Conn, error) { return nlmsg.Dial(family, h.NS) }
+
+// In runs f in the machine's network namespace, in which the sockets that it makes stay.
+func (h *Host) In(f func() error) error {
+	if h.NS == 0 {
+		return f()
+	}
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread() // It is not unlocked, so that the thread ends with the goroutine.
+		err := unix.Setns(h.NS, unix.CLONE_NEWNET)
+		if err == nil {
+			err = f()
+		}
+		done <- err
+	}()
+	return <-done
+}
 
 // Live is true if there is a kernel to look at, not only files.
 func (h *Host) Live() bool { return h.Net != nil }

@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"sort"
+	"sync/atomic"
 	"time"
 
 	"mape-netplan/reconcile/discovery"
@@ -24,6 +25,26 @@ type Asker struct {
 	*host.Host
 	Client hb46pp.Client // Servers, Interface and Limits may be left zero
 	discovery.Store
+	names atomic.Pointer[discovery.Names]
+}
+
+// Ask asks the line the first question that is due or, for a tunnel that is silent, for its far end.
+func (a *Asker) Ask(ctx context.Context, c *schema.Config, l Line, f facts.Facts, silent bool) error {
+	now := time.Now()
+	if next := NextDiscovery(c, l, f, now); !next.IsZero() && !next.After(now) {
+		_, err := a.Discover(ctx, c, l, f)
+		return err
+	}
+	return a.resolve(ctx, l, f, silent)
+}
+
+// NextQuestion is when the line is to be asked something. The zero time is never, one that is not after now is at once.
+func NextQuestion(c *schema.Config, l Line, f facts.Facts, now time.Time) time.Time {
+	next, name := NextDiscovery(c, l, f, now), nextName(l, f, now)
+	if next.IsZero() || !name.IsZero() && name.Before(next) {
+		return name
+	}
+	return next
 }
 
 // Discover asks the line for its rules, whether that is due or not, stores the
@@ -65,10 +86,10 @@ func (a *Asker) Discover(ctx context.Context, c *schema.Config, l Line, f facts.
 	return a.Remember(a.Host, d)
 }
 
-// AsksNow reports whether the line is to be asked for its rules at once.
+// AsksNow reports whether the line is to be asked something at once.
 func AsksNow(c *schema.Config, l Line, f facts.Facts) bool {
 	now := time.Now()
-	next := NextDiscovery(c, l, f, now)
+	next := NextQuestion(c, l, f, now)
 	return !next.IsZero() && !next.After(now)
 }
 

@@ -21,6 +21,7 @@ type timings struct {
 	poll       time.Duration // between two reads of what the kernel sends no events about
 	lock       time.Duration // between two tries of a lock that another run holds
 	unreadable time.Duration // between two tries of files that cannot be read; a symbolic link's target wakes nothing
+	silent     time.Duration // without an answer through the tunnel, after which the line is asked for its far end again
 	settling   time.Duration // until the next look at what changes by itself, and after a look that failed
 
 	// What cannot be applied is retried after retry, doubled each time, up to retryMost.
@@ -42,6 +43,7 @@ var defaultTimings = timings{
 	poll:       500 * time.Millisecond,
 	lock:       200 * time.Millisecond,
 	unreadable: 5 * time.Second,
+	silent:     30 * time.Second,
 	settling:   time.Second,
 
 	retry: time.Second, retryMost: 5 * time.Minute,

@@ -13,8 +13,8 @@ import (
 	"mape-netplan/schema"
 )
 
-// A provisioning asks the line for its rules (HB46PP), beside the passes: on a line that is down it takes half a minute,
-// in which the machine is repaired and the watchdog answered.
+// A provisioning asks the line for its rules (HB46PP) and for the address of its far end, beside the passes: on a line that
+// is down it takes half a minute, in which the machine is repaired and the watchdog answered.
 type provisioning struct {
 	line.Asker
 	*journal
@@ -24,6 +24,7 @@ type provisioning struct {
 	running sync.WaitGroup
 	result  chan error // of the request that runs, or has ended since the last pass; nil when there is none
 	retry   retry      // of one that failed on this machine
+	silence silence    // of the far end
 }
 
 // mostAsleep bounds a wait for a time of the wall clock: the clock may be set meanwhile.
@@ -43,7 +44,7 @@ func (p *provisioning) finish() {
 			return
 		}
 		p.retry.failed(p.timings, time.Now())
-		p.problem("provisioning", Failure, fmt.Sprintf("cannot ask the line for its rules (HB46PP): %v", err))
+		p.problem("provisioning", Failure, fmt.Sprintf("cannot ask the line: %v", err))
 	default:
 	}
 }
@@ -55,18 +56,21 @@ func (p *provisioning) request(ctx context.Context, c *schema.Config, l line.Lin
 	}
 	p.logOutage(f.Discovered)
 	now := time.Now()
-	next := line.NextDiscovery(c, l, f, now)
+	next := line.NextQuestion(c, l, f, now)
 	if next.IsZero() {
 		return 0
 	}
-	if wait := max(next.Sub(now), p.retry.at.Sub(now)); wait > 0 {
-		return min(wait, mostAsleep)
+	silent := l.FarEnd != "" && p.silent(c.Tunnel, now)
+	if wait := max(next.Sub(now), p.retry.at.Sub(now)); wait > 0 && !silent {
+		if l.FarEnd != "" {
+			again = p.timings.silent
+		}
+		return soonest(again, min(wait, mostAsleep))
 	}
 	result := make(chan error, 1)
 	p.result = result
 	p.running.Go(func() {
-		_, err := p.Discover(ctx, c, l, f)
-		result <- err
+		result <- p.Ask(ctx, c, l, f, silent)
 		p.wake()
 	})
 	return 0
@@ -80,4 +84,14 @@ func (p *provisioning) logOutage(d *discovery.Discovery) {
 		return
 	}
 	p.problem("rules", Warning, fmt.Sprintf("asking the line for its rules (HB46PP) failed: %s; the rules that it gave before stay in force", d.Problem))
+}
+
+// silent reports whether the far end does not answer.
+func (p *provisioning) silent(tunnel string, now time.Time) bool {
+	link, err := p.Net.LinkByName(tunnel)
+	if err != nil || link.Attrs().Statistics == nil {
+		return false
+	}
+	n := link.Attrs().Statistics
+	return p.silence.lasts(n.RxPackets, n.TxPackets, now, p.timings.silent)
 }

@@ -44,6 +44,7 @@ var testTimings = timings{
 	poll:       50 * time.Millisecond,
 	lock:       20 * time.Millisecond,
 	unreadable: 200 * time.Millisecond,
+	silent:     50 * time.Millisecond,
 	settling:   100 * time.Millisecond,
 
 	retry: 100 * time.Millisecond, retryMost: time.Second,

@@ -204,7 +204,7 @@ func (w *Watch) files() []string {
 func (w *Watch) look() (facts.Facts, error) {
 	f, err := facts.Look(w.Host)
 	f.Owned.Proven = w.sections.proven
-	f.Discovered = w.provisioning.Latest(f.Discovered)
+	f.Discovered, f.FarEnds = w.provisioning.Latest(f.Discovered), w.provisioning.LatestNames(f.FarEnds)
 	if f.IPForward == "" {
 		f.IPForward = w.forward // The file that had it was deleted since the service started.
 	}
