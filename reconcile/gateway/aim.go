@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"mape-netplan/reconcile/discovery"
+	"mape-netplan/reconcile/engine"
 	"mape-netplan/reconcile/facts"
 	"mape-netplan/reconcile/kernel"
 	"mape-netplan/reconcile/line"
@@ -35,7 +36,7 @@ type Aim struct {
 // the gateway worse that the last one has made, does not replace that.
 func Resolve(c *schema.Config, f facts.Facts) Aim {
 	l, err := line.Find(c, f)
-	return resolve(c, f, l, err).orLast(f)
+	return resolve(c, f, l, err).orLast(c, f)
 }
 
 // resolve is for a line that was found, with the error of that.
@@ -61,8 +62,8 @@ func resolve(c *schema.Config, f facts.Facts, found line.Line, err error) Aim {
 
 // orLast returns a, or the gateway of the last good section if this section's line lacks something (a router, a prefix) that
 // the last one has: WAN and LAN that were swapped, or another line's prefix, must not end what works. Err then says what is
-// missing, and the gateway is held until it is there.
-func (a Aim) orLast(f facts.Facts) Aim {
+// missing, and the gateway is held until it is there; a prefix that the section wants delegated is requested meanwhile.
+func (a Aim) orLast(c *schema.Config, f facts.Facts) Aim {
 	why := a.Err
 	if why == nil {
 		why = a.Gateway.lacks(f)
@@ -80,11 +81,23 @@ func (a Aim) orLast(f facts.Facts) Aim {
 		if a.Err != nil || last.Err != nil || last.Gateway.lacks(f) != nil {
 			return a
 		}
-	} else if g != nil && g.RequestsPrefix && g.WAN.Default6 != nil {
-		return a // It has to ask on the new WAN before it can have a prefix there.
 	}
 	a.Gateway, a.Err = last.Gateway, why
+	a.Gateway.request(c, a.Line, f)
 	return a
+}
+
+// Withdrawn lists what is wanted of a machine whose line has withdrawn its service: no gateway. What the line said and the
+// request for its prefix stay, because it will be asked again. compile is [Compile] in some order.
+func Withdrawn(c *schema.Config, l line.Line, f facts.Facts, compile func(*Gateway, facts.Facts) []engine.Resource) []engine.Resource {
+	f.Discovered, f.FarEnds = nil, nil
+	want := compile(nil, f)
+	f.Owned.Addresses = nil // The request is without the CE address.
+	requests, _ := PrefixRequest(c, l, f)
+	for _, request := range requests {
+		want = slices.DeleteFunc(want, func(r engine.Resource) bool { return r.Name() == request.Name() })
+	}
+	return append(want, requests...)
 }
 
 // Proven reports whether the section makes a gateway whose line is there, as far as that can be told.

@@ -185,6 +185,23 @@ func PrefixRequest(c *schema.Config, l line.Line, f facts.Facts) ([]engine.Resou
 	return all, nil
 }
 
+// request has networkd ask for the prefix that a section wants delegated, while the gateway is that of another section.
+func (g *Gateway) request(c *schema.Config, l line.Line, f facts.Facts) {
+	if c.WANPrefix != "pd" || l.NoWAN != nil {
+		return
+	}
+	i := slices.IndexFunc(g.LinkConfigs, func(p LinkConfig) bool { return p.Link == l.WAN.Name })
+	if i < 0 {
+		p := LinkConfig{Link: l.WAN.Name}
+		if p.find(g.Netplan, f) != nil {
+			return // No file could say so; the error of the line is told.
+		}
+		i, g.LinkConfigs = len(g.LinkConfigs), append(g.LinkConfigs, p)
+	}
+	g.LinkConfigs[i].Request = true
+	g.LinkConfigs[i].chooseDUID(f)
+}
+
 // chooseDUID decides once by which DUID a link requests its prefix: a server with one
 // prefix leases it to one DUID until the lease ends. A DUID by which networkd has
 // obtained a delegation without us is kept. That happens if router advertisements

@@ -77,6 +77,9 @@ func TestWatchKeepsOffTheWorse(t *testing.T) {
 			"no address of eth1 is in 2400:4050:5c71:b000::/56", "ip address add " + gatewaytest.OtherAddress + " dev eth1", "CE " + gatewaytest.CeOfOther},
 		{"another provider", "{wan: eth1, lan: eth0, provider: biglobe}", "biglobe", "", ""},
 		{"a delegated prefix, which there is not", "{wan: eth1, lan: eth0, wan-prefix: pd}", "no prefix has been delegated to eth1 yet", "", ""},
+		{"and another provider", "{wan: eth1, lan: eth0, wan-prefix: pd, provider: biglobe}", "no prefix has been delegated to eth1 yet", "", ""},
+		{"and another interface", "{wan: eth0, lan: eth1, wan-prefix: pd}", "no prefix has been delegated to eth0 yet", "", ""},
+		{"and a given one", "{wan: eth0, lan: eth1, wan-prefix: pd, prefix: '2400:4050:5c71:b000::/56'}", "eth0 has no IPv6 default route", "", ""},
 	} {
 		t.Run(test.what, func(t *testing.T) {
 			t.Parallel()
@@ -100,6 +103,9 @@ func TestWatchKeepsOffTheWorse(t *testing.T) {
 				if !strings.Contains(out, "eth1    inet6 "+gatewaytest.CeOfLine) || !strings.Contains(out, "default dev mape0") || strings.Contains(out, "eth0    inet6 "+gatewaytest.CeOfLine) ||
 					strings.Contains(out, gatewaytest.CeOfOther) {
 					t.Errorf("%s there is\n%s", when, out)
+				}
+				if strings.Contains(test.section, "pd") && !strings.Contains(w.Exec(t, "sh", "-c", "cat "+w.Dir+"/etc/systemd/network/*/50-mape.conf"), "UseDelegatedPrefix=") {
+					t.Errorf("%s the prefix is not requested", when)
 				}
 				w.await(t, "the state says why", func() bool { return strings.Contains(w.status(), test.says) })
 			}
