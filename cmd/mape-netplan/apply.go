@@ -100,7 +100,7 @@ func (o *options) gateway(cmd *cobra.Command, ctx context.Context, r *reconcile.
 	}
 	aim, f, err := r.Await(ctx, c, func(missing error) { cmd.PrintErrf("waiting: %v\n", missing) })
 	if err = cmp.Or(err, aim.Err); errors.Is(err, discovery.ErrWithdrawn) {
-		return o.compile(nil, f), aim, o.blame(err)
+		return gateway.Withdrawn(c, aim.Line, f, o.compile), aim, o.blame(err)
 	}
 	warnOf(cmd, aim)
 	if err != nil {

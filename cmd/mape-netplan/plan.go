@@ -11,6 +11,7 @@ import (
 	"github.com/rogpeppe/go-internal/diff"
 	"github.com/spf13/cobra"
 
+	"mape-netplan/reconcile/discovery"
 	"mape-netplan/reconcile/engine"
 	"mape-netplan/reconcile/facts"
 	"mape-netplan/reconcile/gateway"
@@ -35,7 +36,8 @@ files are not among the facts, so everything is shown as new.
 
 Until a prefix has been delegated, the plan is the request for one. While the
 line of an earlier run is away, the plan is for that line, which the service
-holds. A forward whose port is not in the port set is left out. Warnings say so.
+holds; where the line has withdrawn its service, that the gateway is taken down. A
+forward whose port is not in the port set is left out. Warnings say so.
 
 Exit codes: 0 in sync, also with a line that is held; 1 there is neither a line
 nor one to hold; 2 bad section; 3 there are differences.`,
@@ -100,12 +102,25 @@ func (o *options) changes(cmd *cobra.Command) ([]engine.Change, gateway.Aim, err
 		}
 	}
 	warnOf(cmd, aim)
+	if errors.Is(aim.Err, discovery.ErrWithdrawn) {
+		changes, err := engine.PlanWithout(cmd.Context(), h, gateway.Withdrawn(c, aim.Line, f, o.compile), hidden.warn)
+		if err == nil && len(changes) == 0 {
+			return nil, aim, aim.Err
+		}
+		warn(cmd, []string{withdrawn(aim)})
+		return changes, aim, err
+	}
 	if err := o.refusal(aim); err != nil {
 		return nil, aim, err
 	}
 	warn(cmd, line.Overdue(c, aim.Line, f, time.Now()))
 	changes, err := planned(cmd, h, aim.Gateway, o.compile(aim.Gateway, f), hidden)
 	return changes, aim, err
+}
+
+// withdrawn says what becomes of the gateway of a line that has withdrawn its service.
+func withdrawn(aim gateway.Aim) string {
+	return fmt.Sprintf("the line has withdrawn its service, so the gateway is taken down: %v", aim.Err)
 }
 
 // unsupported is why this machine cannot be a gateway, unless the section is what is wrong. Where files for networkd are

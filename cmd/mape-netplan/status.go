@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mape-netplan/cloudinit"
+	"mape-netplan/reconcile/discovery"
 	"mape-netplan/reconcile/engine"
 	"mape-netplan/reconcile/facts"
 	"mape-netplan/reconcile/gateway"
@@ -26,8 +28,8 @@ says if the units of install are there and do not run or have been changed.
 
 While the line of an earlier run is away, the service holds that line, and status
 shows it; likewise the last good section while this one has a mistake, or lacks a
-line that the last one has. A forward whose port is not in the port set is off.
-Warnings say so.
+line that the last one has. Of a line that has withdrawn its service it shows what
+is still to go. A forward whose port is not in the port set is off. Warnings say so.
 
 Exit codes: 0 everything is as it should be, also for a line that is held or a
 forward that is off, 1 something is not, or there is neither a line nor one to
@@ -88,13 +90,22 @@ func (o *options) look(cmd *cobra.Command) (s state, refusal, err error) {
 	if err := unsupported(cmd, h, f, aim); err != nil {
 		return s, nil, err
 	}
-	if aim.Gateway == nil {
+	gone := errors.Is(aim.Err, discovery.ErrWithdrawn)
+	var want []engine.Resource
+	switch {
+	case gone:
+		want = gateway.Withdrawn(c, aim.Line, f, o.compile)
+	case aim.Gateway == nil:
 		warn(cmd, aim.Notices)
 		return s, nil, o.blame(aim.Err)
+	default:
+		want = o.compile(aim.Gateway, f)
 	}
-	s, err = stateOf(cmd.Context(), h, aim.Gateway, o.compile(aim.Gateway, f))
+	s, err = stateOf(cmd.Context(), h, aim.Gateway, want)
 	s.short = shortOf(aim)
-	if refusal != nil {
+	if gone {
+		s.OK, s.Softwire.Warnings = false, []string{withdrawn(aim)}
+	} else if refusal != nil {
 		s.OK = false
 		s.Held = "the section has to be changed; until then the last good one stays in force: " + aim.Gateway.String()
 	} else if aim.Bad() {
@@ -126,8 +137,11 @@ func stateOf(ctx context.Context, h *host.Host, g *gateway.Gateway, want []engin
 	for _, c := range changes {
 		wrong[c.After.Name()] = detail(c)
 	}
-	s := state{OK: len(changes) == 0, Softwire: viewOf(g.Line, g.Tunnel.MTU)}
-	s.Softwire.Warnings = append(append([]string{}, g.AllWarnings()...), g.Strays(h, changes)...)
+	s := state{OK: len(changes) == 0}
+	if g != nil {
+		s.Softwire = viewOf(g.Line, g.Tunnel.MTU)
+		s.Softwire.Warnings = append(append([]string{}, g.AllWarnings()...), g.Strays(h, changes)...)
+	}
 	for _, r := range want {
 		d, bad := wrong[r.Name()]
 		if bad || r.Text() != "" {
@@ -175,10 +189,12 @@ func detail(c engine.Change) string {
 
 func (s state) print(cmd *cobra.Command) error {
 	out := cmd.OutOrStdout()
-	if err := s.Softwire.print(out); err != nil {
-		return err
+	if s.Softwire.CE.IsValid() {
+		if err := s.Softwire.print(out); err != nil {
+			return err
+		}
+		fmt.Fprintln(out)
 	}
-	fmt.Fprintln(out)
 	for _, r := range s.Resources {
 		mark := "ok  "
 		if !r.OK {

@@ -257,6 +257,33 @@ func TestNoLine(t *testing.T) {
 	b.diagnosed(1, "No router advertisement has arrived", nil)
 }
 
+// TestWithdrawn: of a line that has withdrawn its service, plan and status show that the gateway goes, as it then does.
+func TestWithdrawn(t *testing.T) {
+	b := newBed(t, "mape: {wan: eth1, lan: eth0}\n")
+	b.sh("ip address add " + prefixA + "::5/64 dev eth1; ip -6 route add default via fe80::1 dev eth1")
+	b.says(0, "apply", "created table ip mape")
+	b.sh(`echo 'mape: {wan: eth1, lan: eth0, provider: discover}' >$0/etc/mape-netplan.yaml; mkdir -p $0/var/lib/mape-netplan
+		echo '{"problem": "it has none any more", "withdrawn": true, "lost": true, "asked": "'$(date -Is)'", "prefixes": ["` + prefixA + `::/64"]}' >$0/var/lib/mape-netplan/hb46pp.json`)
+	const why = "the line has withdrawn its service, so the gateway is taken down: "
+	b.says(1, "status", "BAD address "+ceA+" dev eth1: should not be there", "BAD table ip mape: should not be there", "warning: "+why)
+	b.says(3, "plan", "-	chain postrouting", "warning: "+why, "it has none any more")
+	var s struct {
+		OK       bool
+		Softwire struct{ Warnings []string }
+	}
+	if b.object("status", &s); s.OK || !strings.Contains(strings.Join(s.Softwire.Warnings, "\n"), why) {
+		t.Errorf("status --json says %+v", s)
+	}
+	b.serve()
+	b.awaits("no gateway: the line has withdrawn its service; changed in", "table ip mape")
+	b.stop()
+	b.says(1, "status", "warning: "+why)
+	b.says(1, "plan", "mape-netplan: ")
+	if out := b.sh("nft list tables; ip -6 address show dev eth1"); strings.Contains(out, "mape") || strings.Contains(out, ceA) {
+		t.Errorf("there is\n%s", out)
+	}
+}
+
 // off holds the objects of the verbs to the forward that is off.
 func (b *bed) off(path string) {
 	b.Helper()

@@ -103,21 +103,16 @@ func guardOnly(g gateway.Guard, requests []engine.Resource) target {
 	return target{want: append([]engine.Resource{gateway.AnyGuard{Guard: g}}, requests...), line: "guard only: " + why}
 }
 
-// withdrawn is the machine without a gateway. When the line was asked stays known: it will be asked again, for which a
-// delegated prefix is requested as before.
+// withdrawn is the machine without a gateway.
 func (w *Watch) withdrawn(l line.Line, f facts.Facts) target {
 	const text = "no gateway: the line has withdrawn its service"
 	if w.want != nil && w.line == text {
 		return target{} // The files that told what there was to undo are gone.
 	}
-	f.Discovered, f.FarEnds = nil, nil
-	want := w.Compile(gateway.Transition{}, nil, f)
-	f.Owned.Addresses = nil // The request is without the CE address.
-	requests, _ := gateway.PrefixRequest(w.sections.valid, l, f)
-	for _, request := range requests {
-		want = slices.DeleteFunc(want, func(r engine.Resource) bool { return r.Name() == request.Name() })
-	}
-	return target{want: append(want, requests...), line: text}
+	want := gateway.Withdrawn(w.sections.valid, l, f, func(g *gateway.Gateway, f facts.Facts) []engine.Resource {
+		return w.Compile(gateway.Transition{}, g, f)
+	})
+	return target{want: want, line: text}
 }
 
 // unreadableOf is a host.Unread of what daemons have of a target and cannot be read, such as a directory or another
