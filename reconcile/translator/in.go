@@ -33,11 +33,17 @@ func (t Translator) to4(p []byte, id uint16, fromCE, quoted bool) ([]byte, Verdi
 	if !quoted && len(p) < 40+length {
 		return nil, Malformed
 	}
-	body, next, f, v := behind(p[40:min(40+length, len(p))], p[6], quoted)
+	rest := p[40:]
+	if !quoted {
+		rest = rest[:length] // What is quoted may be followed by extensions (RFC 4884), which are quoted with it.
+	}
+	body, next, f, v := behind(rest, p[6], quoted)
 	if v != Translated {
 		return nil, v
 	}
-	length -= min(40+length, len(p)) - 40 - len(body)
+	if length -= len(rest) - len(body); length < 0 {
+		return nil, Malformed
+	}
 
 	src, dst := netip.AddrFrom16([16]byte(p[8:])), netip.AddrFrom16([16]byte(p[24:]))
 	ours, theirs := dst, src
@@ -127,7 +133,7 @@ type fragmentHeader struct {
 // After a fragment header there is none: without it the offsets of the fragments would be others.
 func behind(p []byte, next byte, quoted bool) (body []byte, protocol byte, f fragmentHeader, v Verdict) {
 	size := len(p)
-	for range mostHeaders {
+	for range mostHeaders + 1 {
 		switch next {
 		case hopByHop, routing, destinations:
 			if quoted || f.present {
@@ -169,7 +175,7 @@ func (t Translator) portOf(protocol byte, body []byte, quoted bool) bool {
 	at := 2
 	switch {
 	case protocol == icmp4:
-		if len(body) < 8 || body[0] != 128 && body[0] != 129 {
+		if len(body) == 0 || body[0] != 128 && body[0] != 129 {
 			return true // an error, which is judged by what it quotes, or nothing that is translated
 		}
 		at = 4
@@ -178,7 +184,7 @@ func (t Translator) portOf(protocol byte, body []byte, quoted bool) bool {
 	case quoted:
 		at = 0
 	}
-	return len(body) < at+2 || t.HasPort(binary.BigEndian.Uint16(body[at:]))
+	return len(body) < 8 || t.HasPort(binary.BigEndian.Uint16(body[at:]))
 }
 
 // icmp4 translates an ICMPv6 message with its length. header is the IPv6 header before it.

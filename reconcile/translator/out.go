@@ -62,7 +62,10 @@ func (t Translator) to6(p []byte, fromCE, quoted bool) ([]byte, Verdict) {
 	o[6], o[7] = next, p[8]
 	copy(o[8:], src6.AsSlice())
 	copy(o[24:], dst6.AsSlice())
-	body := slices.Clone(p[head:min(total, len(p))])
+	body := slices.Clone(p[head:])
+	if !quoted {
+		body = body[:length] // What is quoted may be followed by extensions (RFC 4884), which are quoted with it.
+	}
 	if inFragments {
 		o[6] = fragment
 		length += 8
