@@ -15,6 +15,41 @@ func address(dst *netip.Addr) value {
 		parse: func(s string) (netip.Addr, error) { return parseAddr(s, 128) }}
 }
 
+// serverName is what a name of DNS looks like here: it has a dot inside.
+const serverName = `[0-9A-Za-z]([0-9A-Za-z-]{0,61}[0-9A-Za-z])?(\.[0-9A-Za-z]([0-9A-Za-z-]{0,61}[0-9A-Za-z])?)+\.?`
+
+// farEnd is the provider's end of the tunnel: an IPv6 address, or a name.
+func farEnd(dst *string) value {
+	v := form(dst, "a name or an IPv6 address", "name or IPv6 address", "名前か IPv6 アドレス", "^(?i:"+serverName+")$").(scalar[string])
+	v.Schema, v.parse = text, orAddress(v.parse)
+	return v
+}
+
+func orAddress(name func(string) (string, error)) func(string) (string, error) {
+	return func(s string) (string, error) {
+		if _, err := netip.ParseAddr(s); err != nil {
+			return name(s)
+		}
+		a, err := parseAddr(s, 128)
+		return a.String(), err
+	}
+}
+
+// interfaceID is the lower half of an IPv6 address, with or without the "::" before it.
+func interfaceID(dst *netip.Addr) value {
+	kind := Kind{"the lower half of an IPv6 address", "lower half of an IPv6 address", "IPv6 アドレスの下位半分", text}
+	return scalar[netip.Addr]{Kind: kind, dst: dst, parse: func(s string) (netip.Addr, error) {
+		if !strings.Contains(s, "::") {
+			s = "::" + s
+		}
+		a, err := netip.ParseAddr(s)
+		if high := netip.PrefixFrom(a, 64); err != nil || !a.Is6() || a.Zone() != "" || a.IsUnspecified() || high.Masked().Addr() != netip.IPv6Unspecified() {
+			return a, errMalformed
+		}
+		return a, nil
+	}}
+}
+
 // prefix is that of a rule, which has no bits set after its length.
 func prefix(dst *netip.Prefix, family string, bits int) value {
 	kind := Kind{"an " + family + " prefix", family + " prefix", family + " プレフィックス", text}

@@ -14,13 +14,18 @@ import (
 
 // A Config is the mape: section with its defaults filled in.
 type Config struct {
-	// Where the softwire comes from: built-in rules, own rules or calculated
-	// values. Exactly one is set.
-	Provider string     // "auto", "ocn", "v6plus", "biglobe", "nuro" or "discover"; "" with Rules or Softwire
-	Discover *Discover  // with the providers "discover" and "auto" only; nil if no user is given
-	BR       netip.Addr // with Rules: the border relay of those without one
+	// Where the softwire comes from: what is built in or asked of the line, own
+	// rules, or what the provider gave. Exactly one of Provider, Rules, Softwire,
+	// DSLite, IPIP and LW4o6 is set.
+	Provider string       // as the key's row has them; "" with any other origin
+	Discover *Discover    // with the providers "discover" and "auto" only; nil if no user is given
+	BR       netip.Addr   // with Rules: the border relay of those without one
+	DMR      netip.Prefix // with Rules: valid for MAP-T, and then no rule has a border relay
 	Rules    []Rule
 	Softwire *Softwire
+	DSLite   *DSLite
+	IPIP     *IPIP
+	LW4o6    *LW4o6
 
 	WAN         string       // "": the interface with the IPv6 default route
 	LAN         []string     // nil: every one that serves a private network; empty: none
@@ -75,6 +80,40 @@ type Softwire struct {
 	PSID       int
 	PSIDLen    int // 0: the address is not shared
 	PSIDOffset int
+}
+
+// A DSLite is a line whose provider translates (RFC 6333).
+type DSLite struct {
+	AFTR string // a name, or an IPv6 address
+}
+
+// An IPIP is a fixed IPv4 address or block.
+type IPIP struct {
+	IPv4         netip.Prefix // an address is a /32
+	BR           string       // a name, or an IPv6 address
+	CE           netip.Addr   // invalid: the line's prefix with InterfaceID
+	InterfaceID  netip.Addr   // the lower half of an address whose upper one is zero; invalid: made of IPv4
+	Block        string       // "nat" or "route"
+	Registration *Registration
+}
+
+// A Registration is how the provider is told the CE address. User, password and
+// URL are never printed.
+type Registration struct {
+	Provider string // "" with a URL of which the form is not known
+	URL      string `json:"-"`
+	User     string `json:"-"`
+	Password string `json:"-"`
+}
+
+// A LW4o6 is what is provisioned of Lightweight 4over6 (RFC 7596).
+type LW4o6 struct {
+	LwAFTR     string       // a name, or an IPv6 address
+	IPv4       netip.Prefix // a /32
+	PSID       int
+	PSIDLen    int // 0: the address is not shared
+	PSIDOffset int
+	Prefix     netip.Prefix // of the binding; invalid: the line's
 }
 
 // A Forward sends what arrives for ports of the shared address to a host of the

@@ -28,8 +28,14 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		c, err := Parse("gw.yaml", data)
 		if err == nil {
-			if c.Tunnel == "" || c.Backend == "" || (c.Provider == "") == (c.Rules == nil && c.Softwire == nil) {
-				t.Errorf("%+v lacks defaults", c)
+			n := 0
+			for _, given := range []bool{c.Provider != "", c.Rules != nil, c.Softwire != nil, c.DSLite != nil, c.IPIP != nil, c.LW4o6 != nil} {
+				if given {
+					n++
+				}
+			}
+			if c.Tunnel == "" || c.Backend == "" || n != 1 {
+				t.Errorf("%+v lacks defaults, or has %d origins", c, n)
 			}
 			checkForwards(t, c)
 			return

@@ -17,6 +17,10 @@ func Tables() []Table {
 		{"section", "key", "キー", new(Config).keys()},
 		{"rule", "key of a rule", "ルールのキー", new(Rule).keys()},
 		{"softwire", "key of `softwire`", "`softwire` のキー", new(Softwire).keys()},
+		{"ds-lite", "key of `ds-lite`", "`ds-lite` のキー", new(DSLite).keys()},
+		{"ipip", "key of `ipip`", "`ipip` のキー", new(IPIP).keys()},
+		{"registration", "key of `registration`", "`registration` のキー", new(Registration).keys()},
+		{"lw4o6", "key of `lw4o6`", "`lw4o6` のキー", new(LW4o6).keys()},
 		{"forward", "key of a forward", "転送のキー", new(forward).keys()},
 		{"conntrack", "key of `conntrack`", "`conntrack` のキー", new(Conntrack).keys()},
 		{"discover", "key of `discover`", "`discover` のキー", new(Discover).keys()},
@@ -25,9 +29,9 @@ func Tables() []Table {
 
 func (c *Config) keys() []Key {
 	return []Key{
-		{Name: "provider", value: word(&c.Provider, "auto", "ocn", "v6plus", "biglobe", "nuro", "discover"), Default: "auto", Example: "ocn",
-			English:  "whose built-in rules are used. `auto`: those that cover the line's prefix, or, if none do, what the line itself announces. `discover`: always what the line announces (HB46PP)",
-			Japanese: "どの事業者の内蔵ルールを使うか。`auto` は回線のプレフィックスに合うもの、なければ回線自身が知らせるもの。`discover` は常に回線が知らせるもの(HB46PP)"},
+		{Name: "provider", value: word(&c.Provider, "auto", "ocn", "v6plus", "biglobe", "nuro", "transix", "xpass", "v6connect", "discover", "dhcpv6"), Default: "auto", Example: "ocn",
+			English:  "whose line it is, by what is built in. `auto`: told by the line's prefix, or, if that is not known, what the line itself announces. `discover`: always what the line announces (HB46PP). `dhcpv6`: what its DHCPv6 server says (RFC 7598, RFC 6334). `transix`, `xpass` and `v6connect` are DS-Lite",
+			Japanese: "どの事業者の回線か。内蔵の表を使う。`auto` は回線のプレフィックスから分かるもの、なければ回線自身が知らせるもの。`discover` は常に回線が知らせるもの(HB46PP)。`dhcpv6` は DHCPv6 サーバーが知らせるもの(RFC 7598、RFC 6334)。`transix`、`xpass`、`v6connect` は DS-Lite"},
 		{Name: "discover", value: mapping{"discover", func() []Key { c.Discover = new(Discover); return c.Discover.keys() }}, Example: "{user: taro, password: abc-123, server: vne.example.jp}",
 			English:  "user and password for the line's provisioning server (HB46PP), for contracts that have them",
 			Japanese: "回線のプロビジョニングサーバー(HB46PP)のユーザー名とパスワード。契約にある場合だけ"},
@@ -37,9 +41,21 @@ func (c *Config) keys() []Key {
 		{Name: "br", value: address(&c.BR), Example: "2001:db8:ffff::1",
 			English:  "border relay of those `rules` that have none of their own",
 			Japanese: "`rules` のうち、自分の `br` がないものの境界リレー"},
+		{Name: "dmr", value: prefix(&c.DMR, "IPv6", 128), Example: "2001:db8:ffff::/64",
+			English:  "MAP-T instead of MAP-E: the prefix that stands for the IPv4 internet (default mapping rule, RFC 7599), in the place of the `br` of the `rules`",
+			Japanese: "MAP-E でなく MAP-T にする。IPv4 インターネットを表すプレフィックス(デフォルトマッピングルール、RFC 7599)。`rules` の `br` の代わりに書く"},
 		{Name: "softwire", value: mapping{"softwire", func() []Key { c.Softwire = new(Softwire); return c.Softwire.keys() }}, Example: `{ce: "2001:db8::1", br: "2001:db8:ffff::1", ipv4: 192.0.2.18}`,
 			English:  "the values of a calculator or of the provider, used as they are",
 			Japanese: "計算ページや事業者が示した値。そのまま使われる"},
+		{Name: "ds-lite", value: mapping{"ds-lite", func() []Key { c.DSLite = new(DSLite); return c.DSLite.keys() }}, Example: "{aftr: gw.transix.jp}",
+			English:  "DS-Lite (RFC 6333): the provider translates, and ports cannot be forwarded",
+			Japanese: "DS-Lite(RFC 6333)。事業者が変換するので、ポートの転送はできない"},
+		{Name: "ipip", value: mapping{"ipip", func() []Key { c.IPIP = new(IPIP); return c.IPIP.keys() }}, Example: `{ipv4: 203.0.113.8/29, br: "2001:db8:ffff::1"}`,
+			English:  "a fixed IPv4 address, or a block of them, over IPv6",
+			Japanese: "IPv6 の上の固定 IPv4 アドレス、またはそのブロック"},
+		{Name: "lw4o6", value: mapping{"lw4o6", func() []Key { c.LW4o6 = new(LW4o6); return c.LW4o6.keys() }}, Example: `{lwaftr: "2001:db8:ffff::2", ipv4: 192.0.2.18, psid: 52, psid-len: 8}`,
+			English:  "Lightweight 4over6 (RFC 7596)",
+			Japanese: "Lightweight 4over6(RFC 7596)"},
 		{Name: "wan", value: name(&c.WAN), Example: "eth1",
 			English:  "interface of the line. If not set, the one with the IPv6 default route of the lowest metric; two of the same metric are an error",
 			Japanese: "回線側のインターフェース。書かなければ、IPv6 デフォルトルートのメトリックが最小のもの。同じメトリックのものが二つあればエラー"},
@@ -138,6 +154,77 @@ func (s *Softwire) keys() []Key {
 	}
 }
 
+func (d *DSLite) keys() []Key {
+	return []Key{
+		{Name: "aftr", Required: true, value: farEnd(&d.AFTR), Example: "gw.transix.jp",
+			English:  "the provider's end of the tunnel. A name is asked of the line's own resolvers",
+			Japanese: "トンネルの事業者側。名前は回線のリゾルバーに問い合わせる"},
+	}
+}
+
+func (i *IPIP) keys() []Key {
+	return []Key{
+		{Name: "ipv4", Required: true, value: sharedAddress(&i.IPv4), Example: "203.0.113.8/29",
+			English:  "the IPv4 address, or the block",
+			Japanese: "IPv4 アドレス、またはブロック"},
+		{Name: "br", Required: true, value: farEnd(&i.BR), Example: "2001:db8:ffff::1",
+			English:  "the provider's end of the tunnel",
+			Japanese: "トンネルの事業者側"},
+		{Name: "ce", value: address(&i.CE), Example: "2001:db8:12:3400::feed",
+			English:  "the whole IPv6 address of this end. If neither it nor `interface-id` is set, it is made from the IPv4 address, as by OCN",
+			Japanese: "トンネルのこちら側の IPv6 アドレス全体。これも `interface-id` も書かなければ、OCN のように IPv4 アドレスから作る"},
+		{Name: "interface-id", value: interfaceID(&i.InterfaceID), Example: `"::feed"`,
+			English:  "its lower half, from the contract. The upper half is the line's prefix",
+			Japanese: "その下位 64 ビット。契約の書類にある。上位は回線のプレフィックス"},
+		{Name: "block", Default: "nat", value: word(&i.Block, "nat", "route"), Example: "route",
+			English:  "of a block, `nat`: everything is translated to its first address. `route`: it belongs to a LAN, and is not translated",
+			Japanese: "ブロックのとき、`nat` はすべてを先頭のアドレスに変換する。`route` は LAN のものとし、変換しない"},
+		{Name: "registration", value: mapping{"registration", func() []Key { i.Registration = new(Registration); return i.Registration.keys() }}, Example: "{provider: v6plus, user: taro, password: abc-123}",
+			English:  "how the provider is told the address of this end, where it wants to be",
+			Japanese: "こちら側のアドレスを事業者に知らせる方法。求められる場合だけ"},
+	}
+}
+
+func (r *Registration) keys() []Key {
+	return []Key{
+		{Name: "provider", value: word(&r.Provider, "v6plus", "transix", "ocn", "xpass", "v6connect"), Example: "v6plus",
+			English:  "whose form of request it is. If not set, user and password go into the `url` by `{user}` and `{password}`",
+			Japanese: "どの事業者の形式か。書かなければ、`url` の `{user}` と `{password}` がユーザー名とパスワードになる"},
+		{Name: "url", value: form(&r.URL, "an http or https URL", "URL", "URL", `^https?://[^\s]+$`), Example: "http://update.example.jp/request",
+			English:  "the URL of the contract, if it is not the provider's usual one",
+			Japanese: "契約の書類にある URL。事業者の普通のものと違うとき"},
+		{Name: "user", value: form(&r.User, "a text without blanks, in quotes", "text", "文字列", `^\S{1,256}$`), Example: `"taro"`,
+			English:  "user of the contract",
+			Japanese: "契約のユーザー名"},
+		{Name: "password", value: form(&r.Password, "a text without blanks, in quotes", "text", "文字列", `^\S{1,256}$`), Example: `"abc-123"`,
+			English:  "its password. `chmod 600` the file",
+			Japanese: "そのパスワード。ファイルは `chmod 600` にする"},
+	}
+}
+
+func (l *LW4o6) keys() []Key {
+	return []Key{
+		{Name: "lwaftr", Required: true, value: farEnd(&l.LwAFTR), Example: "2001:db8:ffff::2",
+			English:  "the provider's end of the tunnel",
+			Japanese: "トンネルの事業者側"},
+		{Name: "ipv4", Required: true, value: sharedAddress(&l.IPv4), Example: "192.0.2.18",
+			English:  "the IPv4 address",
+			Japanese: "IPv4 アドレス"},
+		{Name: "psid", value: number{func(n int) { l.PSID = n }, 0, 0xffff}, Example: "52",
+			English:  "port set ID, right-aligned. If not set, the address is not shared",
+			Japanese: "PSID(右詰め)。書かなければ、アドレスは共有されていない"},
+		{Name: "psid-len", value: number{func(n int) { l.PSIDLen = n }, 0, 16}, Example: "8",
+			English:  "number of bits of the PSID",
+			Japanese: "PSID のビットの数"},
+		{Name: "psid-offset", Default: "0", value: number{func(n int) { l.PSIDOffset = n }, 0, 15}, Example: "0",
+			English:  "number of bits before the PSID in a port",
+			Japanese: "ポート番号のうち PSID より前のビットの数"},
+		{Name: "prefix", value: prefix(&l.Prefix, "IPv6", 128), Example: "2001:db8:12:3400::/56",
+			English:  "IPv6 prefix of the binding; the address of this end is in its first subnet, or in that of the line's prefix in it. If not set, the line's prefix",
+			Japanese: "バインディングの IPv6 プレフィックス。こちら側のアドレスはその先頭の、またはその中の回線のプレフィックスの先頭のサブネットにある。書かなければ回線のプレフィックス"},
+	}
+}
+
 // The forms are those of v6mig-prov 1.1, section 3.3. The server is a host,
 // without a scheme, a port or a path.
 func (d *Discover) keys() []Key {
@@ -145,7 +232,7 @@ func (d *Discover) keys() []Key {
 		return form(dst, "up to 32 letters, digits, - and _, in quotes", "text", "文字列", `^[A-Za-z0-9_-]{1,32}$`)
 	}
 	server := form(&d.Server, "the name of a server, without a scheme, a port or a path", "name", "名前",
-		`^[0-9A-Za-z]([0-9A-Za-z-]{0,61}[0-9A-Za-z])?(\.[0-9A-Za-z]([0-9A-Za-z-]{0,61}[0-9A-Za-z])?)+\.?$`)
+		"^"+serverName+"$")
 	return []Key{
 		{Name: "user", Required: true, value: credential(&d.User), Example: `"taro"`,
 			English:  "user of your contract: up to 32 letters, digits, `-` and `_`; in quotes if only digits",

@@ -35,7 +35,7 @@ func (p *parser) report(at spot, path, format string, args ...any) *Problem {
 // mustBe reports a value that is not what it must be. The reason is optional.
 func (p *parser) mustBe(path string, n *yaml.Node, want, reason string) {
 	message := "must be " + want
-	if got := describe(n, inDiscover(path)); got != "" {
+	if got := describe(n, isSecret(path)); got != "" {
 		message += ", not " + got
 	}
 	if reason != "" {
@@ -43,7 +43,7 @@ func (p *parser) mustBe(path string, n *yaml.Node, want, reason string) {
 	}
 	plain := fold(n.Value)
 	switch {
-	case reason != "" || inDiscover(path):
+	case reason != "" || isSecret(path):
 	case n.ShortTag() == "!!int" && strings.Contains(n.Value, "_"):
 		message += " (without the underscore, which only some programs allow in a number)"
 	case isText(n) && plain != n.Value && plain == strings.TrimSpace(n.Value):
@@ -165,7 +165,7 @@ func (l *entryList) add(n *yaml.Node, merged bool) {
 	case n.Kind == yaml.SequenceNode:
 		merges = n.Content
 	default:
-		l.p.report(at(n), l.path, "<< must be an alias of a mapping such as *defaults, not %s", describe(n, inDiscover(l.path)))
+		l.p.report(at(n), l.path, "<< must be an alias of a mapping such as *defaults, not %s", describe(n, isSecret(l.path)))
 	}
 	for _, inner := range merges {
 		l.add(inner, true)

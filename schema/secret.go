@@ -9,8 +9,8 @@ import (
 
 // A line that may hold a password is not shown.
 var (
-	secretKey  = regexp.MustCompile(`(?i)^(disco|hb46|cred)|pas|psw|pwd?|secret`)
-	secretText = regexp.MustCompile(`(?i)\b(pas|psw|pw|secret)|(disco\w*|hb46pp|credentials)["']?\s*[:=：]`)
+	secretKey  = regexp.MustCompile(`(?i)^(disco|hb46|cred|regis)|pas|psw|pwd?|secret`)
+	secretText = regexp.MustCompile(`(?i)\b(pas|psw|pw|secret)|(disco\w*|regis\w*|hb46pp|credentials)["']?\s*[:=：]`)
 	firstWord  = regexp.MustCompile(`^[\pL\p{Nd}_-]*`)
 )
 
@@ -45,15 +45,20 @@ func (s *source) hideIn(n *yaml.Node, secret bool, end int) {
 	}
 }
 
-// inDiscover reports whether a path is the discover mapping or inside it.
-func inDiscover(path string) bool {
-	return path == "mape.discover" || strings.HasPrefix(path, "mape.discover.")
+// isSecret reports whether a path is a mapping with a password, or inside it.
+func isSecret(path string) bool {
+	for _, secret := range []string{"mape.discover", "mape.ipip.registration"} {
+		if path == secret || strings.HasPrefix(path, secret+".") {
+			return true
+		}
+	}
+	return false
 }
 
 // keyName is a key without what may be a password: in "password:abc", YAML takes
 // all of it for the key, because the colon has no blank after it.
 func keyName(path, name string) string {
-	if !inDiscover(path) && !secretKey.MatchString(name) {
+	if !isSecret(path) && !secretKey.MatchString(name) {
 		return name
 	}
 	if word := firstWord.FindString(name); word != name {

@@ -45,7 +45,7 @@ func splitLines(text string) []string {
 func (s *source) problem(at spot, path, message string) Problem {
 	line := min(max(at.line, 1), len(s.lines))
 	p := Problem{File: s.name, Line: line, Col: at.col, Path: path, Message: message}
-	if !s.secret && !s.hidden[line] && !inDiscover(path) { // a value of discover may stand elsewhere, by an alias
+	if !s.secret && !s.hidden[line] && !isSecret(path) { // a value of discover may stand elsewhere, by an alias
 		p.Source = s.lines[line-1]
 	}
 	return p

@@ -14,23 +14,20 @@ import (
 // synonyms are the words of OpenWrt, of the providers' own answers (HB46PP), of
 // routers and of the kernel for keys and values that have another name here.
 var synonyms = map[string]string{
-	"peeraddr": "br", "aftr": "br", "ip6prefix": "ipv6", "ip6prefixlen": "ipv6", "ipaddr": "ipv4", "ip4prefixlen": "ipv4", "ealen": "ea-bits", "offset": "psid-offset",
+	"peeraddr": "br", "aftr": "ds-lite", "dslite": "ds-lite", "lw4over6": "lw4o6", "ipip6": "ipip", "ip6prefix": "ipv6", "ip6prefixlen": "ipv6", "ipaddr": "ipv4", "ip4prefixlen": "ipv4", "ealen": "ea-bits", "offset": "psid-offset",
 	"interface": "wan", "tunlink": "wan", "isp": "provider", "port-forward": "forwards", "redirect": "forwards", "dport": "port", "proto": "protocol",
 	"dest": "to", "target": "to", "host": "to", "username": "user", "pass": "password", "hb46pp": "discover", "timeouts": "conntrack", "established": "tcp-established",
 	"any": "both", "all": "both", "tcp+udp": "both", "tcp/udp": "both", "deny": "drop", "reject": "drop", "allow": "accept",
-	"v6プラス": "v6plus", "jpne": "v6plus", "jpix": "v6plus", "dhcpv6": "pd", "dhcpv6-pd": "pd", "slaac": "ra",
+	"v6プラス": "v6plus", "jpne": "v6plus", "jpix": "v6plus", "クロスパス": "xpass", "v6コネクト": "v6connect", "dhcpv6": "pd", "dhcpv6-pd": "pd", "slaac": "ra",
 }
 
 // otherProviders are names of services without rules of their own.
 var otherProviders = map[string]string{
-	"transix": dsLite, "xpass": dsLite, "クロスパス": dsLite, "v6connect": dsLite, "v6コネクト": dsLite, "ds-lite": dsLite,
+	"ds-lite":   `it is a key of its own, as in "ds-lite: {aftr: gw.transix.jp}"`,
 	"asahi-net": several, "nifty": several, "@nifty": several, "so-net": several, "gmo": several,
 }
 
-const (
-	dsLite  = "it is DS-Lite, which is not supported yet"
-	several = `its lines are of several services, which "auto" tells apart by the prefix`
-)
+const several = `its lines are of several services, which "auto" tells apart by the prefix`
 
 // Nearest returns the word that is meant by a misspelt one, or "".
 func Nearest(word string, known []string) string {

@@ -57,9 +57,12 @@ An IPv6 address that ends in a colon, or that stands between braces, needs quote
 .SH KEYS
 Only one of
 .BR provider ,
-.B rules
+.BR rules ,
+.BR softwire ,
+.BR ds\-lite ,
+.B ipip
 and
-.B softwire
+.B lw4o6
 can be given.
 `
 

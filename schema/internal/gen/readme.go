@@ -52,17 +52,26 @@ func (w words) markdown() string {
 	for _, k := range tables["section"].Keys {
 		value := w.kind(k.Kind())
 		if t, ok := tables[within(k.Kind().Schema)]; ok {
-			var names []string
-			for _, k := range t.Keys {
-				names = append(names, "`"+k.Name+"`")
-			}
-			value = fmt.Sprintf(w.of, value, strings.Join(names, w.comma))
+			value = fmt.Sprintf(w.of, value, w.names(tables, t))
 		} else if k.Default != "" {
 			value += w.fallback + "`" + k.Default + "`"
 		}
 		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", k.Name, value, regexp.MustCompile(w.end).Split(w.meaning(k), 2)[0])
 	}
 	return b.String()
+}
+
+// names are the keys of a table, each with those of its own in parentheses.
+func (w words) names(tables map[string]schema.Table, t schema.Table) string {
+	var names []string
+	for _, k := range t.Keys {
+		name := "`" + k.Name + "`"
+		if inner, ok := tables[within(k.Kind().Schema)]; ok {
+			name += " (" + w.names(tables, inner) + ")"
+		}
+		names = append(names, name)
+	}
+	return strings.Join(names, w.comma)
 }
 
 // within is the definition that a value or its entries have in the JSON Schema.
