@@ -8,19 +8,13 @@ import (
 	"slices"
 )
 
-// high is the first 64 bits of an IPv6 address: all of MAP but the interface identifier.
-func high(a netip.Addr) uint64 {
+// field is the number that the length bits of a after its first from make.
+func field(a netip.Addr, from, length int) (v uint64) {
 	b := a.As16()
-	return binary.BigEndian.Uint64(b[:8])
-}
-
-// highMask has the first n of 64 bits set.
-func highMask(n int) uint64 { return ^(^uint64(0) >> n) }
-
-func prefixOf(high uint64, length int) netip.Prefix {
-	var b [16]byte
-	binary.BigEndian.PutUint64(b[:8], high&highMask(min(length, 64)))
-	return netip.PrefixFrom(netip.AddrFrom16(b), length)
+	for i := from; i < from+length; i++ {
+		v = v<<1 | uint64(b[i/8]>>(7-i%8)&1)
+	}
+	return v
 }
 
 func ipv4Bits(a netip.Addr) uint32 {
@@ -34,8 +28,21 @@ func ipv4Addr(v uint32) netip.Addr {
 	return netip.AddrFrom4(b)
 }
 
-// CommonBits is the number of leading bits, at most 64, in which a and b agree.
-func CommonBits(a, b netip.Addr) int { return bits.LeadingZeros64(high(a) ^ high(b)) }
+// CommonBits is the number of leading bits in which a and b agree.
+func CommonBits(a, b netip.Addr) int {
+	x, y := a.As16(), b.As16()
+	for i := range x {
+		if differ := x[i] ^ y[i]; differ != 0 {
+			return 8*i + bits.LeadingZeros8(differ)
+		}
+	}
+	return 128
+}
+
+// cut is the prefix of that length that p is in, or p if it is shorter.
+func cut(p netip.Prefix, length int) netip.Prefix {
+	return netip.PrefixFrom(p.Addr(), min(p.Bits(), length)).Masked()
+}
 
 // kind names why a cannot be the source or destination of tunnel packets; "" if it can.
 func kind(a netip.Addr) string {
@@ -86,28 +93,42 @@ func checkGlobal(name string, p netip.Prefix) error {
 	return nil
 }
 
-// reserved are addresses that no host has: of this network (RFC 791), loopback, link-local, multicast, reserved and broadcast.
-var reserved = prefixes("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3")
+// reserved are addresses that no host on the internet has (RFC 6890), and what they are for.
+var reserved = []struct {
+	block netip.Prefix
+	use   string
+}{
+	{netip.MustParsePrefix("0.0.0.0/8"), "this network"},
+	{netip.MustParsePrefix("127.0.0.0/8"), "loopback"},
+	{netip.MustParsePrefix("169.254.0.0/16"), "link-local"},
+	{netip.MustParsePrefix("224.0.0.0/4"), "multicast"},
+	{netip.MustParsePrefix("240.0.0.0/4"), "reserved, and broadcast"},
+	{netip.MustParsePrefix("224.0.0.0/3"), "multicast, and reserved"},
+}
+
+// special tells which reserved addresses p has; "" if none.
+func special(p netip.Prefix) string {
+	for _, r := range reserved {
+		if r.block.Overlaps(p) {
+			return fmt.Sprintf("%v (%s)", r.block, r.use)
+		}
+	}
+	return ""
+}
 
 // private are addresses that are unique only within a site or a provider (RFC 1918, RFC 6598).
-var private = prefixes("10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16")
-
-func prefixes(texts ...string) (all []netip.Prefix) {
-	for _, text := range texts {
-		all = append(all, netip.MustParsePrefix(text))
-	}
-	return all
-}
+var private = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("100.64.0.0/10"),
+	netip.MustParsePrefix("172.16.0.0/12"), netip.MustParsePrefix("192.168.0.0/16")}
 
 // Private reports whether p is private, so that no host on the internet reaches it.
-func Private(p netip.Prefix) bool { return within(p, private) }
-
-func within(p netip.Prefix, all []netip.Prefix) bool {
-	return slices.ContainsFunc(all, func(a netip.Prefix) bool { return a.Bits() <= p.Bits() && a.Contains(p.Addr()) })
+func Private(p netip.Prefix) bool {
+	return slices.ContainsFunc(private, func(block netip.Prefix) bool { return inside(p, block) })
 }
 
-// checkIPv4 refuses a prefix inside the reserved ones. A rule's prefix may have some within: its EA bits choose the address,
-// which Softwire.check looks at.
+func inside(p, block netip.Prefix) bool { return block.Bits() <= p.Bits() && block.Contains(p.Addr()) }
+
+// checkIPv4 refuses a prefix of reserved addresses only. A rule's may have some: its EA bits choose the address, which
+// Softwire.check looks at.
 func checkIPv4(p netip.Prefix) error {
 	if !p.IsValid() {
 		return fmt.Errorf("ipv4 is missing or not a prefix: it must be an IPv4 prefix such as 192.0.2.0/24, or an address")
@@ -115,8 +136,10 @@ func checkIPv4(p netip.Prefix) error {
 	if !p.Addr().Is4() {
 		return fmt.Errorf("ipv4 %v is an IPv6 prefix: it must be an IPv4 prefix such as 192.0.2.0/24, or an address", p)
 	}
-	if within(p, reserved) {
-		return fmt.Errorf("ipv4 %v must be a unicast IPv4 prefix such as 192.0.2.0/24, or an address", p)
+	for _, r := range reserved {
+		if inside(p, r.block) {
+			return fmt.Errorf("ipv4 %v is in %v (%s): it must be a unicast IPv4 prefix such as 192.0.2.0/24, or an address", p, r.block, r.use)
+		}
 	}
 	return nil
 }

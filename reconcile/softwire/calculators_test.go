@@ -25,7 +25,7 @@ var calculatorExceptions = map[string]exception{
 			"expects other ports",
 	},
 	"openwrt-mapcalc/bad-offset-plus-psidlen-gt16": {
-		disagrees: "psid-offset 6 and a PSID of 12 bits need 18 bits, a port has 16",
+		disagrees: "psid-offset 6 and the PSID, which is 12 of ea-bits 20, make 18",
 		reason:    "the tool shifts by a negative number and prints ports above 65535",
 	},
 	"openwrt-mapcalc/bad-prefix4len33": {

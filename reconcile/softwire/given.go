@@ -22,7 +22,7 @@ func Given(ce, br netip.Addr, ipv4 netip.Prefix, psid uint16, psidLen, psidOffse
 	if err := s.check(); err != nil {
 		return Softwire{}, err
 	}
-	s.warnPrivate()
+	s.warnInner()
 	return s, nil
 }
 
@@ -51,7 +51,7 @@ func (s Softwire) CheckPrefix(prefix netip.Prefix) error {
 	if err := CheckPrefix(prefix); err != nil {
 		return err
 	}
-	line := prefixOf(high(prefix.Addr()), min(prefix.Bits(), HomeLen))
+	line := cut(prefix, HomeLen)
 	if !line.Contains(s.CE()) {
 		return fmt.Errorf("ce %v is outside the prefix %v: packets to it do not arrive on this line; "+
 			"use the values for %v", s.CE(), line, line)

@@ -49,16 +49,16 @@ func TestGivenRefuses(t *testing.T) {
 		{"2001:db8::2%eth1", givenBR, "192.0.2.18/32", 0, 0, 0, "ce 2001:db8::2%eth1 is bound to one interface by its zone" + endpoint},
 		{givenCE, "ff02::1", "192.0.2.18/32", 0, 0, 0, "br ff02::1 is a multicast address" + endpoint},
 		{givenCE, "192.0.2.1", "192.0.2.18/32", 0, 0, 0, "br 192.0.2.1 is an IPv4 address" + endpoint},
-		{givenCE, givenCE, "192.0.2.18/32", 0, 0, 0, "ce and br are both " + givenCE + ": br must be the provider's border relay, not this machine"},
+		{givenCE, givenCE, "192.0.2.18/32", 0, 0, 0, "both ends are " + givenCE + ": the far end must be the provider's, not this machine"},
 		{givenCE, givenBR, "", 0, 0, 0, "ipv4 is missing or not a prefix: it must be an IPv4 prefix such as 192.0.2.0/24, or an address"},
 		{givenCE, givenBR, "192.0.2.18/29", 0, 0, 0, "ipv4 192.0.2.18/29 has bits set after its first 29: write 192.0.2.18 for one address or 192.0.2.16/29 for the prefix"},
 		{givenCE, givenBR, "192.0.2.16/29", 1, 6, 6, "psid-len 6 shares one address, but ipv4 192.0.2.16/29 is a prefix: write one address, or leave out psid, psid-len and psid-offset"},
 		{givenCE, givenBR, "192.0.2.18/32", 0x40, 6, 6, "psid 0x40 does not fit psid-len 6: it must be at most 0x3f, right-aligned"},
-		{givenCE, givenBR, "192.0.2.18/32", 0x34, 0, 6, "psid 0x34 does not fit psid-len 0: it must be at most 0x0, right-aligned"},
-		{givenCE, givenBR, "192.0.2.18/32", 1, 11, 6, "psid-offset 6 and a PSID of 11 bits need 17 bits, a port has 16: with this PSID the offset is at most 5, with this offset the PSID has at most 10 bits"},
-		{givenCE, givenBR, "192.0.2.18/32", 0, 16, 0, "psid 0 of 16 bits at psid-offset 0 leaves only port 0, which is reserved: one of the three is wrong"},
+		{givenCE, givenBR, "192.0.2.18/32", 0x34, 0, 6, "psid 0x34 has psid-len 0, which stands for an address that is not shared: write the number of its bits, or leave both out"},
+		{givenCE, givenBR, "192.0.2.18/32", 1, 11, 6, "psid-offset 6 and psid-len 11 make 17, and a port has 16 bits: psid-offset must be at most 5, or psid-len at most 10"},
+		{givenCE, givenBR, "192.0.2.18/32", 0, 16, 0, "psid 0 of 16 bits at psid-offset 0 has only port 0, which is reserved: one of the three is wrong"},
 		{"::", "::1", "127.0.0.1/32", 0, -1, 0, "ce :: is the unspecified address" + endpoint + "\nbr ::1 is a loopback address" + endpoint +
-			"\nipv4 127.0.0.1/32 must be a unicast IPv4 prefix such as 192.0.2.0/24, or an address\npsid-len -1 is outside 0 to 16"},
+			"\nipv4 127.0.0.1/32 is in 127.0.0.0/8 (loopback): it must be a unicast IPv4 prefix such as 192.0.2.0/24, or an address\npsid-len -1 is outside 0 to 16"},
 	} {
 		_, err := given(test.ce, test.br, test.ipv4, test.psid, test.length, test.offset)
 		wantError(t, err, test.want)

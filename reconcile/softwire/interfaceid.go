@@ -54,15 +54,16 @@ func (id *InterfaceID) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// address is the CE address in the /64 that subnet begins. ipv4 is right-padded and psid left-padded with zeros, so
-// an IPv4 prefix or an unshared address has PSID 0 (RFC 7597 section 6).
-func (id InterfaceID) address(subnet uint64, ipv4 uint32, psid uint16) netip.Addr {
+// address is the CE address in the first subnet of endUser (RFC 7597 section 5.2: the MAP subnet identifier is 0). ipv4 is
+// right-padded and psid left-padded with zeros, so an IPv4 prefix or an unshared address has PSID 0 (RFC 7597 section 6).
+// Where endUser is longer than 64 bits, it overwrites the first bits of the interface identifier (ibid.).
+func (id InterfaceID) address(endUser netip.Prefix, ipv4 uint32, psid uint16) netip.Addr {
 	low := uint64(ipv4)<<16 | uint64(psid)
 	if id == MAP03 {
 		low <<= 8
 	}
-	var b [16]byte
-	binary.BigEndian.PutUint64(b[:8], subnet)
+	b := endUser.Masked().Addr().As16()
+	low = low&(^uint64(0)>>max(endUser.Bits()-64, 0)) | binary.BigEndian.Uint64(b[8:])
 	binary.BigEndian.PutUint64(b[8:], low)
 	return netip.AddrFrom16(b)
 }

@@ -33,18 +33,20 @@ func TestRuleCheck(t *testing.T) {
 			"ipv6 192.0.2.0/24 must be a global IPv6 prefix of the provider, such as 2001:db8:12:3400::/56: 192.0.2.0 is an IPv4 address"},
 		"ipv6 host bits": {func(r *softwire.Rule) { r.IPv6 = p("2001:db8:12:3400::/40") },
 			"ipv6 2001:db8:12:3400::/40 has bits set after its first 40: write 2001:db8::/40, or correct the length"},
-		"ipv6 past 64": {func(r *softwire.Rule) { r.IPv6 = p("2001:db8::/65"); r.EABits = 0 },
-			"ipv6 2001:db8::/65 is longer than /64: the interface identifier begins there, a rule's prefix must be shorter"},
+		"br and dmr": {func(r *softwire.Rule) { r.DMR = p("2001:db8:ffff::/64") },
+			"br 2001:db8:ffff::1 conflicts with dmr 2001:db8:ffff::/64: a rule of MAP-E has a br, one of MAP-T a dmr"},
+		"dmr": {func(r *softwire.Rule) { r.BR, r.DMR = netip.Addr{}, p("2001:db8:ff00::/60") },
+			"dmr 2001:db8:ff00::/60 must have 32, 40, 48, 56, 64 or 96 bits (RFC 6052 section 2.2)"},
 		"no ipv4": {func(r *softwire.Rule) { r.IPv4 = netip.Prefix{} },
 			"ipv4 is missing or not a prefix: it must be an IPv4 prefix such as 192.0.2.0/24, or an address"},
 		"ipv4 is ipv6": {func(r *softwire.Rule) { r.IPv4 = p("2001:db8::/32") },
 			"ipv4 2001:db8::/32 is an IPv6 prefix: it must be an IPv4 prefix such as 192.0.2.0/24, or an address"},
 		"ipv4 multicast": {func(r *softwire.Rule) { r.IPv4 = p("224.0.0.0/24") },
-			"ipv4 224.0.0.0/24 must be a unicast IPv4 prefix such as 192.0.2.0/24, or an address"},
+			"ipv4 224.0.0.0/24 is in 224.0.0.0/4 (multicast): it must be a unicast IPv4 prefix such as 192.0.2.0/24, or an address"},
 		"ipv4 of length 0": {func(r *softwire.Rule) { r.IPv4 = p("0.0.0.0/0") },
 			"ea-bits 16 must be at least 32, because ipv4 0.0.0.0/0 has no part of the address: 32, and the length of the PSID"},
 		"ipv4 unspecified": {func(r *softwire.Rule) { r.IPv4 = p("0.0.0.0/32"); r.EABits = 8 },
-			"ipv4 0.0.0.0/32 must be a unicast IPv4 prefix such as 192.0.2.0/24, or an address"},
+			"ipv4 0.0.0.0/32 is in 0.0.0.0/8 (this network): it must be a unicast IPv4 prefix such as 192.0.2.0/24, or an address"},
 		"no br": {func(r *softwire.Rule) { r.BR = netip.Addr{} },
 			"br is missing: it must be an IPv6 address such as 2001:db8:ffff::1"},
 		"br link-local": {func(r *softwire.Rule) { r.BR = a("fe80::1") },
@@ -53,12 +55,16 @@ func TestRuleCheck(t *testing.T) {
 			"ea-bits -1 must be from 0 to 24"},
 		"ea-bits past the PSID": {func(r *softwire.Rule) { r.IPv4 = p("192.0.2.18/32"); r.EABits = 17 },
 			"ea-bits 17 is more than 192.0.2.18/32 can use: 0 bits of IPv4 suffix and 16 of PSID make at most 16"},
-		"ea-bits past the prefix": {func(r *softwire.Rule) { r.IPv6 = p("2001:db8:12::/48"); r.EABits = 20 },
-			"ea-bits 20 after 2001:db8:12::/48 reach to bit 68, past bit 64 where the interface identifier begins: at most 16 fit"},
+		"ea-bits past the prefix": {func(r *softwire.Rule) { r.IPv6 = p("2001:db8:12::/113") },
+			"ea-bits 16 after 2001:db8:12::/113 reach to bit 129, past the 128 of an address: it must be at most 15"},
 		"offset": {func(r *softwire.Rule) { r.PSIDOffset = 16 },
 			"psid-offset 16 is outside 0 to 15"},
 		"offset and length": {func(r *softwire.Rule) { r.EABits = 20 },
-			"psid-offset 6 and a PSID of 12 bits need 18 bits, a port has 16: with this PSID the offset is at most 4, with this offset the PSID has at most 10 bits"},
+			"psid-offset 6 and the PSID, which is 12 of ea-bits 20, make 18, and a port has 16 bits: psid-offset must be at most 4, or ea-bits at most 18"},
+		"offset, length 1": {func(r *softwire.Rule) { r.EABits, r.PSIDOffset = 10, 15 },
+			"psid-offset 15 and the PSID, which is 2 of ea-bits 10, make 17, and a port has 16 bits: psid-offset must be at most 14, or ea-bits at most 9"},
+		"psid of no bits": {func(r *softwire.Rule) { r.PSID = &softwire.PSID{Value: 0x34} },
+			"psid 0x34 has psid-len 0, which stands for an address that is not shared: write the number of its bits, or leave both out"},
 		"psid too large": {func(r *softwire.Rule) { r.PSID = &softwire.PSID{Value: 0x100, Len: 8} },
 			"psid 0x100 does not fit psid-len 8: it must be at most 0xff, right-aligned"},
 		"psid-len too large": {func(r *softwire.Rule) { r.PSID = &softwire.PSID{Len: 17} },
@@ -89,21 +95,26 @@ func TestCheckRules(t *testing.T) {
 		t.Errorf("good rules are refused: %v", err)
 	}
 
-	within := other
-	within.IPv6 = p("2001:db8:80::/42")
-	wantError(t, softwire.CheckRules([]softwire.Rule{exampleRule(), within}),
-		"rule 2: ipv6 2001:db8:80::/42 overlaps rule 1, 2001:db8::/40: a prefix must lie in one rule only, so remove or correct one of the two")
+	same := other
+	same.IPv6 = p("2001:db8::/40")
+	wantError(t, softwire.CheckRules([]softwire.Rule{exampleRule(), same}),
+		"rule 2: ipv6 2001:db8::/40 is that of rule 1, too: a prefix must have one rule only, so remove or correct one of the two")
 
 	sameIPv4 := other
-	sameIPv4.IPv4 = p("192.0.2.128/25")
+	sameIPv4.IPv4 = p("192.0.2.77/24")
 	err := softwire.CheckRules([]softwire.Rule{exampleRule(), sameIPv4})
-	wantError(t, err, "rule 2: ipv4 192.0.2.128/25 overlaps rule 1, 192.0.2.0/24, at the same border relay: an address and port must lie in one rule only, so remove or correct one of the two")
+	wantError(t, err, "rule 2: ipv4 192.0.2.77/24 is that of rule 1, too, at the same far end: an address and port must lie in one rule only, so remove or correct one of the two")
 	if e := (*softwire.RuleError)(nil); !errors.As(err, &e) || e.Index != 1 {
 		t.Errorf("%#v does not tell the rule", err)
 	}
-	sameIPv4.BR = netip.MustParseAddr("2001:db8:fffe::1")
-	if err := softwire.CheckRules([]softwire.Rule{exampleRule(), sameIPv4}); err != nil {
-		t.Errorf("another domain with the same addresses is refused: %v", err)
+	for _, change := range []func(*softwire.Rule){
+		func(r *softwire.Rule) { r.BR = netip.MustParseAddr("2001:db8:fffe::1") },
+		func(r *softwire.Rule) { r.BR, r.DMR = netip.Addr{}, p("2001:db8:fffe::/64") },
+	} {
+		change(&sameIPv4)
+		if err := softwire.CheckRules([]softwire.Rule{exampleRule(), sameIPv4}); err != nil {
+			t.Errorf("another domain with the same addresses is refused: %v", err)
+		}
 	}
 
 	bad, worse := exampleRule(), exampleRule()
@@ -167,14 +178,35 @@ func TestComputeRefuses(t *testing.T) {
 	_, err = softwire.Compute([]softwire.Rule{exampleRule()}, prefix, 7)
 	wantError(t, err, `interface identifier "InterfaceID(7)" is unknown: it must be "map-03" or "rfc7597"`)
 
-	loopback := exampleRule()
-	loopback.IPv4 = netip.MustParsePrefix("112.0.0.0/4")
-	loopback.EABits = 16
-	_, err = softwire.Compute([]softwire.Rule{loopback}, netip.MustParsePrefix("2001:db8:f0:100::/56"), softwire.RFC7597)
-	wantError(t, err, "ipv4 127.0.16.0/20 must be a unicast IPv4 prefix such as 192.0.2.0/24, or an address")
+	wide := exampleRule()
+	wide.IPv4, wide.EABits = netip.MustParsePrefix("112.0.0.0/4"), 16
+	_, err = softwire.Compute([]softwire.Rule{wide}, netip.MustParsePrefix("2001:db8:f0:100::/56"), softwire.RFC7597)
+	wantError(t, err, "the EA bits of 2001:db8:f0:100::/56 make ipv4 127.0.16.0/20, which has addresses of 127.0.0.0/8 (loopback): the rule or the prefix is wrong")
+	wide.IPv6, wide.IPv4, wide.EABits = netip.MustParsePrefix("2001:db8::/32"), netip.MustParsePrefix("0.0.0.0/0"), 32
+	for prefix, block := range map[string]string{
+		"2001:db8:0:1::/64":         "0.0.0.1/32, which has addresses of 0.0.0.0/8 (this network)",
+		"2001:db8:7fff:ffff::/64":   "127.255.255.255/32, which has addresses of 127.0.0.0/8 (loopback)",
+		"2001:db8:a9fe:101::/64":    "169.254.1.1/32, which has addresses of 169.254.0.0/16 (link-local)",
+		"2001:db8:e000:1::/64":      "224.0.0.1/32, which has addresses of 224.0.0.0/4 (multicast)",
+		"2001:db8:f000::/64":        "240.0.0.0/32, which has addresses of 240.0.0.0/4 (reserved, and broadcast)",
+		"2001:db8:ffff:ffff::1/128": "255.255.255.255/32, which has addresses of 240.0.0.0/4 (reserved, and broadcast)",
+	} {
+		line, _ := netip.MustParsePrefix(prefix).Addr().Prefix(64)
+		_, err := softwire.Compute([]softwire.Rule{wide}, netip.MustParsePrefix(prefix), softwire.RFC7597)
+		wantError(t, err, "the EA bits of "+line.String()+" make ipv4 "+block+": the rule or the prefix is wrong")
+	}
+	wide.EABits = 48
+	wide.PSIDOffset = 0
+	_, err = softwire.Compute([]softwire.Rule{wide}, netip.MustParsePrefix("2001:db8:c000:212::/80"), softwire.RFC7597)
+	wantError(t, err, "the EA bits of 2001:db8:c000:212::/80 make psid 0 of 16 bits, which at psid-offset 0 has only port 0, and that is reserved: the rule or the prefix is wrong")
+
+	translated := exampleRule()
+	translated.BR, translated.DMR = netip.Addr{}, netip.MustParsePrefix("2001:db8:12:3400::/56")
+	_, err = softwire.Compute([]softwire.Rule{translated}, prefix, softwire.RFC7597)
+	wantError(t, err, "ce 2001:db8:12:3400:0:c000:212:34 is in dmr 2001:db8:12:3400::/56: the dmr must not have addresses of customers in it")
 
 	onePort := exampleOneLineRule()
 	onePort.PSIDOffset, onePort.PSID = 0, &softwire.PSID{Len: 16}
 	_, err = softwire.Compute([]softwire.Rule{onePort}, prefix, softwire.RFC7597)
-	wantError(t, err, "psid 0 of 16 bits at psid-offset 0 leaves only port 0, which is reserved: one of the three is wrong")
+	wantError(t, err, "psid 0 of 16 bits at psid-offset 0 has only port 0, which is reserved: one of the three is wrong")
 }

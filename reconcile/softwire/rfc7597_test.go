@@ -130,3 +130,80 @@ func TestMAP03InterfaceID(t *testing.T) {
 	s := compute(t, exampleRule(), "2001:db8:12:3400::/56", softwire.MAP03)
 	want(t, s, "2001:db8:12:3400:c0:2:1200:3400", "192.0.2.18/32", 0x34, 8, 252)
 }
+
+// A long end-user prefix overwrites the first bits of the interface identifier (RFC 7597 section 6).
+func TestRFC7597Section6LongPrefix(t *testing.T) {
+	for _, test := range []struct {
+		ipv6, ipv4, prefix string
+		eaBits, offset     int
+		id                 softwire.InterfaceID
+		ce                 string
+		psid, psidLen      int
+	}{
+		{"2001:db8:ce::/56", "192.0.2.0/24", "2001:db8:ce:12:d800::/69", 13, 6, softwire.RFC7597, "2001:db8:ce:12:d800:c000:212:1b", 0x1b, 5},
+		{"2001:db8:ce::/56", "192.0.2.0/24", "2001:db8:ce:12:d800::/69", 13, 6, softwire.MAP03, "2001:db8:ce:12:d8c0:2:1200:1b00", 0x1b, 5},
+		{"2001:db8:ce:11b:4000::/66", "192.0.2.0/24", "2001:db8:ce:11b:4480:d000::/96", 16, 6, softwire.RFC7597, "2001:db8:ce:11b:4480:c000:212:3", 3, 8},
+		{"2001:db8::/32", "0.0.0.0/0", "2001:db8:c000:212:3400::/72", 40, 6, softwire.RFC7597, "2001:db8:c000:212:3400:c000:212:34", 0x34, 8},
+		{"2001:db8::/32", "0.0.0.0/0", "2001:db8:c000:212:8034::/80", 48, 0, softwire.RFC7597, "2001:db8:c000:212:8034:c000:212:8034", 0x8034, 16},
+		{"2001:db8:ce:11b:0:c000:212::/112", "192.0.2.18/32", "2001:db8:ce:11b:0:c000:212::/112", 0, 6, softwire.RFC7597, "2001:db8:ce:11b:0:c000:212:0", 0, 0},
+		{"2001:db8:ce:11b:0:c000:212:34/128", "192.0.2.18/32", "2001:db8:ce:11b:0:c000:212:34/128", 0, 6, softwire.RFC7597, "2001:db8:ce:11b:0:c000:212:34", 0, 0},
+	} {
+		r := exampleRule()
+		r.IPv6, r.IPv4, r.EABits, r.PSIDOffset = netip.MustParsePrefix(test.ipv6), netip.MustParsePrefix(test.ipv4), test.eaBits, test.offset
+		s := compute(t, r, test.prefix, test.id)
+		ports := softwire.Ports{PSID: uint16(test.psid), PSIDLen: test.psidLen, PSIDOffset: test.offset}
+		if s.CE().String() != test.ce || s.Inner.String() != "192.0.2.18/32" || s.Ports != ports || len(s.Warnings) > 0 {
+			t.Errorf("%s: %v %v %+v %q", test.prefix, s.CE(), s.Inner, s.Ports, s.WarningTexts())
+		}
+	}
+	r := exampleRule()
+	r.IPv6 = netip.MustParsePrefix("2001:db8:ce::/56")
+	_, err := softwire.Compute([]softwire.Rule{r}, netip.MustParsePrefix("2001:db8:ce:12::/64"), softwire.RFC7597)
+	wantError(t, err, "prefix 2001:db8:ce:12::/64 is too short for rule 2001:db8:ce::/56, which with 16 EA bits needs a /72: give the whole /72 that this line has")
+}
+
+// Of rules inside each other the one with the longest IPv6 prefix is the line's (RFC 7597 section 5).
+func TestRFC7597Section5LongestMatch(t *testing.T) {
+	p := netip.MustParsePrefix
+	outer, inner, line := exampleRule(), exampleRule(), exampleOneLineRule()
+	inner.IPv6, inner.IPv4, inner.EABits = p("2001:db8:12::/48"), p("198.51.100.0/24"), 8
+	line.IPv6, line.IPv4 = p("2001:db8:12:3400::/56"), p("203.0.113.9/32")
+	for prefix, ipv4 := range map[string]string{
+		"2001:db8:11:3400::/56":   "192.0.2.17/32",
+		"2001:db8:12:3300::/56":   "198.51.100.51/32",
+		"2001:db8:12:3300::1/128": "198.51.100.51/32",
+		"2001:db8:12:3400::/56":   "203.0.113.9/32",
+		"2001:db8:12:3400::/64":   "203.0.113.9/32",
+	} {
+		for _, rules := range [][]softwire.Rule{{outer, inner, line}, {line, inner, outer}, {inner, outer, line}} {
+			s, err := softwire.Compute(rules, p(prefix), softwire.RFC7597)
+			if err != nil || s.Inner != p(ipv4) || len(s.Warnings) > 0 {
+				t.Errorf("%s: %v, %v %q, want %s", prefix, err, s.Inner, s.WarningTexts(), ipv4)
+			}
+		}
+	}
+	_, err := softwire.Compute([]softwire.Rule{inner, outer}, p("2001:db8:12::/48"), softwire.RFC7597)
+	wantError(t, err, "prefix 2001:db8:12::/48 is too short for rule 2001:db8:12::/48, which with 8 EA bits needs a /56: give the whole /56 that this line has")
+	// A rule inside the prefix is for a part of the line only.
+	_, err = softwire.Compute([]softwire.Rule{inner, line, outer}, p("2001:db8:10::/46"), softwire.RFC7597)
+	wantError(t, err, "prefix 2001:db8:10::/46 is too short for rule 2001:db8::/40, which with 16 EA bits needs a /56: give the whole /56 that this line has")
+
+	inner.IPv6, inner.IPv4 = p("2001:db8:100::/48"), p("192.0.2.16/28")
+	s, err := softwire.Compute([]softwire.Rule{inner, outer}, p("2001:db8:12:3400::/56"), softwire.RFC7597)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantWarning(t, s, "ipv4 192.0.2.18/32 is in 192.0.2.16/28 of rule 1, too, the longer match: packets to it go to another customer, or this line's rule is wrong")
+}
+
+// A PSID of length 0 is ignored (RFC 7598 section 4.5).
+func TestRFC7598Section4PSIDOfNoBits(t *testing.T) {
+	r := exampleRule()
+	r.PSID = new(softwire.PSID)
+	s := compute(t, r, "2001:db8:12:3400::/56", softwire.RFC7597)
+	want(t, s, "2001:db8:12:3400:0:c000:212:34", "192.0.2.18/32", 0x34, 8, 252)
+	r = exampleOneLineRule()
+	r.PSID = new(softwire.PSID)
+	s = compute(t, r, "2001:db8:12:3400::/56", softwire.RFC7597)
+	want(t, s, "2001:db8:12:3400:0:c000:212:0", "192.0.2.18/32", 0, 0, 65535)
+}

@@ -1,11 +1,12 @@
 // Package softwire is the arithmetic of a customer edge (CE): from what a provider gives and the line's IPv6 prefix to the
-// CE address, the IPv4 address and the port set. Most of it is MAP (RFC 7597).
+// CE address, the IPv4 address and the port set.
+//
+// Most of it is MAP (RFC 7597).
 package softwire
 
 import (
 	"fmt"
 	"net/netip"
-	"slices"
 )
 
 // Softwire is one end of IPv4 over a line: what everything else needs of any mode. Only the functions of this package make
@@ -42,85 +43,107 @@ func Compute(rules []Rule, prefix netip.Prefix, id InterfaceID) (Softwire, error
 	if err != nil {
 		return Softwire{}, err
 	}
-	s := r.softwire(high(prefix.Masked().Addr()), id)
+	s := r.softwire(cut(prefix, r.EndUserLen()), id)
 	if err := s.check(); err != nil {
 		return Softwire{}, err
 	}
-	s.warn(prefix)
+	s.warn(rules, prefix)
 	return s, nil
 }
 
 // CheckPrefix reports why prefix cannot be that of a provider's line, whatever the rules are.
 func CheckPrefix(prefix netip.Prefix) error { return checkGlobal("prefix", prefix) }
 
-// softwire is RFC 7597 section 5.2 for an end-user prefix given by its high 64 bits.
-func (r Rule) softwire(endUser uint64, id InterfaceID) Softwire {
-	s := Softwire{
-		Mode:   MAPE,
-		Ports:  Ports{PSIDLen: r.psidLen(), PSIDOffset: r.PSIDOffset},
-		NAT:    true,
-		Origin: Origin{&r, prefixOf(endUser, r.EndUserLen())},
-	}
+// softwire is RFC 7597 section 5.2 for an end-user prefix.
+func (r Rule) softwire(endUser netip.Prefix, id InterfaceID) Softwire {
 	suffix, carried := r.split(endUser)
 	ipv4 := ipv4Bits(r.IPv4.Masked().Addr()) | suffix
-	s.Inner = netip.PrefixFrom(ipv4Addr(ipv4), r.IPv4.Bits()+r.suffixLen())
-	s.Ports.PSID = carried
-	if r.PSID != nil {
-		s.Ports.PSID = r.PSID.Value
+	ports := Ports{PSID: carried, PSIDLen: r.psidLen(), PSIDOffset: r.PSIDOffset}
+	if r.explicit() {
+		ports.PSID = r.PSID.Value
 	}
-	// The CE lies in the first subnet of the end-user prefix (RFC 7597 section 5.2: the MAP subnet identifier is 0).
-	s.Carrier = Tunnel{id.address(high(s.Origin.EndUserPrefix.Addr()), ipv4, s.Ports.PSID), r.BR}
+	s := Softwire{
+		Mode:    MAPE,
+		Carrier: r.carrier(id.address(endUser, ipv4, ports.PSID)),
+		Inner:   netip.PrefixFrom(ipv4Addr(ipv4), r.IPv4.Bits()+r.suffixLen()),
+		Ports:   ports,
+		NAT:     true,
+		Origin:  Origin{&r, endUser},
+	}
+	if r.DMR.IsValid() {
+		s.Mode = MAPT
+	}
 	return s
 }
 
 // split takes the EA bits apart: the IPv4 suffix, already in its place in the address, and the PSID.
-func (r Rule) split(endUser uint64) (suffix uint32, psid uint16) {
-	ea := endUser << r.IPv6.Bits() >> (64 - r.EABits)
+func (r Rule) split(endUser netip.Prefix) (suffix uint32, psid uint16) {
+	ea := field(endUser.Addr(), r.IPv6.Bits(), r.EABits)
 	q := r.carriedLen()
 	return uint32(ea >> q << (32 - r.IPv4.Bits() - r.suffixLen())), uint16(ea & (1<<q - 1))
 }
 
-// check is what must hold of every softwire, computed or given.
+// check is what must hold of every softwire, computed or given. Of what the EA bits make, the prefix or the rule is to
+// blame, not a value that was never written.
 func (s Softwire) check() error {
-	if s.CE() == s.BR() {
-		return fmt.Errorf("ce and br are both %v: br must be the provider's border relay, not this machine", s.CE())
+	made := ""
+	if r := s.Origin.Rule; r != nil && r.EABits > 0 {
+		made = fmt.Sprintf("the EA bits of %v make ", s.Origin.EndUserPrefix)
 	}
-	if s.Ports.Count() == 0 {
-		return fmt.Errorf("psid 0 of 16 bits at psid-offset 0 leaves only port 0, which is reserved: " +
-			"one of the three is wrong")
-	}
-	// A large rule may contain addresses that are not unicast, and so may a prefix that is not shared.
-	if slices.ContainsFunc(reserved, s.Inner.Overlaps) {
-		return fmt.Errorf("ipv4 %v must be a unicast IPv4 prefix such as 192.0.2.0/24, or an address", s.Inner)
+	const wrong = "the rule or the prefix is wrong"
+	far, use := s.Carrier.FarEnd(), special(s.Inner)
+	switch {
+	case far.IsSingleIP() && far.Addr() == s.CE():
+		return fmt.Errorf("both ends are %v: the far end must be the provider's, not this machine", s.CE())
+	case far.Contains(s.CE()):
+		return fmt.Errorf("ce %v is in dmr %v: the dmr must not have addresses of customers in it", s.CE(), far)
+	case use != "" && made == "":
+		return fmt.Errorf("ipv4 %v has addresses of %s: it must be a unicast IPv4 prefix such as 192.0.2.0/24, or an address", s.Inner, use)
+	case use != "":
+		return fmt.Errorf("%sipv4 %v, which has addresses of %s: %s", made, s.Inner, use, wrong)
+	case s.Ports.Count() == 0 && (made == "" || s.Origin.Rule.explicit()):
+		return fmt.Errorf("psid 0 of 16 bits at psid-offset 0 has only port 0, which is reserved: one of the three is wrong")
+	case s.Ports.Count() == 0:
+		return fmt.Errorf("%spsid 0 of 16 bits, which at psid-offset 0 has only port 0, and that is reserved: %s", made, wrong)
 	}
 	return nil
 }
 
-// warnPrivate is about an address that works behind a provider's own NAT, or in a test bed, and nowhere else.
-func (s *Softwire) warnPrivate() {
+// warnInner is about an address that works behind a provider's own NAT, or in a test bed, and nowhere else, and about ports
+// that no NAT draws (RFC 7596 section 5.1 recommends not to assign such a set).
+func (s *Softwire) warnInner() {
+	if ranges := s.Ports.Ranges(); ranges[len(ranges)-1].Last < 1024 {
+		s.warnf(SystemPorts, "the ports of psid %d end at %d, and NAT uses none below 1024: no connection can be made", s.Ports.PSID, ranges[len(ranges)-1].Last)
+	}
 	if Private(s.Inner) {
 		s.warnf(NotGlobal, "ipv4 %v is private (RFC 1918, RFC 6598): no host on the internet can answer it, unless the provider translates it once more", s.Inner)
 	}
 }
 
 // warn records what is legal but probably a mistake.
-func (s *Softwire) warn(prefix netip.Prefix) {
+func (s *Softwire) warn(rules []Rule, prefix netip.Prefix) {
 	r := s.Origin.Rule
-	s.warnPrivate()
+	s.warnInner()
+	for i, other := range rules {
+		if other.sameDomain(*r) && !other.explicit() && other.IPv4.Bits() > r.IPv4.Bits() && other.IPv4.Overlaps(s.Inner) {
+			s.warnf(Shadowed, "ipv4 %v is in %v of rule %d, too, the longer match: packets to it go to another customer, or this line's rule is wrong", s.Inner, other.IPv4, i+1)
+		}
+	}
 	if r.IPv4 != r.IPv4.Masked() {
 		s.warnf(StrayBits, "rule ipv4 %v has bits set after its first %d, which are ignored (RFC 7598 section 4.1): "+
 			"write %v, or correct the length",
 			r.IPv4, r.IPv4.Bits(), r.IPv4.Masked())
 	}
-	if _, carried := r.split(high(s.Origin.EndUserPrefix.Addr())); r.PSID != nil && r.carriedLen() > 0 && carried != s.Ports.PSID {
+	if _, carried := r.split(s.Origin.EndUserPrefix); r.explicit() && r.carriedLen() > 0 && carried != s.Ports.PSID {
 		s.warnf(PSIDReplaced, "the rule's psid %#x replaces %#x, which is in the prefix: the border relay must be configured for it", s.Ports.PSID, carried)
 	}
-	line := prefixOf(high(prefix.Masked().Addr()), min(prefix.Bits(), 64))
+	// A longer end-user prefix has no subnets.
+	line := cut(prefix, max(64, r.EndUserLen()))
 	if line.Addr() != s.Origin.EndUserPrefix.Addr() {
 		s.warnf(NotFirst, "%v is not the first subnet of %v: it looks like a part that a home gateway delegated. "+
 			"The CE address %v is in the first one, %v, the home gateway's own LAN: "+
 			"the WAN of this machine must be on that link",
-			line, s.Origin.EndUserPrefix, s.CE(), prefixOf(high(s.CE()), 64))
+			line, s.Origin.EndUserPrefix, s.CE(), netip.PrefixFrom(s.CE(), 64).Masked())
 	}
 }
 

@@ -15,6 +15,8 @@ const (
 	NotFirst                        // the prefix is not the subnet of the end-user prefix that has the CE address
 	NotGlobal                       // the IPv4 address is private
 	Mesh                            // customers send to each other directly, which is not supported
+	Shadowed                        // another rule's longer IPv4 prefix has the address
+	SystemPorts                     // no port of the set may be drawn by NAT
 )
 
 // NewWarning is a warning of that kind.

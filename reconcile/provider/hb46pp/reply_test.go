@@ -131,11 +131,11 @@ func TestParseReplyRefuses(t *testing.T) {
 		{`"203.0.113.0/24"`, `"203.0.113.0/33"`, `map_e.rules[0].ipv4: "203.0.113.0/33" is not a prefix such as 192.0.2.0/24`},
 		{`"ea_length": 12, `, ``, `map_e.rules[0].ea_length: is missing: it must be a whole number from 0 to 48`},
 		{`"ea_length": 12`, `"ea_length": 49`, `map_e.rules[0].ea_length: 49 is outside 0 to 48`},
-		{`"ea_length": 12`, `"ea_length": 13`, `map_e.rules[0]: ea-bits 13 after 2001:db8:1:2000::/52 reach to bit 65, past bit 64 where the interface identifier begins: at most 12 fit`},
+		{`"ea_length": 12`, `"ea_length": 25`, `map_e.rules[0]: ea-bits 25 is more than 203.0.113.0/24 can use: 8 bits of IPv4 suffix and 16 of PSID make at most 24`},
 		{`, "psid_offset": 4`, ``, `map_e.rules[0].psid_offset: is missing: it must be a whole number from 0 to 15`},
 		{`"psid_offset": 4`, `"psid_offset": 16`, `map_e.rules[0].psid_offset: 16 is outside 0 to 15`},
-		{`"psid_offset": 4`, `"psid_offset": 13`, `map_e.rules[0]: psid-offset 13 and a PSID of 4 bits need 17 bits, a port has 16: with this PSID the offset is at most 12, with this offset the PSID has at most 3 bits`},
-		{rule, rule + "," + rule, `map_e.rules: rule 2: ipv6 2001:db8:1:2000::/52 overlaps rule 1, 2001:db8:1:2000::/52: a prefix must lie in one rule only, so remove or correct one of the two`},
+		{`"psid_offset": 4`, `"psid_offset": 13`, `map_e.rules[0]: psid-offset 13 and the PSID, which is 4 of ea-bits 12, make 17, and a port has 16 bits: psid-offset must be at most 12, or ea-bits at most 11`},
+		{rule, rule + "," + rule, `map_e.rules: rule 2: ipv6 2001:db8:1:2000::/52 is that of rule 1, too: a prefix must have one rule only, so remove or correct one of the two`},
 	} {
 		_, err := ParseReply([]byte(replaced(t, test.from, test.to)))
 		wantError(t, err, test.want)
