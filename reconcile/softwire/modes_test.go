@@ -1,0 +1,272 @@
+package softwire_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"os"
+	"strings"
+	"testing"
+
+	"mape-netplan/reconcile/softwire"
+	"mape-netplan/reconcile/translator"
+)
+
+// modeVectors is testdata/modes.json.
+type modeVectors struct {
+	MAPT    []modeVector `json:"map_t"`
+	Invalid []struct {
+		Why string
+		modeInput
+	} `json:"map_t_invalid"`
+	MAPBR []relayVector `json:"map_br"`
+	LW4o6 []modeVector  `json:"lw4o6"`
+	IPIP  []struct {
+		Provider, Note string
+		Input          struct {
+			Prefix, IPv4 string
+			InterfaceID  string `json:"interface_id"`
+		}
+		Output struct{ CE string }
+	} `json:"ipip"`
+	DSLite []struct {
+		Note   string
+		Input  struct{ AFTR []string }
+		Output struct {
+			Address  string `json:"tunnel_address"`
+			Remote   string
+			NAT      bool
+			MTU, MSS string
+		}
+	} `json:"ds_lite"`
+}
+
+type modeVector struct {
+	Name, Source string
+	Input        modeInput
+	Output       struct {
+		IPv4, CE    string
+		PSID        *uint16
+		PSIDLen     int         `json:"psid_length"`
+		Offset      int         `json:"psid_offset"`
+		Ranges      int         `json:"port_ranges"`
+		First       [][2]uint16 `json:"ports_first"`
+		Last        [][2]uint16 `json:"ports_last"`
+		Total       int         `json:"ports_total"`
+		Translation string      `json:"to_203.0.113.56"`
+	}
+}
+
+type modeInput struct {
+	LwAFTR, IPv4, DMR string
+	RuleIPv6          string  `json:"rule_ipv6"`
+	RuleIPv4          string  `json:"rule_ipv4"`
+	EALen             int     `json:"ea_length"`
+	Bind              string  `json:"bind_prefix"`
+	Active            *string `json:"active_prefix"`
+	PSID              uint16
+	PSIDLen           int    `json:"psid_length"`
+	Offset            int    `json:"psid_offset"`
+	EndUser           string `json:"end_user_prefix"`
+}
+
+type relayVector struct {
+	Rule           [4]any
+	Direction, Dst string
+	SrcIPv6        string `json:"src_ipv6"`
+	SrcIPv4        string `json:"src_ipv4"`
+	Port           int    `json:"port_or_icmp_id"`
+	CE             *string
+	Accept         bool
+}
+
+func readModeVectors(t *testing.T) (v modeVectors) {
+	t.Helper()
+	text, err := os.ReadFile("testdata/modes.json")
+	if err == nil {
+		err = strict(json.RawMessage(text), &v)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// check compares a softwire with what a vector has. Port 0 is in no set of ours.
+func (v modeVector) check(t *testing.T, s softwire.Softwire) {
+	t.Helper()
+	o, all := v.Output, rangeStrings(s)
+	first, last, count := all[:len(o.First)], all[len(all)-len(o.Last):], s.Ports.Count()
+	if o.First[0][0] == 0 {
+		o.First[0][0], o.Last[0][0], count = 1, 1, count+1
+	}
+	got := fmt.Sprintln(s.CE(), s.Inner, len(all), count, first, last)
+	want := fmt.Sprintln(o.CE, o.IPv4, o.Ranges, o.Total, rangesOf(o.First), rangesOf(o.Last))
+	if got != want {
+		t.Errorf("%s: %s, want %s", v.Name, got, want)
+	}
+	if o.PSID != nil && s.Ports != (softwire.Ports{PSID: *o.PSID, PSIDLen: o.PSIDLen, PSIDOffset: o.Offset}) {
+		t.Errorf("%s: %+v", v.Name, s.Ports)
+	}
+}
+
+func rangesOf(pairs [][2]uint16) (all []string) {
+	for _, p := range pairs {
+		all = append(all, softwire.PortRange{First: p[0], Last: p[1]}.String())
+	}
+	return all
+}
+
+// rule is the MAP-T rule of a vector; what it leaves out is the Jool tutorial's.
+func (in modeInput) rule() softwire.Rule {
+	r := softwire.Rule{IPv6: netip.MustParsePrefix("2001:db8:ce::/51"), IPv4: netip.MustParsePrefix("192.0.2.0/24"),
+		EABits: 13, PSIDOffset: in.Offset, DMR: netip.MustParsePrefix("64:ff9b::/96")}
+	for text, dst := range map[string]*netip.Prefix{in.RuleIPv6: &r.IPv6, in.RuleIPv4: &r.IPv4, in.DMR: &r.DMR} {
+		if text != "" {
+			*dst = netip.MustParsePrefix(text)
+		}
+	}
+	if in.EALen > 0 || r.IPv4.Bits() == 32 {
+		r.EABits = in.EALen
+	}
+	return r
+}
+
+func TestMAPTVectors(t *testing.T) {
+	v := readModeVectors(t)
+	if len(v.MAPT) != 8 {
+		t.Errorf("%d vectors", len(v.MAPT))
+	}
+	document := netip.MustParseAddr("203.0.113.56")
+	for _, v := range v.MAPT {
+		prefix := netip.MustParsePrefix(v.Input.EndUser)
+		s, err := softwire.Compute([]softwire.Rule{v.Input.rule()}, prefix, softwire.RFC7597)
+		if err != nil {
+			t.Errorf("%s: %v", v.Name, err)
+			continue
+		}
+		if v.Name == "pd-longer-than-needed" {
+			// It has the CE in the longer prefix. A border relay makes the address of the rule, the EA bits and zeros, as in the
+			// vectors of map_br, so what it sends would arrive at another address.
+			v.Output.CE = "2001:db8:12:3400:0:c000:212:34"
+		}
+		v.check(t, s)
+		if s.Mode != softwire.MAPT || !s.NAT || s.Carrier.FarEnd() != netip.MustParsePrefix(v.Input.DMR) {
+			t.Errorf("%s: %+v", v.Name, s)
+		}
+		if to := translator.Embed(s.Carrier.FarEnd(), document); to.String() != v.Output.Translation {
+			t.Errorf("%s: to %v", v.Name, to)
+		}
+	}
+}
+
+func TestMAPTVectorsRefused(t *testing.T) {
+	refused := 0
+	for _, v := range readModeVectors(t).Invalid {
+		if v.Why == "rule + EA longer than 64" {
+			// It is legal: RFC 7597 section 6, last paragraph.
+			if err := v.rule().Check(); err != nil {
+				t.Errorf("%s: %v", v.Why, err)
+			}
+			continue
+		}
+		if v.IPv4 != "" {
+			continue // The guard refuses private destinations, whatever the DMR.
+		}
+		prefix := netip.MustParsePrefix("2001:db8:ce:11b::/64")
+		if v.EndUser != "" {
+			prefix = netip.MustParsePrefix(v.EndUser)
+		}
+		if s, err := softwire.Compute([]softwire.Rule{v.rule()}, prefix, softwire.RFC7597); err == nil {
+			t.Errorf("%s: CE %v", v.Why, s.CE())
+		}
+		refused++
+	}
+	if refused != 6 {
+		t.Errorf("%d vectors were computed", refused)
+	}
+}
+
+// TestRelayVectors: the CE that a border relay finds for an address and a port computes the same, and has the port.
+func TestRelayVectors(t *testing.T) {
+	v := readModeVectors(t)
+	if len(v.MAPBR) != 11 {
+		t.Errorf("%d vectors", len(v.MAPBR))
+	}
+	for _, v := range v.MAPBR {
+		in := modeInput{RuleIPv6: v.Rule[0].(string), RuleIPv4: v.Rule[1].(string), EALen: int(v.Rule[2].(float64)), Offset: int(v.Rule[3].(float64))}
+		r := in.rule()
+		ipv4 := netip.MustParseAddr(v.Dst + v.SrcIPv4)
+		psidLen := r.EABits - (32 - r.IPv4.Bits())
+		psid := uint16(v.Port >> (16 - r.PSIDOffset - psidLen) & (1<<psidLen - 1))
+		s, err := softwire.Compute([]softwire.Rule{r}, embed(r, ipv4, psid), softwire.RFC7597)
+		if err != nil {
+			t.Errorf("%+v: %v", v, err)
+			continue
+		}
+		found := s.Inner.Contains(ipv4) && s.Ports.Has(uint16(v.Port))
+		switch {
+		case v.Direction == "up":
+			if got := found && s.CE().String() == v.SrcIPv6; got != v.Accept {
+				t.Errorf("%+v: %v", v, got)
+			}
+		case found != (v.CE != nil) || found && s.CE().String() != *v.CE:
+			t.Errorf("%+v: CE %v, port is in the set: %v", v, s.CE(), found)
+		}
+	}
+}
+
+func TestLW4o6Vectors(t *testing.T) {
+	v := readModeVectors(t)
+	if len(v.LW4o6) != 4 {
+		t.Errorf("%d vectors", len(v.LW4o6))
+	}
+	for _, v := range v.LW4o6 {
+		in := v.Input
+		b := softwire.Binding{LwAFTR: netip.MustParseAddr(in.LwAFTR), IPv4: netip.MustParseAddr(in.IPv4), Prefix: netip.MustParsePrefix(in.Bind),
+			Ports: softwire.Ports{PSID: in.PSID, PSIDLen: in.PSIDLen, PSIDOffset: in.Offset}}
+		s, err := b.Softwire()
+		if err != nil {
+			t.Errorf("%s: %v", v.Name, err)
+			continue
+		}
+		v.check(t, s)
+		if s.Mode != softwire.LW4o6 || !s.NAT || s.Carrier != softwire.Carrier(softwire.Tunnel{Local: s.CE(), Remote: b.LwAFTR}) {
+			t.Errorf("%s: %+v", v.Name, s)
+		}
+		if warns := len(s.Warnings) > 0; warns != (v.Name == "psid0") {
+			t.Errorf("%s: %q", v.Name, s.WarningTexts())
+		}
+	}
+}
+
+func TestIPIPVectors(t *testing.T) {
+	v := readModeVectors(t)
+	if len(v.IPIP) != 5 {
+		t.Errorf("%d vectors", len(v.IPIP))
+	}
+	for _, v := range v.IPIP {
+		f := softwire.Fixed{BR: netip.MustParseAddr("2001:db8:ffff::65"), IPv4: netip.MustParsePrefix("192.0.2.18/32")}
+		if text := v.Input.IPv4; text != "" {
+			if !strings.Contains(text, "/") {
+				text += "/32"
+			}
+			f.IPv4 = netip.MustParsePrefix(text)
+		}
+		if id := v.Input.InterfaceID; id != "" {
+			f.InterfaceID = netip.MustParseAddr("::" + strings.TrimPrefix(id, "::"))
+		}
+		s, err := f.Softwire(netip.MustParsePrefix(v.Input.Prefix))
+		if err != nil || s.CE().String() != v.Output.CE {
+			t.Errorf("%s: %v, %v", v.Provider, s.CE(), err)
+		}
+	}
+}
+
+func TestDSLiteVector(t *testing.T) {
+	v := readModeVectors(t).DSLite[0]
+	s, err := softwire.Lite(netip.MustParseAddr("2001:db8:1:2::5"), netip.MustParseAddr(v.Input.AFTR[0]))
+	if err != nil || s.Mode != softwire.DSLite || s.Inner.String() != v.Output.Address || s.BR().String() != v.Output.Remote || s.NAT != v.Output.NAT {
+		t.Errorf("%+v, %v", s, err)
+	}
+}
