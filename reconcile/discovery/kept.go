@@ -2,6 +2,7 @@ package discovery
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -23,7 +24,13 @@ func (k Kept) Traits() engine.Traits {
 	return engine.Traits{Stage: engine.Files, Path: k.Path, Daemon: true}
 }
 
-func (k Kept) Text() string { return k.Data }
+// Text tells one content from another without what is only between the user and the provider.
+func (k Kept) Text() string {
+	if k.Data == "" {
+		return ""
+	}
+	return fmt.Sprintf("%d bytes, SHA-256 %x\n", len(k.Data), sha256.Sum256([]byte(k.Data)))
+}
 
 func (k Kept) Read(_ context.Context, h *host.Host) (engine.Resource, error) {
 	data, err := h.ReadPrivate(k.Path)

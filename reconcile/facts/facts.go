@@ -66,6 +66,8 @@ type Facts struct {
 	Discovered *discovery.Discovery `json:"discovered,omitempty"`
 	// FarEnds are those that the line's resolvers were asked for, by name.
 	FarEnds discovery.Names `json:"far_ends,omitempty"`
+	// Announced is the CE address that was registered with the provider last; nil if none was.
+	Announced *discovery.Announcement `json:"announced,omitempty"`
 }
 
 // Link returns the interface of a name, or of an alternative one.

@@ -51,6 +51,9 @@ func Look(h *host.Host) (Facts, error) {
 	if f.FarEnds, err = discovery.ReadNames(h); unread.Add(err) != nil {
 		return f, err
 	}
+	if f.Announced, err = discovery.ReadAnnouncement(h); unread.Add(err) != nil {
+		return f, err
+	}
 	networks, err := networkd.Networks(h)
 	if err != nil {
 		return f, err

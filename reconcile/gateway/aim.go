@@ -90,7 +90,7 @@ func (a Aim) orLast(c *schema.Config, f facts.Facts) Aim {
 // Withdrawn lists what is wanted of a machine whose line has withdrawn its service: no gateway. What the line said and the
 // request for its prefix stay, because it will be asked again. compile is [Compile] in some order.
 func Withdrawn(c *schema.Config, l line.Line, f facts.Facts, compile func(*Gateway, facts.Facts) []engine.Resource) []engine.Resource {
-	f.Discovered, f.FarEnds = nil, nil
+	f.Discovered, f.FarEnds, f.Announced = nil, nil, nil
 	want := compile(nil, f)
 	f.Owned.Addresses = nil // The request is without the CE address.
 	requests, _ := PrefixRequest(c, l, f)

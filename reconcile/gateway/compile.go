@@ -44,6 +44,9 @@ func compile(g *Gateway, f facts.Facts, t Transition) []engine.Resource {
 	if f.FarEnds != nil && (g == nil || g.FarEnd == "") {
 		all = append(all, discovery.Kept{Path: discovery.NamesPath})
 	}
+	if f.Announced != nil && (g == nil || g.Contract == nil) {
+		all = append(all, discovery.Kept{Path: discovery.AnnouncementPath})
+	}
 	if !f.Live {
 		all = slices.DeleteFunc(all, isLive)
 	}

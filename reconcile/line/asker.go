@@ -25,7 +25,10 @@ type Asker struct {
 	*host.Host
 	Client hb46pp.Client // Servers, Interface and Limits may be left zero
 	discovery.Store
-	names atomic.Pointer[discovery.Names]
+	// AtStart: this process registers the CE address once, whatever another one has registered.
+	AtStart   bool
+	names     atomic.Pointer[discovery.Names]
+	announced atomic.Pointer[discovery.Announcement]
 }
 
 // Ask asks the line the first question that is due or, for a tunnel that is silent, for its far end.

@@ -11,6 +11,7 @@ import (
 	"mape-netplan/reconcile/facts"
 	"mape-netplan/reconcile/kernel"
 	"mape-netplan/reconcile/provider"
+	"mape-netplan/reconcile/provider/registration"
 	"mape-netplan/reconcile/softwire"
 	"mape-netplan/schema"
 )
@@ -34,6 +35,8 @@ type Line struct {
 	Softwire softwire.Softwire
 	// FarEnd is the name of the softwire's far end, which the line's resolvers are asked for; "" where it is an address.
 	FarEnd string
+	// Contract is by which the CE address is registered with the provider; nil where it is not.
+	Contract *registration.Contract
 	// Asks: the section leaves the rules to the line, which is asked for them.
 	Asks bool
 	// Elsewhere: the section is for a line that this machine is not on.
@@ -115,6 +118,7 @@ func find(c *schema.Config, f facts.Facts) (Line, error) {
 		}
 	}
 	l.Provider, l.Service, l.Softwire = m.provider, m.service, m.softwire
+	l.Contract = contract(c)
 	l.Elsewhere = elsewhere(c, f, l.Softwire.CE())
 	return l, err
 }

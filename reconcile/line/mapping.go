@@ -163,6 +163,9 @@ func Check(c *schema.Config) error {
 	if len(all) == 0 {
 		add("rules", softwire.CheckRules(rules(c)))
 	}
+	if r := contract(c); r != nil {
+		add("ipip.registration", r.Check())
+	}
 	if len(all) > 0 {
 		return all
 	}

@@ -13,8 +13,9 @@ import (
 	"mape-netplan/schema"
 )
 
-// A provisioning asks the line for its rules (HB46PP) and for the address of its far end, beside the passes: on a line that
-// is down it takes half a minute, in which the machine is repaired and the watchdog answered.
+// A provisioning asks the line for its rules (HB46PP) and for the address of its far end, and registers the CE address with
+// the provider, beside the passes: on a line that is down it takes half a minute, in which the machine is repaired and the
+// watchdog answered.
 type provisioning struct {
 	line.Asker
 	*journal
@@ -67,13 +68,32 @@ func (p *provisioning) request(ctx context.Context, c *schema.Config, l line.Lin
 		}
 		return soonest(again, min(wait, mostAsleep))
 	}
+	p.start(func() error { return p.Ask(ctx, c, l, f, silent) })
+	return 0
+}
+
+// register registers the CE address of a line that was applied where that is due, and returns after how long it will be.
+func (p *provisioning) register(ctx context.Context, l line.Line, f facts.Facts) (again time.Duration) {
+	now := time.Now()
+	next := p.NextRegistration(l, f, now)
+	if p.result != nil || next.IsZero() {
+		return 0
+	}
+	if wait := max(next.Sub(now), p.retry.at.Sub(now)); wait > 0 {
+		return min(wait, mostAsleep)
+	}
+	p.start(func() error { return p.Register(ctx, l, f) })
+	return 0
+}
+
+// start does one thing beside the passes, the next of which comes when it is done.
+func (p *provisioning) start(do func() error) {
 	result := make(chan error, 1)
 	p.result = result
 	p.running.Go(func() {
-		result <- p.Ask(ctx, c, l, f, silent)
+		result <- do()
 		p.wake()
 	})
-	return 0
 }
 
 // logOutage logs that the line's server does not answer any more. The rules that it gave last stay in force: the tunnel

@@ -108,7 +108,7 @@ func (w *Watch) start() (err error) {
 	w.sections.load()
 	w.waiter = waiter{timings: &w.timings, host: w.Host, events: w.events.Reports, reload: w.Reload, watchdog: w.Watchdog, notify: w.Notify}
 	p := &w.provisioning
-	p.Host, p.journal, p.timings, p.wake = w.Host, &w.journal, &w.timings, w.events.Wake
+	p.AtStart, p.Host, p.journal, p.timings, p.wake = true, w.Host, &w.journal, &w.timings, w.events.Wake
 	return nil
 }
 
@@ -158,8 +158,12 @@ func (w *Watch) pass(ctx context.Context) (again time.Duration) {
 			again = soonest(again, wait)
 		}
 	}
-	if made := aim.Gateway != nil && aim.Err == nil && !w.unreadable && !to.differs(w.want); made && (w.sections.proven == nil || aim.Proven(f)) {
+	made := aim.Gateway != nil && aim.Err == nil && !w.unreadable && !to.differs(w.want)
+	if made && (w.sections.proven == nil || aim.Proven(f)) {
 		w.sections.keep()
+	}
+	if made {
+		again = soonest(again, w.provisioning.register(ctx, aim.Gateway.Line, f))
 	}
 	if !w.unreadable {
 		w.events.SetUnrelated(w.unrelated(f))
@@ -204,7 +208,8 @@ func (w *Watch) files() []string {
 func (w *Watch) look() (facts.Facts, error) {
 	f, err := facts.Look(w.Host)
 	f.Owned.Proven = w.sections.proven
-	f.Discovered, f.FarEnds = w.provisioning.Latest(f.Discovered), w.provisioning.LatestNames(f.FarEnds)
+	p := &w.provisioning
+	f.Discovered, f.FarEnds, f.Announced = p.Latest(f.Discovered), p.LatestNames(f.FarEnds), p.LatestAnnouncement(f.Announced)
 	if f.IPForward == "" {
 		f.IPForward = w.forward // The file that had it was deleted since the service started.
 	}

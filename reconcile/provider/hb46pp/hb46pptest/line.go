@@ -44,10 +44,13 @@ type Line struct {
 }
 
 // New starts a resolver that knows vne.example.jp and other.example.jp, both at [::1].
-func New(t testing.TB) *Line {
+func New(t testing.TB) *Line { return NewAt(t, "[::1]:0") }
+
+// NewAt is New with the resolver at an address of the caller's namespace.
+func NewAt(t testing.TB, address string) *Line {
 	l := &Line{t: t, zone: map[string][]dnsmessage.ResourceBody{}}
 	l.CA, l.Key = Authority(t)
-	l.Resolver = l.resolver()
+	l.Resolver = l.resolver(address)
 	for _, name := range []string{"vne.example.jp.", "other.example.jp."} {
 		l.Set(name, &dnsmessage.AAAAResource{AAAA: netip.IPv6Loopback().As16()})
 	}
@@ -76,8 +79,8 @@ func (l *Line) Questions() int {
 }
 
 // resolver answers over UDP from the zone.
-func (l *Line) resolver() netip.AddrPort {
-	conn, err := net.ListenPacket("udp6", "[::1]:0")
+func (l *Line) resolver(address string) netip.AddrPort {
+	conn, err := net.ListenPacket("udp6", address)
 	if err != nil {
 		l.t.Fatal(err)
 	}
