@@ -61,7 +61,7 @@ type cached struct {
 type Store struct{ Last atomic.Pointer[Discovery] }
 
 // ErrUnkept is wrapped by the error of a file that cannot be written. The process knows what the line said nevertheless.
-var ErrUnkept = errors.New("what the line said of its rules cannot be kept for when its server does not answer")
+var ErrUnkept = errors.New("what the line said cannot be kept for when its server does not answer")
 
 // Remember keeps a discovery: in the Store for as long as this process lives, and a
 // good reply in the file.
