@@ -35,7 +35,7 @@ var rooms = [][2]string{
 	{"line", "facts discovery networkd kernel provider provider/hb46pp provider/registration host"},
 	{"facts", "netplan networkd sysctld discovery firewall nat kernel host"},
 	{"discovery", "engine provider/hb46pp host"},
-	{"resource", "engine nat networkd netplan sysctld kernel host"},
+	{"resource", "translator engine nat networkd netplan sysctld kernel host"},
 	{"firewall", "firewall/ruleset kernel nat host"},
 	{"firewall/ruleset", ""},
 	{"netplan", "kernel host"},

@@ -85,12 +85,12 @@ func (r routeEvents) report(kind engine.Event, m netlink.Message) {
 	r.Wake()
 }
 
-// receiveFilter reports changes of the tunnel's filter, and the deletion of a clsact, with which its filters go without a
+// receiveFilter reports changes of our filters, and the deletion of a clsact, with which its filters go without a
 // message of their own. The kernel does not repeat a filter, so each message is new.
 func (r routeEvents) receiveFilter(m netlink.Message) {
 	clsact := m.Header.Type == unix.RTM_DELQDISC && len(m.Data) >= nl.SizeofTcMsg &&
 		binary.NativeEndian.Uint32(m.Data[12:]) == vishvananda.HANDLE_CLSACT
-	if clsact || kernel.IsEgress(m.Data) {
+	if clsact || kernel.IsOurs(m.Data) {
 		r.report(engine.FilterEvent, m)
 	}
 }

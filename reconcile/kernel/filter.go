@@ -15,16 +15,29 @@ import (
 	"mape-netplan/reconcile/nlmsg"
 )
 
-// Where the filter is among others, by the number of MAP-E's RFC: before those that get a preference from the kernel.
+// Where the filters are among others, by the numbers of MAP-E's and MAP-T's RFCs: before those that get a preference from the
+// kernel, and what filters before what translates. Preferences are the same as handles.
 const (
 	egressPreference = 7597
 	EgressHandle     = 7597
+	TranslatorHandle = 7599
 )
 
 // IsEgress is true of a message about a filter of our preference on the way out, in the chain that packets begin with.
-func IsEgress(m []byte) bool {
-	if len(m) < nl.SizeofTcMsg || binary.NativeEndian.Uint32(m[12:]) != vishvananda.HANDLE_MIN_EGRESS ||
-		binary.NativeEndian.Uint32(m[16:])>>16 != egressPreference {
+func IsEgress(m []byte) bool { return isFilter(m, vishvananda.HANDLE_MIN_EGRESS, egressPreference) }
+
+// IsTranslator is true of a message about a program of the translator on a link's way out or in.
+func IsTranslator(m []byte, parent uint32) bool {
+	return isFilter(m, parent, TranslatorHandle) && binary.NativeEndian.Uint32(m[8:]) == TranslatorHandle
+}
+
+// IsOurs is true of a message about a filter of ours.
+func IsOurs(m []byte) bool {
+	return IsEgress(m) || IsTranslator(m, vishvananda.HANDLE_MIN_EGRESS) || IsTranslator(m, vishvananda.HANDLE_MIN_INGRESS)
+}
+
+func isFilter(m []byte, parent, preference uint32) bool {
+	if len(m) < nl.SizeofTcMsg || binary.NativeEndian.Uint32(m[12:]) != parent || binary.NativeEndian.Uint32(m[16:])>>16 != preference {
 		return false
 	}
 	for kind, value := range nlmsg.Value(m[nl.SizeofTcMsg:]).Attributes() {
@@ -62,6 +75,38 @@ func Unfilter(h *host.Host, index int) error {
 func EgressMessage(index int) []byte {
 	protocol := binary.NativeEndian.Uint16([]byte{0, unix.ETH_P_ALL})
 	return TcMessage(index, EgressHandle, vishvananda.HANDLE_MIN_EGRESS, egressPreference<<16|uint32(protocol))
+}
+
+// TranslatorMessage is about the translator's program on a link's way out or in. Inwards it is asked about IPv6 alone, which
+// leaves out packets that still have a tag of a VLAN.
+func TranslatorMessage(index int, parent uint32) []byte {
+	etherType := uint16(unix.ETH_P_ALL)
+	if parent == vishvananda.HANDLE_MIN_INGRESS {
+		etherType = unix.ETH_P_IPV6
+	}
+	protocol := binary.NativeEndian.Uint16(binary.BigEndian.AppendUint16(nil, etherType))
+	return TcMessage(index, TranslatorHandle, parent, TranslatorHandle<<16|uint32(protocol))
+}
+
+// Filtered are the links that may have filters, by their index, and whether they may on the way out: with a clsact they may,
+// with an ingress qdisc those would be on the way in.
+func Filtered(h *host.Host) (links map[int]bool, err error) {
+	links = map[int]bool{}
+	err = Dump(h, unix.RTM_GETQDISC, TcMessage(0, 0, 0, 0), func(m nlmsg.Value) bool {
+		if len(m) < nl.SizeofTcMsg || binary.NativeEndian.Uint32(m[12:]) != vishvananda.HANDLE_CLSACT {
+			return true
+		}
+		for k, value := range nlmsg.Value(m[nl.SizeofTcMsg:]).Attributes() {
+			if k == nl.TCA_KIND {
+				links[int(binary.NativeEndian.Uint32(m[4:]))] = unix.ByteSliceToString(value) == "clsact"
+			}
+		}
+		return true
+	})
+	if Lacking(err) {
+		err = nil
+	}
+	return links, err
 }
 
 // Errors of a link that another program has set up so that it cannot have the filter.

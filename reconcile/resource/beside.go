@@ -83,8 +83,8 @@ func control(h *host.Host, link netlink.Link) (text string, err error) {
 	for _, parent := range []uint32{netlink.HANDLE_MIN_EGRESS, netlink.HANDLE_MIN_INGRESS} {
 		filters, _ := h.Net.FilterList(link, parent) // It fails where there is no clsact.
 		for _, f := range filters {
-			if f.Attrs().Priority != kernel.EgressHandle {
-				text += fmt.Sprintf("filter %s pref %d\n", f.Type(), f.Attrs().Priority)
+			if p := f.Attrs().Priority; p != kernel.EgressHandle && p != kernel.TranslatorHandle {
+				text += fmt.Sprintf("filter %s pref %d\n", f.Type(), p)
 			}
 		}
 	}

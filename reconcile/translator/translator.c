@@ -86,6 +86,16 @@ inline __u16 fold(__u64 s)
 // after is a checksum after a change of the bytes under it.
 inline __u16 after(__u16 sum, __s64 change) { return ~fold((__u64)(__u32)change + (__u16)~sum); }
 
+// some loads 1 to CHUNK bytes. Its bounds are such as Linux 6.1 sees.
+enum { CHUNK = 64 };
+
+inline bool some(struct __sk_buff *skb, __u32 at, __u8 *to, __u32 n)
+{
+	n = (n - 1) & (CHUNK - 1);
+	asm volatile("" : "+r"(n)); // or the compiler would know n, and leave the bound out
+	return bpf_skb_load_bytes(skb, at, to, n + 1) < 0;
+}
+
 inline bool same(const struct address *a, volatile const struct address *b) { return a->high == b->high && a->low == b->low; }
 
 inline bool unroutable(__be32 a)
@@ -134,10 +144,10 @@ inline bool has_port(__be16 port)
 // source_routed is true of options that have a source route with addresses left, and of options that cannot be read.
 inline bool source_routed(struct __sk_buff *skb, __u32 at, __u64 n)
 {
-	__u8 o[48] = {};
+	__u8 o[CHUNK] = {};
 	__u64 i = 0; // of 64 bits, as are registers: the verifier loses the bounds of half of one
 
-	if (n < 4 || n > 40 || bpf_skb_load_bytes(skb, at, o, n) < 0)
+	if (some(skb, at, o, n))
 		return true;
 #pragma clang loop unroll(disable)
 	for (int k = 0; k < 40; k++) {
@@ -156,8 +166,6 @@ inline bool source_routed(struct __sk_buff *skb, __u32 at, __u64 n)
 	}
 	return false;
 }
-
-enum { CHUNK = 64 };
 
 // sum_of adds the bytes of a payload to a sum; false for more than a jumbo frame has.
 inline bool sum_of(struct __sk_buff *skb, __u32 at, __u32 n, __s64 *sum)
@@ -178,7 +186,7 @@ inline bool sum_of(struct __sk_buff *skb, __u32 at, __u32 n, __s64 *sum)
 	if (n >= CHUNK)
 		return false;
 	__builtin_memset(b, 0, CHUNK);
-	if (n && bpf_skb_load_bytes(skb, at, b, n) < 0)
+	if (n && some(skb, at, b, n))
 		return false;
 	*sum = PLUS(*sum, b, CHUNK);
 	return true;
@@ -465,11 +473,10 @@ SEC("tc") int out46(struct __sk_buff *skb)
 			change = MINUS(0, &e.rest, 4);
 			change = bpf_csum_diff((__be32 *)&w, 20, (__be32 *)&q.icmp.rest, 52, change);
 			if (whead > 20) {
-				__u8 options[40] = {};
-				__u32 size = whead - 20;
-				if (size > 40 || bpf_skb_load_bytes(skb, at + 28, options, size) < 0)
+				__u8 options[CHUNK] = {};
+				if (some(skb, at + 28, options, whead - 20))
 					DROP(FAILED);
-				change = MINUS(change, options, 40);
+				change = MINUS(change, options, CHUNK);
 			}
 			if (!(wflags & 0x1fff)) {
 				struct pseudo wp = { q.ip.src, q.ip.dst, bpf_htonl(wtotal - whead), bpf_htonl(ICMP6) };
