@@ -106,14 +106,18 @@ var reserved = []struct {
 	{netip.MustParsePrefix("224.0.0.0/3"), "multicast, and reserved"},
 }
 
-// special tells which reserved addresses p has; "" if none.
-func special(p netip.Prefix) string {
+// special tells where p has reserved addresses, as in "in 127.0.0.0/8 (loopback)", and whether all of it is; "" where it has
+// none.
+func special(p netip.Prefix) (where string, all bool) {
 	for _, r := range reserved {
-		if r.block.Overlaps(p) {
-			return fmt.Sprintf("%v (%s)", r.block, r.use)
+		if inside(p, r.block) {
+			return fmt.Sprintf("in %v (%s)", r.block, r.use), true
+		}
+		if where == "" && r.block.Overlaps(p) {
+			where = fmt.Sprintf("partly in %v (%s)", r.block, r.use)
 		}
 	}
-	return ""
+	return where, false
 }
 
 // private are addresses that are unique only within a site or a provider (RFC 1918, RFC 6598).
@@ -136,10 +140,12 @@ func checkIPv4(p netip.Prefix) error {
 	if !p.Addr().Is4() {
 		return fmt.Errorf("ipv4 %v is an IPv6 prefix: it must be an IPv4 prefix such as 192.0.2.0/24, or an address", p)
 	}
-	for _, r := range reserved {
-		if inside(p, r.block) {
-			return fmt.Errorf("ipv4 %v is in %v (%s): it must be a unicast IPv4 prefix such as 192.0.2.0/24, or an address", p, r.block, r.use)
-		}
+	if where, all := special(p); all {
+		return notUnicast(p, where)
 	}
 	return nil
+}
+
+func notUnicast(p netip.Prefix, where string) error {
+	return fmt.Errorf("ipv4 %v is %s: it must be a unicast IPv4 prefix such as 192.0.2.0/24, or an address", p, where)
 }

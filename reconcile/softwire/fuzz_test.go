@@ -15,6 +15,8 @@ func FuzzCompute(f *testing.F) {
 	f.Add(bytes("2400:4050:4000::"), 35, bytes("153.241.0.0"), 17, 21, 6, uint16(0), -1, bytes("2400:4050:5c71:af00::"), 64, uint8(1))
 	f.Add(bytes("240b:10::"), 31, bytes("106.72.0.0"), 15, 25, 4, uint16(0), -1, bytes("240b:10:2a40::"), 48, uint8(1))
 	f.Add(bytes("2001:db8::"), 40, bytes("192.0.2.77"), 24, 16, 0, uint16(0), 16, bytes("2001:db8:10::"), 44, uint8(2))
+	f.Add(bytes("2001:db8:ce::"), 56, bytes("192.0.2.0"), 24, 13, 6, uint16(0), 0, bytes("2001:db8:ce:12:d800::"), 69, uint8(1))
+	f.Add(bytes("2001:db8:ce:11b:4000::"), 98, bytes("0.0.0.0"), 0, 30, 0, uint16(9), 4, bytes("2001:db8:ce:11b:4000::1"), 128, uint8(0))
 	f.Fuzz(func(t *testing.T, rule6 []byte, length6 int, rule4 []byte, length4, eaBits, offset int, psid uint16, psidLen int, line []byte, lineLen int, id uint8) {
 		a6, _ := netip.AddrFromSlice(rule6)
 		a4, _ := netip.AddrFromSlice(rule4)

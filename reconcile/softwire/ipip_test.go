@@ -54,7 +54,7 @@ func TestFixedRefused(t *testing.T) {
 		{func(f *softwire.Fixed) { f.IPv4 = p("224.0.0.0/29") }, p("2001:db8:1:200::/56"),
 			"ipv4 224.0.0.0/29 is in 224.0.0.0/4 (multicast): it must be a unicast IPv4 prefix such as 192.0.2.0/24, or an address"},
 		{func(f *softwire.Fixed) { f.IPv4, f.Routed = p("126.0.0.0/7"), true }, p("2001:db8:1:200::/56"),
-			"ipv4 126.0.0.0/7 has addresses of 127.0.0.0/8 (loopback): it must be a unicast IPv4 prefix such as 192.0.2.0/24, or an address"},
+			"ipv4 126.0.0.0/7 is partly in 127.0.0.0/8 (loopback): it must be a unicast IPv4 prefix such as 192.0.2.0/24, or an address"},
 		{func(f *softwire.Fixed) { f.InterfaceID = a("2001:db8::feed") }, p("2001:db8:1:200::/56"), "interface-id 2001:db8::feed" + id},
 		{func(f *softwire.Fixed) { f.InterfaceID = a("::") }, p("2001:db8:1:200::/56"), "interface-id ::" + id},
 		{func(f *softwire.Fixed) { f.CE, f.InterfaceID = a("2001:db8:1:200::5"), a("::feed") }, p("2001:db8:1:200::/56"),

@@ -63,8 +63,6 @@ func TestRuleCheck(t *testing.T) {
 			"psid-offset 6 and the PSID, which is 12 of ea-bits 20, make 18, and a port has 16 bits: psid-offset must be at most 4, or ea-bits at most 18"},
 		"offset, length 1": {func(r *softwire.Rule) { r.EABits, r.PSIDOffset = 10, 15 },
 			"psid-offset 15 and the PSID, which is 2 of ea-bits 10, make 17, and a port has 16 bits: psid-offset must be at most 14, or ea-bits at most 9"},
-		"psid of no bits": {func(r *softwire.Rule) { r.PSID = &softwire.PSID{Value: 0x34} },
-			"psid 0x34 has psid-len 0, which stands for an address that is not shared: write the number of its bits, or leave both out"},
 		"psid too large": {func(r *softwire.Rule) { r.PSID = &softwire.PSID{Value: 0x100, Len: 8} },
 			"psid 0x100 does not fit psid-len 8: it must be at most 0xff, right-aligned"},
 		"psid-len too large": {func(r *softwire.Rule) { r.PSID = &softwire.PSID{Len: 17} },
@@ -181,15 +179,15 @@ func TestComputeRefuses(t *testing.T) {
 	wide := exampleRule()
 	wide.IPv4, wide.EABits = netip.MustParsePrefix("112.0.0.0/4"), 16
 	_, err = softwire.Compute([]softwire.Rule{wide}, netip.MustParsePrefix("2001:db8:f0:100::/56"), softwire.RFC7597)
-	wantError(t, err, "the EA bits of 2001:db8:f0:100::/56 make ipv4 127.0.16.0/20, which has addresses of 127.0.0.0/8 (loopback): the rule or the prefix is wrong")
+	wantError(t, err, "the EA bits of 2001:db8:f0:100::/56 make ipv4 127.0.16.0/20, which is in 127.0.0.0/8 (loopback): the rule or the prefix is wrong")
 	wide.IPv6, wide.IPv4, wide.EABits = netip.MustParsePrefix("2001:db8::/32"), netip.MustParsePrefix("0.0.0.0/0"), 32
 	for prefix, block := range map[string]string{
-		"2001:db8:0:1::/64":         "0.0.0.1/32, which has addresses of 0.0.0.0/8 (this network)",
-		"2001:db8:7fff:ffff::/64":   "127.255.255.255/32, which has addresses of 127.0.0.0/8 (loopback)",
-		"2001:db8:a9fe:101::/64":    "169.254.1.1/32, which has addresses of 169.254.0.0/16 (link-local)",
-		"2001:db8:e000:1::/64":      "224.0.0.1/32, which has addresses of 224.0.0.0/4 (multicast)",
-		"2001:db8:f000::/64":        "240.0.0.0/32, which has addresses of 240.0.0.0/4 (reserved, and broadcast)",
-		"2001:db8:ffff:ffff::1/128": "255.255.255.255/32, which has addresses of 240.0.0.0/4 (reserved, and broadcast)",
+		"2001:db8:0:1::/64":         "0.0.0.1/32, which is in 0.0.0.0/8 (this network)",
+		"2001:db8:7fff:ffff::/64":   "127.255.255.255/32, which is in 127.0.0.0/8 (loopback)",
+		"2001:db8:a9fe:101::/64":    "169.254.1.1/32, which is in 169.254.0.0/16 (link-local)",
+		"2001:db8:e000:1::/64":      "224.0.0.1/32, which is in 224.0.0.0/4 (multicast)",
+		"2001:db8:f000::/64":        "240.0.0.0/32, which is in 240.0.0.0/4 (reserved, and broadcast)",
+		"2001:db8:ffff:ffff::1/128": "255.255.255.255/32, which is in 240.0.0.0/4 (reserved, and broadcast)",
 	} {
 		line, _ := netip.MustParsePrefix(prefix).Addr().Prefix(64)
 		_, err := softwire.Compute([]softwire.Rule{wide}, netip.MustParsePrefix(prefix), softwire.RFC7597)

@@ -202,6 +202,9 @@ func TestRFC7598Section4PSIDOfNoBits(t *testing.T) {
 	r.PSID = new(softwire.PSID)
 	s := compute(t, r, "2001:db8:12:3400::/56", softwire.RFC7597)
 	want(t, s, "2001:db8:12:3400:0:c000:212:34", "192.0.2.18/32", 0x34, 8, 252)
+	r.PSID.Value = 0x56
+	wantWarning(t, compute(t, r, "2001:db8:12:3400::/56", softwire.RFC7597),
+		"rule psid 0x56 is ignored, because psid-len is 0 (RFC 7598 section 4.5): write the number of its bits, or leave both out")
 	r = exampleOneLineRule()
 	r.PSID = new(softwire.PSID)
 	s = compute(t, r, "2001:db8:12:3400::/56", softwire.RFC7597)

@@ -126,27 +126,27 @@ func (r Rule) checkEABits() error {
 
 func (r Rule) checkPSID() error {
 	carried := r.carriedLen()
-	if offset := r.PSIDOffset; !r.explicit() && offset >= 0 && offset <= 15 && offset+carried > 16 {
-		return fmt.Errorf("psid-offset %d and the PSID, which is %d of ea-bits %d, make %d, and a port has 16 bits: "+
-			"psid-offset must be at most %d, or ea-bits at most %d",
-			offset, carried, r.EABits, offset+carried, 16-carried, r.suffixLen()+16-offset)
-	}
-	p := PSID{}
-	if r.PSID != nil {
-		p = *r.PSID
-	}
-	if err := checkPSID(p.Value, p.Len, r.PSIDOffset); err != nil {
+	if !r.explicit() {
+		err := checkPSID(0, 0, r.PSIDOffset)
+		if err == nil && r.PSIDOffset+carried > 16 {
+			err = fmt.Errorf("psid-offset %d and the PSID, which is %d of ea-bits %d, make %d, and a port has 16 bits: "+
+				"psid-offset must be at most %d, or ea-bits at most %d",
+				r.PSIDOffset, carried, r.EABits, r.PSIDOffset+carried, 16-carried, r.suffixLen()+16-r.PSIDOffset)
+		}
 		return err
 	}
-	if p.Len > 0 && carried > 0 && p.Len != carried {
+	if err := checkPSID(r.PSID.Value, r.PSID.Len, r.PSIDOffset); err != nil {
+		return err
+	}
+	if carried > 0 && r.PSID.Len != carried {
 		return fmt.Errorf("psid-len %d conflicts with the rule: of %d EA bits %d are IPv4 suffix, so the PSID has %d; "+
 			"write psid-len %d, or leave psid and psid-len out",
-			p.Len, r.EABits, r.suffixLen(), carried, carried)
+			r.PSID.Len, r.EABits, r.suffixLen(), carried, carried)
 	}
-	if length := r.IPv4.Bits() + r.suffixLen(); length < 32 && p.Len > 0 {
+	if length := r.IPv4.Bits() + r.suffixLen(); length < 32 {
 		return fmt.Errorf("psid-len %d shares one address, but %v and %d EA bits make a /%d: "+
 			"ea-bits must be at least %d, or leave out psid and psid-len",
-			p.Len, r.IPv4, r.EABits, length, 32-r.IPv4.Bits())
+			r.PSID.Len, r.IPv4, r.EABits, length, 32-r.IPv4.Bits())
 	}
 	return nil
 }

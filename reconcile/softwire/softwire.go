@@ -91,16 +91,17 @@ func (s Softwire) check() error {
 		made = fmt.Sprintf("the EA bits of %v make ", s.Origin.EndUserPrefix)
 	}
 	const wrong = "the rule or the prefix is wrong"
-	far, use := s.Carrier.FarEnd(), special(s.Inner)
+	far := s.Carrier.FarEnd()
+	where, _ := special(s.Inner)
 	switch {
 	case far.IsSingleIP() && far.Addr() == s.CE():
 		return fmt.Errorf("both ends are %v: the far end must be the provider's, not this machine", s.CE())
 	case far.Contains(s.CE()):
 		return fmt.Errorf("ce %v is in dmr %v: the dmr must not have addresses of customers in it", s.CE(), far)
-	case use != "" && made == "":
-		return fmt.Errorf("ipv4 %v has addresses of %s: it must be a unicast IPv4 prefix such as 192.0.2.0/24, or an address", s.Inner, use)
-	case use != "":
-		return fmt.Errorf("%sipv4 %v, which has addresses of %s: %s", made, s.Inner, use, wrong)
+	case where != "" && made == "":
+		return notUnicast(s.Inner, where)
+	case where != "":
+		return fmt.Errorf("%sipv4 %v, which is %s: %s", made, s.Inner, where, wrong)
 	case s.Ports.Count() == 0 && (made == "" || s.Origin.Rule.explicit()):
 		return fmt.Errorf("psid 0 of 16 bits at psid-offset 0 has only port 0, which is reserved: one of the three is wrong")
 	case s.Ports.Count() == 0:
@@ -133,6 +134,9 @@ func (s *Softwire) warn(rules []Rule, prefix netip.Prefix) {
 		s.warnf(StrayBits, "rule ipv4 %v has bits set after its first %d, which are ignored (RFC 7598 section 4.1): "+
 			"write %v, or correct the length",
 			r.IPv4, r.IPv4.Bits(), r.IPv4.Masked())
+	}
+	if r.PSID != nil && r.PSID.Len == 0 && r.PSID.Value != 0 {
+		s.warnf(StrayBits, "rule psid %#x is ignored, because psid-len is 0 (RFC 7598 section 4.5): write the number of its bits, or leave both out", r.PSID.Value)
 	}
 	if _, carried := r.split(s.Origin.EndUserPrefix); r.explicit() && r.carriedLen() > 0 && carried != s.Ports.PSID {
 		s.warnf(PSIDReplaced, "the rule's psid %#x replaces %#x, which is in the prefix: the border relay must be configured for it", s.Ports.PSID, carried)

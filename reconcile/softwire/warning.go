@@ -10,7 +10,7 @@ type Warning struct {
 type WarningKind int
 
 const (
-	StrayBits    WarningKind = iota // the rule's IPv4 prefix has bits set after its length
+	StrayBits    WarningKind = iota // the rule's IPv4 prefix or PSID has bits set after its length
 	PSIDReplaced                    // the prefix has another PSID than the rule
 	NotFirst                        // the prefix is not the subnet of the end-user prefix that has the CE address
 	NotGlobal                       // the IPv4 address is private
