@@ -95,7 +95,7 @@ echo $((b - a)) $((d - c))`
 	}
 }
 
-// flushes: the table goes 20 times under traffic, and not one packet leaves as
+// flushes: the table goes ten times under traffic, and not one packet leaves as
 // it should not. A command brings it back where no service does.
 func (g *guest) flushes(back string) {
 	ctx, cancel := context.WithCancel(g.ctx)
@@ -109,7 +109,7 @@ func (g *guest) flushes(back string) {
 		traffic.Go(func() { g.network.LAN.Output(ctx, "bash", "-c", script) })
 	}
 	before := g.network.Relay.Report().Packets
-	g.sh(`for i in $(seq 20); do
+	g.sh(`for i in $(seq 10); do
 nft flush ruleset
 sleep 0.3
 ` + back + `

@@ -24,14 +24,17 @@ nft 'table ip hand { chain post { type nat hook postrouting priority srcnat; oif
 `
 
 // TestLab proves the laboratory itself: a gateway set up by hand passes, and
-// what is wrong is caught. $MAPE_LAB lists the Debian releases to run it on and
-// adds a reboot; without it one release is enough, for the judge is the same.
+// what is wrong is caught. It takes a machine of its own for what TestRelay and the gateway's own tests see as well, so
+// that it runs with MAPE_CI_FULL=1 only. $MAPE_LAB lists the Debian releases to run it on and adds a reboot.
 func TestLab(t *testing.T) {
 	if testing.Short() {
 		t.Skip("boots a virtual machine, which takes minutes")
 	}
 	Require(t)
 	releases := os.Getenv("MAPE_LAB")
+	if releases == "" && os.Getenv("MAPE_CI_FULL") != "1" {
+		t.Skip("boots a virtual machine of its own, with MAPE_CI_FULL=1")
+	}
 	if releases == "" {
 		releases = "bookworm"
 	}

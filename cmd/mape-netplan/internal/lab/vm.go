@@ -98,9 +98,10 @@ func (vm *VM) live(image Image, network *Network, started chan<- error) {
 
 func (vm *VM) command(image Image, network *Network) *exec.Cmd {
 	cmd := exec.Command("qemu-system-x86_64",
-		// With a thread for each processor the guest's kernel was once seen to
+		// An emulator copies byte for byte where a processor with "erms" is fast: without it the same work was measured
+		// to take 16 to 18 seconds instead of 23. With a thread for each processor the guest's kernel was once seen to
 		// crash in nf_conntrack_in.
-		"-accel", "tcg,thread=single", "-cpu", cpu, "-smp", "2", "-m", "1024", "-no-reboot",
+		"-accel", "tcg,thread=single", "-cpu", cpu+",-erms", "-smp", "2", "-m", "1024", "-no-reboot",
 		"-nodefaults", "-nographic", "-monitor", "none",
 		"-chardev", "file,id=console,append=on,path="+vm.path("console"), "-serial", "chardev:console",
 		"-kernel", image.Kernel, "-initrd", image.Initrd,
