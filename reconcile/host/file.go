@@ -7,6 +7,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -23,7 +24,9 @@ const Heading = Mark + "; changes made here are lost. Change the mape: section a
 // Replace writes a file atomically: after a power cut the old or the new one is there.
 func (h *Host) Replace(p string, mode fs.FileMode, data string) error {
 	name := Local(p)
-	if err := h.Root.MkdirAll(path.Dir(name), 0o755); err != nil {
+	done, err := h.MakeDir(path.Dir(name))
+	defer done()
+	if err != nil {
 		return err
 	}
 	temporary := Temporary(name)
@@ -36,6 +39,66 @@ func (h *Host) Replace(p string, mode fs.FileMode, data string) error {
 		return err
 	}
 	return h.SyncDir(path.Dir(name))
+}
+
+// MakeDir makes a directory and those above it. done is called when something is in it.
+func (h *Host) MakeDir(dir string) (done func(), err error) {
+	done = func() {}
+	if _, err := h.Root.Lstat(dir); err != nil {
+		done, err = h.mark(dir)
+		if err != nil {
+			return done, err
+		}
+	}
+	return done, h.Root.MkdirAll(dir, 0o755)
+}
+
+// mark notes that a directory of drop-ins or of systemd's links is being made or removed, until unmark: a run that is killed
+// meanwhile leaves an empty one, which the next run thus tells from a user's.
+func (h *Host) mark(dir string) (unmark func(), err error) {
+	if !passing(dir) {
+		return func() {}, nil
+	}
+	if err := h.Root.MkdirAll(path.Dir(dir), 0o755); err != nil {
+		return func() {}, err
+	}
+	mark := Temporary(dir)
+	return func() { _ = h.Root.Remove(mark) }, h.writeSynced(mark, 0o600, "")
+}
+
+// passing reports whether a directory goes with its last file.
+func passing(dir string) bool {
+	return slices.Contains([]string{".d", ".wants"}, path.Ext(dir)) && path.Base(dir) != "sysctl.d"
+}
+
+// Remove removes a file or link, and the directory of drop-ins or of systemd's links that it leaves empty.
+func (h *Host) Remove(p string) error {
+	name := Local(p)
+	dir := path.Dir(name)
+	if _, err := h.Root.Lstat(dir); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	unmark, err := h.mark(dir)
+	defer unmark()
+	if err == nil {
+		err = h.Root.Remove(name)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if passing(dir) {
+		h.RemoveEmpty("/" + dir)
+	}
+	return nil
+}
+
+// SweepMark removes a temporary file that a killed run has left, and the directory that it marks if that is empty.
+func (h *Host) SweepMark(temporary string) {
+	dir, base := path.Split(temporary)
+	if base = strings.TrimSuffix(strings.TrimPrefix(base, "."), ".mape-netplan"); passing(base) {
+		h.RemoveEmpty(path.Join(dir, base))
+	}
+	_ = h.Root.Remove(Local(temporary)) // What stays is only untidy.
 }
 
 // Temporary is the name under which a file is written before it is renamed. It ends in no suffix that netplan, networkd,
@@ -95,8 +158,19 @@ func (h *Host) WritePrivate(p, data string) error {
 	if err := h.Root.Remove(Local(p)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	h.RemoveEmpty(path.Dir(p))
+	h.RemoveState(path.Dir(p))
 	return nil
+}
+
+// Service is the unit that has the program's own directory mounted (ProtectSystem= and StateDirectory=).
+const Service = "/etc/systemd/system/mape-netplan.service"
+
+// RemoveState removes that directory if it is empty, but not while the unit is there: it would be gone for the service until
+// that starts again.
+func (h *Host) RemoveState(dir string) {
+	if _, err := h.Root.Lstat(Local(Service)); err != nil {
+		h.RemoveEmpty(dir)
+	}
 }
 
 // RemoveEmpty removes a directory if it is empty. A link to one stays, which Root.Remove would take.

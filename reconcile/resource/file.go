@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path"
-	"slices"
 	"strings"
 
 	"mape-netplan/reconcile/engine"
@@ -77,19 +76,7 @@ func (f File) Live(h *host.Host) (File, error) {
 // Write replaces the file atomically, or removes it.
 func (f File) Write(_ context.Context, h *host.Host) error {
 	if f.Data == "" {
-		return remove(h, f.Path)
+		return h.Remove(f.Path)
 	}
 	return h.Replace(f.Path, f.Mode, f.Data)
-}
-
-// remove removes a file or link, and the directory of drop-ins or of systemd's links that it leaves empty.
-func remove(h *host.Host, file string) error {
-	name := host.Local(file)
-	if err := h.Root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	if dir := path.Dir(name); slices.Contains([]string{".d", ".wants"}, path.Ext(dir)) && path.Base(dir) != "sysctl.d" {
-		h.RemoveEmpty("/" + dir)
-	}
-	return nil
 }

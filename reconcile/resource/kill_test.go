@@ -110,6 +110,7 @@ func TestKilled(t *testing.T) {
 				hosttest.WriteFile(t, filepath.Join(g.Dir, "run/systemd/network/10-netplan-"+link+".network"), "[Match]\nName="+link+"\n")
 			}
 			hosttest.WriteFile(t, filepath.Join(g.Dir, "etc/systemd/network/10-netplan-lo.network.d/README"), "")
+			g.Exec(t, "mkdir", filepath.Join(g.Dir, "etc/systemd/network/users.network.d"))
 			killed(t, g, run{section: r.from, bridge: r.to.bridge}, r.to)
 		})
 	}

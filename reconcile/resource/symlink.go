@@ -60,10 +60,12 @@ func (s Symlink) Read(_ context.Context, h *host.Host) (engine.Resource, error) 
 // Write replaces the link atomically, or removes it.
 func (s Symlink) Write(_ context.Context, h *host.Host) error {
 	if s.Target == "" {
-		return remove(h, s.Path)
+		return h.Remove(s.Path)
 	}
 	name := host.Local(s.Path)
-	if err := h.Root.MkdirAll(path.Dir(name), 0o755); err != nil {
+	done, err := h.MakeDir(path.Dir(name))
+	defer done()
+	if err != nil {
 		return err
 	}
 	temporary := host.Temporary(name)
