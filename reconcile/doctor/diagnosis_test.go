@@ -151,7 +151,7 @@ func TestDiagnose(t *testing.T) {
 		{"another provider's", func(p *observed) { p.section, p.s.Relay = "mape: {provider: nuro}", nil }, "rule", doctor.Bad, "in no rule that the section means … but one of ocn", "compute"},
 		{"a later /60, first run", func(p *observed) {
 			p.wan().Addresses[1].Prefix = netip.MustParsePrefix("2400:4050:5c71:af10::5/64")
-			p.s.Tunnel, p.f.Owned = nil, facts.Owned{}
+			p.s.Tunnel, p.f.Owned, p.f.Links = nil, facts.Owned{}, p.f.Links[:2]
 		}, "rule", doctor.Bad, "a part, not the first … /56", "own LAN"},
 		{"section", func(p *observed) {
 			p.section = "mape: {prefix: \"2400:4050:5c71::/48\"}"

@@ -69,6 +69,7 @@ func (p *observed) noRouter() {
 
 // bare removes what apply and install made.
 func (p *observed) bare() {
+	p.f.Links = p.f.Links[:2]
 	p.s.Tunnel, p.f.Owned, p.s.Module = nil, facts.Owned{}, "yes"
 	p.s.Units = []cloudinit.State{{Name: cloudinit.GuardUnit, Active: "inactive"}, {Name: cloudinit.WatchUnit, Active: "inactive"}}
 	p.differs("address "+ceText+" dev eth1", "")

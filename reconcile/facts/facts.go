@@ -59,6 +59,10 @@ type Facts struct {
 	IPForward string `json:"ip_forward,omitempty"`
 	// Unfiltered is why the tunnel cannot have a filter of its own; "" if it can.
 	Unfiltered string `json:"unfiltered,omitempty"`
+	// MaxFixed is why the number of tracked connections cannot be set here; "" if it can.
+	MaxFixed string `json:"conntrack_max_fixed,omitempty"`
+	// Namesake is netplan.Namesake.
+	Namesake string `json:"namesake,omitempty"`
 	// Foreign is what other programs have in nf_tables; Look leaves it out.
 	Foreign firewall.Foreign `json:"foreign,omitzero"`
 	// Discovered is the line's last answer to the question for its rules; nil if it

@@ -3,7 +3,9 @@ package facts
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
 
@@ -73,6 +75,7 @@ func Look(h *host.Host) (Facts, error) {
 		return f, err
 	}
 	f.Networks = slices.DeleteFunc(networks, func(n networkd.Network) bool { return !n.Own })
+	f.Namesake = netplan.Namesake(h)
 	f.ByNM = netplan.Mentions(files, netplan.NetworkManager)
 	// At boot netplan's generator enables networkd for what its files define.
 	generated := f.Netplan && len(f.Definitions) > 0
@@ -86,6 +89,7 @@ func Look(h *host.Host) (Facts, error) {
 		if why := barred(h, f); why != nil {
 			f.Unfiltered = why.Error()
 		}
+		f.MaxFixed = maxFixed(h)
 	}
 	if f.IPForward, err = ipForward(h, f.Owned); unread.Add(err) != nil {
 		return f, err
@@ -135,6 +139,22 @@ func ipForward(h *host.Host, o Owned) (string, error) {
 		return "", host.Unread{{Path: "/proc/sys/" + sysctld.ForwardKey, Err: err}}
 	}
 	return strings.TrimSpace(string(data)), nil
+}
+
+// maxFixed is why nf_conntrack_max cannot be set: only the first network namespace may. A caller who is not root gets "".
+func maxFixed(h *host.Host) string {
+	if os.Geteuid() != 0 {
+		return ""
+	}
+	file, err := h.Sys.OpenFile(sysctld.ConntrackMaxKey, os.O_WRONLY, 0) // Without a write it has no effect.
+	if errors.Is(err, fs.ErrNotExist) {                                  // The module is not loaded yet.
+		return ""
+	}
+	if err != nil {
+		return errors.Unwrap(err).Error()
+	}
+	_ = file.Close()
+	return ""
 }
 
 // barred is the reason if a tunnel cannot have a filter of its own. A caller who

@@ -15,6 +15,7 @@ import (
 	"mape-netplan/reconcile/nat"
 	"mape-netplan/reconcile/netplan"
 	"mape-netplan/reconcile/networkd"
+	"mape-netplan/reconcile/nft"
 	"mape-netplan/reconcile/sysctld"
 	"mape-netplan/schema"
 )
@@ -53,7 +54,8 @@ func (o Owned) Has(link string, ce netip.Addr) bool {
 	})
 }
 
-// ReadOwned reads our files, our table and the marks of addresses: a run that was killed leaves one that no file names.
+// ReadOwned reads our files, our table and the marks of addresses: a run that was killed leaves addresses and tunnels that no
+// file names.
 func ReadOwned(h *host.Host, f Facts) (Owned, error) {
 	o, err := ownedFiles(h, f)
 	for _, l := range f.Links {
@@ -63,9 +65,15 @@ func ReadOwned(h *host.Host, f Facts) (Owned, error) {
 			}
 		}
 	}
-	var foreign error
-	if o.Translations, foreign = Translations(h); foreign != nil {
+	live, foreign := table(h)
+	if foreign != nil {
 		return o, foreign
+	}
+	o.Translations = nat.Translations(live)
+	for _, l := range f.Links {
+		if l.Kind == "ip6tnl" && nat.Names(live, l.Name) && !slices.Contains(o.Tunnels, l.Name) {
+			o.Tunnels = append(o.Tunnels, l.Name)
+		}
 	}
 	return o, err
 }
@@ -122,17 +130,23 @@ func ownedFiles(h *host.Host, f Facts) (Owned, error) {
 // reports that error, and looks that need no table do not fail: the only error here
 // is nat.ErrForeign.
 func Translations(h *host.Host) ([]nat.Translation, error) {
+	live, err := table(h)
+	return nat.Translations(live), err
+}
+
+// table is the live one.
+func table(h *host.Host) (nft.Table, error) {
 	if h.NFT == nil {
-		return nil, nil
+		return nft.Table{}, nil
 	}
 	live, err := nat.ReadRules(h.NFT)
 	switch {
 	case errors.Is(err, nat.ErrForeign):
-		return nil, fmt.Errorf("%s: %w", nat.ResourceName, err)
+		return live, fmt.Errorf("%s: %w", nat.ResourceName, err)
 	case err != nil:
-		return nil, nil
+		return nft.Table{}, nil
 	}
-	return nat.Translations(live), nil
+	return live, nil
 }
 
 // fromNetplan adds what our netplan file tells.

@@ -1,8 +1,12 @@
 package gateway
 
 import (
+	"fmt"
+	"path"
+
 	"mape-netplan/reconcile/facts"
 	"mape-netplan/reconcile/line"
+	"mape-netplan/reconcile/sysctld"
 	"mape-netplan/schema"
 )
 
@@ -28,6 +32,10 @@ func Fit(c *schema.Config, l line.Line, f facts.Facts) (*Gateway, error) {
 	g.Foreign = foreign(l.WAN, f, l.Softwire.CE())
 	if err := g.configureLinks(f); err != nil {
 		return nil, err
+	}
+	if f.MaxFixed != "" && g.Conntrack.Max > 0 {
+		g.Warnings = append(g.Warnings, fmt.Sprintf("conntrack.max is left out: the number of tracked connections cannot be set here (%s), as in a container; set %s on its host", f.MaxFixed, path.Base(sysctld.ConntrackMaxKey)))
+		g.Conntrack.Max = 0
 	}
 	g.warn(c, f)
 	g.Obstructed = g.Obstacles(f)

@@ -17,6 +17,12 @@ import (
 func (g *Gateway) taken(f facts.Facts) error {
 	name := g.Tunnel.Link
 	const advice = "remove it there, or give ours another name with mape.tunnel"
+	if f.Namesake != "" && g.Netplan {
+		return fmt.Errorf("%s has the name of our %s, and netplan reads only one of the two; rename it", f.Namesake, netplan.Path)
+	}
+	if l, there := f.Link(name); there && f.Live && l.Kind == "ip6tnl" && !slices.Contains(f.Owned.Tunnels, name) {
+		return fmt.Errorf("there is a tunnel %s already that mape-netplan has not made; run \"ip link del %s\" if it is not needed, or give ours another name with mape.tunnel", name, name)
+	}
 	if slices.ContainsFunc(f.Definitions, func(d netplan.Definition) bool { return d.ID == name }) {
 		return fmt.Errorf("another netplan file defines the tunnel %s already, and netplan would merge the two; %s", name, advice)
 	}

@@ -65,7 +65,7 @@ func TestSharedAddressInside(t *testing.T) {
 		{"mape0", shared + "/32", false}, // ours
 	} {
 		f := gatewaytest.Lines(gatewaytest.Advertised(gatewaytest.LineA+"::5/64", 1))
-		f.Links = append(f.Links, kernel.Link{Name: "mape0", Kind: "ip6tnl"})
+		f.Links, f.Owned.Tunnels = append(f.Links, kernel.Link{Name: "mape0", Kind: "ip6tnl"}), []string{"mape0"}
 		for i := range f.Links {
 			if f.Links[i].Name == test.link {
 				f.Links[i].Addresses = append(f.Links[i].Addresses, gatewaytest.Static(test.address))

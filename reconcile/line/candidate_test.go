@@ -187,6 +187,7 @@ func TestCandidatesOrder(t *testing.T) {
 func TestTunnelIsNoLine(t *testing.T) {
 	f := gatewaytest.Lines(gatewaytest.Advertised(gatewaytest.LineA+"::5/64", 1))
 	f.Links = append(f.Links, kernel.Link{Name: "mape0", Kind: "ip6tnl", MTU: 1460, Default6: new(int), Addresses: []kernel.Inet{gatewaytest.Advertised(gatewaytest.LineB+"::5/64", 2)}})
+	f.Owned.Tunnels = []string{"mape0"}
 	*f.Links[1].Default6 = 1024
 	if g := gatewaytest.MustResolve(t, "{}", f); g.WAN.Name != "eth1" || g.Softwire.CE().String() != gatewaytest.CeA {
 		t.Errorf("the WAN is %s, the CE %s", g.WAN.Name, g.Softwire.CE())

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 
+	"mape-netplan/reconcile/kernel"
 	"mape-netplan/reconcile/nft"
 	"mape-netplan/reconcile/softwire"
 	"mape-netplan/schema"
@@ -28,6 +29,15 @@ func own(t nft.Table, err error) (nft.Table, error) {
 		return nft.Table{Name: Name}, ErrForeign
 	}
 	return t, err
+}
+
+// Names reports whether a table of ours is about a link: drops what leaves by it, as a guard does, or else accepts what leaves
+// by others, as the NAT of a tunnel does.
+func Names(t nft.Table, link string) bool {
+	drops, others := nft.NewRule(nft.Is(nft.OIfName, kernel.IfName(link)), nft.Drop), nft.NewRule(nft.Not(nft.OIfName, kernel.IfName(link)), nft.Accept)
+	return slices.ContainsFunc(t.Chains, func(c nft.Chain) bool {
+		return slices.ContainsFunc(c.Rules, func(r nft.Rule) bool { return r.Same(drops) || r.Same(others) })
+	})
 }
 
 // earlier reports whether a table is one of a release that made none with a comment: it has the two chains that each of

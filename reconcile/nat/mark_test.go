@@ -23,6 +23,9 @@ func TestMark(t *testing.T) {
 		tables = append(tables, gatewaytest.TableOf(g))
 	}
 	for _, table := range tables {
+		if !nat.Names(table, "mape0") || nat.Names(table, "mape1") {
+			t.Errorf("it is not about mape0 alone:\n%s", table.Text())
+		}
 		unmarked := table
 		unmarked.Comment = ""
 		for _, step := range []struct{ write, text nft.Table }{{unmarked, unmarked}, {table, table}, {table, table}} {

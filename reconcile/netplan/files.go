@@ -119,6 +119,18 @@ func mergeOrder(h *host.Host) (paths []string, unread host.Unread, err error) {
 	return paths, unread, nil
 }
 
+// Namesake is a file of others that has the name of ours in another of netplan's directories: netplan reads only one of the
+// two. It is "" if there is none.
+func Namesake(h *host.Host) string {
+	for _, dir := range Dirs {
+		p := path.Join(dir, path.Base(Path))
+		if _, err := h.Root.Lstat(host.Local(p)); err == nil && p != Path {
+			return p
+		}
+	}
+	return ""
+}
+
 // Renderer is the renderer of all definitions that have none of their own: that
 // of the last file that has one. "" is networkd.
 func Renderer(files []File) string {

@@ -223,7 +223,11 @@ func RandomFacts(r *rand.Rand) facts.Facts {
 		networkd.DropInPath("eth0.network"), networkd.DropInPath("eth1.network"), networkd.DropInPath("gone.network"), networkd.DropInPath("10-netplan-eth1.network"))
 	f.Owned.Tunnels = some("mape0", "old")
 	for _, tunnel := range some("mape0", "old") {
-		f.Links = append(f.Links, kernel.Link{Name: tunnel, Kind: []string{"ip6tnl", "bridge"}[r.IntN(2)]})
+		kind := "bridge"
+		if slices.Contains(f.Owned.Tunnels, tunnel) && maybe() {
+			kind = "ip6tnl" // One that is not owned is refused.
+		}
+		f.Links = append(f.Links, kernel.Link{Name: tunnel, Kind: kind})
 	}
 	for _, link := range some("eth0", "eth1", "gone") {
 		f.Owned.Addresses = append(f.Owned.Addresses, facts.OwnedAddress{Link: link, Prefix: ces[r.IntN(2)]})
