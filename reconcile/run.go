@@ -87,6 +87,26 @@ func (r *Run) Converge(ctx context.Context, want []engine.Resource) ([]engine.Ch
 	return changes, err
 }
 
+// Announce registers the CE address of a gateway that is applied with its provider, where that is due. It returns warnings
+// if that fails: the service tries again, and the gateway is what it is to be.
+func (r *Run) Announce(ctx context.Context, aim gateway.Aim) (warnings []string) {
+	if aim.Gateway == nil || aim.Err != nil {
+		return nil
+	}
+	known, _ := discovery.ReadAnnouncement(r.Host) // What cannot be read counts as never registered.
+	now, f := time.Now(), facts.Facts{Live: r.Host.Live(), Announced: known}
+	if next := r.NextRegistration(aim.Gateway.Line, f, now); next.IsZero() || next.After(now) {
+		return nil
+	}
+	if err := r.Register(ctx, aim.Gateway.Line, f); err != nil {
+		warnings = append(warnings, err.Error())
+	}
+	if trouble := r.LatestAnnouncement(nil).Trouble(); trouble != "" {
+		warnings = append(warnings, trouble)
+	}
+	return warnings
+}
+
 // TakeBack reverts what a run changed before it converged: the request for a prefix
 // and the guard. It returns what is left.
 func (r *Run) TakeBack(ctx context.Context) ([]engine.Change, error) {

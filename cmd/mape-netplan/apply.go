@@ -32,6 +32,9 @@ machine; another one waits for it.
 A forward whose port is not in the port set is left out, with a warning, unless
 the section itself says which line it is for: then it is an error.
 
+Where the section has a registration, the provider is told the CE address if it or
+the credentials have changed since it accepted them; a refusal is a warning.
+
 Without the service of install this lasts until the next boot.
 
 Exit codes: 0 done or in sync, 1 failed, or the line did not come in time, 2 bad
@@ -39,10 +42,15 @@ section.`,
 		Example: "  sudo mape-netplan apply\n  sudo mape-netplan apply -c /etc/mape-netplan.yaml --timeout 1m --json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var aim gateway.Aim
+			var run *reconcile.Run
 			changes, err := o.converge(cmd, timeout, (*host.Host).Suitable, func(ctx context.Context, r *reconcile.Run) (want []engine.Resource, err error) {
+				run = r
 				want, aim, err = o.gateway(cmd, ctx, r)
 				return want, err
 			})
+			if err == nil {
+				warn(cmd, run.Announce(cmd.Context(), aim))
+			}
 			if err == nil && len(changes) > 0 {
 				err = o.warnUnkept(cmd)
 			}

@@ -7,9 +7,11 @@ import (
 	"net/netip"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"mape-netplan/reconcile/discovery"
 	"mape-netplan/reconcile/facts"
 	"mape-netplan/reconcile/gateway"
 	"mape-netplan/reconcile/kernel"
@@ -95,6 +97,10 @@ type view struct {
 	MTU           int         `json:"mtu"` // bytes; 0 if unknown
 	Warnings      []string    `json:"warnings"`
 	ranges        []softwire.PortRange
+
+	// Of status alone: the name of the far end as the line's resolvers know it, and what the provider was told.
+	FarEnd       discovery.Names         `json:"far_end,omitempty"`
+	Registration *discovery.Announcement `json:"registration,omitempty"`
 }
 
 type ruleView struct {
@@ -162,6 +168,12 @@ func (v view) print(out io.Writer) error {
 	row("ports", "%d in %d %s: %s", v.PortCount, len(v.ranges), ranges, some(v.ranges))
 	if v.MTU > 0 {
 		row("MTU", "%d", v.MTU)
+	}
+	for name, n := range v.FarEnd {
+		row("far end", "%s is %s, as %s says until %s", name, n.Address, n.Server.Addr(), n.Until.Format(time.DateTime))
+	}
+	if a := v.Registration; a != nil {
+		row("registered", "%s", a)
 	}
 	return w.Flush()
 }

@@ -17,6 +17,7 @@ import (
 	"mape-netplan/reconcile/facts"
 	"mape-netplan/reconcile/gateway"
 	"mape-netplan/reconcile/host"
+	"mape-netplan/reconcile/line"
 )
 
 func (o *options) status() *cobra.Command {
@@ -103,6 +104,9 @@ func (o *options) look(cmd *cobra.Command) (s state, refusal, err error) {
 	}
 	s, err = stateOf(cmd.Context(), h, aim.Gateway, want)
 	s.short = shortOf(aim)
+	if g := aim.Gateway; g != nil {
+		s.Softwire.learnt(g.Line, f)
+	}
 	if gone {
 		s.OK, s.Softwire.Warnings = false, []string{withdrawn(aim)}
 	} else if refusal != nil {
@@ -126,6 +130,16 @@ func (o *options) serviceWarnings(ctx context.Context, h *host.Host) []string {
 		return []string{f.Seen + ". " + f.Advice}
 	}
 	return nil
+}
+
+// learnt adds what the line's resolvers and the provider have answered.
+func (v *view) learnt(l line.Line, f facts.Facts) {
+	if name := discovery.Fold(l.FarEnd); f.FarEnds[name].Address.IsValid() {
+		v.FarEnd = discovery.Names{name: f.FarEnds[name]}
+	}
+	if l.Contract != nil && f.Announced != nil {
+		v.Registration = f.Announced
+	}
 }
 
 func stateOf(ctx context.Context, h *host.Host, g *gateway.Gateway, want []engine.Resource) (state, error) {

@@ -66,6 +66,22 @@ func (a Announcement) After(answer string, failure error, now time.Time, pause f
 	return &a
 }
 
+// String is what is known of it, for people.
+func (a *Announcement) String() string {
+	if a.Since.IsZero() {
+		return fmt.Sprintf("no: %s has not accepted %s", a.Server, a.CE)
+	}
+	return fmt.Sprintf("%s with %s on %s: %s", a.CE, a.Server, a.Since.Format(time.DateTime), a.Answer)
+}
+
+// Trouble is that the provider does not accept the CE address; "" if it does. a may be nil.
+func (a *Announcement) Trouble() string {
+	if a == nil || a.Problem == "" {
+		return ""
+	}
+	return fmt.Sprintf("registering %s with %s failed: %s; until it is accepted, packets may not arrive", a.CE, a.Server, a.Problem)
+}
+
 // stored is an Announcement as its file has it.
 type stored struct {
 	*Announcement

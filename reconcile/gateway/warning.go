@@ -56,8 +56,8 @@ func (g *Gateway) warn(c *schema.Config, f facts.Facts) {
 	if trouble := f.FarEnds[discovery.Fold(g.FarEnd)].Trouble(); trouble != "" {
 		g.Warnings = append(g.Warnings, fmt.Sprintf("%s; %s stays the far end of %s", trouble, g.Tunnel.Remote, g.Tunnel.Link))
 	}
-	if a := f.Announced; g.Contract != nil && a != nil && a.CE == g.Softwire.CE() && a.Problem != "" {
-		g.Warnings = append(g.Warnings, fmt.Sprintf("registering %s with %s failed: %s; until it accepts it, packets do not arrive", a.CE, a.Server, a.Problem))
+	if a := f.Announced; g.Contract != nil && a.Trouble() != "" && a.CE == g.Softwire.CE() {
+		g.Warnings = append(g.Warnings, a.Trouble())
 	}
 	g.unreachable(f)
 }
