@@ -2,6 +2,7 @@ package softwire_test
 
 import (
 	"net/netip"
+	"strings"
 	"testing"
 
 	"mape-netplan/reconcile/softwire"
@@ -9,6 +10,29 @@ import (
 
 func exampleFixed() softwire.Fixed {
 	return softwire.Fixed{BR: netip.MustParseAddr("2001:db8:ffff::65"), IPv4: netip.MustParsePrefix("203.0.113.8/29")}
+}
+
+func TestIPIPVectors(t *testing.T) {
+	v := readModeVectors(t)
+	if len(v.IPIP) != 5 {
+		t.Errorf("%d vectors", len(v.IPIP))
+	}
+	for _, v := range v.IPIP {
+		f := softwire.Fixed{BR: netip.MustParseAddr("2001:db8:ffff::65"), IPv4: netip.MustParsePrefix("192.0.2.18/32")}
+		if text := v.Input.IPv4; text != "" {
+			if !strings.Contains(text, "/") {
+				text += "/32"
+			}
+			f.IPv4 = netip.MustParsePrefix(text)
+		}
+		if id := v.Input.InterfaceID; id != "" {
+			f.InterfaceID = netip.MustParseAddr("::" + strings.TrimPrefix(id, "::"))
+		}
+		s, err := f.Softwire(netip.MustParsePrefix(v.Input.Prefix))
+		if err != nil || s.CE().String() != v.Output.CE {
+			t.Errorf("%s: %v, %v", v.Provider, s.CE(), err)
+		}
+	}
 }
 
 func TestFixed(t *testing.T) {
@@ -69,6 +93,14 @@ func TestFixedRefused(t *testing.T) {
 		test.change(&f)
 		_, err := f.Softwire(test.prefix)
 		wantError(t, err, test.want)
+	}
+}
+
+func TestDSLiteVector(t *testing.T) {
+	v := readModeVectors(t).DSLite[0]
+	s, err := softwire.Lite(netip.MustParseAddr("2001:db8:1:2::5"), netip.MustParseAddr(v.Input.AFTR[0]))
+	if err != nil || s.Mode != softwire.DSLite || s.Inner.String() != v.Output.Address || s.BR().String() != v.Output.Remote || s.NAT != v.Output.NAT {
+		t.Errorf("%+v, %v", s, err)
 	}
 }
 

@@ -19,6 +19,30 @@ func prefixes(texts ...string) (all []netip.Prefix) {
 	return all
 }
 
+func TestLW4o6Vectors(t *testing.T) {
+	v := readModeVectors(t)
+	if len(v.LW4o6) != 4 {
+		t.Errorf("%d vectors", len(v.LW4o6))
+	}
+	for _, v := range v.LW4o6 {
+		in := v.Input
+		b := softwire.Binding{LwAFTR: netip.MustParseAddr(in.LwAFTR), IPv4: netip.MustParseAddr(in.IPv4), Prefix: netip.MustParsePrefix(in.Bind),
+			Ports: softwire.Ports{PSID: in.PSID, PSIDLen: in.PSIDLen, PSIDOffset: in.Offset}}
+		s, err := b.Softwire()
+		if err != nil {
+			t.Errorf("%s: %v", v.Name, err)
+			continue
+		}
+		v.check(t, s)
+		if s.Mode != softwire.LW4o6 || !s.NAT || s.Carrier != softwire.Carrier(softwire.Tunnel{Local: s.CE(), Remote: b.LwAFTR}) {
+			t.Errorf("%s: %+v", v.Name, s)
+		}
+		if warns := len(s.Warnings) > 0; warns != (v.Name == "psid0") {
+			t.Errorf("%s: %q", v.Name, s.WarningTexts())
+		}
+	}
+}
+
 // TestBindingPrefix: the longest match of the binding's prefix with those of the line forms the subnet (RFC 7596 section
 // 5.1). The interface identifier begins at bit 64, or after a longer binding prefix.
 func TestBindingPrefix(t *testing.T) {

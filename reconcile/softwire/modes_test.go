@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"strings"
 	"testing"
 
 	"mape-netplan/reconcile/softwire"
@@ -213,60 +212,5 @@ func TestRelayVectors(t *testing.T) {
 		case found != (v.CE != nil) || found && s.CE().String() != *v.CE:
 			t.Errorf("%+v: CE %v, port is in the set: %v", v, s.CE(), found)
 		}
-	}
-}
-
-func TestLW4o6Vectors(t *testing.T) {
-	v := readModeVectors(t)
-	if len(v.LW4o6) != 4 {
-		t.Errorf("%d vectors", len(v.LW4o6))
-	}
-	for _, v := range v.LW4o6 {
-		in := v.Input
-		b := softwire.Binding{LwAFTR: netip.MustParseAddr(in.LwAFTR), IPv4: netip.MustParseAddr(in.IPv4), Prefix: netip.MustParsePrefix(in.Bind),
-			Ports: softwire.Ports{PSID: in.PSID, PSIDLen: in.PSIDLen, PSIDOffset: in.Offset}}
-		s, err := b.Softwire()
-		if err != nil {
-			t.Errorf("%s: %v", v.Name, err)
-			continue
-		}
-		v.check(t, s)
-		if s.Mode != softwire.LW4o6 || !s.NAT || s.Carrier != softwire.Carrier(softwire.Tunnel{Local: s.CE(), Remote: b.LwAFTR}) {
-			t.Errorf("%s: %+v", v.Name, s)
-		}
-		if warns := len(s.Warnings) > 0; warns != (v.Name == "psid0") {
-			t.Errorf("%s: %q", v.Name, s.WarningTexts())
-		}
-	}
-}
-
-func TestIPIPVectors(t *testing.T) {
-	v := readModeVectors(t)
-	if len(v.IPIP) != 5 {
-		t.Errorf("%d vectors", len(v.IPIP))
-	}
-	for _, v := range v.IPIP {
-		f := softwire.Fixed{BR: netip.MustParseAddr("2001:db8:ffff::65"), IPv4: netip.MustParsePrefix("192.0.2.18/32")}
-		if text := v.Input.IPv4; text != "" {
-			if !strings.Contains(text, "/") {
-				text += "/32"
-			}
-			f.IPv4 = netip.MustParsePrefix(text)
-		}
-		if id := v.Input.InterfaceID; id != "" {
-			f.InterfaceID = netip.MustParseAddr("::" + strings.TrimPrefix(id, "::"))
-		}
-		s, err := f.Softwire(netip.MustParsePrefix(v.Input.Prefix))
-		if err != nil || s.CE().String() != v.Output.CE {
-			t.Errorf("%s: %v, %v", v.Provider, s.CE(), err)
-		}
-	}
-}
-
-func TestDSLiteVector(t *testing.T) {
-	v := readModeVectors(t).DSLite[0]
-	s, err := softwire.Lite(netip.MustParseAddr("2001:db8:1:2::5"), netip.MustParseAddr(v.Input.AFTR[0]))
-	if err != nil || s.Mode != softwire.DSLite || s.Inner.String() != v.Output.Address || s.BR().String() != v.Output.Remote || s.NAT != v.Output.NAT {
-		t.Errorf("%+v, %v", s, err)
 	}
 }
