@@ -26,7 +26,7 @@ func TestAsk(t *testing.T) {
 		t.Errorf("%+v", answer)
 	}
 	asked := l.Asked()[0]
-	if asked.Path != "/rule.cgi" || asked.RawQuery != "vendorid=020000-mape_netplan&product=mape-netplan&version=1_4_2&capability=map_e,hubspoke" {
+	if asked.Path != "/rule.cgi" || asked.RawQuery != "vendorid=020000-mape_netplan&product=mape-netplan&version=1_4_2&capability=map_e,map_t,lw4o6,dslite,ipip,hubspoke" {
 		t.Errorf("asked %s", asked)
 	}
 	// The next question carries the token.
@@ -87,7 +87,7 @@ func TestRedirections(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if last := l.Asked()[1]; last.Path != "/x" || last.Query().Get("y") != "z" || last.Query().Get("capability") != "map_e,hubspoke" {
+	if last := l.Asked()[1]; last.Path != "/x" || last.Query().Get("y") != "z" || last.Query().Get("capability") != "map_e,map_t,lw4o6,dslite,ipip,hubspoke" {
 		t.Errorf("asked %s", last)
 	}
 	if !slices.Equal(answer.Token.Origins, []string{start, other}) || answer.Token.Verified {

@@ -90,6 +90,29 @@ func (f *fields) needNumber(key string, least, most int) int {
 	return 0
 }
 
+// optionalNumber is a whole number from 0 to most; 0 if it is absent.
+func (f *fields) optionalNumber(key string, most int) int {
+	if raw, ok := f.get(key); ok {
+		return f.number(key, raw, 0, most)
+	}
+	return 0
+}
+
+func (f *fields) needAddress(key, example string) netip.Addr {
+	a, err := netip.ParseAddr(f.needText(key, "an address such as "+example))
+	if err != nil {
+		f.fail(key, "%s is not an address such as %s", quote(f.text(key)), example)
+	}
+	return a
+}
+
+// check fails for err, unless that is nil.
+func (f *fields) check(key string, err error) {
+	if err != nil {
+		f.fail(key, "%w", err)
+	}
+}
+
 func (f *fields) needPrefix(key, example string) netip.Prefix {
 	p, err := netip.ParsePrefix(f.needText(key, "a prefix such as "+example))
 	if err != nil {

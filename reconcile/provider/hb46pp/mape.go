@@ -40,10 +40,13 @@ func (m *MAPE) InterfaceID() softwire.InterfaceID {
 }
 
 // Softwire converts the rules, each with the border relay.
-func (m *MAPE) Softwire() []softwire.Rule {
-	all := make([]softwire.Rule, len(m.Rules))
-	for i, r := range m.Rules {
-		all[i] = softwire.Rule{IPv6: r.IPv6, IPv4: r.IPv4, EABits: r.EALength, PSIDOffset: r.PSIDOffset, BR: m.BR}
+func (m *MAPE) Softwire() []softwire.Rule { return softwires(m.Rules, softwire.Rule{BR: m.BR}) }
+
+// softwires converts rules, each with the far end of one.
+func softwires(rules []Rule, far softwire.Rule) []softwire.Rule {
+	all := make([]softwire.Rule, len(rules))
+	for i, r := range rules {
+		all[i] = softwire.Rule{IPv6: r.IPv6, IPv4: r.IPv4, EABits: r.EALength, PSIDOffset: r.PSIDOffset, BR: far.BR, DMR: far.DMR}
 	}
 	return all
 }
@@ -61,14 +64,9 @@ func parseMAPE(data []byte) (*MAPE, error) {
 		f.fail("br", "%s is not an IPv6 address", quote(br))
 	}
 	m.BR = address
-	for i, raw := range f.list("rules", MostRules, "a list of rules") {
-		m.Rules = append(m.Rules, f.rule(i, raw))
-	}
-	if len(m.Rules) == 0 {
-		f.fail("rules", "is empty: it must have at least the rule of this line")
-	}
+	m.Rules = f.rules()
 	if f.err == nil {
-		f.err = m.check()
+		f.err = checkRules(mapE, m.Softwire())
 	}
 	return m, f.err
 }
@@ -86,8 +84,18 @@ func (f *fields) mesh() bool {
 	return false
 }
 
+func (f *fields) rules() (all []Rule) {
+	for i, raw := range f.list("rules", MostRules, "a list of rules") {
+		all = append(all, f.rule(i, raw))
+	}
+	if len(all) == 0 {
+		f.fail("rules", "is empty: it must have at least the rule of this line")
+	}
+	return all
+}
+
 func (f *fields) rule(i int, data json.RawMessage) Rule {
-	inner := object(fmt.Sprintf("map_e.rules[%d].", i), data)
+	inner := object(fmt.Sprintf("%srules[%d].", f.path, i), data)
 	r := Rule{
 		IPv6:       inner.needPrefix("ipv6", "2001:db8::/40"),
 		IPv4:       inner.needPrefix("ipv4", "192.0.2.0/24"),
@@ -100,19 +108,26 @@ func (f *fields) rule(i int, data json.RawMessage) Rule {
 	return r
 }
 
-// check checks the rules by RFC 7597.
-func (m *MAPE) check() error {
-	all := m.Softwire()
+// checkRules checks the rules of a method by RFC 7597.
+func checkRules(method string, all []softwire.Rule) error {
 	for i, r := range all {
 		if err := r.Check(); err != nil {
-			return fmt.Errorf("map_e.rules[%d]: %w", i, first(err))
+			return fmt.Errorf("%s.rules[%d]: %w", method, i, first(err))
 		}
-		if softwire.Private(r.IPv4) {
-			return fmt.Errorf("map_e.rules[%d]: ipv4 %v is private, and a provider's customers share addresses of the internet", i, r.IPv4)
+		if err := checkPublic(r.IPv4); err != nil {
+			return fmt.Errorf("%s.rules[%d]: %w", method, i, err)
 		}
 	}
 	if err := softwire.CheckRules(all); err != nil {
-		return fmt.Errorf("map_e.rules: %w", first(err))
+		return fmt.Errorf("%s.rules: %w", method, first(err))
+	}
+	return nil
+}
+
+// checkPublic refuses an address that no host on the internet can answer.
+func checkPublic(ipv4 netip.Prefix) error {
+	if softwire.Private(ipv4) {
+		return fmt.Errorf("ipv4 %v is private, and a provider's customers share addresses of the internet", ipv4)
 	}
 	return nil
 }

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"mape-netplan/reconcile/provider/offer"
 )
 
 // A Reply is the answer of a server (section 3.4). Its JSON has the protocol's own form, and reading it checks all of
@@ -22,7 +24,12 @@ type Reply struct {
 	Auth string `json:"auth,omitempty"`
 	// Order are the methods of the line, the best first: "map_e", "dslite".
 	Order []string `json:"order"`
-	MAPE  *MAPE    `json:"map_e,omitempty"` // with map_e in Order only
+	// Methods, those in Order only.
+	MAPE   *MAPE   `json:"map_e,omitempty"`
+	MAPT   *MAPT   `json:"map_t,omitempty"`
+	LW4o6  *LW4o6  `json:"lw4o6,omitempty"`
+	DSLite *DSLite `json:"dslite,omitempty"`
+	IPIP   []IPIP  `json:"ipip,omitzero"`
 
 	token string
 }
@@ -37,22 +44,34 @@ func (r *Reply) TTL() time.Duration {
 
 // Name is the name of the line's service.
 func (r *Reply) Name() string {
-	if r.Service == "" || r.Service == r.Enabler {
+	switch {
+	case r.Service == "" && r.Enabler == "":
+		return "the line's server"
+	case r.Service == "" || r.Service == r.Enabler:
 		return r.Enabler
+	case r.Enabler == "":
+		return r.Service
 	}
 	return fmt.Sprintf("%s (%s)", r.Service, r.Enabler)
 }
 
-// mapE is the method that this program supports.
-const mapE = "map_e"
+// Mechanisms are what the line offers of that which this program supports, in its order.
+func (r *Reply) Mechanisms() (all []offer.Mechanism) {
+	for i, name := range r.Order {
+		if m, ok := methodOf(name); ok && !slices.Contains(r.Order[:i], name) {
+			all = append(all, m.mechanisms(r)...)
+		}
+	}
+	return all
+}
 
-// Offers returns nil if the line has MAP-E, otherwise an error with what it has instead.
+// Offers returns nil if the line has a mechanism that is supported, otherwise an error with what it has instead.
 func (r *Reply) Offers() error {
 	switch {
-	case r.MAPE != nil:
+	case len(r.Mechanisms()) > 0:
 		return nil
 	case len(r.Order) > 0:
-		return fmt.Errorf("%s offers this line %s, and only map_e (MAP-E) is supported yet", r.Name(), strings.Join(r.Order, ", "))
+		return fmt.Errorf("%s offers this line %s, and only %s are supported", r.Name(), strings.Join(r.Order, ", "), strings.Join(methodNames(), ", "))
 	case r.Auth == "bad":
 		return fmt.Errorf("%s rejects the user or the password, and offers this line nothing without them (order: [])", r.Name())
 	case r.Auth == "req":
@@ -81,7 +100,7 @@ func (r *Reply) UnmarshalJSON(data []byte) error {
 	f := object("the answer.", data)
 	f.path = ""
 	*r = Reply{
-		Enabler: f.needText("enabler_name", "the name of the provider"),
+		Enabler: f.text("enabler_name"), // It is required, and v6コネクト's answer has none.
 		Service: f.text("service_name"),
 		ISP:     f.text("isp_name"),
 		Auth:    f.text("auth"),
@@ -98,9 +117,17 @@ func (r *Reply) UnmarshalJSON(data []byte) error {
 		f.fail("token", "must be 64 digits and letters from a to f")
 	}
 	r.Order = f.order()
-	if slices.Contains(r.Order, mapE) {
-		if raw, ok := f.need(mapE, "what order names"); ok {
-			r.MAPE, f.err = parseMAPE(raw)
+	for _, name := range r.Order {
+		m, ok := methodOf(name)
+		if !ok || f.err != nil {
+			continue
+		}
+		err := fmt.Errorf("%s: is missing: it must be what order names", name)
+		if raw, there := f.get(name); there {
+			err = m.read(r, raw)
+		}
+		if err != nil && len(r.Mechanisms()) == 0 { // An error in what comes after a good one must not cost the line.
+			f.err = err
 		}
 	}
 	return f.err

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"mape-netplan/reconcile/provider/offer"
 	"mape-netplan/reconcile/softwire"
 )
 
@@ -30,7 +31,8 @@ func TestParseReply(t *testing.T) {
 	want := &Reply{Enabler: "A VNE", Service: "Highspeed 4over6", ISP: "ISP-A", Seconds: &ttl, Auth: "ok",
 		Order: []string{"464xlat", "map_e", "dslite"}, token: someToken,
 		MAPE: &MAPE{Mesh: true, BR: netip.MustParseAddr("2001:db8:1::1"),
-			Rules: []Rule{{netip.MustParsePrefix("2001:db8:1:2000::/52"), netip.MustParsePrefix("203.0.113.0/24"), 12, 4}}}}
+			Rules: []Rule{{netip.MustParsePrefix("2001:db8:1:2000::/52"), netip.MustParsePrefix("203.0.113.0/24"), 12, 4}}},
+		DSLite: &DSLite{"aftr.example.net"}}
 	if !reflect.DeepEqual(r, want) {
 		t.Errorf("%+v\nwant %+v", r, want)
 	}
@@ -58,18 +60,23 @@ func TestParseReply(t *testing.T) {
 // TestParseReplyForms: what may be left out, or be written in two ways.
 func TestParseReplyForms(t *testing.T) {
 	for change, look := range map[[2]string]func(*Reply) bool{
-		{`"version": 0, `, ``}:                            func(r *Reply) bool { return r.MAPE.InterfaceID() == softwire.MAP03 },
-		{`"version": 0`, `"version": 1`}:                  func(r *Reply) bool { return r.MAPE.InterfaceID() == softwire.RFC7597 },
-		{`"mesh": true, `, ``}:                            func(r *Reply) bool { return !r.MAPE.Mesh },
-		{`"mesh": true`, `"mesh": 1`}:                     func(r *Reply) bool { return r.MAPE.Mesh },
-		{`"mesh": true`, `"mesh": 0`}:                     func(r *Reply) bool { return !r.MAPE.Mesh },
-		{`"mesh": true`, `"mesh": null`}:                  func(r *Reply) bool { return !r.MAPE.Mesh },
-		{`"ttl": 86400,`, ``}:                             func(r *Reply) bool { return r.TTL() < 0 },
-		{`"ttl": 86400`, `"ttl": 604800`}:                 func(r *Reply) bool { return r.TTL() == MostTTL },
-		{`"auth": "ok", `, ``}:                            func(r *Reply) bool { return r.Auth == "" },
-		{`"service_name": "Highspeed 4over6", `, ``}:      func(r *Reply) bool { return r.Name() == "A VNE" },
-		{`"token": "` + someToken + `", `, ``}:            func(r *Reply) bool { return r.token == "" },
-		{`"464xlat", "map_e"`, `"a_new_method", "map_e"`}: func(r *Reply) bool { return r.Order[0] == "a_new_method" && r.Offers() == nil },
+		{`"version": 0, `, ``}:                                 func(r *Reply) bool { return r.MAPE.InterfaceID() == softwire.MAP03 },
+		{`"version": 0`, `"version": 1`}:                       func(r *Reply) bool { return r.MAPE.InterfaceID() == softwire.RFC7597 },
+		{`"mesh": true, `, ``}:                                 func(r *Reply) bool { return !r.MAPE.Mesh },
+		{`"mesh": true`, `"mesh": 1`}:                          func(r *Reply) bool { return r.MAPE.Mesh },
+		{`"mesh": true`, `"mesh": 0`}:                          func(r *Reply) bool { return !r.MAPE.Mesh },
+		{`"mesh": true`, `"mesh": null`}:                       func(r *Reply) bool { return !r.MAPE.Mesh },
+		{`"ttl": 86400,`, ``}:                                  func(r *Reply) bool { return r.TTL() < 0 },
+		{`"ttl": 86400`, `"ttl": 604800`}:                      func(r *Reply) bool { return r.TTL() == MostTTL },
+		{`"auth": "ok", `, ``}:                                 func(r *Reply) bool { return r.Auth == "" },
+		{`"service_name": "Highspeed 4over6", `, ``}:           func(r *Reply) bool { return r.Name() == "A VNE" },
+		{`"enabler_name": "A VNE", `, ``}:                      func(r *Reply) bool { return r.Name() == "Highspeed 4over6" },
+		{`"enabler_name": "A VNE"`, `"enabler_name": null`}:    func(r *Reply) bool { return r.Name() == "Highspeed 4over6" },
+		{`"enabler_name": "A VNE"`, `"Enabler_Name": "A VNE"`}: func(r *Reply) bool { return r.Name() == "Highspeed 4over6" },
+		{`"dslite": {`, `"ds-lite": {`}:                        func(r *Reply) bool { return r.DSLite == nil && r.Offers() == nil },
+		{`"aftr.example.net"`, `"fe80::1"`}:                    func(r *Reply) bool { return r.DSLite == nil && r.Offers() == nil },
+		{`"token": "` + someToken + `", `, ``}:                 func(r *Reply) bool { return r.token == "" },
+		{`"464xlat", "map_e"`, `"a_new_method", "map_e"`}:      func(r *Reply) bool { return r.Order[0] == "a_new_method" && r.Offers() == nil },
 	} {
 		r, err := ParseReply([]byte(replaced(t, change[0], change[1])))
 		if err != nil || !look(r) {
@@ -91,9 +98,6 @@ func TestParseReplyRefuses(t *testing.T) {
 	const rule = `{"ipv6": "2001:db8:1:2000::/52", "ipv4": "203.0.113.0/24", "ea_length": 12, "psid_offset": 4}`
 	long := strings.Repeat("x", 255)
 	for _, test := range []struct{ from, to, want string }{
-		{`"enabler_name": "A VNE", `, ``, `enabler_name: is missing: it must be the name of the provider`},
-		{`"enabler_name": "A VNE"`, `"enabler_name": null`, `enabler_name: is missing: it must be the name of the provider`},
-		{`"enabler_name": "A VNE"`, `"Enabler_Name": "A VNE"`, `enabler_name: is missing: it must be the name of the provider`},
 		{`"A VNE"`, `7`, `enabler_name: "7" is not a string`},
 		{`"A VNE"`, `"` + long + `"`, `enabler_name: has 257 bytes with its quotes; at most 256 are allowed`},
 		{`"ISP-A"`, `"ISP\u001b[2J"`, `isp_name: "ISP\x1b[2J" has an unprintable character`},
@@ -152,8 +156,8 @@ func TestParseReplyRefuses(t *testing.T) {
 
 func TestOffers(t *testing.T) {
 	for _, test := range []struct{ rest, want string }{
-		{`"order": ["dslite"], "dslite": {"aftr": "gw.example.net"}`, "S (E) offers this line dslite, and only map_e (MAP-E) is supported yet"},
-		{`"order": ["lw4o6", "map_t", "ipip", "464xlat"], "map_e": {}`, "S (E) offers this line lw4o6, map_t, ipip, 464xlat, and only map_e (MAP-E) is supported yet"},
+		{`"order": ["464xlat", "new"], "map_e": {}`, "S (E) offers this line 464xlat, new, and only map_e, map_t, lw4o6, dslite, ipip are supported"},
+		{`"order": ["ipip"], "ipip": []`, "S (E) offers this line ipip, and only map_e, map_t, lw4o6, dslite, ipip are supported"},
 		{`"order": []`, "S (E) offers this line nothing (order: [])"},
 		{`"order": [], "auth": "ok"`, "S (E) offers this line nothing (order: [])"},
 		{`"order": [], "auth": "req"`, "S (E) offers this line nothing without a user and a password (order: [])"},
@@ -200,6 +204,8 @@ func TestManyRules(t *testing.T) {
 func FuzzParseReply(f *testing.F) {
 	f.Add([]byte(sample))
 	f.Add([]byte(manyRules(3)))
+	f.Add([]byte(version12))
+	f.Add([]byte(v6connect))
 	f.Add([]byte(`{"enabler_name":"","order":[]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		r, err := ParseReply(data)
@@ -213,11 +219,17 @@ func FuzzParseReply(f *testing.F) {
 		if _, err := ParseReply(text); err != nil {
 			t.Errorf("%s is good, and %s is not: %v", data, text, err)
 		}
-		if r.Offers() == nil {
-			for _, rule := range r.MAPE.Softwire() {
+		if (r.Offers() == nil) != (len(r.Mechanisms()) > 0) {
+			t.Errorf("%s: %v", data, r.Offers())
+		}
+		for _, m := range r.Mechanisms() {
+			for _, rule := range m.Rules {
 				if err := rule.Check(); err != nil {
 					t.Errorf("%s: %v", data, err)
 				}
+			}
+			if (m.FarEnd != "" || m.Mode == softwire.DSLite) && offer.CheckFarEnd(m.FarEnd) != nil {
+				t.Errorf("%s: far end %q", data, m.FarEnd)
 			}
 		}
 	})

@@ -26,7 +26,7 @@ func versionOf(version string) string {
 
 // capability is what this program supports. Packets to other customers go through the border relay, so mesh is not part
 // of it.
-const capability = "map_e,hubspoke"
+var capability = strings.Join(append(methodNames(), "hubspoke"), ",")
 
 var word = regexp.MustCompile(`^[A-Za-z0-9_-]{1,32}$`)
 

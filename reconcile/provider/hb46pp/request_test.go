@@ -9,7 +9,7 @@ import (
 const someToken = "640756965820d3b9025b6941f9590af6802830ba58663fe8f043dc92b576f17a"
 
 func TestQuestionURL(t *testing.T) {
-	const always = "vendorid=020000-mape_netplan&product=mape-netplan&version=1_4_2&capability=map_e,hubspoke"
+	const always = "vendorid=020000-mape_netplan&product=mape-netplan&version=1_4_2&capability=map_e,map_t,lw4o6,dslite,ipip,hubspoke"
 	token := Token{someToken, []string{"https://vne.example.jp"}, true}
 	for _, test := range []struct {
 		name   string

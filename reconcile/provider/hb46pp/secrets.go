@@ -46,5 +46,8 @@ func (s secrets) hushReply(r *Reply) {
 	for _, text := range []*string{&r.Enabler, &r.Service, &r.ISP} {
 		*text = s.Replace(*text)
 	}
-	r.Order = slices.DeleteFunc(r.Order, func(name string) bool { return name != mapE && s.Replace(name) != name })
+	r.Order = slices.DeleteFunc(r.Order, func(name string) bool {
+		_, ok := methodOf(name)
+		return !ok && s.Replace(name) != name
+	})
 }

@@ -39,12 +39,12 @@ func TestSecretsUnsaid(t *testing.T) {
 		wantError(t, err, "https://vne.example.jp/: "+test.want)
 	}
 
-	location, body = "", `{"enabler_name": "E of secret1", "service_name": "user1", "isp_name": "`+someToken+`", "order": ["secret1", "dslite"]}`
+	location, body = "", `{"enabler_name": "E of secret1", "service_name": "user1", "isp_name": "`+someToken+`", "order": ["secret1", "464xlat"]}`
 	answer, err := l.ask(q)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r := answer.Reply; r.Enabler != "E of ***" || r.Service != "***" || r.ISP != "***" || !slices.Equal(r.Order, []string{"dslite"}) {
+	if r := answer.Reply; r.Enabler != "E of ***" || r.Service != "***" || r.ISP != "***" || !slices.Equal(r.Order, []string{"464xlat"}) {
 		t.Errorf("%+v", r)
 	}
 }

@@ -9,9 +9,9 @@ import (
 type Event int
 
 const (
-	// Offered is a valid answer with MAP-E.
+	// Offered is a valid answer with a method that is supported.
 	Offered Event = iota
-	// NotOffered is a valid answer without MAP-E: other methods, or none (order: []).
+	// NotOffered is a valid answer without one: other methods, or none (order: []).
 	NotOffered
 	// Absent is that the resolver has no record: NXDOMAIN or NODATA.
 	Absent
@@ -53,7 +53,7 @@ const (
 // Next is the step after an event (section 3.6). ttl is that of the answer, negative for none. random is uniform in
 // [0, 1).
 //
-// An answer without MAP-E withdraws the tunnel: step j applies the answer, whatever it offers. After a failure of DNS or
+// An answer without a supported method withdraws the tunnel: step j applies the answer, whatever it offers. After a failure of DNS or
 // of the server the section only demands a wait: their outage does not affect the tunnel.
 func Next(e Event, ttl time.Duration, now time.Time, random func() float64) Step {
 	between := func(least, most time.Duration) time.Time {

@@ -312,8 +312,8 @@ func TestKea(t *testing.T) {
 		answered := make(chan error, 1)
 		go func() {
 			got, err := r.Ask(t.Context())
-			want := "map-e 2001:db8::/40 192.0.2.0/24 16 6 - 2001:db8:ffff::1 mesh; map-t 2001:db8::/40 192.0.2.0/24 16 6 - invalid IP 2001:db8:ffff::/64; " +
-				"lw4o6 192.0.2.18/32 2001:db8:12:3400::/56 52/8/0 2001:db8:ffff::2; ds-lite aftr.example.net"
+			want := "map-e 2001:db8::/40 192.0.2.0/24 16 6 - 2001:db8:ffff::1 mesh; map-t 2001:db8::/40 192.0.2.0/24 16 6 - 2001:db8:ffff::/64; " +
+				"lw4o6 192.0.2.18 2001:db8:12:3400::/56 {52 8 0} 2001:db8:ffff::2; ds-lite aftr.example.net"
 			if err == nil && (texts(got.Mechanisms) != want || len(got.Ignored) > 0 || got.TTL() != 24*time.Hour) {
 				err = fmt.Errorf("%s, ignored %q, for %v", texts(got.Mechanisms), got.Ignored, got.TTL())
 			}

@@ -97,11 +97,11 @@ func (*decoder) aftr(b []byte) (offer.Mechanism, error) {
 
 // contents are the options of a container.
 type contents struct {
-	rules []softwire.Rule // without a border relay
+	rules []softwire.Rule // without a far end
 	mesh  bool
 	br    []netip.Addr
 	dmr   []netip.Prefix
-	bind  []offer.Mechanism // lw4o6 without its far end
+	bind  []softwire.Binding
 }
 
 // contents reads a container. Its order is free (kea sends the border relay before the binding).
@@ -132,11 +132,11 @@ func (d *decoder) contents(b []byte) (contents, error) {
 			}
 			c.dmr = append(c.dmr, p)
 		case o.code == s46Bind:
-			m, err := binding(o.data)
+			binding, err := binding(o.data)
 			if err != nil {
 				return c, fmt.Errorf("binding (92): %w", err)
 			}
-			c.bind = append(c.bind, m)
+			c.bind = append(c.bind, binding)
 		}
 	}
 	return c, nil
@@ -144,37 +144,44 @@ func (d *decoder) contents(b []byte) (contents, error) {
 
 func (d *decoder) mapE(b []byte) (offer.Mechanism, error) {
 	c, err := d.contents(b)
-	if err == nil && len(c.br) == 0 {
-		err = errors.New("it has no border relay (90)")
-	}
-	if err != nil {
+	switch {
+	case err != nil:
 		return offer.Mechanism{}, err
+	case len(c.br) == 0:
+		return offer.Mechanism{}, errNoRelay
 	}
-	for i := range c.rules {
-		c.rules[i].BR = c.br[0]
-	}
-	return c.mapping(softwire.MAPE)
+	return d.mapping(softwire.MAPE, c, softwire.Rule{BR: c.br[0]})
 }
 
 func (d *decoder) mapT(b []byte) (offer.Mechanism, error) {
 	c, err := d.contents(b)
-	if err == nil && len(c.dmr) != 1 {
-		err = fmt.Errorf("it has %d default mapping rules (91), and must have one", len(c.dmr))
-	}
-	if err != nil {
+	switch {
+	case err != nil:
 		return offer.Mechanism{}, err
+	case len(c.dmr) != 1:
+		return offer.Mechanism{}, fmt.Errorf("it has %d default mapping rules (91), and must have one", len(c.dmr))
 	}
-	m, err := c.mapping(softwire.MAPT)
-	m.DMR = c.dmr[0]
-	return m, err
+	return d.mapping(softwire.MAPT, c, softwire.Rule{DMR: c.dmr[0]})
 }
 
-func (c contents) mapping(mode softwire.Mode) (offer.Mechanism, error) {
-	if len(c.rules) == 0 {
-		return offer.Mechanism{}, errors.New("it has no rule (89) that can be used")
+// mapping is a mechanism of the rules that can be used with a far end.
+func (d *decoder) mapping(mode softwire.Mode, c contents, far softwire.Rule) (offer.Mechanism, error) {
+	m := offer.Mechanism{Mode: mode, InterfaceID: softwire.RFC7597, Mesh: c.mesh}
+	for _, r := range c.rules {
+		r.BR, r.DMR = far.BR, far.DMR
+		if err := r.Check(); err != nil {
+			d.ignore(d.within+", rule (89)", err)
+			continue
+		}
+		m.Rules = append(m.Rules, r)
 	}
-	return offer.Mechanism{Mode: mode, Rules: c.rules, InterfaceID: softwire.RFC7597, Mesh: c.mesh}, nil
+	if len(m.Rules) == 0 {
+		return m, errors.New("it has no rule (89) that can be used")
+	}
+	return m, softwire.CheckRules(m.Rules)
 }
+
+var errNoRelay = errors.New("it has no border relay (90)")
 
 func (d *decoder) lw4o6(b []byte) (offer.Mechanism, error) {
 	c, err := d.contents(b)
@@ -182,12 +189,12 @@ func (d *decoder) lw4o6(b []byte) (offer.Mechanism, error) {
 	case err != nil:
 		return offer.Mechanism{}, err
 	case len(c.br) == 0:
-		return offer.Mechanism{}, errors.New("it has no border relay (90)")
+		return offer.Mechanism{}, errNoRelay
 	case len(c.bind) != 1: // The RFC allows none, for an address that comes another way, which this program has not.
 		return offer.Mechanism{}, fmt.Errorf("it has %d bindings (92), and must have one", len(c.bind))
 	}
-	c.bind[0].FarEnd = c.br[0].String()
-	return c.bind[0], nil
+	m := offer.Mechanism{Mode: softwire.LW4o6, FarEnd: c.br[0].String(), Binding: c.bind[0]}
+	return m, m.CheckBinding()
 }
 
 // rule reads S46_RULE (RFC 7598 section 4.1). forwarding is set if other customers are reached by it directly.
@@ -203,54 +210,47 @@ func rule(b []byte) (r softwire.Rule, forwarding bool, err error) {
 	if r.IPv6, rest, err = prefixAt(b[7:]); err != nil {
 		return r, false, err
 	}
-	var p ports
-	if p, err = portParams(rest, 6); err != nil { // RFC 7597 section 5.1: the offset is 6 by default.
+	p, err := portParams(rest, 6) // RFC 7597 section 5.1: the offset is 6 by default.
+	if err != nil {
 		return r, false, err
 	}
-	r.PSIDOffset = p.offset
-	if p.length > 0 && r.IPv4.Bits()+r.EABits >= 32 { // RFC 7598 section 4.5: a CE with a prefix has no PSID.
-		r.PSID = &softwire.PSID{Value: p.psid, Len: p.length}
+	r.PSIDOffset = p.PSIDOffset
+	if p.PSIDLen > 0 && r.IPv4.Bits()+r.EABits >= 32 { // RFC 7598 section 4.5: a CE with a prefix has no PSID.
+		r.PSID = &softwire.PSID{Value: p.PSID, Len: p.PSIDLen}
 	}
 	return r, b[0]&1 != 0, nil
 }
 
 // binding reads S46_V4V6BIND (RFC 7598 section 4.4).
-func binding(b []byte) (offer.Mechanism, error) {
+func binding(b []byte) (softwire.Binding, error) {
 	if len(b) < 5 {
-		return offer.Mechanism{}, fmt.Errorf("it has %d bytes, and must have 5 at least", len(b))
+		return softwire.Binding{}, fmt.Errorf("it has %d bytes, and must have 5 at least", len(b))
 	}
 	prefix, rest, err := prefixAt(b[4:])
 	if err != nil {
-		return offer.Mechanism{}, err
+		return softwire.Binding{}, err
 	}
-	p, err := portParams(rest, 0) // RFC 7596 section 5.1: the offset should be 0.
-	ipv4 := netip.PrefixFrom(netip.AddrFrom4([4]byte(b)), 32)
-	return offer.Mechanism{Mode: softwire.LW4o6, Prefix: prefix, IPv4: ipv4, PSID: p.psid, PSIDLen: p.length, PSIDOffset: p.offset}, err
+	ports, err := portParams(rest, 0) // RFC 7596 section 5.1: the offset should be 0.
+	return softwire.Binding{IPv4: netip.AddrFrom4([4]byte(b)), Ports: ports, Prefix: prefix}, err
 }
 
-// ports are S46_PORTPARAMS (RFC 7598 section 4.5).
-type ports struct {
-	offset, length int
-	psid           uint16 // right-aligned
-}
-
-// portParams reads the first one of the options of a rule or of a binding.
-func portParams(b []byte, offset int) (ports, error) {
+// portParams reads the first S46_PORTPARAMS of the options of a rule or of a binding (RFC 7598 section 4.5).
+func portParams(b []byte, offset int) (softwire.Ports, error) {
 	for o, err := range options(b) {
 		switch {
 		case err != nil:
-			return ports{}, err
+			return softwire.Ports{}, err
 		case o.code != s46PortParams:
 			continue
 		case len(o.data) != 4:
-			return ports{}, fmt.Errorf("port parameters (93): they have %d bytes, and must have 4", len(o.data))
+			return softwire.Ports{}, fmt.Errorf("port parameters (93): they have %d bytes, and must have 4", len(o.data))
 		case o.data[0] > 15 || o.data[1] > 16 || o.data[0]+o.data[1] > 16:
-			return ports{}, fmt.Errorf("port parameters (93): offset %d and a PSID of %d bits: a port has 16 bits, and the offset is at most 15", o.data[0], o.data[1])
+			return softwire.Ports{}, fmt.Errorf("port parameters (93): offset %d and a PSID of %d bits: a port has 16 bits, and the offset is at most 15", o.data[0], o.data[1])
 		}
-		p := ports{offset: int(o.data[0]), length: int(o.data[1])}
+		p := softwire.Ports{PSIDOffset: int(o.data[0]), PSIDLen: int(o.data[1])}
 		// The PSID is left-aligned; without a length it is ignored.
-		p.psid = uint16(uint32(binary.BigEndian.Uint16(o.data[2:])) >> (16 - p.length))
+		p.PSID = uint16(uint32(binary.BigEndian.Uint16(o.data[2:])) >> (16 - p.PSIDLen))
 		return p, nil
 	}
-	return ports{offset: offset}, nil
+	return softwire.Ports{PSIDOffset: offset}, nil
 }

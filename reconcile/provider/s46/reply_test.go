@@ -63,10 +63,10 @@ func said(m offer.Mechanism) any {
 	case softwire.MAPE:
 		return map[string]any{"rules": rules, "br": []any{m.Rules[0].BR}}
 	case softwire.MAPT:
-		return map[string]any{"rules": rules, "dmr": m.DMR}
+		return map[string]any{"rules": rules, "dmr": m.Rules[0].DMR}
 	}
-	return map[string]any{"br": []any{m.FarEnd}, "bind": map[string]any{"ipv4": m.IPv4.Addr(), "prefix": m.Prefix,
-		"psid_offset": m.PSIDOffset, "psid_length": m.PSIDLen, "psid": m.PSID}}
+	return map[string]any{"br": []any{m.FarEnd}, "bind": map[string]any{"ipv4": m.Binding.IPv4, "prefix": m.Binding.Prefix,
+		"psid_offset": m.Binding.Ports.PSIDOffset, "psid_length": m.Binding.Ports.PSIDLen, "psid": m.Binding.Ports.PSID}}
 }
 
 func TestOptions(t *testing.T) {
@@ -140,16 +140,16 @@ func TestContainers(t *testing.T) {
 		{"two domains", option(94, ruleA+relay) + option(94, ruleB+relay), "map-e 2001:db8::/40 192.0.2.0/24 16 6 - 2001:db8:ffff::1; map-e 2001:db8:ff00::/40 198.51.100.0/24 16 6 - 2001:db8:ffff::1 mesh", ""},
 		{"one domain of two is wrong", option(94, ruleA) + option(94, ruleB+relay), "map-e 2001:db8:ff00::/40 198.51.100.0/24 16 6 - 2001:db8:ffff::1 mesh", "it has no border relay"},
 
-		{"MAP-T", option(95, dmr64+ruleA), "map-t 2001:db8::/40 192.0.2.0/24 16 6 - invalid IP 2001:db8:ffff::/64", ""},
+		{"MAP-T", option(95, dmr64+ruleA), "map-t 2001:db8::/40 192.0.2.0/24 16 6 - 2001:db8:ffff::/64", ""},
 		{"two DMR", option(95, dmr64+ruleA+dmr64), "", "it has 2 default mapping rules"},
 		{"a DMR that is cut off", option(95, ruleA+"005b00034020ff"), "", "default mapping rule (91): an IPv6 prefix of 64 bits is cut off"},
 		{"MAP-T without a rule", option(95, dmr64), "", "it has no rule"},
 
-		{"lw4o6: offset 0", option(96, bound+relay), "lw4o6 192.0.2.18/32 2001:db8:12:3400::/56 0/0/0 2001:db8:ffff::1", ""},
+		{"lw4o6: offset 0", option(96, bound+relay), "lw4o6 192.0.2.18 2001:db8:12:3400::/56 {0 0 0} 2001:db8:ffff::1", ""},
 		{"two bindings", option(96, bound+relay+bound), "", "it has 2 bindings"},
 		{"no binding", option(96, relay), "", "it has 0 bindings"},
 		{"a binding of 4 bytes", option(96, relay+"005c0004c0000212"), "", "binding (92): it has 4 bytes"},
-		{"no prefix", option(96, relay+"005c0005c000021200"), "lw4o6 192.0.2.18/32 ::/0 0/0/0 2001:db8:ffff::1", ""},
+		{"no prefix", option(96, relay+"005c0005c000021200"), "lw4o6 192.0.2.18 ::/0 {0 0 0} 2001:db8:ffff::1", ""},
 
 		{"an AFTR", option(64, aftr), "ds-lite a.b", ""},
 		{"the first of two AFTRs", option(64, aftr) + option(64, "016300"), "ds-lite a.b", ""},
@@ -182,16 +182,18 @@ func texts(all []offer.Mechanism) string {
 			if r.PSID != nil {
 				psid = fmt.Sprint(r.PSID.Value, "/", r.PSID.Len)
 			}
-			rules = append(rules, fmt.Sprint(r.IPv6, " ", r.IPv4, " ", r.EABits, " ", r.PSIDOffset, " ", psid, " ", r.BR))
+			far := r.BR.String()
+			if r.DMR.IsValid() {
+				far = r.DMR.String()
+			}
+			rules = append(rules, fmt.Sprint(r.IPv6, " ", r.IPv4, " ", r.EABits, " ", r.PSIDOffset, " ", psid, " ", far))
 		}
 		text := string(m.Mode) + " " + strings.Join(rules, ", ")
 		switch {
 		case m.Mode == softwire.DSLite:
 			text += m.FarEnd
 		case m.Mode == softwire.LW4o6:
-			text += fmt.Sprintf("%v %v %d/%d/%d %s", m.IPv4, m.Prefix, m.PSID, m.PSIDLen, m.PSIDOffset, m.FarEnd)
-		case m.DMR.IsValid():
-			text += " " + m.DMR.String()
+			text += fmt.Sprintf("%v %v %v %s", m.Binding.IPv4, m.Binding.Prefix, m.Binding.Ports, m.FarEnd)
 		}
 		if m.Mesh {
 			text += " mesh"
@@ -282,14 +284,14 @@ func FuzzReply(f *testing.F) {
 		}
 		for _, m := range r.Mechanisms {
 			mapped := m.Mode == softwire.MAPE || m.Mode == softwire.MAPT
-			if mapped != (len(m.Rules) > 0) || (m.Mode == softwire.MAPT) != m.DMR.IsValid() || m.PSIDLen+m.PSIDOffset > 16 || int(m.PSID)>>m.PSIDLen != 0 {
+			if mapped != (len(m.Rules) > 0) || mapped && softwire.CheckRules(m.Rules) != nil {
 				t.Errorf("%+v", m)
 			}
 			if m.Mode == softwire.DSLite && offer.CheckName(m.FarEnd) != nil {
 				t.Errorf("the AFTR is %q", m.FarEnd)
 			}
 			for _, r := range m.Rules {
-				if r.IPv4 != r.IPv4.Masked() || r.IPv6 != r.IPv6.Masked() || r.EABits > 48 || r.BR.IsValid() != (m.Mode == softwire.MAPE) {
+				if r.DMR.IsValid() != (m.Mode == softwire.MAPT) {
 					t.Errorf("%+v", r)
 				}
 			}
