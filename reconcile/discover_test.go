@@ -185,8 +185,8 @@ func TestDiscoverFailures(t *testing.T) {
 		{"no record", func(l *hb46pptest.Line) string { return "" }, gatewaytest.NoRecord, 0},
 		{"a record that is none", func(l *hb46pptest.Line) string { return "hello" },
 			`too late: eth1 has 2400:db8:12:3400::1/64: resolver ::1: 4over6.info. TXT record "hello": must be a list of different keys with values that begins with v: it must be one record "v=v6mig-1 url=https://… t=a", or t=b`, 0},
-		{"another method", func(l *hb46pptest.Line) string { return "v=v6mig-1 url=" + l.Good(gatewaytest.OnlyDSLite) + "/ t=b" },
-			"S (E) offers this line dslite, and only map_e (MAP-E) is supported yet", 1},
+		{"another method", func(l *hb46pptest.Line) string { return "v=v6mig-1 url=" + l.Good(gatewaytest.Only464XLAT) + "/ t=b" },
+			"S (E) offers this line 464xlat, and only map_e, map_t, lw4o6, dslite, ipip are supported", 1},
 		{"nothing", func(l *hb46pptest.Line) string { return "v=v6mig-1 url=" + l.Good(gatewaytest.Nothing) + "/ t=b" },
 			"E offers this line nothing (order: [])", 1},
 		{"bad data", func(l *hb46pptest.Line) string {

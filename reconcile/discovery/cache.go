@@ -79,7 +79,7 @@ func (d *Discovery) keep(h *host.Host) error {
 	switch {
 	case d.Problem != "" && !d.Withdrawn:
 		return nil // There is no new answer.
-	case d.Reply == nil && !d.Withdrawn:
+	case !d.Answered() && !d.Withdrawn:
 		return file.Write(context.Background(), h)
 	case d.Unstored:
 		kept.Reply, kept.Token = nil, hb46pp.Token{}

@@ -7,12 +7,19 @@ import (
 	"time"
 
 	"mape-netplan/reconcile/provider/hb46pp"
+	"mape-netplan/reconcile/provider/s46"
 )
 
-// Discover is the provider of a section that leaves the rules to the line (HB46PP).
-const Discover = "discover"
+// Providers of a section that leaves the rules to the line: by HB46PP and by DHCPv6.
+const (
+	Discover = "discover"
+	DHCPv6   = "dhcpv6"
+)
 
-// ErrWithdrawn is wrapped by errors of a line that has no MAP-E any more: the tunnel
+// Asks reports whether a provider is one of these.
+func Asks(provider string) bool { return provider == Discover || provider == DHCPv6 }
+
+// ErrWithdrawn is wrapped by errors of a line that offers nothing any more: the tunnel
 // must be taken down (v6mig-prov 1.1, section 3.6, c.2 and j).
 var ErrWithdrawn = errors.New("withdrawn by the line")
 
@@ -25,16 +32,16 @@ func (Withdrawn) Is(target error) bool { return target == ErrWithdrawn }
 
 // A Discovery is what is known from asking the line for its rules.
 type Discovery struct {
-	// Reply is the last good one; nil if none is valid.
-	Reply *hb46pp.Reply `json:"reply,omitempty"`
+	// Source is DHCPv6, or "" for HB46PP.
+	Source string `json:"source,omitempty"`
+	// Offer is that of the last good answer; empty if none is valid.
+	Offer
 	// Problem is why the last question got no rules; "" if it did.
 	Problem string `json:"problem,omitempty"`
 	// Withdrawn: the line offers nothing that this program supports. Lost: it did
 	// before.
 	Withdrawn bool `json:"withdrawn,omitempty"`
 	Lost      bool `json:"lost,omitempty"`
-	// Unstored: the provider forbids storing the reply.
-	Unstored bool `json:"unstored,omitempty"`
 	// Asked is when the line was asked last, Next is when to ask it again.
 	Asked time.Time `json:"asked"`
 	Next  time.Time `json:"next"`
@@ -43,13 +50,28 @@ type Discovery struct {
 
 	// User and Server are those of the section then. Like the token, they stay out
 	// of the facts, which people show to others.
-	User   string       `json:"-"`
-	Server string       `json:"-"`
-	Token  hb46pp.Token `json:"-"`
+	User   string `json:"-"`
+	Server string `json:"-"`
+}
+
+// By is d if it is of that source, otherwise nil. d may be nil.
+func (d *Discovery) By(source string) *Discovery {
+	if d == nil || d.Source != source {
+		return nil
+	}
+	return d
+}
+
+// Protocol is how the line is asked by a source.
+func Protocol(source string) string {
+	if source == DHCPv6 {
+		return "DHCPv6"
+	}
+	return "HB46PP"
 }
 
 // Offers reports whether there are rules. d may be nil.
-func (d *Discovery) Offers() bool { return d != nil && d.Reply != nil && d.Reply.Offers() == nil }
+func (d *Discovery) Offers() bool { return d != nil && len(d.Mechanisms()) > 0 }
 
 // Check is an error for what no line can have said: kept in a file, it may be damaged.
 func (d *Discovery) Check() error {
@@ -62,28 +84,36 @@ func (d *Discovery) Check() error {
 	return nil
 }
 
-// After is the discovery after a question: with the answer, or with the failure if
-// that is not nil. d may be nil.
-func (d *Discovery) After(answer hb46pp.Answer, failure *hb46pp.Failure, now time.Time, random func() float64) *Discovery {
+// After is the discovery after a question: with the answer, which is good for ttl, or
+// with the failure if that is not nil. d may be nil.
+func (d *Discovery) After(answer Offer, ttl time.Duration, failure error, now time.Time, random func() float64) *Discovery {
 	if d == nil {
 		d = new(Discovery)
 	}
-	event, ttl := hb46pp.Offered, time.Duration(-1)
-	next := &Discovery{Asked: now}
-	if failure != nil {
-		event, next.Problem = failure.Event, failure.Error()
-	} else {
-		next.Reply, next.Unstored, next.Token, ttl = answer.Reply, answer.NoStore, answer.Token, answer.Reply.TTL()
-		if err := answer.Reply.Offers(); err != nil {
+	event, next := hb46pp.Offered, &Discovery{Asked: now}
+	var failed *hb46pp.Failure
+	switch {
+	case errors.As(failure, &failed):
+		event, next.Problem = failed.Event, failure.Error()
+	case failure != nil:
+		event, next.Problem = hb46pp.NoValidAnswer, failure.Error()
+	default:
+		next.Offer = answer
+		if err := answer.refusal(); err != nil {
 			event, next.Problem = hb46pp.NotOffered, err.Error()
 		}
 	}
 	step := hb46pp.Next(event, ttl, now, random)
-	next.Next = step.Next
+	if next.Next = step.Next; errors.As(failure, new(Unanswered)) {
+		waited := time.Duration(0)
+		if d.Problem != "" {
+			waited = now.Sub(d.Asked)
+		}
+		next.Next = now.Add(s46.Again(waited, random))
+	}
 	switch step.Act {
 	case hb46pp.Keep:
-		next.Reply, next.Unstored, next.Token = d.Reply, d.Unstored, d.Token
-		next.Withdrawn, next.Lost = d.Withdrawn, d.Lost
+		next.Offer, next.Withdrawn, next.Lost = d.Offer, d.Withdrawn, d.Lost
 	case hb46pp.Withdraw:
 		next.Withdrawn, next.Lost = true, d.Lost || d.Offers()
 	}

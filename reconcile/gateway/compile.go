@@ -38,7 +38,7 @@ func compile(g *Gateway, f facts.Facts, t Transition) []engine.Resource {
 		// Last, because only these files tell what else there is to undo.
 		all = append(append(all, last...), table, LastSection{})
 	}
-	if f.Discovered != nil && (g == nil || g.Provider != discovery.Discover) {
+	if f.Discovered != nil && (g == nil || !discovery.Asks(g.Provider)) {
 		all = append(all, discovery.Cache{})
 	}
 	if f.FarEnds != nil && (g == nil || g.FarEnd == "") {

@@ -16,14 +16,17 @@ import (
 	"mape-netplan/reconcile/facts"
 	"mape-netplan/reconcile/host"
 	"mape-netplan/reconcile/kernel"
+	"mape-netplan/reconcile/networkd"
 	"mape-netplan/reconcile/provider/hb46pp"
+	"mape-netplan/reconcile/provider/s46"
 	"mape-netplan/schema"
 )
 
-// An Asker asks a line for its rules (HB46PP).
+// An Asker asks a line for its rules.
 type Asker struct {
 	*host.Host
 	Client hb46pp.Client // Servers, Interface and Limits may be left zero
+	Limits s46.Limits    // may be left zero
 	discovery.Store
 	// AtStart: this process registers the CE address once, whatever another one has registered.
 	AtStart   bool
@@ -55,9 +58,51 @@ func NextQuestion(c *schema.Config, l Line, f facts.Facts, now time.Time) time.T
 // is a Problem in what is returned; an error is one of this machine, or the cause
 // of the end of ctx.
 func (a *Asker) Discover(ctx context.Context, c *schema.Config, l Line, f facts.Facts) (*discovery.Discovery, error) {
-	wan := l.WAN
-	now := time.Now()
+	now, last := time.Now(), f.Discovered.By(sourceOf(c))
+	of := a.hb46pp
+	if sourceOf(c) == discovery.DHCPv6 {
+		of = a.s46
+	}
+	source, missing := of(c, l.WAN, f)
+	next := new(discovery.Discovery)
+	if missing != "" {
+		if last != nil {
+			*next = *last
+		}
+		next.Problem, next.Asked, next.Next = missing, now, now.Add(5*time.Second)
+	} else {
+		answer, ttl, err := source.Ask(ctx, l.WAN)
+		if deadline, ok := ctx.Deadline(); ok && !time.Now().Before(deadline) {
+			<-ctx.Done() // A socket's timer may have fired a moment earlier.
+		}
+		switch {
+		case ctx.Err() != nil: // Nothing is known of the line then.
+			return nil, context.Cause(ctx)
+		case err != nil && !errors.As(err, new(*hb46pp.Failure)) && !errors.As(err, new(discovery.Unanswered)):
+			return nil, err
+		}
+		next = last.After(answer, ttl, err, now, rand.Float64)
+	}
+	next.Source, next.Prefixes = sourceOf(c), linePrefixes(l.WAN, f)
+	next.User, next.Server = credentials(c).User, credentials(c).Server
+	return a.Remember(a.Host, next)
+}
+
+// sourceOf is the source of the line's rules by which a section has the line asked, as a Discovery has it.
+func sourceOf(c *schema.Config) string {
+	if c.Provider == discovery.DHCPv6 {
+		return discovery.DHCPv6
+	}
+	return ""
+}
+
+// hb46pp is the source of that name. missing is what the line does not have yet: that comes with a router advertisement, or
+// a moment later.
+func (a *Asker) hb46pp(c *schema.Config, wan kernel.Link, f facts.Facts) (source discovery.Source, missing string) {
 	client := a.client(wan)
+	if len(client.Servers) == 0 {
+		return nil, "no IPv6 resolver of " + wan.Name + " is known, neither to networkd nor in /etc/resolv.conf: only the line's own one knows its rules"
+	}
 	for _, l := range f.Links {
 		for _, i := range l.Addresses {
 			client.Inside = append(client.Inside, i.Prefix)
@@ -66,27 +111,27 @@ func (a *Asker) Discover(ctx context.Context, c *schema.Config, l Line, f facts.
 	for _, d := range f.Delegations {
 		client.Inside = append(client.Inside, d.Prefix)
 	}
-	if len(client.Servers) == 0 {
-		return a.Remember(a.Host, withoutResolver(f.Discovered, c, f, wan, now))
-	}
 	question := hb46pp.Question{Version: programVersion(), Credentials: credentials(c)}
-	if f.Discovered != nil {
-		question.Token = f.Discovered.Token
+	if last := f.Discovered.By(sourceOf(c)); last != nil {
+		question.Token = last.Token
 	}
-	answer, err := client.Ask(ctx, question)
-	if deadline, ok := ctx.Deadline(); ok && !time.Now().Before(deadline) {
-		<-ctx.Done() // A socket's timer may have fired a moment earlier.
-	}
-	var failure *hb46pp.Failure
+	return discovery.HB46PP{Client: client, Question: question}, ""
+}
+
+// s46 is the source of DHCPv6, under networkd's DUID, by which the server may know the line.
+func (a *Asker) s46(_ *schema.Config, wan kernel.Link, _ facts.Facts) (source discovery.Source, missing string) {
+	duid := networkd.DUID(a.Host, wan)
 	switch {
-	case ctx.Err() != nil: // Nothing is known of the line then.
-		return nil, context.Cause(ctx)
-	case err != nil && !errors.As(err, &failure):
-		return nil, err
+	case !discovery.LinkLocal(wan).IsValid():
+		return nil, wan.Name + " has no link-local address yet, to which a DHCPv6 server could answer"
+	case duid == nil:
+		return nil, wan.Name + " has no Ethernet address, by which a DHCPv6 server could know it"
 	}
-	d := f.Discovered.After(answer, failure, now, rand.Float64)
-	d.Prefixes, d.User, d.Server = linePrefixes(wan, f), question.User, question.Server
-	return a.Remember(a.Host, d)
+	limits := a.Limits
+	if limits == (s46.Limits{}) {
+		limits = s46.DefaultLimits
+	}
+	return discovery.S46{Client: s46.Client{NS: a.NS, DUID: duid, Limits: limits}}, ""
 }
 
 // AsksNow reports whether the line is to be asked something at once.
@@ -129,7 +174,7 @@ func NextDiscovery(c *schema.Config, l Line, f facts.Facts, now time.Time) time.
 	if l.NoWAN != nil || !f.Live || !l.Asks {
 		return time.Time{}
 	}
-	prefixes, d := linePrefixes(l.WAN, f), f.Discovered
+	prefixes, d := linePrefixes(l.WAN, f), f.Discovered.By(sourceOf(c))
 	switch {
 	case len(prefixes) == 0:
 		return time.Time{}
@@ -173,22 +218,10 @@ func linePrefixes(wan kernel.Link, f facts.Facts) []netip.Prefix {
 // Overdue warns if the rules that a plan is made of have expired: only apply and
 // watch ask the line.
 func Overdue(c *schema.Config, l Line, f facts.Facts, now time.Time) []string {
-	if next := NextDiscovery(c, l, f, now); f.Discovered == nil || next.IsZero() || next.After(now) {
+	d := f.Discovered.By(sourceOf(c))
+	if next := NextDiscovery(c, l, f, now); d == nil || next.IsZero() || next.After(now) {
 		return nil
 	}
-	return []string{fmt.Sprintf("the rules that the line gave at %s have expired; only apply and watch ask for them again (HB46PP)",
-		f.Discovered.Asked.Format(time.DateTime))}
-}
-
-// withoutResolver is what is known if the line has no resolver yet: that comes
-// with a router advertisement, or a moment later.
-func withoutResolver(d *discovery.Discovery, c *schema.Config, f facts.Facts, wan kernel.Link, now time.Time) *discovery.Discovery {
-	next := new(discovery.Discovery)
-	if d != nil {
-		*next = *d
-	}
-	next.Problem = "no IPv6 resolver of " + wan.Name + " is known, neither to networkd nor in /etc/resolv.conf: only the line's own one knows its rules"
-	next.Asked, next.Next, next.Prefixes = now, now.Add(5*time.Second), linePrefixes(wan, f)
-	next.User, next.Server = credentials(c).User, credentials(c).Server
-	return next
+	return []string{fmt.Sprintf("the rules that the line gave at %s have expired; only apply and watch ask for them again (%s)",
+		d.Asked.Format(time.DateTime), discovery.Protocol(d.Source))}
 }

@@ -49,19 +49,21 @@ func TestDiscoveryAfter(t *testing.T) {
 		{event: hb46pp.NoValidAnswer, wait: 20 * time.Minute, name: "S (E)"},
 		{event: hb46pp.Unresolved, wait: 330 * time.Second, name: "S (E)"},
 		{reply: strings.Replace(gatewaytest.Offer, `"ttl": 3600, `, "", 1), wait: 22 * time.Hour, name: "S (E)"},
-		{reply: gatewaytest.OnlyDSLite, wait: time.Hour, name: "S (E)", withdrawn: true, lost: true},
+		{reply: gatewaytest.Only464XLAT, wait: time.Hour, name: "S (E)", withdrawn: true, lost: true},
 		{event: hb46pp.Absent, wait: 2 * time.Hour, withdrawn: true, lost: true, none: true},
 		{reply: gatewaytest.Offer, wait: time.Hour, name: "S (E)"},
 		{reply: gatewaytest.Nothing, wait: time.Hour, name: "E", withdrawn: true, lost: true},
 	} {
-		var answer hb46pp.Answer
-		var failure *hb46pp.Failure
+		var answer discovery.Offer
+		var failure error
+		ttl := time.Duration(0)
 		if step.reply != "" {
 			answer.Reply = replyOf(t, step.reply)
+			ttl = answer.Reply.TTL()
 		} else {
 			failure = &hb46pp.Failure{Event: step.event, Err: errors.New("so it is")}
 		}
-		d = d.After(answer, failure, evening, half)
+		d = d.After(answer, ttl, failure, evening, half)
 		if d.Next.Sub(evening) != step.wait || d.Withdrawn != step.withdrawn || d.Lost != step.lost || (d.Reply == nil) != step.none {
 			t.Errorf("step %d: %+v, wait %v", i, d, d.Next.Sub(evening))
 		}
@@ -88,47 +90,47 @@ func TestDiscovered(t *testing.T) {
 			"eth1 has 2400:db8:12:3400::1/64: the line has not been asked for its rules yet (HB46PP): apply, install or watch asks it", false},
 		{"not asked, with a prefix", `{provider: discover, prefix: "2400:db8:12:3400::/56"}`, "", nil,
 			"the line has not been asked for its rules yet (HB46PP): apply, install or watch asks it", false},
-		{"given", "{provider: discover}", "2400:db8:12:3400::1/64", &discovery.Discovery{Reply: replyOf(t, gatewaytest.Offer)},
+		{"given", "{provider: discover}", "2400:db8:12:3400::1/64", &discovery.Discovery{Offer: discovery.Offer{Reply: replyOf(t, gatewaytest.Offer)}},
 			"discover S (E) 2400:db8:12:3400:c0:2:1200:3400", false},
-		{"given, with a prefix", `{provider: discover, prefix: "2400:db8:12:3400::/56"}`, "", &discovery.Discovery{Reply: replyOf(t, gatewaytest.Offer)},
+		{"given, with a prefix", `{provider: discover, prefix: "2400:db8:12:3400::/56"}`, "", &discovery.Discovery{Offer: discovery.Offer{Reply: replyOf(t, gatewaytest.Offer)}},
 			"discover S (E) 2400:db8:12:3400:c0:2:1200:3400", false},
 		{"given for RFC 7597", "{provider: discover}", "2400:db8:12:3400::1/64",
-			&discovery.Discovery{Reply: replyOf(t, strings.Replace(gatewaytest.Offer, `"br"`, `"version": 1, "br"`, 1))},
+			&discovery.Discovery{Offer: discovery.Offer{Reply: replyOf(t, strings.Replace(gatewaytest.Offer, `"br"`, `"version": 1, "br"`, 1))}},
 			"discover S (E) 2400:db8:12:3400:0:c000:212:34", false},
-		{"the section's interface identifier", "{provider: discover, interface-id: rfc7597}", "2400:db8:12:3400::1/64", &discovery.Discovery{Reply: replyOf(t, gatewaytest.Offer)},
+		{"the section's interface identifier", "{provider: discover, interface-id: rfc7597}", "2400:db8:12:3400::1/64", &discovery.Discovery{Offer: discovery.Offer{Reply: replyOf(t, gatewaytest.Offer)}},
 			"discover S (E) 2400:db8:12:3400:0:c000:212:34", false},
-		{"an outage later", "{provider: discover}", "2400:db8:12:3400::1/64", &discovery.Discovery{Reply: replyOf(t, gatewaytest.Offer), Problem: "no answer"},
+		{"an outage later", "{provider: discover}", "2400:db8:12:3400::1/64", &discovery.Discovery{Offer: discovery.Offer{Reply: replyOf(t, gatewaytest.Offer)}, Problem: "no answer"},
 			"discover S (E) 2400:db8:12:3400:c0:2:1200:3400", false},
-		{"rules of another line", "{provider: discover}", "2400:db9:12:3400::1/64", &discovery.Discovery{Reply: replyOf(t, gatewaytest.Offer)},
+		{"rules of another line", "{provider: discover}", "2400:db9:12:3400::1/64", &discovery.Discovery{Offer: discovery.Offer{Reply: replyOf(t, gatewaytest.Offer)}},
 			"eth1 has 2400:db9:12:3400::1/64: of the rules that S (E) gave: prefix 2400:db9:12:3400::/64 is outside every rule: the nearest is 2400:db8::/40, with which it shares the first 31 bits; correct the prefix or add its rule", false},
 		{"no answer", "{provider: discover}", "2400:db8:12:3400::1/64", failed("https://a/: no answer within 10s"),
 			"eth1 has 2400:db8:12:3400::1/64: https://a/: no answer within 10s", false},
 		{"another method", "{provider: discover}", "2400:db8:12:3400::1/64",
-			(*discovery.Discovery)(nil).After(hb46pp.Answer{Reply: replyOf(t, gatewaytest.OnlyDSLite)}, nil, evening, nil),
-			"eth1 has 2400:db8:12:3400::1/64: S (E) offers this line dslite, and only map_e (MAP-E) is supported yet", true},
+			(*discovery.Discovery)(nil).After(discovery.Offer{Reply: replyOf(t, gatewaytest.Only464XLAT)}, time.Hour, nil, evening, nil),
+			"eth1 has 2400:db8:12:3400::1/64: S (E) offers this line 464xlat, and only map_e, map_t, lw4o6, dslite, ipip are supported", true},
 		{"nothing", "{provider: discover}", "2400:db8:12:3400::1/64",
-			(*discovery.Discovery)(nil).After(hb46pp.Answer{Reply: replyOf(t, gatewaytest.Nothing)}, nil, evening, nil),
+			(*discovery.Discovery)(nil).After(discovery.Offer{Reply: replyOf(t, gatewaytest.Nothing)}, time.Hour, nil, evening, nil),
 			"eth1 has 2400:db8:12:3400::1/64: E offers this line nothing (order: [])", true},
 		{"withdrawn", "{provider: discover}", "2400:db8:12:3400::1/64", &discovery.Discovery{Problem: gatewaytest.NoRecord, Withdrawn: true},
 			"eth1 has 2400:db8:12:3400::1/64: " + gatewaytest.NoRecord, true},
-		{"not to be kept", "{provider: discover}", "2400:db8:12:3400::1/64", &discovery.Discovery{Unstored: true},
+		{"not to be kept", "{provider: discover}", "2400:db8:12:3400::1/64", &discovery.Discovery{Offer: discovery.Offer{Unstored: true}},
 			"eth1 has 2400:db8:12:3400::1/64: the provider forbids keeping its rules (Cache-Control: no-store): only apply and watch, which ask, know them", false},
 		{"damaged: withdrawn, and no reason", "{provider: discover}", "2400:db8:12:3400::1/64", &discovery.Discovery{Withdrawn: true},
 			"eth1 has 2400:db8:12:3400::1/64: what the line said of its rules (HB46PP) cannot be used: it says nothing of the line", false},
-		{"damaged: withdrawn, and rules", "{}", "2400:db8:12:3400::1/64", &discovery.Discovery{Withdrawn: true, Lost: true, Reply: replyOf(t, gatewaytest.Offer)},
+		{"damaged: withdrawn, and rules", "{}", "2400:db8:12:3400::1/64", &discovery.Discovery{Withdrawn: true, Lost: true, Offer: discovery.Offer{Reply: replyOf(t, gatewaytest.Offer)}},
 			"eth1 has 2400:db8:12:3400::1/64: " + table + "; and the line, asked for its rules (HB46PP): what the line said of its rules (HB46PP) cannot be used: it has rules and has withdrawn them", false},
 		{"damaged: nothing", "{provider: discover}", "2400:db8:12:3400::1/64", failed(""),
 			"eth1 has 2400:db8:12:3400::1/64: what the line said of its rules (HB46PP) cannot be used: it says nothing of the line", false},
 
-		{"auto, a built-in rule", "{}", "2400:4050:5c71:af00::1/64", &discovery.Discovery{Reply: replyOf(t, gatewaytest.Offer)},
+		{"auto, a built-in rule", "{}", "2400:4050:5c71:af00::1/64", &discovery.Discovery{Offer: discovery.Offer{Reply: replyOf(t, gatewaytest.Offer)}},
 			"ocn  2400:4050:5c71:af00:99:f171:c600:2f00", false},
 		{"auto, not asked", "{}", "2400:db8:12:3400::1/64", nil, "eth1 has 2400:db8:12:3400::1/64: " + table, false},
-		{"auto, given", "{}", "2400:db8:12:3400::1/64", &discovery.Discovery{Reply: replyOf(t, gatewaytest.Offer)}, "discover S (E) 2400:db8:12:3400:c0:2:1200:3400", false},
+		{"auto, given", "{}", "2400:db8:12:3400::1/64", &discovery.Discovery{Offer: discovery.Offer{Reply: replyOf(t, gatewaytest.Offer)}}, "discover S (E) 2400:db8:12:3400:c0:2:1200:3400", false},
 		{"auto, no record", "{}", "2400:db8:12:3400::1/64", &discovery.Discovery{Problem: gatewaytest.NoRecord, Withdrawn: true},
 			"eth1 has 2400:db8:12:3400::1/64: " + table + "; and the line, asked for its rules (HB46PP): " + gatewaytest.NoRecord, false},
 		{"auto, no record any more", "{}", "2400:db8:12:3400::1/64", &discovery.Discovery{Problem: gatewaytest.NoRecord, Withdrawn: true, Lost: true},
 			"eth1 has 2400:db8:12:3400::1/64: " + table + "; and the line, asked for its rules (HB46PP): " + gatewaytest.NoRecord, true},
-		{"another provider", "{provider: ocn}", "2400:db8:12:3400::1/64", &discovery.Discovery{Reply: replyOf(t, gatewaytest.Offer)}, "eth1 has 2400:db8:12:3400::1/64: " + table, false},
+		{"another provider", "{provider: ocn}", "2400:db8:12:3400::1/64", &discovery.Discovery{Offer: discovery.Offer{Reply: replyOf(t, gatewaytest.Offer)}}, "eth1 has 2400:db8:12:3400::1/64: " + table, false},
 	} {
 		f := gatewaytest.OnLineFacts(test.address)
 		f.Discovered = test.d
@@ -149,7 +151,7 @@ func TestDiscovered(t *testing.T) {
 
 func TestDiscoveredMesh(t *testing.T) {
 	f := gatewaytest.OnLineFacts("2400:db8:12:3400::1/64")
-	f.Discovered = &discovery.Discovery{Reply: replyOf(t, strings.Replace(gatewaytest.Offer, `"br"`, `"mesh": true, "br"`, 1))}
+	f.Discovered = &discovery.Discovery{Offer: discovery.Offer{Reply: replyOf(t, strings.Replace(gatewaytest.Offer, `"br"`, `"mesh": true, "br"`, 1))}}
 	line, err := line.Find(gatewaytest.SectionOf(t, "{provider: discover}"), f)
 	want := []softwire.Warning{softwire.NewWarning(softwire.Mesh, "S (E) has its customers send to each other directly (mesh), which is not supported: what comes from them that way is dropped")}
 	if err != nil || !reflect.DeepEqual(line.Softwire.Warnings, want) {
@@ -161,7 +163,7 @@ func TestDiscoveredMesh(t *testing.T) {
 func TestNextDiscovery(t *testing.T) {
 	const address = "2400:db8:12:3400::1/64"
 	later := evening.Add(time.Hour)
-	asked := &discovery.Discovery{Reply: replyOf(t, gatewaytest.Offer), Asked: evening.Add(-time.Hour), Next: later,
+	asked := &discovery.Discovery{Offer: discovery.Offer{Reply: replyOf(t, gatewaytest.Offer)}, Asked: evening.Add(-time.Hour), Next: later,
 		Prefixes: []netip.Prefix{netip.MustParsePrefix("2400:db8:12:3400::/64")}}
 	but := func(change func(*discovery.Discovery)) *discovery.Discovery {
 		d := *asked
@@ -216,7 +218,7 @@ func TestNextDiscovery(t *testing.T) {
 // TestDiscoveryJSON: what "facts" prints is what "plan --facts" needs, and no token.
 func TestDiscoveryJSON(t *testing.T) {
 	f := gatewaytest.OnLineFacts("2400:db8:12:3400::1/64")
-	f.Discovered = &discovery.Discovery{Reply: replyOf(t, gatewaytest.Offer), Asked: evening, Next: evening.Add(time.Hour), Token: hb46pp.Token{Value: "token"}}
+	f.Discovered = &discovery.Discovery{Offer: discovery.Offer{Reply: replyOf(t, gatewaytest.Offer), Token: hb46pp.Token{Value: "token"}}, Asked: evening, Next: evening.Add(time.Hour)}
 	text, err := json.Marshal(f)
 	if err != nil || strings.Contains(string(text), "token") {
 		t.Fatalf("%s, %v", text, err)

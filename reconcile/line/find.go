@@ -92,7 +92,7 @@ type Counts struct{ Found, Recalled, Supposed int64 }
 func Counted() Counts { return Counts{found.Load(), recalled.Load(), supposed.Load()} }
 
 func find(c *schema.Config, f facts.Facts) (Line, error) {
-	l := Line{Asks: c.Provider == discovery.Discover}
+	l := Line{Asks: discovery.Asks(c.Provider)}
 	if l.WAN, l.NoWAN = wan(c, f); l.NoWAN == nil {
 		l.LAN, l.NoLAN = lan(c, f, l.WAN.Name)
 	} else {

@@ -66,7 +66,7 @@ func derive(c *schema.Config, f facts.Facts, prefix netip.Prefix) (mapping, erro
 		sw, err := softwire.Compute(rules(c), prefix, interfaceID(c, softwire.RFC7597))
 		return mapping{softwire: sw}, err
 	}
-	if c.Provider == discovery.Discover {
+	if discovery.Asks(c.Provider) {
 		return discovered(c, f, prefix)
 	}
 	rule, err := provider.Find(c.Provider, prefix)
@@ -82,39 +82,6 @@ func derive(c *schema.Config, f facts.Facts, prefix netip.Prefix) (mapping, erro
 	}
 	sw, err := softwire.Compute([]softwire.Rule{rule.Rule}, prefix, interfaceID(c, rule.InterfaceID))
 	return mapping{provider: rule.Provider, softwire: sw}, err
-}
-
-// discovered computes the mapping of a prefix by the rules that the line gave.
-func discovered(c *schema.Config, f facts.Facts, prefix netip.Prefix) (mapping, error) {
-	d := f.Discovered
-	switch {
-	case d == nil:
-		return mapping{}, NotYet{errors.New("the line has not been asked for its rules yet (HB46PP): apply, install or watch asks it")}
-	case d.Check() != nil:
-		return mapping{}, NotYet{fmt.Errorf("what the line said of its rules (HB46PP) cannot be used: %w", d.Check())}
-	case d.Withdrawn && (c.Provider == discovery.Discover || d.Lost):
-		return mapping{}, discovery.Withdrawn{Why: errors.New(d.Problem)}
-	case d.Offers():
-		return byReply(c, d, prefix)
-	case d.Problem == "" && d.Unstored:
-		return mapping{}, NotYet{errors.New("the provider forbids keeping its rules (Cache-Control: no-store): only apply and watch, which ask, know them")}
-	}
-	return mapping{}, NotYet{errors.New(d.Problem)}
-}
-
-func byReply(c *schema.Config, d *discovery.Discovery, prefix netip.Prefix) (mapping, error) {
-	m := d.Reply.MAPE
-	sw, err := softwire.Compute(m.Softwire(), prefix, interfaceID(c, m.InterfaceID()))
-	if err == nil && softwire.Private(sw.Inner) {
-		err = fmt.Errorf("ipv4 %v is private", sw.Inner)
-	}
-	if err != nil {
-		return mapping{}, fmt.Errorf("of the rules that %s gave: %w", d.Reply.Name(), err)
-	}
-	if m.Mesh {
-		sw.Warnings = append(sw.Warnings, softwire.NewWarning(softwire.Mesh, d.Reply.Name()+" has its customers send to each other directly (mesh), which is not supported: what comes from them that way is dropped"))
-	}
-	return mapping{discovery.Discover, d.Reply.Name(), sw}, nil
 }
 
 func rules(c *schema.Config) []softwire.Rule {

@@ -103,7 +103,7 @@ func (p *provisioning) logOutage(d *discovery.Discovery) {
 		p.ended("rules", "the line provides its rules again")
 		return
 	}
-	p.problem("rules", Warning, fmt.Sprintf("asking the line for its rules (HB46PP) failed: %s; the rules that it gave before stay in force", d.Problem))
+	p.problem("rules", Warning, fmt.Sprintf("asking the line for its rules (%s) failed: %s; the rules that it gave before stay in force", discovery.Protocol(d.Source), d.Problem))
 }
 
 // silent reports whether the far end does not answer.

@@ -94,7 +94,7 @@ func TestWatchAsksTheLine(t *testing.T) {
 		return strings.Contains(l.status(), "\nSTATUS=CE 2400:db8:12:3400:c6:3364:1200:3400, IPv4 198.51.100.18/32, tunnel mape0")
 	})
 
-	for _, gone := range []string{gatewaytest.OnlyDSLite, gatewaytest.Nothing} {
+	for _, gone := range []string{gatewaytest.Only464XLAT, gatewaytest.Nothing} {
 		l.tells(gone)
 		l.runsOut(t)
 		log("<3>eth1 has 2400:db8:12:3400::1/64: ", " offers this line ")

@@ -12,9 +12,9 @@ const (
 	// Offer is a reply with the RFC's own example, and mesh a variant.
 	Offer = `{"enabler_name": "E", "service_name": "S", "ttl": 3600, "order": ["map_e"], "map_e": {"br": "2001:db8:ffff::1",
 		"rules": [{"ipv6": "2400:db8::/40", "ipv4": "192.0.2.0/24", "ea_length": 16, "psid_offset": 4}]}}`
-	OnlyDSLite = `{"enabler_name": "E", "service_name": "S", "ttl": 3600, "order": ["dslite"]}`
-	Nothing    = `{"enabler_name": "E", "ttl": 3600, "order": []}`
-	NoRecord   = "the line's resolver (::1) has no TXT record of 4over6.info.: the provider has no HB46PP"
+	Only464XLAT = `{"enabler_name": "E", "service_name": "S", "ttl": 3600, "order": ["464xlat"]}`
+	Nothing     = `{"enabler_name": "E", "ttl": 3600, "order": []}`
+	NoRecord    = "the line's resolver (::1) has no TXT record of 4over6.info.: the provider has no HB46PP"
 )
 
 // ClientOf asks the line of a test.

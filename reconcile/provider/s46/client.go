@@ -38,6 +38,13 @@ var DefaultLimits = Limits{Delay: time.Second, First: time.Second, Total: 30 * t
 
 var errNoAnswer = errors.New("no DHCPv6 server of the line answers")
 
+// Again is how long to wait after a question without an answer: twice as long as since the one before, which is 0 for the
+// first (RFC 8415 section 15). random is uniform in [0, 1).
+func Again(waited time.Duration, random func() float64) time.Duration {
+	const least, most = time.Minute, time.Hour // INF_MAX_RT is an hour.
+	return time.Duration(float64(min(max(2*waited, least), most)) * (0.9 + 0.2*random()))
+}
+
 // Ask asks once. An answer without softwires counts only if no other server has any within the time of the request: a home
 // gateway may answer beside the provider's server. The error is that no server answers, what one refuses, or why the link
 // cannot be used.
