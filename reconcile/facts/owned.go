@@ -12,6 +12,7 @@ import (
 
 	"mape-netplan/reconcile/discovery"
 	"mape-netplan/reconcile/host"
+	"mape-netplan/reconcile/kernel"
 	"mape-netplan/reconcile/nat"
 	"mape-netplan/reconcile/netplan"
 	"mape-netplan/reconcile/networkd"
@@ -26,6 +27,8 @@ type Owned struct {
 	Files     []string       `json:"files,omitempty"`
 	Tunnels   []string       `json:"tunnels,omitempty"`
 	Addresses []OwnedAddress `json:"addresses,omitempty"`
+	// Inner are the IPv4 addresses of tunnels.
+	Inner []OwnedAddress `json:"inner,omitempty"`
 	// Memory is the line that the files were made for.
 	Memory *Memory `json:"memory,omitempty"`
 	// Requesting are the links on which a file of ours requests a prefix.
@@ -155,6 +158,7 @@ func (o *Owned) fromNetplan(data []byte, f Facts) {
 	for _, t := range tunnels {
 		o.Tunnels = append(o.Tunnels, t.Link)
 		o.remember(t.Local, t.MTU)
+		o.inner(t)
 	}
 	for _, a := range additions {
 		for _, link := range f.interfaces(a.ID) {
@@ -183,6 +187,7 @@ func (o *Owned) fromUnit(file, text string, f Facts) {
 		}
 	}
 	o.remember(netdev.Local, netdev.MTU)
+	o.inner(netdev)
 	links := f.ConfiguredBy(file)
 	if dropIn.Address.IsValid() {
 		on := links
@@ -228,6 +233,12 @@ type Memory struct {
 func (o *Owned) remember(ce netip.Addr, mtu int) {
 	if ce.Is6() {
 		o.Memory = &Memory{ce, mtu}
+	}
+}
+
+func (o *Owned) inner(t kernel.Tunnel) {
+	if t.Inner.IsValid() {
+		o.Inner = append(o.Inner, OwnedAddress{t.Link, t.Inner})
 	}
 }
 

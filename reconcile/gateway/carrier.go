@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"net/netip"
+
 	"mape-netplan/reconcile/kernel"
 	"mape-netplan/reconcile/softwire"
 	"mape-netplan/schema"
@@ -13,6 +15,13 @@ func tunnelOf(c *schema.Config, s softwire.Softwire, mtu int) kernel.Tunnel {
 		Link: c.Tunnel, Local: s.CE(), MTU: mtu,
 		HopLimit:   64, // networkd's own default
 		EncapLimit: -1, // border relays in Japan drop packets with one
+	}
+	if !s.NAT {
+		// Packets of the gateway itself need a source.
+		t.Inner = s.Inner
+		if s.Mode == softwire.IPIP {
+			t.Inner = netip.PrefixFrom(s.Inner.Addr(), 32)
+		}
 	}
 	switch carrier := s.Carrier.(type) {
 	case softwire.Tunnel:

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"math"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -80,7 +81,10 @@ func live(g *Gateway, f facts.Facts, t Transition) []engine.Resource {
 		resource.Tunnel{Tunnel: g.Tunnel, Up: true},
 	)
 	if f.Unfiltered == "" {
-		all = append(all, resource.EgressOf(g.Tunnel.Link, g.Softwire))
+		all = append(all, resource.EgressOf(g.Tunnel.Link, g.sources(), g.Softwire.Ports))
+	}
+	if g.Tunnel.Inner.IsValid() {
+		all = append(all, resource.Address{Link: g.Tunnel.Link, Prefix: g.Tunnel.Inner, Present: true, Preferred: math.MaxUint32})
 	}
 	if f.Networkd && !t.NoReload {
 		all = append(all, managed(g, f)...)

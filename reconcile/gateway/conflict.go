@@ -8,6 +8,7 @@ import (
 	"mape-netplan/reconcile/facts"
 	"mape-netplan/reconcile/kernel"
 	"mape-netplan/reconcile/resource"
+	"mape-netplan/reconcile/softwire"
 	"mape-netplan/schema"
 )
 
@@ -38,6 +39,9 @@ func (g *Gateway) conflict(f facts.Facts) error {
 // inside refuses an address that packets would be sent to on a network of this machine rather than to it: a host there
 // would get what comes from the internet.
 func (g *Gateway) inside(f facts.Facts) error {
+	if g.Softwire.Mode == softwire.IPIP && !g.Softwire.NAT {
+		return nil // The block is that of a LAN.
+	}
 	for _, l := range f.Links {
 		if l.Name == g.Tunnel.Link || slices.Contains(f.Owned.Tunnels, l.Name) {
 			continue

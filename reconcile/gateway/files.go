@@ -34,6 +34,11 @@ func obsolete(g *Gateway, f facts.Facts) []engine.Resource {
 			}
 		}
 	}
+	for _, a := range f.Owned.Inner {
+		if g != nil && a.Link == g.Tunnel.Link && a.Prefix != g.Tunnel.Inner {
+			all = append(all, resource.Address{Link: a.Link, Prefix: a.Prefix}) // With the tunnel it goes by itself.
+		}
+	}
 	for _, a := range f.Owned.Addresses {
 		if g == nil || a.Link != g.WAN.Name || a.Prefix.Addr() != g.Softwire.CE() {
 			all = append(all, resource.Address{Link: a.Link, Prefix: a.Prefix})
@@ -80,7 +85,7 @@ func files(g *Gateway, f facts.Facts) (all, last []engine.Resource) {
 			add(netplan.Path, secretMode, g.NetplanText())
 		} else {
 			add(networkd.NetdevPath, PublicMode, networkd.RenderNetdev(g.Tunnel))
-			add(networkd.NetworkPath, PublicMode, networkd.RenderNetwork(g.Tunnel.Link))
+			add(networkd.NetworkPath, PublicMode, networkd.RenderNetwork(g.Tunnel))
 		}
 		for _, p := range g.LinkConfigs {
 			if path, text := p.DropIn(); text != "" {
@@ -119,6 +124,9 @@ func Generated(g *Gateway, f facts.Facts) []resource.Setting {
 		all = append(all, resource.Setting{File: "10-netplan-" + g.Tunnel.Link + ".netdev", Line: strings.TrimSpace(line)})
 	}
 	all = append(all, resource.Setting{File: "10-netplan-" + g.Tunnel.Link + ".network", Line: "Scope=link"})
+	if line := networkd.AddressLine(g.Tunnel); line != "" {
+		all = append(all, resource.Setting{File: "10-netplan-" + g.Tunnel.Link + ".network", Line: strings.TrimSpace(line)})
+	}
 	for _, p := range g.LinkConfigs {
 		if p.Definition == nil {
 			continue

@@ -2,10 +2,13 @@ package gateway
 
 import (
 	"fmt"
+	"net/netip"
 	"path"
 
 	"mape-netplan/reconcile/facts"
 	"mape-netplan/reconcile/line"
+	"mape-netplan/reconcile/nat"
+	"mape-netplan/reconcile/softwire"
 	"mape-netplan/reconcile/sysctld"
 	"mape-netplan/schema"
 )
@@ -28,6 +31,9 @@ func Fit(c *schema.Config, l line.Line, f facts.Facts) (*Gateway, error) {
 	g.Netplan, g.ByNM, g.RequestsPrefix = usesNetplan(c, f), f.ByNM, c.WANPrefix == "pd"
 	if err := g.conflict(f); err != nil {
 		return nil, err
+	}
+	if l.Softwire.Mode == softwire.DSLite {
+		g.lite(f)
 	}
 	g.Foreign = foreign(l.WAN, f, l.Softwire.CE())
 	if err := g.configureLinks(f); err != nil {
@@ -54,6 +60,24 @@ func gatewayOn(c *schema.Config, l line.Line, mtu int) (*Gateway, error) {
 	}
 	g := &Gateway{Line: l, Tunnel: tunnelOf(c, l.Softwire, mtu), NAT: c.NAT, Off: off, Warnings: l.Softwire.WarningTexts()}
 	g.Forwards = on
+	if !l.Softwire.NAT {
+		g.Untranslated = []netip.Prefix{l.Softwire.Inner.Masked()}
+	}
+	if l.Softwire.Mode == softwire.DSLite {
+		g.Inbound = "drop"
+		g.lite(facts.Facts{})
+	}
 	g.Pool = g.NATConfig().Pool()
 	return g, nil
+}
+
+// lite lets out what the provider of DS-Lite translates: the LAN, as far as the machine is known, and the tunnel's own
+// address.
+func (g *Gateway) lite(f facts.Facts) {
+	all := []netip.Prefix{netip.PrefixFrom(g.Tunnel.Inner.Addr(), 32)}
+	for _, name := range g.LAN {
+		l, _ := f.Link(name)
+		all = append(all, l.Inet4()...)
+	}
+	g.Untranslated = nat.Disjoint(all)
 }

@@ -25,6 +25,8 @@ type Gateway struct {
 	schema.NAT
 	Off  schema.Problems
 	Pool nat.Pool // what the NAT draws from
+	// Untranslated are nat.Config's: without NAT what may leave.
+	Untranslated []netip.Prefix
 	// Foreign: the CE address on the WAN is another program's or a user's.
 	Foreign     bool
 	LinkConfigs []LinkConfig
@@ -44,7 +46,15 @@ func (g *Gateway) String() string {
 
 // NATConfig is what the NAT of the gateway is made of.
 func (g *Gateway) NATConfig() nat.Config {
-	return nat.Config{NAT: g.NAT, Tunnel: g.Tunnel, Address: g.Softwire.Inner, Ports: g.Softwire.Ports.Ranges()}
+	return nat.Config{NAT: g.NAT, Tunnel: g.Tunnel, Address: g.Softwire.Inner, Ports: g.Softwire.Ports.Ranges(), Untranslated: g.Untranslated}
+}
+
+// sources are those that the tunnel's own filter lets out.
+func (g *Gateway) sources() []netip.Prefix {
+	if g.Untranslated != nil {
+		return g.Untranslated
+	}
+	return []netip.Prefix{g.Softwire.Inner}
 }
 
 // Connections are the tracked connections that a gateway does not want; without a gateway all that were translated.

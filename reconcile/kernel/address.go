@@ -103,7 +103,7 @@ const (
 // It is marked as the program's, so that it can be told from others' where no file names it.
 func AddAddress(h *host.Host, index int, address netip.Prefix, preferred, flags uint32) error {
 	message := make([]byte, unix.SizeofIfAddrmsg)
-	message[0], message[1] = unix.AF_INET6, byte(address.Bits())
+	message[0], message[1] = family(address.Addr()), byte(address.Bits())
 	binary.NativeEndian.PutUint32(message[4:], uint32(index))
 	lifetimes := make([]byte, unix.SizeofIfaCacheinfo)
 	binary.NativeEndian.PutUint32(lifetimes, preferred)
@@ -114,6 +114,13 @@ func AddAddress(h *host.Host, index int, address netip.Prefix, preferred, flags 
 		netlink.Attribute{Type: unix.IFA_FLAGS, Data: binary.NativeEndian.AppendUint32(nil, flags)},
 		netlink.Attribute{Type: unix.IFA_CACHEINFO, Data: lifetimes},
 		netlink.Attribute{Type: attributeProtocol, Data: []byte{protocolOurs}})
+}
+
+func family(a netip.Addr) byte {
+	if a.Is4() {
+		return unix.AF_INET
+	}
+	return unix.AF_INET6
 }
 
 // An InetMessage is an address as the kernel has it. The library's type has neither its protocol nor its time.

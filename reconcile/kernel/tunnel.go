@@ -10,9 +10,10 @@ import (
 type Tunnel struct {
 	Link          string // interface name
 	Local, Remote netip.Addr
-	HopLimit      int // of the outer header; TTL to netplan and networkd
-	EncapLimit    int // RFC 2473, section 4.1.1; -1 is no limit
-	MTU           int // bytes of an inner packet; 0 if unknown
+	HopLimit      int          // of the outer header; TTL to netplan and networkd
+	EncapLimit    int          // RFC 2473, section 4.1.1; -1 is no limit
+	MTU           int          // bytes of an inner packet; 0 if unknown
+	Inner         netip.Prefix // IPv4 address on the link, with its length; invalid for none
 }
 
 // EncapLimitText is the encapsulation limit in the words of networkd and of "ip -d link show".

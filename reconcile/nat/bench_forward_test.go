@@ -93,7 +93,7 @@ func filterTunnel(t testing.TB, n *hosttest.NS, on bool) {
 	t.Helper()
 	e := resource.Egress{Link: "mape0"}
 	if on {
-		e = resource.EgressOf("mape0", gatewaytest.NatKinds["ocn"])
+		e = gatewaytest.EgressOf(gatewaytest.NatKinds["ocn"])
 	}
 	gatewaytest.WriteFilter(t, n, e)
 }

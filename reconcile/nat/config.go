@@ -34,6 +34,9 @@ type Config struct {
 	Tunnel     kernel.Tunnel        // MTU 0: segment sizes stay as they are
 	Address    netip.Prefix         // the shared address, or a prefix that is not shared
 	Ports      []softwire.PortRange // of the port set, ascending
+	// Untranslated are the sources that leave as they are, where nothing is translated here: the provider does, or the
+	// addresses are public. It is nil with NAT, and none overlaps another.
+	Untranslated []netip.Prefix
 }
 
 // A natTable has what the chains are compiled from.

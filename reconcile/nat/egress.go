@@ -1,6 +1,7 @@
 package nat
 
 import (
+	"encoding/binary"
 	"math/bits"
 	"net/netip"
 	"slices"
@@ -18,38 +19,45 @@ const (
 
 // Where an EgressProgram has its values.
 const (
-	maskAt   = 3 // of the source's mask, and after it the source
+	maskAt   = 3 // of the first source's mask, and after it the source
+	perMask  = 4 // from one of several sources to the next
 	portBack = 5 // from the end, of the port's comparison: lowest, mask, value, and two verdicts
 )
 
-// EgressProgram is a classic BPF program that passes what the table of a softwire passes, as far as the packet alone shows
-// it: by its source, and where the address is shared, by a port or identifier of the set. ICMP errors and later fragments
-// have neither.
+// EgressProgram is a classic BPF program that passes what the table passes, as far as the packet alone shows it: by its
+// source and, where one address is shared, by a port or identifier of the set. ICMP errors and later fragments have neither.
 //
 // Its offsets are from the packet's data, which on a tunnel is the IPv4 header: the kernel inlines such loads, and calls a
 // function for those from the network header. A load beyond the end of a packet would end the program with 0, which passes
 // it, so each length is compared first.
-func EgressProgram(s softwire.Softwire) []bpf.RawInstruction {
-	source := s.Inner.Masked().Addr().As4()
-	mask := ^uint32(0) << (32 - s.Inner.Bits())
+func EgressProgram(sources []netip.Prefix, ports softwire.Ports) []bpf.RawInstruction {
 	p := assembly{at: map[string]int{}, to: map[int]string{}}
 	p.add(bpf.LoadExtension{Num: bpf.ExtLen})
 	p.jump(bpf.JumpLessThan, 20, "drop")
-	p.add(bpf.LoadAbsolute{Off: 12, Size: 4}, bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: mask})
-	p.jump(bpf.JumpNotEqual, uint32(source[0])<<24|uint32(source[1])<<16|uint32(source[2])<<8|uint32(source[3]), "drop")
+	for i, source := range sources {
+		a := source.Masked().Addr().As4()
+		p.add(bpf.LoadAbsolute{Off: 12, Size: 4}, bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: ^uint32(0) << (32 - source.Bits())})
+		if value := binary.BigEndian.Uint32(a[:]); i < len(sources)-1 {
+			// A jump reaches 255 instructions.
+			p.list = append(p.list, bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: value, SkipTrue: 1})
+			p.list = append(p.list, bpf.Jump{Skip: uint32(perMask*(len(sources)-1-i) - 1)})
+		} else {
+			p.jump(bpf.JumpNotEqual, value, "drop")
+		}
+	}
 	p.add(bpf.LoadAbsolute{Off: 0, Size: 1})
-	if s.Ports.PSIDLen > 0 {
+	if ports.PSIDLen > 0 {
 		p.ports()
 		p.add(bpf.LoadAbsolute{Off: 20, Size: 2})
 		p.label("compare")
-		width := 16 - s.Ports.PSIDOffset - s.Ports.PSIDLen
+		width := 16 - ports.PSIDOffset - ports.PSIDLen
 		lowest := uint32(1) // Port 0 is reserved (RFC 6335 section 6).
-		if s.Ports.PSIDOffset > 0 {
-			lowest = 1 << (16 - s.Ports.PSIDOffset)
+		if ports.PSIDOffset > 0 {
+			lowest = 1 << (16 - ports.PSIDOffset)
 		}
 		p.jump(bpf.JumpLessThan, lowest, "drop")
-		p.add(bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: (1<<s.Ports.PSIDLen - 1) << width})
-		p.jump(bpf.JumpEqual, uint32(s.Ports.PSID)<<width, "pass")
+		p.add(bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: (1<<ports.PSIDLen - 1) << width})
+		p.jump(bpf.JumpEqual, uint32(ports.PSID)<<width, "pass")
 	} else {
 		p.add(bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: 0xf0})
 		p.jump(bpf.JumpEqual, 0x40, "pass")
@@ -118,24 +126,29 @@ func (p *assembly) ports() {
 	p.jump(bpf.JumpLessThan, 28, "drop")
 }
 
-// SoftwireOf returns the softwire of an EgressProgram; false for any other program.
-func SoftwireOf(program []bpf.RawInstruction) (s softwire.Softwire, ok bool) {
+// LetsOut returns what an EgressProgram was made of; false for any other program.
+func LetsOut(program []bpf.RawInstruction) (sources []netip.Prefix, ports softwire.Ports, ok bool) {
 	n := len(program)
-	if n < maskAt+2 || n < portBack {
-		return s, false
+	for at := maskAt; at+2 < n; at += perMask {
+		a := program[at+1].K
+		sources = append(sources, netip.PrefixFrom(netip.AddrFrom4([4]byte{byte(a >> 24), byte(a >> 16), byte(a >> 8), byte(a)}), bits.LeadingZeros32(^program[at].K)))
+		if jump, is := program[at+2].Disassemble().(bpf.Jump); !is || jump.Skip > uint32(n) {
+			break
+		}
 	}
-	a := program[maskAt+1].K
-	s.Inner = netip.PrefixFrom(netip.AddrFrom4([4]byte{byte(a >> 24), byte(a >> 16), byte(a >> 8), byte(a)}), bits.LeadingZeros32(^program[maskAt].K))
-	whole := EgressProgram(s)
+	if len(sources) == 0 || n < portBack {
+		return nil, ports, false
+	}
+	whole := EgressProgram(sources, ports)
 	if len(whole) == n {
-		return s, slices.Equal(whole, program)
+		return sources, ports, slices.Equal(whole, program)
 	}
 	mask := program[n-portBack+1].K
 	width := bits.TrailingZeros32(mask)
-	s.Ports.PSIDLen = bits.OnesCount32(mask)
-	s.Ports.PSIDOffset = 16 - width - s.Ports.PSIDLen
-	s.Ports.PSID = uint16(program[n-portBack+2].K >> width)
-	return s, s.Ports.PSIDLen > 0 && s.Ports.PSIDOffset >= 0 && slices.Equal(EgressProgram(s), program)
+	ports.PSIDLen = bits.OnesCount32(mask)
+	ports.PSIDOffset = 16 - width - ports.PSIDLen
+	ports.PSID = uint16(program[n-portBack+2].K >> width)
+	return sources, ports, ports.PSIDLen > 0 && ports.PSIDOffset >= 0 && slices.Equal(EgressProgram(sources, ports), program)
 }
 
 // An assembly is a program whose jumps are to names.

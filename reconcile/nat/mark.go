@@ -21,7 +21,7 @@ func Read(c *nft.Conn) (nft.Table, error) { return own(nft.Read(c, Name)) }
 
 // ReadRules is Read without the elements of sets, but those of forwards.
 func ReadRules(c *nft.Conn) (nft.Table, error) {
-	return own(nft.ReadRules(c, Name, forwardMaps()...))
+	return own(nft.ReadRules(c, Name, append(forwardMaps(), sourcesSet)...))
 }
 
 func own(t nft.Table, err error) (nft.Table, error) {

@@ -24,6 +24,9 @@ type Pool struct {
 
 // Pool returns the numbers by which connection tracking knows the translated connections.
 func (c Config) Pool() Pool {
+	if c.Untranslated != nil {
+		return Pool{}
+	}
 	var forwarded []schema.PortRange
 	for _, f := range c.Forwards {
 		forwarded = append(forwarded, f.Ports...)

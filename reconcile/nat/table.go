@@ -14,6 +14,9 @@ import (
 // drops: a policy of drop would drop every packet of the machine if the rules before it were flushed.
 func Table(c Config, p Pool) nft.Table {
 	n := natTable{c, p, kernel.IfName(c.Tunnel.Link)}
+	if c.Untranslated != nil {
+		return n.untranslated()
+	}
 	t := nft.Table{Name: Name, Comment: Mark, Timeouts: timeouts(c.Conntrack), Sets: []nft.Set{nft.PrefixSet(specialSet, SpecialPurpose...)}, Chains: []nft.Chain{
 		n.prerouting(), n.dstnat(), n.input(), n.srcnat(), n.postrouting(),
 	}}

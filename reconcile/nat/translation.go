@@ -18,7 +18,7 @@ import (
 type Translation struct {
 	Address  netip.Prefix `json:"address"` // the shared address, or a prefix that is not shared
 	First    uint16       `json:"first"`   // number of the pool
-	Last     uint16       `json:"last"`
+	Last     uint16       `json:"last"`    // 0 where the address leaves as it is, untranslated
 	Forwards []Forwarded  `json:"forwards,omitempty"`
 }
 
@@ -32,6 +32,9 @@ type Forwarded struct {
 
 // Translates reports whether the source of a connection was translated by it.
 func (t Translation) Translates(c *kernel.Connection) bool {
+	if t.Last == 0 {
+		return !c.SNAT && t.Address.Contains(c.Src.Addr())
+	}
 	port := c.ReplyDst.Port()
 	return c.SNAT && t.Address.Contains(c.ReplyDst.Addr()) && t.First <= port && port <= t.Last
 }
@@ -59,6 +62,9 @@ func (f Forwarded) has(protocol uint8, port uint16) bool {
 
 // Translations lists what the table of a configuration translates: what the function Translations reads from that table.
 func (c Config) Translations(p Pool) []Translation {
+	if c.Untranslated != nil {
+		return plain(c.Untranslated)
+	}
 	if p.First == 0 {
 		return nil
 	}
@@ -84,6 +90,17 @@ func (c Config) Translations(p Pool) []Translation {
 // and nothing where no port may be drawn. Rules of another form are skipped: of a damaged table less is read, and never
 // anything that is not in it.
 func Translations(t nft.Table) []Translation {
+	for _, s := range t.Sets {
+		if s.Name == sourcesSet {
+			var sources []netip.Prefix
+			for _, e := range s.Elements {
+				first, _ := netip.AddrFromSlice(e.Key)
+				last, _ := netip.AddrFromSlice(e.Last)
+				sources = append(sources, span(first, last))
+			}
+			return plain(sources)
+		}
+	}
 	var all []Translation
 	var forwards []Forwarded
 	for _, c := range t.Chains {
@@ -94,7 +111,7 @@ func Translations(t nft.Table) []Translation {
 				forwards = append(forwards, mapped(t, n)...)
 			case !n.found || !n.address.Is4():
 			case n.source && n.first > 0 && n.first <= n.last:
-				all = pooled(all, Translation{Address: n.prefix(), First: n.first, Last: n.last})
+				all = pooled(all, Translation{Address: span(n.address, n.high), First: n.first, Last: n.last})
 			case !n.source && n.protocol > 0 && n.from > 0 && n.from <= n.to:
 				forwards = append(forwards, Forwarded{n.protocol, n.from, n.to, netip.AddrPortFrom(n.address, n.first)})
 			}
@@ -102,6 +119,14 @@ func Translations(t nft.Table) []Translation {
 	}
 	for i := range all {
 		all[i].Forwards = joined(forwards)
+	}
+	return all
+}
+
+// plain are sources that leave as they are.
+func plain(sources []netip.Prefix) (all []Translation) {
+	for _, p := range sources {
+		all = append(all, Translation{Address: p})
 	}
 	return all
 }
@@ -161,14 +186,14 @@ type ruleNAT struct {
 	mapsPort      bool   // and the port
 }
 
-// prefix is the prefix from address to high.
-func (n ruleNAT) prefix() netip.Prefix {
+// span is the longest prefix that two addresses are in.
+func span(first, last netip.Addr) netip.Prefix {
 	for bits := 32; bits >= 0; bits-- {
-		if p := netip.PrefixFrom(n.address, bits); p.Contains(n.high) {
+		if p := netip.PrefixFrom(first, bits); p.Contains(last) {
 			return p.Masked()
 		}
 	}
-	return netip.PrefixFrom(n.address, 32)
+	return netip.PrefixFrom(first, 32)
 }
 
 // readNAT follows a rule through the registers, as far as it consists of the expressions that rules of ours have.

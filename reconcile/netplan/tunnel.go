@@ -33,17 +33,17 @@ type yamlFile struct {
 // A yamlSetting is what our file sets in one definition. netplan merges it with
 // the same definition in other files.
 type yamlSetting struct {
-	Renderer  string                   `yaml:"renderer,omitempty"`
-	Mode      string                   `yaml:"mode,omitempty"`
-	Local     *netip.Addr              `yaml:"local,omitempty"`
-	Remote    *netip.Addr              `yaml:"remote,omitempty"`
-	TTL       int                      `yaml:"ttl,omitempty"`
-	MTU       int                      `yaml:"mtu,omitempty"`
-	Optional  bool                     `yaml:"optional,omitempty"`
-	AcceptRA  *bool                    `yaml:"accept-ra,omitempty"`
-	LinkLocal *[]string                `yaml:"link-local,omitempty,flow"`
-	Addresses []map[string]yamlAddress `yaml:"addresses,omitempty"`
-	Routes    []yamlRoute              `yaml:"routes,omitempty"`
+	Renderer  string      `yaml:"renderer,omitempty"`
+	Mode      string      `yaml:"mode,omitempty"`
+	Local     *netip.Addr `yaml:"local,omitempty"`
+	Remote    *netip.Addr `yaml:"remote,omitempty"`
+	TTL       int         `yaml:"ttl,omitempty"`
+	MTU       int         `yaml:"mtu,omitempty"`
+	Optional  bool        `yaml:"optional,omitempty"`
+	AcceptRA  *bool       `yaml:"accept-ra,omitempty"`
+	LinkLocal *[]string   `yaml:"link-local,omitempty,flow"`
+	Addresses []any       `yaml:"addresses,omitempty"` // with options a map from one address to a yamlAddress
+	Routes    []yamlRoute `yaml:"routes,omitempty"`
 }
 
 type yamlAddress struct {
@@ -76,9 +76,12 @@ func Render(t kernel.Tunnel, byNM bool, additions []Addition) string {
 		if byNM {
 			s.Renderer = "networkd"
 		}
-		// The tunnel has no address, for which systemd-networkd-wait-online
-		// would otherwise wait until its timeout.
+		// The tunnel has no IPv6 address, and mostly no other, for which
+		// systemd-networkd-wait-online would otherwise wait until its timeout.
 		s.Optional = true
+		if t.Inner.IsValid() {
+			s.Addresses = append(s.Addresses, t.Inner.String())
+		}
 		// Without this networkd sends router solicitations into the tunnel,
 		// which carries IPv4 only.
 		s.LinkLocal = &[]string{}
@@ -104,7 +107,7 @@ func Render(t kernel.Tunnel, byNM bool, additions []Addition) string {
 	return b.String()
 }
 
-// ReadBack reads our file: of tunnels the name, the local address and the MTU, of
+// ReadBack reads our file: of tunnels the name, the local address, the MTU and the inner address, of
 // additions the addresses, in any order. A file that is no longer YAML has
 // neither.
 func ReadBack(data []byte) (tunnels []kernel.Tunnel, additions []Addition) {
@@ -114,6 +117,9 @@ func ReadBack(data []byte) (tunnels []kernel.Tunnel, additions []Addition) {
 			t := kernel.Tunnel{Link: d.id}
 			t.Local, _ = netip.ParseAddr(d.Local)
 			t.MTU, _ = strconv.Atoi(d.MTU)
+			for _, p := range d.prefixes() {
+				t.Inner = p
+			}
 			tunnels = append(tunnels, t)
 			continue
 		}

@@ -68,8 +68,16 @@ func RenderNetdev(t kernel.Tunnel) string {
 		"\n[Tunnel]\nIndependent=true\nMode=ipip6\n" + tunnel + limitLine(t)
 }
 
+// AddressLine is the line of a .network file that has the tunnel's inner address; "" for none.
+func AddressLine(t kernel.Tunnel) string {
+	if !t.Inner.IsValid() {
+		return ""
+	}
+	return fmt.Sprintf("Address=%s\n", t.Inner)
+}
+
 // RenderNetwork renders the file at [NetworkPath].
-func RenderNetwork(tunnel string) string {
+func RenderNetwork(t kernel.Tunnel) string {
 	return fmt.Sprintf(host.Heading+`[Match]
 Name=%s
 
@@ -79,11 +87,11 @@ RequiredForOnline=no
 [Network]
 LinkLocalAddressing=no
 ConfigureWithoutCarrier=yes
-
+%s
 [Route]
 Destination=0.0.0.0/0
 Scope=link
-`, tunnel)
+`, t.Link, AddressLine(t))
 }
 
 // A DropIn is what our drop-in adds to a .network file of others.
@@ -129,6 +137,10 @@ func ReadBack(text string) (t kernel.Tunnel, d DropIn) {
 			t.Link = option.Value
 		case "NetDev MTUBytes":
 			t.MTU, _ = strconv.Atoi(option.Value)
+		case "Network Address":
+			t.Inner, _ = netip.ParsePrefix(option.Value)
+		case "Match Name": // of the tunnel's .network file
+			t.Link = option.Value
 		case "Tunnel Local":
 			t.Local, _ = netip.ParseAddr(option.Value)
 		case "Address Address":

@@ -17,7 +17,7 @@ import (
 	"mape-netplan/reconcile/kernel"
 )
 
-// An Address is an IPv6 address on an interface.
+// An Address is one on an interface.
 type Address struct {
 	Link   string
 	Prefix netip.Prefix // the address and its length
@@ -68,9 +68,16 @@ func (a Address) Text() string {
 	case a.Foreign:
 		return "present\n" + a.Detection.text()
 	case a.Preferred == math.MaxUint32:
-		return fmt.Sprintf("inet6 %s\npreferred_lft forever\n%s", a.Prefix, a.Detection.text())
+		return fmt.Sprintf("%s %s\npreferred_lft forever\n%s", a.family(), a.Prefix, a.Detection.text())
 	}
-	return fmt.Sprintf("inet6 %s\npreferred_lft %dsec\n%s", a.Prefix, a.Preferred, a.Detection.text())
+	return fmt.Sprintf("%s %s\npreferred_lft %dsec\n%s", a.family(), a.Prefix, a.Preferred, a.Detection.text())
+}
+
+func (a Address) family() string {
+	if a.Prefix.Addr().Is4() {
+		return "inet"
+	}
+	return "inet6"
 }
 
 func (a Address) Read(_ context.Context, h *host.Host) (engine.Resource, error) {
@@ -79,7 +86,7 @@ func (a Address) Read(_ context.Context, h *host.Host) (engine.Resource, error) 
 	if link == nil {
 		return live, err
 	}
-	all, err := kernel.Inets(h, unix.AF_INET6, link.Attrs().Index)
+	all, err := kernel.Inets(h, unix.AF_UNSPEC, link.Attrs().Index)
 	if err != nil {
 		return nil, err
 	}
@@ -134,7 +141,7 @@ func (a Address) Write(ctx context.Context, h *host.Host) error {
 		return nil
 	}
 	var flags uint32
-	if is := now.(Address); !is.Present {
+	if is := now.(Address); !is.Present && a.Prefix.Addr().Is6() {
 		defer optimistic(h, a.Link)()
 		flags = unix.IFA_F_OPTIMISTIC
 	}

@@ -105,6 +105,9 @@ func (f Conntrack) Stale(c *kernel.Connection) (staleConnection, bool) {
 	if c.SNAT && f.cutOff(c) {
 		return staleConnection{protocol: c.Protocol, address: c.ReplyDst.Addr()}, true
 	}
+	if !c.SNAT && !c.DNAT && f.untranslated(c) {
+		return staleConnection{protocol: c.Protocol, address: c.Src.Addr()}, true
+	}
 	if c.DNAT && f.orphaned(c) {
 		return staleConnection{c.Protocol, c.Dst.Addr(), true}, true
 	}
@@ -114,10 +117,17 @@ func (f Conntrack) Stale(c *kernel.Connection) (staleConnection, bool) {
 // cutOff reports whether a connection to the internet has an address that was ours, or a port of the present one that the
 // table drops. The latter needs no memory of an earlier set: the table never lets such a connection begin.
 func (f Conntrack) cutOff(c *kernel.Connection) bool {
-	if slices.ContainsFunc(f.Now, func(t nat.Translation) bool { return t.Address.Contains(c.ReplyDst.Addr()) }) {
+	if slices.ContainsFunc(f.Now, func(t nat.Translation) bool { return t.Last > 0 && t.Address.Contains(c.ReplyDst.Addr()) }) {
 		return !f.Pool.Passes(c.ReplyDst.Port()) && !isLocal(c.ReplySrc.Addr())
 	}
 	return slices.ContainsFunc(f.Was, func(t nat.Translation) bool { return t.Translates(c) })
+}
+
+// untranslated reports whether a connection to the internet left as it was, and is to be translated now: connection tracking
+// chooses once.
+func (f Conntrack) untranslated(c *kernel.Connection) bool {
+	left := func(t nat.Translation) bool { return t.Last == 0 && t.Translates(c) }
+	return slices.ContainsFunc(f.Was, left) && !slices.ContainsFunc(f.Now, left) && !isLocal(c.Dst.Addr())
 }
 
 // orphaned reports whether a connection came in by a forward that was removed. Where the earlier forwards are not known,
@@ -130,7 +140,7 @@ func (f Conntrack) orphaned(c *kernel.Connection) bool {
 	if len(f.Was) > 0 || !f.Closed {
 		return slices.ContainsFunc(f.Was, forwarded)
 	}
-	return slices.ContainsFunc(f.Now, func(t nat.Translation) bool { return t.Address.Contains(c.Dst.Addr()) }) && !isLocal(c.Src.Addr())
+	return slices.ContainsFunc(f.Now, func(t nat.Translation) bool { return t.Last > 0 && t.Address.Contains(c.Dst.Addr()) }) && !isLocal(c.Src.Addr())
 }
 
 // isLocal reports whether an address belongs to no host on the internet.

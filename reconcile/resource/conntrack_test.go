@@ -226,7 +226,7 @@ func TestConntrackAfterChange(t *testing.T) {
 			if err := l.Table().Write(l.Conn); err != nil {
 				t.Fatal(err)
 			}
-			gatewaytest.WriteFilter(t, l.Gw, resource.EgressOf("mape0", next))
+			gatewaytest.WriteFilter(t, l.Gw, gatewaytest.EgressOf(next))
 			before := l.Quiet()
 			for range 10 {
 				c.WriteToUDPAddrPort([]byte("x"), netip.MustParseAddrPort(gatewaytest.Server+":3478"))

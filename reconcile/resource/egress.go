@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"net/netip"
 	"strings"
 
 	"github.com/mdlayher/netlink"
@@ -30,8 +31,9 @@ type Egress struct {
 	Odd     string               // what the kernel has in its place
 }
 
-func EgressOf(link string, s softwire.Softwire) Egress {
-	return Egress{Link: link, Program: nat.EgressProgram(s), Flags: nl.TCA_BPF_FLAG_ACT_DIRECT}
+// EgressOf lets out what comes from the sources, and where they share their ports, from those.
+func EgressOf(link string, sources []netip.Prefix, ports softwire.Ports) Egress {
+	return Egress{Link: link, Program: nat.EgressProgram(sources, ports), Flags: nl.TCA_BPF_FLAG_ACT_DIRECT}
 }
 
 func (e Egress) Name() string { return "filter " + e.Link + " egress" }
@@ -46,10 +48,13 @@ func (e Egress) Text() string {
 		return e.Odd
 	}
 	var b strings.Builder
-	if s, ok := nat.SoftwireOf(e.Program); ok {
-		fmt.Fprintf(&b, "lets out source %s", strings.TrimSuffix(s.Inner.String(), "/32"))
-		if s.Ports.PSIDLen > 0 {
-			fmt.Fprintf(&b, ", PSID %d of %d bits, offset %d", s.Ports.PSID, s.Ports.PSIDLen, s.Ports.PSIDOffset)
+	if sources, ports, ok := nat.LetsOut(e.Program); ok {
+		b.WriteString("lets out source")
+		for _, s := range sources {
+			b.WriteString(" " + strings.TrimSuffix(s.String(), "/32"))
+		}
+		if ports.PSIDLen > 0 {
+			fmt.Fprintf(&b, ", PSID %d of %d bits, offset %d", ports.PSID, ports.PSIDLen, ports.PSIDOffset)
 		}
 		b.WriteByte('\n')
 	} else {

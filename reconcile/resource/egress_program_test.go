@@ -20,8 +20,13 @@ import (
 // egressVM runs a filter's program as the kernel does: true lets a packet out.
 func egressVM(t testing.TB, s softwire.Softwire) func(p []byte) bool {
 	t.Helper()
+	return programVM(t, gatewaytest.EgressOf(s).Program)
+}
+
+func programVM(t testing.TB, program []bpf.RawInstruction) func(p []byte) bool {
+	t.Helper()
 	var list []bpf.Instruction
-	for _, raw := range nat.EgressProgram(s) {
+	for _, raw := range program {
 		list = append(list, raw.Disassemble())
 	}
 	vm, err := bpf.NewVM(list)
@@ -168,25 +173,51 @@ func TestEgressPorts(t *testing.T) {
 				}
 			}
 		}
-		found, ok := nat.SoftwireOf(nat.EgressProgram(sw))
+		sources, set, ok := nat.LetsOut(gatewaytest.EgressOf(sw).Program)
 		if sw.Ports.PSIDLen == 0 {
-			found.Ports.PSIDOffset = sw.Ports.PSIDOffset // It has no effect.
+			set.PSIDOffset = sw.Ports.PSIDOffset // It has no effect.
 		}
-		if !ok || found.Inner != sw.Inner.Masked() || found.Ports.PSID != sw.Ports.PSID || found.Ports.PSIDLen != sw.Ports.PSIDLen || found.Ports.PSIDOffset != sw.Ports.PSIDOffset {
-			t.Errorf("%s: found again as %+v, %v", name, found, ok)
+		if !ok || !slices.Equal(sources, []netip.Prefix{sw.Inner.Masked()}) || set != sw.Ports {
+			t.Errorf("%s: found again as %v, %+v, %v", name, sources, set, ok)
+		}
+	}
+}
+
+// TestEgressSources: of several sources each leaves, with any port, and nothing else does.
+func TestEgressSources(t *testing.T) {
+	t.Parallel()
+	var sources []netip.Prefix
+	for n := range 40 {
+		sources = append(sources, netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(n), 0, 0}), 10+n%23).Masked())
+		all := nat.Disjoint(sources)
+		program := nat.EgressProgram(all, softwire.Ports{})
+		if found, ports, ok := nat.LetsOut(program); !ok || !slices.Equal(found, all) || ports != (softwire.Ports{}) {
+			t.Fatalf("%v: found again as %v, %+v, %v", all, found, ports, ok)
+		}
+		out := programVM(t, program)
+		for second := range 60 {
+			for _, last := range []byte{0, 1, 255} {
+				src := netip.AddrFrom4([4]byte{10, byte(second), last, last})
+				want := slices.ContainsFunc(sources, func(p netip.Prefix) bool { return p.Contains(src) })
+				for _, p := range [][]byte{hosttest.TcpTo(src.String(), 1, gatewaytest.Server, 80, 2), hosttest.Ipv4(src.String(), gatewaytest.Server, 47, make([]byte, 8))} {
+					if out(p) != want {
+						t.Fatalf("%v: %v leaves: %v", all, src, !want)
+					}
+				}
+			}
 		}
 	}
 }
 
 // TestEgressText: another program than ours is another text, wherever it differs.
 func TestEgressText(t *testing.T) {
-	e := resource.EgressOf("mape0", gatewaytest.NatKinds["ocn"])
+	e := gatewaytest.EgressOf(gatewaytest.NatKinds["ocn"])
 	for name, want := range map[string]string{
 		"ocn":     "lets out source 192.0.2.18, PSID 52 of 6 bits, offset 6\n",
 		"address": "lets out source 192.0.2.18\n",
 		"prefix":  "lets out source 192.0.2.16/28\n",
 	} {
-		if got := resource.EgressOf("mape0", gatewaytest.NatKinds[name]).Text(); got != want {
+		if got := gatewaytest.EgressOf(gatewaytest.NatKinds[name]).Text(); got != want {
 			t.Errorf("%s: %q", name, got)
 		}
 	}

@@ -159,7 +159,7 @@ func TestEgressBarred(t *testing.T) {
 			t.Errorf("%s: there was\n%sand is\n%s", test.qdisc, before, after)
 		}
 		g.Do(func() {
-			e := resource.EgressOf("mape0", gatewaytest.NatKinds["ocn"])
+			e := gatewaytest.EgressOf(gatewaytest.NatKinds["ocn"])
 			if err := e.Write(t.Context(), g.H); err == nil {
 				t.Errorf("%s: a filter was written", test.qdisc)
 			}
@@ -174,7 +174,7 @@ func TestEgressBarred(t *testing.T) {
 func TestEgressChain(t *testing.T) {
 	g := gatewaytest.NewMachine(t)
 	g.Exec(t, "sh", "-ec", "ip link add mape0 type bridge; tc qdisc add dev mape0 clsact; tc filter add dev mape0 egress chain 5 pref 7597 handle 7597 bpf da bytecode '1,6 0 0 4294967295'")
-	e := resource.EgressOf("mape0", gatewaytest.NatKinds["ocn"])
+	e := gatewaytest.EgressOf(gatewaytest.NatKinds["ocn"])
 	g.Do(func() {
 		read := func() string {
 			live, err := e.Read(t.Context(), g.H)

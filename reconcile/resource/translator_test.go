@@ -67,7 +67,7 @@ func TestTranslatorLaws(t *testing.T) {
 func TestTranslatorDrift(t *testing.T) {
 	t.Parallel()
 	g, show := translatorRig(t)
-	want := []engine.Resource{resource.EgressOf("mape0", gatewaytest.Shared(27, 5, 0)), mapt("eth1", jool, 1500)}
+	want := []engine.Resource{gatewaytest.EgressOf(gatewaytest.Shared(27, 5, 0)), mapt("eth1", jool, 1500)}
 	g.Converge(t, want)
 	for _, drift := range []string{
 		"tc filter del dev mape0 egress pref 7599",

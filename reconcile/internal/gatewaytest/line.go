@@ -73,7 +73,7 @@ func NewRig(t testing.TB, sw softwire.Softwire) *Rig {
 	if err := l.Table().Write(l.Conn); err != nil {
 		t.Fatal(err)
 	}
-	WriteFilter(t, l.Gw, resource.EgressOf("mape0", sw))
+	WriteFilter(t, l.Gw, EgressOf(sw))
 	return l
 }
 

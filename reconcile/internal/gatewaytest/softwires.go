@@ -9,6 +9,7 @@ import (
 	"mape-netplan/reconcile/line"
 	"mape-netplan/reconcile/nat"
 	"mape-netplan/reconcile/nft"
+	"mape-netplan/reconcile/resource"
 	"mape-netplan/reconcile/softwire"
 	"mape-netplan/schema"
 )
@@ -23,6 +24,11 @@ func Shared(psid uint16, length, offset int) softwire.Softwire {
 // GatewayOf is a gateway as its table sees it.
 func GatewayOf(sw softwire.Softwire, mtu int) *gateway.Gateway {
 	return &gateway.Gateway{Line: line.Line{Softwire: sw}, Tunnel: kernel.Tunnel{Link: "mape0", MTU: mtu}, NAT: schema.NAT{Conntrack: defaultConntrack()}}
+}
+
+// EgressOf is the filter of a softwire's tunnel.
+func EgressOf(sw softwire.Softwire) resource.Egress {
+	return resource.EgressOf("mape0", []netip.Prefix{sw.Inner}, sw.Ports)
 }
 
 // defaultConntrack is what a section without conntrack has.
