@@ -19,6 +19,8 @@ type Carrier interface {
 	CE() netip.Addr
 	// FarEnd is the other end: an address as a /128, or the prefix that has all IPv4 addresses in it.
 	FarEnd() netip.Prefix
+	// Overhead is how many bytes an IPv4 packet grows by at most.
+	Overhead() int
 }
 
 // A Tunnel puts IPv4 packets into IPv6 packets to one address: a border relay, an lwAFTR or an AFTR.
@@ -26,6 +28,7 @@ type Tunnel struct{ Local, Remote netip.Addr }
 
 func (t Tunnel) CE() netip.Addr       { return t.Local }
 func (t Tunnel) FarEnd() netip.Prefix { return netip.PrefixFrom(t.Remote, 128) }
+func (Tunnel) Overhead() int          { return 40 } // an IPv6 header
 
 // A Translator makes IPv6 packets of IPv4 packets. Their destinations are in the default mapping rule's prefix (RFC 7599
 // section 5.1).
@@ -36,6 +39,7 @@ type Translator struct {
 
 func (t Translator) CE() netip.Addr       { return t.Local }
 func (t Translator) FarEnd() netip.Prefix { return t.DMR }
+func (Translator) Overhead() int          { return 20 + 8 } // an IPv6 header for an IPv4 one, and that of a fragment
 
 // Known reports whether there is a softwire.
 func (s Softwire) Known() bool { return s.Carrier != nil }

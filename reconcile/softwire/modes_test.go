@@ -38,6 +38,30 @@ type modeVectors struct {
 			MTU, MSS string
 		}
 	} `json:"ds_lite"`
+	MTU []mtuVector
+}
+
+// mtuVector is the MTU of the tunnel and the segment size on a WAN.
+type mtuVector struct {
+	WAN    int
+	Tunnel struct{ MTU, MSS, MSS6 int } `json:"ipip_ds_lite_map_e"`
+	MAPT   struct {
+		MTU, MSS int
+		Bare     int `json:"mtu_without_fragment_header"`
+		BareMSS  int `json:"mss_without_fragment_header"`
+	} `json:"map_t"`
+}
+
+func TestMTUVectors(t *testing.T) {
+	v := readModeVectors(t)
+	if len(v.MTU) != 4 {
+		t.Errorf("%d vectors", len(v.MTU))
+	}
+	for _, v := range v.MTU {
+		if v.WAN-(softwire.Tunnel{}).Overhead() != v.Tunnel.MTU || v.WAN-(softwire.Translator{}).Overhead() != v.MAPT.MTU {
+			t.Errorf("%+v", v)
+		}
+	}
 }
 
 type modeVector struct {
