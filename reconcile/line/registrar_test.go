@@ -26,6 +26,7 @@ import (
 	"mape-netplan/reconcile/provider/hb46pp/hb46pptest"
 	"mape-netplan/reconcile/provider/registration"
 	"mape-netplan/reconcile/softwire"
+	"mape-netplan/schema"
 )
 
 const (
@@ -299,6 +300,31 @@ func TestNextRegistration(t *testing.T) {
 	} {
 		if of, f := absent(); !service.NextRegistration(of, f, now).IsZero() {
 			t.Errorf("%s: it registers", what)
+		}
+	}
+}
+
+// TestCheckContract: what a section says of its registration is checked without a machine, and none of it is shown.
+func TestCheckContract(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		`{provider: v6plus, user: "hush-user", password: "hush-hush"}`:                                                       "",
+		`{provider: ocn, url: "http://ipoe-static.ocn.ad.jp/nic/update?hostname=hush", user: "hush-user", password: "hush"}`: "",
+		`{provider: v6connect, user: "hush-user", password: "hush-hush"}`:                                                    "url is missing",
+		`{provider: xpass, url: "http://a.example/?d=hush", user: "hush-user", password: "hush-hush"}`:                       "url must begin with https",
+		`{provider: v6plus, user: "hush-user"}`:                                                                              "user and password of the contract are missing",
+		`{url: "https://hush:hush@a.example/"}`:                                                                              "without a user in it",
+	} {
+		c, err := schema.Parse("gw.yaml", []byte("mape:\n  ipip:\n    ipv4: 192.0.2.18\n    br: 2001:db8::1\n    ce: 2001:db8:1:2::feed\n    registration: "+text+"\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = Check(c)
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) || err != nil && strings.Contains(err.Error(), "hush") {
+			t.Errorf("%s: %v", text, err)
+		}
+		if shown, err := json.Marshal(contract(c)); err != nil || strings.Contains(string(shown), "hush") {
+			t.Errorf("%s: %s, %v", text, shown, err)
 		}
 	}
 }
