@@ -277,6 +277,7 @@ func TestDiagnose(t *testing.T) {
 			p.f.Links[0].NetworkFile = ""
 			p.s.Links[0].AcceptRA = "1"
 		}, "LAN", doctor.Warn, "Router advertisements are accepted on the LAN (eth0)", "accept_ra=0"},
+		{"a LAN that is not forwarded", func(p *observed) { p.s.Links[0].Unforwarded = true }, "LAN", doctor.Bad, "forwards no IPv4 packet that arrives by eth0", "sysctl -w net.ipv4.conf.eth0.forwarding=1"},
 		{"no LAN link", func(p *observed) { p.s.Links[0].Carrier = false }, "LAN", doctor.Warn, "LAN interface eth0 has no link", "cable"},
 		{"no LAN wanted", func(p *observed) { p.section, p.f.Links[0].Addresses = "mape: {lan: []}", nil }, "", doctor.OK, "Nothing is wrong", ""},
 		{"no LAN", func(p *observed) { p.f.Links[0].Addresses = nil }, "LAN", doctor.Warn, "there is no LAN", "lan:"},

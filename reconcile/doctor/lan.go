@@ -4,10 +4,18 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"mape-netplan/reconcile/gateway"
 )
 
 // lan: is there a LAN, and does it stay out of the line's routing?
 func (d *diagnosis) lan() Finding {
+	for _, name := range append(slices.Clone(d.g.LAN), d.g.Tunnel.Link) {
+		if d.linkOf(name).Unforwarded {
+			return bad("nothing is forwarded from "+name, fmt.Sprintf("This machine forwards no IPv4 packet that arrives by %s (net.ipv4.conf.%[1]s.forwarding is 0).", name),
+				d.sentence(gateway.ForwardingAdvice(name)))
+		}
+	}
 	for _, r := range d.s.Routers {
 		if r.RA && r.Link != d.wan && slices.Contains(d.g.LAN, r.Link) {
 			return bad(fmt.Sprintf("%s announces itself on %s", r.Via, r.Link),

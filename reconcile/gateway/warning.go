@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"mape-netplan/reconcile/discovery"
 	"mape-netplan/reconcile/engine"
@@ -11,6 +12,7 @@ import (
 	"mape-netplan/reconcile/host"
 	"mape-netplan/reconcile/kernel"
 	"mape-netplan/reconcile/line"
+	"mape-netplan/reconcile/sysctld"
 	"mape-netplan/schema"
 )
 
@@ -127,5 +129,25 @@ func (g *Gateway) Strays(h *host.Host, changes []engine.Change) []string {
 		}
 		all = append(all, fmt.Sprintf("packets of this machine to the internet (%s) %s; %s", to, p.Where(g.Tunnel.Link), p.Advice()))
 	}
+	for _, name := range append(slices.Clone(g.LAN), g.Tunnel.Link) {
+		if Unforwarded(h, name) {
+			all = append(all, fmt.Sprintf("packets that arrive by %s are not forwarded: net.ipv4.conf.%[1]s.forwarding is 0; %s", name, ForwardingAdvice(name)))
+		}
+	}
 	return all
+}
+
+// Unforwarded reports whether the kernel forwards IPv4, but not from a link: networkd sets that for each link since version 256
+// (IPForward=ipv6 is enough), and the kernel for those that exist when net.ipv4.ip_forward changes.
+func Unforwarded(h *host.Host, link string) bool {
+	value := func(key string) string {
+		data, _ := h.Sys.ReadFile(key)
+		return strings.TrimSpace(string(data))
+	}
+	return value(sysctld.ForwardKey) == "1" && value("net/ipv4/conf/"+link+"/forwarding") == "0"
+}
+
+// ForwardingAdvice is what to do about that.
+func ForwardingAdvice(link string) string {
+	return fmt.Sprintf(`run "sysctl -w net.ipv4.conf.%s.forwarding=1", and have no file set it to 0 (networkd: IPv4Forwarding=, IPForward=; /etc/sysctl.d)`, link)
 }

@@ -95,13 +95,18 @@ func TestStrays(t *testing.T) {
 		{"a next hop that shows no link", "sysctl -qw net.ipv4.nexthop_compat_mode=0; ip nexthop add id 5 via 192.168.1.1 dev eth0; ip route prepend default nhid 5", "ip nexthop del id 5",
 			[]string{low + eth0 + "another default route"}},
 		{"a type of service", "ip route add default tos 0x10 via 192.168.1.1", "ip route del default tos 0x10 via 192.168.1.1", nil},
+		{"a LAN that is not forwarded", "echo 0 >/proc/sys/net/ipv4/conf/eth0/forwarding", "echo 1 >/proc/sys/net/ipv4/conf/eth0/forwarding",
+			[]string{"packets that arrive by eth0 are not forwarded: net.ipv4.conf.eth0.forwarding is 0; run \"sysctl -w net.ipv4.conf.eth0.forwarding=1\", "}},
+		{"a tunnel that is not forwarded", "echo 0 >/proc/sys/net/ipv4/conf/mape0/forwarding", "echo 1 >/proc/sys/net/ipv4/conf/mape0/forwarding", []string{"packets that arrive by mape0 are not forwarded: "}},
+		{"a WAN that is not forwarded", "echo 0 >/proc/sys/net/ipv4/conf/eth1/forwarding", "echo 1 >/proc/sys/net/ipv4/conf/eth1/forwarding", nil},
 		{"single hosts", "ip route add 1.1.1.1 via 192.168.1.1; ip route add 198.41.0.0/24 via 192.168.1.1", "ip route del 1.1.1.1; ip route del 198.41.0.0/24", nil},
 		{"a source", "ip rule add pref 100 from 192.168.1.5 lookup 77; ip route add default via 192.168.1.1 table 77", "ip rule del pref 100; ip route flush table 77", nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			g.Exec(t, "sh", "-ec", test.do)
 			changes := g.Plan(t, want)
-			got := gw.Strays(g.H, changes)
+			var got []string
+			g.Do(func() { got = gw.Strays(g.H, changes) })
 			if len(changes) > 0 || len(got) != len(test.want) {
 				t.Errorf("changes %q, warnings:\n%s", hosttest.Names(changes), strings.Join(got, "\n"))
 			}

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"mape-netplan/reconcile/gateway"
 )
 
 // A Link is the state of an interface, without its addresses.
@@ -23,6 +25,8 @@ type Link struct {
 	LinkLocal bool   `json:"link_local"` // it has an address fe80::…
 	// Duplicate: another host has its link-local address.
 	Duplicate bool `json:"link_local_duplicate,omitempty"`
+	// Unforwarded: the kernel forwards IPv4, but not from this link.
+	Unforwarded bool `json:"ipv4_unforwarded,omitempty"`
 	// Networkd is IPv6AcceptRA= of its .network file, "yes" or "no"; "" if that does not set it.
 	Networkd string `json:"networkd_accept_ra,omitempty"`
 	// NoLinkLocal is LinkLocalAddressing= of that file if it leaves out IPv6: "no" or "ipv4".
@@ -40,6 +44,7 @@ func (g *gatherer) links(_ context.Context, s *Symptoms) error {
 		link := Link{
 			Name: a.Name, Up: a.Flags&net.FlagUp != 0, Carrier: a.RawFlags&unix.IFF_LOWER_UP != 0, Speed: g.speed(a.Name),
 			AcceptRA: g.ipv6(a.Name, "accept_ra"), Forward: g.ipv6(a.Name, "forwarding"), Disabled: g.ipv6(a.Name, "disable_ipv6") == "1",
+			Unforwarded: gateway.Unforwarded(g.h, a.Name),
 		}
 		if known, ok := g.f.Link(a.Name); ok {
 			file := g.networkFile(known.NetworkFile)
