@@ -194,9 +194,9 @@ func (d *diagnosis) noRule() Finding {
 		text += fmt.Sprintf(": %s is %s", known.Prefix, known.Owner)
 	}
 	switch {
-	case known.Kind == provider.DSLite:
+	case known.Kind == provider.Lite:
 		text += ", " + known.Kind.String()
-		advice = "This program cannot serve such a line: ask the provider for MAP-E, or use a router that speaks DS-Lite."
+		advice = "Write provider: auto, or leave provider out: DS-Lite works without a rule."
 	case known.Kind == provider.Closed:
 		text += ", " + known.Kind.String()
 		advice = "Ask the provider to switch IPoE on for this line, and wait until the line has another prefix."

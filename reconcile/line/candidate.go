@@ -169,7 +169,7 @@ func (d deriver) ofAddress(a kernel.Inet) Candidate {
 	default:
 		d.derive(&candidate, netip.PrefixFrom(ip, 64).Masked())
 	}
-	if candidate.Usable && candidate.Softwire.CE() == ip {
+	if candidate.Usable && candidate.Softwire.CE() == ip && candidate.Softwire.Mode != softwire.DSLite {
 		candidate.Usable, candidate.Reason = false, "is the CE address itself, perhaps of an earlier line"
 	}
 	return candidate

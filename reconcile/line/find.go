@@ -114,10 +114,14 @@ func find(c *schema.Config, f facts.Facts) (Line, error) {
 		if len(l.Candidates) > 0 && l.Candidates[0].Usable {
 			m = l.Candidates[0].mapping
 		} else {
+			if i := slices.IndexFunc(l.Candidates, func(c Candidate) bool { return c.mapping.farEnd != "" }); i >= 0 {
+				l.FarEnd = l.Candidates[i].mapping.farEnd // for which the line is asked
+			}
 			err = NotYet{missing(c, l.WAN, f, l.Candidates)}
 		}
 	}
 	l.Provider, l.Service, l.Softwire = m.provider, m.service, m.softwire
+	l.FarEnd = cmp.Or(m.farEnd, l.FarEnd)
 	l.Contract = contract(c)
 	l.Elsewhere = elsewhere(c, f, l.Softwire.CE())
 	return l, err

@@ -8,6 +8,7 @@ import (
 	"mape-netplan/reconcile/discovery"
 	"mape-netplan/reconcile/facts"
 	"mape-netplan/reconcile/provider"
+	"mape-netplan/reconcile/provider/offer"
 	"mape-netplan/reconcile/softwire"
 	"mape-netplan/schema"
 )
@@ -29,6 +30,7 @@ func (n NotYet) Unwrap() error { return n.Why }
 type mapping struct {
 	provider, service string
 	softwire          softwire.Softwire
+	farEnd            string // where it is a name
 }
 
 // given is the mapping of a section that gives the softwire or the prefix itself; false for one that leaves it open.
@@ -41,6 +43,9 @@ func given(c *schema.Config, f facts.Facts) (m mapping, ok bool, err error) {
 		if err != nil && !errors.Is(err, ErrNotYet) && !errors.Is(err, discovery.ErrWithdrawn) {
 			err = problem(c, "prefix", err)
 		}
+	case c.IPIP != nil && c.IPIP.CE.IsValid(): // It needs no prefix.
+		own, _ := ownMechanism(c)
+		m, err = byMechanism(c, f, own, netip.Prefix{})
 	default:
 		return m, false, nil
 	}
@@ -62,12 +67,19 @@ func fixed(c *schema.Config) (mapping, error) {
 
 // derive computes the mapping of a prefix by the section's rules, the line's own or the built-in ones.
 func derive(c *schema.Config, f facts.Facts, prefix netip.Prefix) (mapping, error) {
-	if len(c.Rules) > 0 {
-		sw, err := softwire.Compute(rules(c), prefix, interfaceID(c, softwire.RFC7597))
-		return mapping{softwire: sw}, err
+	if m, path := ownMechanism(c); path != "" {
+		return byMechanism(c, f, m, prefix)
 	}
 	if discovery.Asks(c.Provider) {
 		return discovered(c, f, prefix)
+	}
+	if name, aftr, ok := provider.DSLite(c.Provider, prefix); ok {
+		m, err := byMechanism(c, f, offer.Mechanism{Mode: softwire.DSLite, FarEnd: aftr}, prefix)
+		if errors.Is(err, ErrNotYet) && c.Provider == provider.Auto && f.Discovered.By("").Offers() {
+			return discovered(c, f, prefix)
+		}
+		m.provider = name
+		return m, err
 	}
 	rule, err := provider.Find(c.Provider, prefix)
 	if err != nil && c.Provider == provider.Auto && f.Discovered != nil {
@@ -87,7 +99,7 @@ func derive(c *schema.Config, f facts.Facts, prefix netip.Prefix) (mapping, erro
 func rules(c *schema.Config) []softwire.Rule {
 	var all []softwire.Rule
 	for _, r := range c.Rules {
-		rule := softwire.Rule{IPv6: r.IPv6, IPv4: r.IPv4, EABits: r.EABits, PSIDOffset: r.PSIDOffset, BR: r.BR}
+		rule := softwire.Rule{IPv6: r.IPv6, IPv4: r.IPv4, EABits: r.EABits, PSIDOffset: r.PSIDOffset, BR: r.BR, DMR: c.DMR}
 		if !rule.BR.IsValid() {
 			rule.BR = c.BR
 		}
@@ -127,8 +139,8 @@ func Check(c *schema.Config) error {
 	for i, r := range rules(c) {
 		add(fmt.Sprintf("rules[%d]", i), r.Check())
 	}
-	if len(all) == 0 {
-		add("rules", softwire.CheckRules(rules(c)))
+	if m, path := ownMechanism(c); path != "" && len(all) == 0 {
+		add(path, m.Check())
 	}
 	if r := contract(c); r != nil {
 		add("ipip.registration", r.Check())

@@ -8,7 +8,6 @@ import (
 
 	"mape-netplan/reconcile/discovery"
 	"mape-netplan/reconcile/facts"
-	"mape-netplan/reconcile/provider/offer"
 	"mape-netplan/reconcile/softwire"
 	"mape-netplan/schema"
 )
@@ -55,14 +54,4 @@ func byOffer(c *schema.Config, f facts.Facts, d *discovery.Discovery, prefix net
 
 func (m *mapping) warn(kind softwire.WarningKind, text string) {
 	m.softwire.Warnings = append(m.softwire.Warnings, softwire.NewWarning(kind, text))
-}
-
-// byMechanism computes the mapping of a prefix by one of the line's mechanisms.
-func byMechanism(c *schema.Config, f facts.Facts, m offer.Mechanism, prefix netip.Prefix) (mapping, error) {
-	switch m.Mode {
-	case softwire.MAPE, softwire.MAPT:
-		sw, err := softwire.Compute(m.Rules, prefix, interfaceID(c, m.InterfaceID))
-		return mapping{softwire: sw}, err
-	}
-	return mapping{}, fmt.Errorf("%s is not supported yet", m.Mode)
 }

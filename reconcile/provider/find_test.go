@@ -18,7 +18,7 @@ func wantError(t *testing.T, err error, text string) {
 
 func TestFindRefuses(t *testing.T) {
 	const (
-		dsLite  = ", which is DS-Lite and not MAP-E; DS-Lite is not supported yet"
+		dsLite  = ", which is DS-Lite and not MAP-E: write provider: auto"
 		unknown = ", but in none of the rules known in November 2026: ask for the rule and write it into the section (keys rules and br), or write the values (key softwire)"
 		closed  = ", which is not on the Internet: the provider has not switched IPoE on for this line yet (IPoE (IPv6) の開通前); ask it to, and try again when the line has another prefix"
 		none    = "no built-in rule covers prefix "
@@ -75,7 +75,7 @@ func TestNetworksAreApart(t *testing.T) {
 // TestNoRule: what lines a prefix without a rule is among is a value, not a word of the message.
 func TestNoRule(t *testing.T) {
 	for text, lines := range map[string]Kind{
-		"2409:10:1:200::/56": DSLite, "2001:f6f:1:200::/64": DSLite, "2408:211:1:200::/64": Closed,
+		"2409:10:1:200::/56": Lite, "2001:f6f:1:200::/64": Lite, "2408:211:1:200::/64": Closed,
 		"240b:20:1:200::/56": RuleUnknown, "2001:db8:12:3400::/56": RuleUnknown,
 	} {
 		prefix := netip.MustParsePrefix(text)

@@ -15,7 +15,7 @@ type Kind uint8
 
 const (
 	RuleUnknown Kind = iota // MAP-E, of which not every rule is known
-	DSLite
+	Lite
 	Closed // not on the Internet
 )
 
@@ -23,7 +23,7 @@ const (
 var kinds = map[Kind]struct{ what, then string }{
 	RuleUnknown: {"but in none of the rules known in November 2026", ": ask for the rule and write it into the section " +
 		"(keys rules and br), or write the values (key softwire)"},
-	DSLite: {"which is DS-Lite and not MAP-E", "; DS-Lite is not supported yet"},
+	Lite: {"which is DS-Lite and not MAP-E", ": write provider: auto"},
 	Closed: {"which is not on the Internet: the provider has not switched IPoE on for this line yet (IPoE (IPv6) の開通前)",
 		"; ask it to, and try again when the line has another prefix"},
 }
@@ -42,11 +42,11 @@ func networks() []Network {
 	p := netip.MustParsePrefix
 	const east, west = "NTT East's closed network", "NTT West's closed network"
 	return []Network{
-		{p("2409::/16"), "transix", DSLite, ". An OCN line in it is not on OCN バーチャルコネクト"},
-		{p("2405:6580::/29"), "v6コネクト", DSLite, ""},
-		{p("2001:c28::/32"), "v6コネクト", DSLite, ""},
-		{p("2001:f60::/28"), "クロスパス", DSLite, ""},
-		{p("2001:f70::/29"), "クロスパス", DSLite, ""},
+		{p("2409::/16"), "transix", Lite, ". An OCN line in it is not on OCN バーチャルコネクト"},
+		{p("2405:6580::/29"), "v6コネクト", Lite, ""},
+		{p("2001:c28::/32"), "v6コネクト", Lite, ""},
+		{p("2001:f60::/28"), "クロスパス", Lite, ""},
+		{p("2001:f70::/29"), "クロスパス", Lite, ""},
 		{p("2404:1a8::/32"), east, Closed, ""},
 		{p("2001:c90::/32"), east, Closed, ""},
 		{p("2408::/22"), east, Closed, ""},

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"mape-netplan/reconcile/provider/offer"
 	"mape-netplan/reconcile/softwire"
@@ -128,10 +129,8 @@ func parseLW4o6(data []byte) (*LW4o6, error) {
 		PSIDLength: f.optionalNumber("psid_length", 16),
 		PSIDOffset: f.optionalNumber("psid_offset", 15), // RFC 7596 section 5.1: 0 unless it is given.
 	}
-	if err := l.mechanism().CheckBinding(); f.err == nil && err != nil {
-		f.err = fmt.Errorf("lw4o6: %w", first(err))
-	}
 	if f.err == nil {
+		f.checkMechanism(l.mechanism())
 		f.check("ipv4", checkPublic(netip.PrefixFrom(l.IPv4, 32)))
 	}
 	return l, f.err
@@ -139,7 +138,7 @@ func parseLW4o6(data []byte) (*LW4o6, error) {
 
 func (r *Reply) dsLite() (all []offer.Mechanism) {
 	if r.DSLite != nil {
-		all = append(all, offer.Mechanism{Mode: softwire.DSLite, FarEnd: r.DSLite.AFTR})
+		all = append(all, r.DSLite.mechanism())
 	}
 	return all
 }
@@ -147,8 +146,19 @@ func (r *Reply) dsLite() (all []offer.Mechanism) {
 func parseDSLite(data []byte) (*DSLite, error) {
 	f := object("dslite.", data)
 	d := &DSLite{AFTR: f.needText("aftr", "the name or the IPv6 address of the AFTR")}
-	f.check("aftr", offer.CheckFarEnd(d.AFTR))
+	f.checkMechanism(d.mechanism())
 	return d, f.err
+}
+
+func (d *DSLite) mechanism() offer.Mechanism {
+	return offer.Mechanism{Mode: softwire.DSLite, FarEnd: d.AFTR}
+}
+
+// checkMechanism fails for the first error of a mechanism.
+func (f *fields) checkMechanism(m offer.Mechanism) {
+	if err := m.Check(); err != nil && f.err == nil {
+		f.err = fmt.Errorf("%s: %w", strings.TrimSuffix(f.path, "."), first(err))
+	}
 }
 
 func (r *Reply) ipip() (all []offer.Mechanism) {
@@ -159,7 +169,7 @@ func (r *Reply) ipip() (all []offer.Mechanism) {
 }
 
 func (i IPIP) mechanism() offer.Mechanism {
-	return offer.Mechanism{Mode: softwire.IPIP, Fixed: softwire.Fixed{BR: i.Remote, IPv4: i.IPv4, CE: i.Local}}
+	return offer.Mechanism{Mode: softwire.IPIP, FarEnd: i.Remote.String(), Fixed: softwire.Fixed{IPv4: i.IPv4, CE: i.Local}}
 }
 
 func parseIPIP(data []byte) ([]IPIP, error) {
@@ -174,9 +184,7 @@ func parseIPIP(data []byte) ([]IPIP, error) {
 			IPv4:   inner.needPrefix("ipv4", "192.0.2.18/32"),
 		}
 		if inner.err == nil {
-			if err := i.mechanism().Fixed.Check(); err != nil {
-				inner.err = fmt.Errorf("ipip[%d]: %w", n, first(err))
-			}
+			inner.checkMechanism(i.mechanism())
 			inner.check("ipv4", checkPublic(i.IPv4))
 		}
 		if all = append(all, i); inner.err != nil {

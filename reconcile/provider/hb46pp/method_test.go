@@ -39,7 +39,7 @@ func offered(r *Reply) string {
 			text += fmt.Sprint(" ", m.Binding.IPv4, " ", m.Binding.Prefix, " ", m.Binding.Ports)
 		}
 		if m.Fixed.IPv4.IsValid() {
-			text += fmt.Sprint(" ", m.Fixed.CE, " ", m.Fixed.BR, " ", m.Fixed.IPv4)
+			text += fmt.Sprint(" ", m.Fixed.CE, " ", m.Fixed.IPv4)
 		}
 		if m.Mesh {
 			text += " mesh"
@@ -54,7 +54,7 @@ func TestMethods(t *testing.T) {
 	const dsLite = "ds-lite aftr.example.net"
 	const lw4o6 = "lw4o6 lwaftr.example.net 203.0.113.16 2001:db8:3:100::/56 {3 8 6}"
 	const mapT = "map-t 2001:db8:5:100::/56 203.0.113.32/28 8 4 invalid IP 2001:db8:5::/64 rfc7597"
-	const ipip = "ipip 2001:db8:7::1 2001:db8:7::2 192.0.2.17/30"
+	const ipip = "ipip 2001:db8:7::2 2001:db8:7::1 192.0.2.17/30"
 	order := func(names string) string {
 		return strings.Replace(version12, `"map_e", "dslite", "lw4o6", "464xlat", "map_t", "ipip"`, names, 1)
 	}
@@ -68,7 +68,7 @@ func TestMethods(t *testing.T) {
 		{"an AFTR by address", strings.Replace(order(`"dslite"`), "aftr.example.net", "2404:8e00::feed:100", 1), "ds-lite 2404:8e00::feed:100"},
 		{"no PSID", strings.Replace(order(`"lw4o6"`), `, "psid": 3, "psid_length": 8, "psid_offset": 6`, ``, 1), "lw4o6 lwaftr.example.net 203.0.113.16 2001:db8:3:100::/56 {0 0 0}"},
 		{"an empty ipip", strings.Replace(order(`"ipip", "dslite"`), `[{"ipv6_local": "2001:db8:7::1", "ipv6_remote": "2001:db8:7::2", "ipv4": "192.0.2.17/30"}]`, `[]`, 1), dsLite},
-		{"two fixed addresses", strings.Replace(order(`"ipip"`), `"ipip": [`, `"ipip": [{"ipv6_local": "2001:db8:8::1", "ipv6_remote": "2001:db8:7::2", "ipv4": "192.0.2.1/32"}, `, 1), "ipip 2001:db8:8::1 2001:db8:7::2 192.0.2.1/32\n" + ipip},
+		{"two fixed addresses", strings.Replace(order(`"ipip"`), `"ipip": [`, `"ipip": [{"ipv6_local": "2001:db8:8::1", "ipv6_remote": "2001:db8:7::2", "ipv4": "192.0.2.1/32"}, `, 1), "ipip 2001:db8:7::2 2001:db8:8::1 192.0.2.1/32\n" + ipip},
 		{"an error after a good one", strings.Replace(order(`"dslite", "lw4o6", "ipip"`), "203.0.113.16", "10.0.0.1", 1), dsLite + "\n" + ipip},
 	} {
 		r, err := ParseReply([]byte(test.reply))
@@ -92,12 +92,12 @@ func TestMethodsRefuse(t *testing.T) {
 	for _, test := range []struct{ method, from, to, want string }{
 		{"dslite", `{"aftr": "aftr.example.net"}`, `7`, `dslite: must be a JSON object`},
 		{"dslite", `{"aftr": "aftr.example.net"}`, `{}`, `dslite.aftr: is missing: it must be the name or the IPv6 address of the AFTR`},
-		{"dslite", `"aftr.example.net"`, `""`, `dslite.aftr: "" is not the name of a host`},
-		{"dslite", `"aftr.example.net"`, `"a b"`, `dslite.aftr: "a b" is not the name of a host`},
-		{"dslite", `"aftr.example.net"`, `"aftr..net"`, `dslite.aftr: "aftr..net" is not the name of a host`},
-		{"dslite", `"aftr.example.net"`, `"192.0.2.1"`, `dslite.aftr: aftr 192.0.2.1 is an IPv4 address: it must be a unicast IPv6 address that the line routes, such as 2001:db8:ffff::1`},
-		{"dslite", `"aftr.example.net"`, `"::1"`, `dslite.aftr: aftr ::1 is a loopback address: it must be a unicast IPv6 address that the line routes, such as 2001:db8:ffff::1`},
-		{"dslite", `"aftr.example.net"`, `"2001:db8::2%eth0"`, `dslite.aftr: aftr 2001:db8::2%eth0 is bound to one interface by its zone: it must be a unicast IPv6 address that the line routes, such as 2001:db8:ffff::1`},
+		{"dslite", `"aftr.example.net"`, `""`, `dslite: aftr is missing: it must be an IPv6 address such as 2001:db8:ffff::1`},
+		{"dslite", `"aftr.example.net"`, `"a b"`, `dslite: "a b" is not the name of a host`},
+		{"dslite", `"aftr.example.net"`, `"aftr..net"`, `dslite: "aftr..net" is not the name of a host`},
+		{"dslite", `"aftr.example.net"`, `"192.0.2.1"`, `dslite: aftr 192.0.2.1 is an IPv4 address: it must be a unicast IPv6 address that the line routes, such as 2001:db8:ffff::1`},
+		{"dslite", `"aftr.example.net"`, `"::1"`, `dslite: aftr ::1 is a loopback address: it must be a unicast IPv6 address that the line routes, such as 2001:db8:ffff::1`},
+		{"dslite", `"aftr.example.net"`, `"2001:db8::2%eth0"`, `dslite: aftr 2001:db8::2%eth0 is bound to one interface by its zone: it must be a unicast IPv6 address that the line routes, such as 2001:db8:ffff::1`},
 
 		{"lw4o6", `"lwaftr.example.net"`, `"ff02::1"`, `lw4o6: lwaftr ff02::1 is a multicast address: it must be a unicast IPv6 address that the line routes, such as 2001:db8:ffff::1`},
 		{"lw4o6", `"lwaftr": "lwaftr.example.net", `, ``, `lw4o6.lwaftr: is missing: it must be the name or the IPv6 address of the lwAFTR`},

@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"mape-netplan/reconcile/provider/offer"
 	"mape-netplan/reconcile/softwire"
 )
 
@@ -228,8 +227,8 @@ func FuzzParseReply(f *testing.F) {
 					t.Errorf("%s: %v", data, err)
 				}
 			}
-			if (m.FarEnd != "" || m.Mode == softwire.DSLite) && offer.CheckFarEnd(m.FarEnd) != nil {
-				t.Errorf("%s: far end %q", data, m.FarEnd)
+			if err := m.Check(); err != nil {
+				t.Errorf("%s: %+v: %v", data, m, err)
 			}
 		}
 	})

@@ -17,12 +17,11 @@ type Mechanism struct {
 	InterfaceID softwire.InterfaceID
 	// Mesh is set if customers send to each other directly, and not through the border relay.
 	Mesh bool
-	// FarEnd is the address or the name of the AFTR or the lwAFTR.
+	// FarEnd is the address or the name of the AFTR, of the lwAFTR or of a fixed address's border relay.
 	FarEnd string
-	// Binding is that of lw4o6, without the lwAFTR.
+	// Binding is that of lw4o6, and Fixed a fixed IPv4 address or block, both without their far end.
 	Binding softwire.Binding
-	// Fixed is a fixed IPv4 address or block.
-	Fixed softwire.Fixed
+	Fixed   softwire.Fixed
 }
 
 // name is a name of DNS, with characters of host names alone: others control a terminal, or are those of an address.
@@ -36,27 +35,28 @@ func CheckName(text string) error {
 	return nil
 }
 
-// standIn takes the place of an address that is not known yet.
+// standIn takes the place of a far end that has a name.
 var standIn = netip.MustParseAddr("2001:db8::1")
 
-// CheckFarEnd reports why text cannot be the address or the name of a far end.
-func CheckFarEnd(text string) error {
-	a, err := netip.ParseAddr(text)
-	if err != nil {
-		return CheckName(text)
-	}
-	_, err = softwire.Lite(standIn, a)
-	return err
-}
-
-// CheckBinding reports why the binding of lw4o6 cannot be used with its far end.
-func (m Mechanism) CheckBinding() (err error) {
-	b := m.Binding
-	if b.LwAFTR, err = netip.ParseAddr(m.FarEnd); err != nil {
+// Check reports everything that is wrong with the mechanism and can be told without a line, joined.
+func (m Mechanism) Check() error {
+	far, err := netip.ParseAddr(m.FarEnd)
+	if err != nil && m.FarEnd != "" {
 		if err := CheckName(m.FarEnd); err != nil {
 			return err
 		}
-		b.LwAFTR = standIn
+		far = standIn
 	}
-	return b.Check()
+	switch m.Mode {
+	case softwire.DSLite:
+		_, err := softwire.Lite(standIn.Next(), far)
+		return err
+	case softwire.LW4o6:
+		m.Binding.LwAFTR = far
+		return m.Binding.Check()
+	case softwire.IPIP:
+		m.Fixed.BR = far
+		return m.Fixed.Check()
+	}
+	return softwire.CheckRules(m.Rules)
 }

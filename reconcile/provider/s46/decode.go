@@ -194,7 +194,7 @@ func (d *decoder) lw4o6(b []byte) (offer.Mechanism, error) {
 		return offer.Mechanism{}, fmt.Errorf("it has %d bindings (92), and must have one", len(c.bind))
 	}
 	m := offer.Mechanism{Mode: softwire.LW4o6, FarEnd: c.br[0].String(), Binding: c.bind[0]}
-	return m, m.CheckBinding()
+	return m, m.Check()
 }
 
 // rule reads S46_RULE (RFC 7598 section 4.1). forwarding is set if other customers are reached by it directly.
