@@ -2,8 +2,10 @@ package gateway
 
 import (
 	"fmt"
+	"net/url"
 	"path"
 	"slices"
+	"strings"
 
 	"mape-netplan/reconcile/facts"
 	"mape-netplan/reconcile/kernel"
@@ -17,6 +19,9 @@ import (
 func (g *Gateway) taken(f facts.Facts) error {
 	name := g.Tunnel.Link
 	const advice = "remove it there, or give ours another name with mape.tunnel"
+	if g.Netplan && url.QueryEscape(name) != name {
+		return fmt.Errorf("netplan's versions name the file of a tunnel %s in different ways; give it a name of letters, digits, dots, dashes and underscores with mape.tunnel", name)
+	}
 	if f.Namesake != "" && g.Netplan {
 		return fmt.Errorf("%s has the name of our %s, and netplan reads only one of the two; rename it", f.Namesake, netplan.Path)
 	}
@@ -79,6 +84,14 @@ func (g *Gateway) overridden(f facts.Facts) (all []string) {
 	for _, s := range f.Sysctls {
 		if want := wants[s.Key]; want != "" && s.Value != want {
 			all = append(all, fmt.Sprintf("%s sets %s to %s, and is read after %s: it is not %s after a boot until mape-netplan has run; remove that line", s.Path, s.Key, s.Value, sysctld.Path, want))
+		}
+		for _, name := range append(slices.Clone(g.LAN), g.Tunnel.Link, "default") {
+			// Ours does not name these, so that a pattern counts as well.
+			if is, _ := path.Match(s.Key, sysctld.LinkForwardKey(name)); is && s.Value == "0" {
+				all = append(all, fmt.Sprintf("%s sets %s to 0, and is read after %s: packets that arrive by %s are not forwarded after a boot; remove that line", s.Path, s.Key, sysctld.Path,
+					strings.Replace(name, "default", "the tunnel", 1)))
+				break
+			}
 		}
 	}
 	return all

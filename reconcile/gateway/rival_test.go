@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -26,11 +27,24 @@ func TestTunnelOfOthers(t *testing.T) {
 		{"{wan: eth1, lan: eth0}", []string{"mape1"}, true},
 		{"{wan: eth1, lan: eth0}", []string{"mape0"}, false},
 		{"{wan: eth1, lan: eth0, tunnel: mape1}", nil, false},
+		{"{wan: eth1, lan: eth0, tunnel: mape.1_a-b}", nil, false},
 	} {
 		f.Owned.Tunnels = test.ours
 		_, err := gatewaytest.Resolve(gatewaytest.SectionOf(t, test.section), f)
 		if refused := err != nil && strings.HasPrefix(err.Error(), "there is a tunnel mape0 already that mape-netplan has not made; "); refused != test.refused || err != nil && !refused {
 			t.Errorf("%s, ours are %q: %v", test.section, test.ours, err)
+		}
+	}
+}
+
+// TestTunnelName: netplan 0.106 and 1.1 write the file of such a tunnel under two names. networkd has no such trouble.
+func TestTunnelName(t *testing.T) {
+	for _, name := range []string{"{{x}}", "mape0,a", "ma+pe"} {
+		for backend, refused := range map[string]bool{"netplan": true, "networkd": false} {
+			c := gatewaytest.SectionOf(t, fmt.Sprintf("{wan: eth1, lan: eth0, tunnel: %q, backend: %s}", name, backend))
+			if _, err := gatewaytest.Resolve(c, gatewaytest.OnLineFacts(gatewaytest.LineAddress)); (err != nil) != refused {
+				t.Errorf("%s by %s: %v", name, backend, err)
+			}
 		}
 	}
 }

@@ -144,7 +144,7 @@ func Unforwarded(h *host.Host, link string) bool {
 		data, _ := h.Sys.ReadFile(key)
 		return strings.TrimSpace(string(data))
 	}
-	return value(sysctld.ForwardKey) == "1" && value("net/ipv4/conf/"+link+"/forwarding") == "0"
+	return value(sysctld.ForwardKey) == "1" && value(sysctld.LinkForwardKey(link)) == "0"
 }
 
 // ForwardingAdvice is what to do about that.

@@ -23,6 +23,9 @@ const (
 // larger of this and net.ipv4.conf.all.rp_filter, and 2 (loose) is the largest.
 func RPFilterKey(link string) string { return "net/ipv4/conf/" + link + "/rp_filter" }
 
+// LinkForwardKey is whether IPv4 is forwarded that arrives by an interface. A change of ForwardKey sets it for all.
+func LinkForwardKey(link string) string { return "net/ipv4/conf/" + link + "/forwarding" }
+
 // FilterLink is the interface that a key below net/ipv4/conf is for; "" for other keys.
 func FilterLink(key string) string {
 	link, ok := strings.CutPrefix(key, "net/ipv4/conf/")
@@ -131,5 +134,6 @@ func slashed(key string) string {
 }
 
 func ours(key string) bool {
-	return key == ForwardKey || key == ConntrackMaxKey || strings.HasSuffix(key, "/rp_filter")
+	forwarding := strings.HasPrefix(key, "net/ipv4/conf/") && strings.HasSuffix(key, "/forwarding")
+	return key == ForwardKey || key == ConntrackMaxKey || forwarding || strings.HasSuffix(key, "/rp_filter")
 }
