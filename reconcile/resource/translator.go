@@ -38,7 +38,7 @@ func TranslatorOf(tunnel, wan string, mtu int, s softwire.Softwire) Translator {
 		mtu = 1500
 	}
 	return Translator{Tunnel: tunnel, WAN: wan, Version: translator.Version(), Values: translator.Translator{
-		CE: s.CE(), IPv4: s.Inner.Masked().Addr(), DMR: s.Carrier.FarEnd(), MTU: max(mtu, 1280),
+		CE: s.CE(), IPv4: s.Inner.Masked().Addr(), DMR: s.Carrier.FarEnd(), MTU: min(max(mtu, 1280), 65535),
 		PSID: s.Ports.PSID, PSIDLen: s.Ports.PSIDLen, PSIDOffset: s.Ports.PSIDOffset,
 	}}
 }

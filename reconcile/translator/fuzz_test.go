@@ -70,7 +70,7 @@ func TestPrograms(t *testing.T) {
 		func(*translator.Translator) {},
 		func(t *translator.Translator) { t.PSID, t.PSIDLen, t.PSIDOffset = 52, 8, 6 },
 		func(t *translator.Translator) { t.PSIDLen, t.MTU = 0, 1280 },
-		func(t *translator.Translator) { t.MTU = 9000 },
+		func(t *translator.Translator) { t.PSID, t.PSIDLen, t.PSIDOffset, t.MTU = 0, 8, 6, 9000 },
 	} {
 		for j, bits := range []int{96, 64, 56, 48, 40, 32} {
 			if i > 0 && j != i {
@@ -169,11 +169,11 @@ func (g generator) bytes(n int) []byte {
 
 // size is mostly small, and sometimes about what the rules distinguish.
 func (g generator) size() int {
-	return g.pick(0, 1, 2, 7, 8, 11, 12, 20, g.IntN(64), g.IntN(64), g.IntN(1500), 1200+g.IntN(100), 1400+g.IntN(1200))
+	return g.pick(0, 1, 2, 7, 8, 11, 12, 20, g.IntN(64), g.IntN(64), g.IntN(1500), g.pick(1232, 1233, 1464, 1465), 1200+g.IntN(100), 1400+g.IntN(1200))
 }
 
 func (g generator) port() int {
-	return g.pick(port, port, port, port, 1232, 1233, 1234, 1235, 1231, 1236, 0, g.IntN(1<<16))
+	return g.pick(port, port, port, port, g.pick(1231, 1232, 1235, 1236), g.pick(0, 1023, 1024, 1027, 1028), g.IntN(1<<16))
 }
 
 // body is a transport header with a payload; inbound has port as its destination.
@@ -279,13 +279,13 @@ func (g generator) ip6(fromCE bool, depth int) []byte {
 		body = append(body, about...)
 	}
 	next, headers := protocol, []byte(nil)
-	for g.IntN(5) == 0 {
+	for g.IntN(4) == 0 {
 		h := append([]byte{next}, g.bytes(7)...)
 		switch next = byte(g.pick(44, 44, 44, 0, 43, 60)); next {
 		case 44:
 			h[2], h[3] = byte(g.pick(0, 0, 0, g.IntN(256))), byte(g.pick(0, 1, 1, 8, g.IntN(256)))
 		default:
-			h[1], h[3] = byte(g.pick(0, 0, 0, 1, 60)), byte(g.pick(0, 0, 0, 1))
+			h[1], h[3] = byte(g.pick(0, 0, 0, 1, 63, 64)), byte(g.pick(0, 0, 0, 1))
 			h = append(h, g.bytes(int(h[1])*8)...)
 		}
 		headers = append(h, headers...)
