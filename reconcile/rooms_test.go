@@ -35,6 +35,7 @@ var rooms = [][2]string{
 	{"line", "facts discovery networkd kernel provider provider/hb46pp provider/s46 provider/offer provider/registration host"},
 	{"facts", "netplan networkd sysctld discovery firewall nat kernel host"},
 	{"discovery", "engine provider/hb46pp provider/s46 provider/offer kernel host"},
+	{"provider/s46/s46test", "internal/hosttest"},
 	{"provider/s46", "provider/offer host"},
 	{"resource", "translator engine nat networkd netplan sysctld kernel host"},
 	{"firewall", "firewall/ruleset kernel nat host"},

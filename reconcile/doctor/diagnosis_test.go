@@ -146,8 +146,9 @@ func TestDiagnose(t *testing.T) {
 			p.wan().Addresses, p.s.Relay = []kernel.Inet{{Prefix: netip.MustParsePrefix("240b:14::5/64")}}, nil
 		}, "rule", doctor.Bad, "in no rule … v6plus … 240b:1", "rules and br"},
 		{"DS-Lite", func(p *observed) {
+			p.section = "mape: {provider: ocn}"
 			p.wan().Addresses, p.s.Relay = []kernel.Inet{{Prefix: netip.MustParsePrefix("2409:10::5/64")}}, nil
-		}, "rule", doctor.Bad, "in no rule … transix … DS-Lite", "cannot serve"},
+		}, "rule", doctor.Bad, "in no rule … transix … DS-Lite", "provider: auto"},
 		{"another provider's", func(p *observed) { p.section, p.s.Relay = "mape: {provider: nuro}", nil }, "rule", doctor.Bad, "in no rule that the section means … but one of ocn", "compute"},
 		{"a later /60, first run", func(p *observed) {
 			p.wan().Addresses[1].Prefix = netip.MustParsePrefix("2400:4050:5c71:af10::5/64")

@@ -143,7 +143,7 @@ func ipForward(h *host.Host, o Owned) (string, error) {
 
 // maxFixed is why nf_conntrack_max cannot be set: only the first network namespace may. A caller who is not root gets "".
 func maxFixed(h *host.Host) string {
-	if os.Geteuid() != 0 {
+	if os.Geteuid() != 0 || h.Sys == nil {
 		return ""
 	}
 	file, err := h.Sys.OpenFile(sysctld.ConntrackMaxKey, os.O_WRONLY, 0) // Without a write it has no effect.

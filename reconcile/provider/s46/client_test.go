@@ -5,10 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"net"
-	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,12 +14,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/mdlayher/socket"
-	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"mape-netplan/reconcile/internal/hosttest"
 	"mape-netplan/reconcile/provider/s46"
+	"mape-netplan/reconcile/provider/s46/s46test"
 )
 
 // A rig is a client and a server, each in a namespace, on one link.
@@ -39,110 +35,31 @@ func newRig(t *testing.T) *rig {
 		hosttest.Sysctl(t, ns, map[string]string{"ipv6/conf/default/accept_dad": "0", "ipv6/conf/default/dad_transmits": "0"})
 	}
 	hosttest.Veth(t, r.client, "c1", "", r.server, "k1", "2001:db8:1::1/64")
-	linkLocal(t, r.server, "k1") // Without it the kernel sends no reply.
-	r.Index, r.Source = linkLocal(t, r.client, "c1")
+	s46test.LinkLocal(t, r.server, "k1") // Without it the kernel sends no reply.
+	r.Index, r.Source = s46test.LinkLocal(t, r.client, "c1")
 	r.NS, r.DUID = r.client.FD(), duid
 	r.Limits = s46.Limits{First: 5 * time.Second, Total: time.Minute}
 	return r
 }
 
-// linkLocal waits for the link-local address of a link. It may not be used before the kernel has looked for others that
-// have it, however short that is.
-func linkLocal(t *testing.T, ns *hosttest.NS, name string) (index int, source netip.Addr) {
-	ns.Do(func() {
-		link, err := netlink.LinkByName(name)
-		for err == nil && !source.IsValid() {
-			var all []netlink.Addr
-			all, err = netlink.AddrList(link, netlink.FAMILY_V6)
-			for _, a := range all {
-				if ip, _ := netip.AddrFromSlice(a.IP); ip.IsLinkLocalUnicast() && a.Flags&unix.IFA_F_TENTATIVE == 0 {
-					source = ip
-				}
-			}
-			time.Sleep(time.Millisecond)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		index = link.Attrs().Index
-	})
-	return index, source
-}
-
-// A reply is what a server sends, port by port: 547 unless it begins with another.
-type reply struct {
-	port uint16
-	data []byte
-}
-
-// udp opens a socket of a namespace. The addresses of package net will not do: it takes the names of links from whichever
-// namespace it looked at last.
-func udp(t *testing.T, ns *hosttest.NS, at unix.SockaddrInet6) *socket.Conn {
-	t.Helper()
-	conn, err := socket.Socket(unix.AF_INET6, unix.SOCK_DGRAM, 0, "udp", &socket.Config{NetNS: ns.FD()})
-	if err == nil {
-		err = conn.Bind(&at)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { conn.Close() })
-	return conn
-}
-
-var servers = netip.MustParseAddr("ff02::1:2").As16()
+type reply = s46test.Reply
 
 // serve answers the n-th request, counted from 1. Every request is checked.
 func (r *rig) serve(t *testing.T, answer func(request []byte, n int) []reply) {
 	t.Helper()
-	conn, other := udp(t, r.server, unix.SockaddrInet6{Port: 547}), udp(t, r.server, unix.SockaddrInet6{})
-	r.server.Do(func() {
-		link, err := net.InterfaceByName("k1")
-		if err != nil {
-			t.Fatal(err)
+	var first []byte
+	last := -1
+	s46test.Serve(t, r.server, "k1", func(request []byte, port, n int) []reply {
+		elapsed := checkRequest(t, request)
+		if first == nil {
+			first = request[:4]
 		}
-		raw, err := conn.SyscallConn()
-		if err != nil {
-			t.Fatal(err)
+		if port != 546 || !slices.Equal(request[:4], first) || elapsed < last || n == 1 && elapsed != 0 {
+			t.Errorf("request %d from port %d is %x after %x, %d/100 s after %d/100 s", n, port, request[:4], first, elapsed, last)
 		}
-		e := raw.Control(func(fd uintptr) {
-			err = unix.SetsockoptIPv6Mreq(int(fd), unix.IPPROTO_IPV6, unix.IPV6_JOIN_GROUP, &unix.IPv6Mreq{Multiaddr: servers, Interface: uint32(link.Index)})
-		})
-		if err = errors.Join(e, err); err != nil {
-			t.Fatal(err)
-		}
+		last = elapsed
+		return answer(request, n)
 	})
-	done := make(chan struct{})
-	go func() { // The kernel drops a request whose checksum is wrong.
-		defer close(done)
-		var first []byte
-		last := -1
-		for n, b := 1, make([]byte, 1500); ; n++ {
-			size, from, err := conn.Recvfrom(context.Background(), b, 0)
-			if err != nil {
-				return
-			}
-			request := slices.Clone(b[:size])
-			elapsed := checkRequest(t, request)
-			if first == nil {
-				first = request[:4]
-			}
-			if port := from.(*unix.SockaddrInet6).Port; port != 546 || !slices.Equal(request[:4], first) || elapsed < last || n == 1 && elapsed != 0 {
-				t.Errorf("request %d from port %d is %x after %x, %d/100 s after %d/100 s", n, port, request[:4], first, elapsed, last)
-			}
-			last = elapsed
-			for _, reply := range answer(request, n) {
-				out := conn
-				if reply.port != 0 {
-					out = other
-				}
-				if err := out.Sendto(context.Background(), reply.data, 0, from); err != nil {
-					t.Error(err)
-				}
-			}
-		}
-	}()
-	t.Cleanup(func() { conn.Close(); <-done })
 }
 
 // checkRequest holds a request to RFC 8415 section 18.2.6 and returns its elapsed time.
@@ -166,32 +83,25 @@ func checkRequest(t *testing.T, b []byte) (elapsed int) {
 	return elapsed
 }
 
-// message is one of the server's with the transaction of a request, and some options in hexadecimal.
-func message(kind byte, request []byte, options ...string) []byte {
-	b, err := hex.DecodeString(strings.Join(options, ""))
-	if err != nil {
-		panic(err)
-	}
-	return append([]byte{kind, request[1], request[2], request[3]}, b...)
-}
-
 var (
 	mine   = option(1, hex.EncodeToString(duid))
-	server = option(2, "000300010200000000ff")
+	server = s46test.Server
 	other  = option(1, "000300010200000000ee")
 )
 
 // TestAnswers is the client with servers that answer well, oddly and not at all.
 func TestAnswers(t *testing.T) {
 	t.Parallel()
-	good := func(q []byte) []byte { return message(7, q, mine, server, option(64, aftr)) }
-	empty := func(q []byte) []byte { return message(7, q, mine, server, option(23, strings.Repeat("20", 16))) }
+	good := func(q []byte) []byte { return s46test.Message(7, q, mine, server, option(64, aftr)) }
+	empty := func(q []byte) []byte {
+		return s46test.Message(7, q, mine, server, option(23, strings.Repeat("20", 16)))
+	}
 	strange := func(q []byte) []reply {
 		wrong := slices.Clone(q)
 		wrong[3]++
-		return []reply{{data: nil}, {data: []byte{7}}, {data: q}, {data: good(wrong)}, {data: message(2, q, mine, server, option(64, aftr))},
-			{data: message(7, q, mine, option(64, aftr))}, {data: message(7, q, server, option(64, aftr))}, {data: message(7, q, other, server, option(64, aftr))},
-			{data: append(good(q), 0, 64, 0, 9)}, {data: message(10, q, mine, server)}}
+		return []reply{{Data: nil}, {Data: []byte{7}}, {Data: q}, {Data: good(wrong)}, {Data: s46test.Message(2, q, mine, server, option(64, aftr))},
+			{Data: s46test.Message(7, q, mine, option(64, aftr))}, {Data: s46test.Message(7, q, server, option(64, aftr))}, {Data: s46test.Message(7, q, other, server, option(64, aftr))},
+			{Data: append(good(q), 0, 64, 0, 9)}, {Data: s46test.Message(10, q, mine, server)}}
 	}
 	const none = "no DHCPv6 server of the line answers"
 	short := s46.Limits{Delay: time.Millisecond, First: 20 * time.Millisecond, Total: 200 * time.Millisecond}
@@ -202,30 +112,30 @@ func TestAnswers(t *testing.T) {
 		answer func(q []byte, n int) []reply
 		want   string
 	}{
-		{"at once", s46.Limits{}, func(q []byte, _ int) []reply { return []reply{{data: good(q)}} }, "ds-lite a.b"},
-		{"from another port", s46.Limits{}, func(q []byte, _ int) []reply { return []reply{{1, good(q)}} }, "ds-lite a.b"},
+		{"at once", s46.Limits{}, func(q []byte, _ int) []reply { return []reply{{Data: good(q)}} }, "ds-lite a.b"},
+		{"from another port", s46.Limits{}, func(q []byte, _ int) []reply { return []reply{{Elsewhere: true, Data: good(q)}} }, "ds-lite a.b"},
 		{"the third request", often, func(q []byte, n int) []reply {
 			if n < 3 {
 				return nil
 			}
-			return []reply{{data: good(q)}}
+			return []reply{{Data: good(q)}}
 		}, "ds-lite a.b"},
-		{"after others", s46.Limits{}, func(q []byte, _ int) []reply { return append(strange(q), reply{data: good(q)}) }, "ds-lite a.b"},
+		{"after others", s46.Limits{}, func(q []byte, _ int) []reply { return append(strange(q), reply{Data: good(q)}) }, "ds-lite a.b"},
 		{"others alone", short, func(q []byte, _ int) []reply { return strange(q) }, none},
 		{"silence", short, func([]byte, int) []reply { return nil }, none},
-		{"after one without softwires", s46.Limits{}, func(q []byte, _ int) []reply { return []reply{{data: empty(q)}, {data: good(q)}} }, "ds-lite a.b"},
-		{"without softwires alone", often, func(q []byte, _ int) []reply { return []reply{{data: empty(q)}} }, ""},
+		{"after one without softwires", s46.Limits{}, func(q []byte, _ int) []reply { return []reply{{Data: empty(q)}, {Data: good(q)}} }, "ds-lite a.b"},
+		{"without softwires alone", often, func(q []byte, _ int) []reply { return []reply{{Data: empty(q)}} }, ""},
 		{"after a refusal", s46.Limits{}, func(q []byte, _ int) []reply {
-			return []reply{{data: message(7, q, mine, server, option(13, "00016e6f"))}, {data: good(q)}}
+			return []reply{{Data: s46test.Message(7, q, mine, server, option(13, "00016e6f"))}, {Data: good(q)}}
 		}, "ds-lite a.b"},
 		{"a refusal", often, func(q []byte, _ int) []reply {
-			return []reply{{data: message(7, q, mine, server, option(13, "00011b6e6f"))}}
+			return []reply{{Data: s46test.Message(7, q, mine, server, option(13, "00011b6e6f"))}}
 		}, `the server answers with status 1: "\x1bno"`},
 		{"success is no refusal", s46.Limits{}, func(q []byte, _ int) []reply {
-			return []reply{{data: message(7, q, mine, server, option(13, "0000"), option(64, aftr))}}
+			return []reply{{Data: s46test.Message(7, q, mine, server, option(13, "0000"), option(64, aftr))}}
 		}, "ds-lite a.b"},
 		{"as large as a packet", s46.Limits{}, func(q []byte, _ int) []reply {
-			return []reply{{data: message(7, q, mine, server, option(17, strings.Repeat("20", 1380)), option(64, aftr))}}
+			return []reply{{Data: s46test.Message(7, q, mine, server, option(17, strings.Repeat("20", 1380)), option(64, aftr))}}
 		}, "ds-lite a.b"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -255,7 +165,9 @@ func TestFirewalled(t *testing.T) {
 	hosttest.NeedTool(t, "nft")
 	r := newRig(t)
 	r.client.Exec(t, "nft", "add table ip6 f; add chain ip6 f i { type filter hook input priority 0; policy drop; }; add rule ip6 f i meta l4proto ipv6-icmp accept")
-	r.serve(t, func(q []byte, _ int) []reply { return []reply{{data: message(7, q, mine, server, option(64, aftr))}} })
+	r.serve(t, func(q []byte, _ int) []reply {
+		return []reply{{Data: s46test.Message(7, q, mine, server, option(64, aftr))}}
+	})
 	if got, err := r.Ask(t.Context()); err != nil || texts(got.Mechanisms) != "ds-lite a.b" {
 		t.Errorf("%+v, %v", got, err)
 	}
@@ -284,10 +196,10 @@ func TestKea(t *testing.T) {
 	hosttest.NeedTool(t, "kea-dhcp6")
 	r := newRig(t)
 	r.kea(t)
-	holder := udp(t, r.client, unix.SockaddrInet6{Port: 546, ZoneId: uint32(r.Index), Addr: r.Source.As16()})
+	holder := s46test.UDP(t, r.client, unix.SockaddrInet6{Port: 546, ZoneId: uint32(r.Index), Addr: r.Source.As16()})
 	asks := func(n byte) { // for DNS servers, option 23
-		request := message(11, []byte{0, n, n, n}, option(1, "000300010200000000dd"), option(8, "0000"), option(6, "0017"))
-		if err := holder.Sendto(t.Context(), request, 0, &unix.SockaddrInet6{Port: 547, ZoneId: uint32(r.Index), Addr: servers}); err != nil {
+		request := s46test.Message(11, []byte{0, n, n, n}, option(1, "000300010200000000dd"), option(8, "0000"), option(6, "0017"))
+		if err := holder.Sendto(t.Context(), request, 0, &unix.SockaddrInet6{Port: 547, ZoneId: uint32(r.Index), Addr: s46test.Servers}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 
 	"mape-netplan/reconcile/provider/offer"
 	"mape-netplan/reconcile/provider/s46"
+	"mape-netplan/reconcile/provider/s46/s46test"
 	"mape-netplan/reconcile/softwire"
 )
 
@@ -34,9 +35,7 @@ func vectors(t testing.TB) (all []vector) {
 	return all
 }
 
-func option(code uint16, data string) string {
-	return fmt.Sprintf("%04x%04x%s", code, len(data)/2, data)
-}
+var option = s46test.Option
 
 func replyOf(t testing.TB, text string) *s46.Reply {
 	t.Helper()
