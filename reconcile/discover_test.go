@@ -31,6 +31,7 @@ type discovering struct {
 	*hb46pptest.Line
 	t    *testing.T
 	ns   *hosttest.NS
+	far  *hosttest.NS // the line's
 	root *os.Root
 	h    *host.Host
 	run  *reconcile.Run
@@ -43,8 +44,11 @@ func newDiscovering(t *testing.T) *discovering {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &discovering{Line: hb46pptest.New(t), t: t, ns: hosttest.NewNS(t), root: root, patience: 20 * time.Second}
-	hosttest.Veth(t, d.ns, "eth1", "", hosttest.NewNS(t), "net0", "")
+	d := &discovering{Line: hb46pptest.New(t), t: t, ns: hosttest.NewNS(t), far: hosttest.NewNS(t), root: root, patience: 20 * time.Second}
+	for _, ns := range []*hosttest.NS{d.ns, d.far} {
+		hosttest.Sysctl(t, ns, map[string]string{"ipv6/conf/default/dad_transmits": "0"})
+	}
+	hosttest.Veth(t, d.ns, "eth1", "", d.far, "net0", "")
 	d.ns.Exec(t, "ip", "addr", "add", "2400:db8:12:3400::1/64", "dev", "eth1", "nodad")
 	d.ns.Exec(t, "ip", "-6", "route", "add", "default", "dev", "eth1")
 	d.restart()
