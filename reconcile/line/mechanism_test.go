@@ -133,6 +133,8 @@ func options(t *testing.T, text string) *s46.Reply {
 	return r
 }
 
+const inDHCPv6 = "0060002c" + "005a001020010db8000000000000000000000002" + "005c0014c00002123824000db8001234005d000400083400"
+
 // TestOffers is which of the line's mechanisms is taken: the first one that fits its prefix.
 func TestOffers(t *testing.T) {
 	t.Parallel()
@@ -146,7 +148,6 @@ func TestOffers(t *testing.T) {
 	reply := func(order string, methods ...string) discovery.Offer {
 		return discovery.Offer{Reply: replyOf(t, `{"service_name": "S", "order": [`+order+`], `+strings.Join(append(methods, dsLite, lw4o6, mapT, mapE, ipip), ", ")+"}")}
 	}
-	const inDHCPv6 = "0060002c" + "005a001020010db8000000000000000000000002" + "005c0014c00002123824000db8001234005d000400083400"
 	for _, test := range []struct {
 		name, section string
 		offer         discovery.Offer
@@ -172,6 +173,22 @@ func TestOffers(t *testing.T) {
 		if got, err := meant(t, test.section, f); got != test.want || (err == nil) != strings.Contains(got, " ") {
 			t.Errorf("%s: %s, %v\nwant %s", test.name, got, err, test.want)
 		}
+	}
+}
+
+// TestIgnored warns of what a server gives that cannot be used, beside what can.
+func TestIgnored(t *testing.T) {
+	t.Parallel()
+	f := gatewaytest.OnLineFacts(onLine)
+	f.Discovered = &discovery.Discovery{Source: discovery.DHCPv6, Offer: discovery.Offer{DHCPv6: options(t, "005e0000"+inDHCPv6)}}
+	l, err := line.Find(gatewaytest.SectionOf(t, "{provider: dhcpv6}"), f)
+	want := "the line's DHCPv6 server gives what is ignored: MAP-E container (94): it has no border relay (90)"
+	if got := strings.Join(l.Softwire.WarningTexts(), "; "); err != nil || got != want {
+		t.Errorf("%s, %v; want %s", got, err, want)
+	}
+	d := (*discovery.Discovery)(nil).After(discovery.Offer{DHCPv6: options(t, "005e0000")}, time.Hour, nil, evening, func() float64 { return 0 })
+	if want := "the line's DHCPv6 server gives nothing that can be used: MAP-E container (94): it has no border relay (90)"; d.Problem != want || !d.Withdrawn {
+		t.Errorf("%+v, want %s", d, want)
 	}
 }
 

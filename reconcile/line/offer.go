@@ -47,6 +47,9 @@ func byOffer(c *schema.Config, f facts.Facts, d *discovery.Discovery, prefix net
 		if m.Mesh {
 			made.warn(softwire.Mesh, d.Name()+" has its customers send to each other directly (mesh), which is not supported: what comes from them that way is dropped")
 		}
+		for _, text := range d.Ignored() {
+			made.warn(softwire.Ignored, d.Name()+" gives what is ignored: "+text)
+		}
 		return made, err
 	}
 	return mapping{}, fmt.Errorf("of the rules that %s gave: %w", d.Name(), failed)

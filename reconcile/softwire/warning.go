@@ -17,6 +17,7 @@ const (
 	Mesh                            // customers send to each other directly, which is not supported
 	Shadowed                        // another rule's longer IPv4 prefix has the address
 	SystemPorts                     // no port of the set may be drawn by NAT
+	Ignored                         // a part of what the line said is wrong
 )
 
 // NewWarning is a warning of that kind.
