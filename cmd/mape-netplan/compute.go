@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -88,6 +89,7 @@ type view struct {
 	EndUserPrefix string      `json:"end_user_prefix"`
 	CE            netip.Addr  `json:"ce"`
 	BR            netip.Addr  `json:"br"`
+	DMR           string      `json:"dmr,omitempty"` // of MAP-T, whose br is its first address
 	IPv4          string      `json:"ipv4"`
 	PSID          uint16      `json:"psid"`
 	PSIDLen       int         `json:"psid_len"`
@@ -120,7 +122,13 @@ func viewOf(line line.Line, mtu int) view {
 	v := view{
 		Mode: string(sw.Mode), Provider: line.Provider, Service: line.Service, CE: sw.CE(), BR: sw.BR(), IPv4: address(sw.Inner),
 		PSID: sw.Ports.PSID, PSIDLen: sw.Ports.PSIDLen, PSIDOffset: sw.Ports.PSIDOffset,
-		PortCount: sw.Ports.Count(), MTU: mtu, Warnings: sw.WarningTexts(), ranges: sw.Ports.Ranges(),
+		MTU: mtu, Warnings: sw.WarningTexts(), Ports: []portsView{},
+	}
+	if sw.Mode != softwire.DSLite {
+		v.PortCount, v.ranges = sw.Ports.Count(), sw.Ports.Ranges()
+	}
+	if t, ok := sw.Carrier.(softwire.Translator); ok {
+		v.DMR = t.DMR.String()
 	}
 	for _, r := range v.ranges {
 		v.Ports = append(v.Ports, portsView{r.First, r.Last})
@@ -156,7 +164,12 @@ func (v view) print(out io.Writer) error {
 		row("end-user prefix", "%s", v.EndUserPrefix)
 	}
 	row("CE", "%s", v.CE)
-	row("BR", "%s", v.BR)
+	switch far := map[softwire.Mode]string{softwire.DSLite: "AFTR", softwire.LW4o6: "lwAFTR"}[softwire.Mode(v.Mode)]; {
+	case v.DMR != "":
+		row("DMR", "%s", v.DMR)
+	default:
+		row(cmp.Or(far, "BR"), "%s", v.BR)
+	}
 	row("IPv4", "%s", v.IPv4)
 	if v.PSIDLen > 0 {
 		row("PSID", "%d (0x%x) of %d bits, offset %d", v.PSID, v.PSID, v.PSIDLen, v.PSIDOffset)
@@ -165,7 +178,11 @@ func (v view) print(out io.Writer) error {
 	if len(v.ranges) == 1 {
 		ranges = "range"
 	}
-	row("ports", "%d in %d %s: %s", v.PortCount, len(v.ranges), ranges, some(v.ranges))
+	if v.PortCount == 0 {
+		row("ports", "the provider's")
+	} else {
+		row("ports", "%d in %d %s: %s", v.PortCount, len(v.ranges), ranges, some(v.ranges))
+	}
 	if v.MTU > 0 {
 		row("MTU", "%d", v.MTU)
 	}

@@ -57,10 +57,11 @@ take the tunnel down, because nftables.service is about to flush the table.`,
 
 // A guardView is what guard prints as JSON.
 type guardView struct {
-	Changed bool     `json:"changed"`
-	Tunnels []string `json:"tunnels"`
-	IPv4    string   `json:"ipv4,omitempty"` // the shared address of the remembered line
-	Why     string   `json:"why,omitempty"`  // why no line is remembered
+	Changed      bool     `json:"changed"`
+	Tunnels      []string `json:"tunnels"`
+	IPv4         string   `json:"ipv4,omitempty"` // the shared address of the remembered line
+	Why          string   `json:"why,omitempty"`  // why no line is remembered
+	untranslated bool
 }
 
 func (o *options) putGuard(cmd *cobra.Command, h *host.Host) error {
@@ -82,7 +83,7 @@ func (o *options) putGuard(cmd *cobra.Command, h *host.Host) error {
 	}
 	v := guardView{Changed: made, Tunnels: g.Tunnels}
 	if g.Line != nil {
-		v.IPv4 = g.Line.Softwire.Inner.String()
+		v.IPv4, v.untranslated = g.Line.Softwire.Inner.String(), !g.Line.Softwire.NAT
 	}
 	if g.Why != nil {
 		v.Why = g.Why.Error()
@@ -101,6 +102,9 @@ func (o *options) putGuard(cmd *cobra.Command, h *host.Host) error {
 func (v guardView) text() string {
 	if v.Why != "" {
 		return "nothing passes (" + v.Why + ")"
+	}
+	if v.untranslated {
+		return "the filter of " + v.IPv4
 	}
 	return "the NAT of " + v.IPv4
 }

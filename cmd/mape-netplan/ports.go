@@ -75,6 +75,9 @@ func (o *options) lookAtLine(cmd *cobra.Command, suggest bool) (h *host.Host, c 
 	if l, _, _ := aim.Current(c); !l.Softwire.Known() {
 		return h, c, aim, o.blame(aim.Err)
 	}
+	if l, _, _ := aim.Current(c); l.Softwire.Unforwardable() != "" {
+		return h, c, aim, fmt.Errorf("there is no port set: %s", l.Softwire.Unforwardable())
+	}
 	if why := aim.Why(); why != "" {
 		warn(cmd, []string{why})
 	}

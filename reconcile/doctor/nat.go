@@ -21,6 +21,9 @@ func (d *diagnosis) nat() Finding {
 	case differs:
 		return bad(table.Name()+" is not as it should be", "Another program has changed the nftables table ip mape, or the line's address has changed.", d.restore())
 	}
+	if !d.line.Softwire.NAT {
+		return good("%s lets out only what it should; nothing is translated here", table.Name())
+	}
 	return good("%s translates to %s", table.Name(), d.line.Softwire.Inner.Masked())
 }
 

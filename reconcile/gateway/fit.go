@@ -55,7 +55,7 @@ func Fit(c *schema.Config, l line.Line, f facts.Facts) (*Gateway, error) {
 // softwire), it contradicts itself, and that is an error.
 func gatewayOn(c *schema.Config, l line.Line, mtu int) (*Gateway, error) {
 	on, off := line.SplitForwards(c, l.Softwire)
-	if len(off) > 0 && (c.Softwire != nil || c.Prefix.IsValid()) {
+	if len(off) > 0 && line.Fixes(c) {
 		return nil, off
 	}
 	g := &Gateway{Line: l, Tunnel: tunnelOf(c, l.Softwire, mtu), NAT: c.NAT, Off: off, Warnings: l.Softwire.WarningTexts()}

@@ -49,7 +49,7 @@ func (g *Gateway) warn(c *schema.Config, f facts.Facts) {
 	if c.Prefix.IsValid() && known && !line.OnLine(wan, g.Softwire.CE()) && !line.DelegatedFrom(f, g.Softwire.CE()) {
 		g.Warnings = append(g.Warnings, fmt.Sprintf("no address of %s is in %s, the line that mape.prefix says", wan.Name, line.HomeOf(g.Softwire.CE())))
 	}
-	if g.Pool.First == 0 {
+	if g.Softwire.NAT && g.Pool.First == 0 {
 		g.Warnings = append(g.Warnings, "the port set has no port above 1023 that is not forwarded, and the NAT draws from none below: nothing will get out")
 	}
 	if f.Unfiltered != "" {

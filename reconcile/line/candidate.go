@@ -97,6 +97,9 @@ func byTrust(all []Candidate, routers int) func(a, b Candidate) int {
 		age := int32(newest - c.announced)
 		last := age <= moment
 		switch {
+		// The provider's translations are by the address, which is one of the WAN's own: it stays while it is good.
+		case c.ours && c.Softwire.Mode == softwire.DSLite && (c.Origin != kernel.OriginRA || last || routers > 1):
+			return 0
 		case c.Origin == kernel.OriginRA && c.ours && (last || routers > 1 && age <= interval):
 			return 0
 		case c.Origin == kernel.OriginRA && last:
@@ -187,7 +190,8 @@ func (d deriver) derive(candidate *Candidate, prefix netip.Prefix) {
 		return
 	}
 	candidate.Usable = true
-	candidate.ours = d.f.Owned.Has(d.wan.Name, r.mapping.softwire.CE())
+	ce, had := r.mapping.softwire.CE(), d.f.Owned.Memory
+	candidate.ours = d.f.Owned.Has(d.wan.Name, ce) || r.mapping.softwire.Mode == softwire.DSLite && had != nil && had.CE == ce
 }
 
 // unusable is why the line's prefix cannot be told from an address; "" if it can.

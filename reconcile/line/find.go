@@ -64,7 +64,7 @@ func Suppose(c *schema.Config, f facts.Facts) (Line, error) {
 // the remembered CE address is in, and the WAN that has it. It reports false where none is remembered.
 func Recall(c *schema.Config, f facts.Facts) (Line, bool, error) {
 	r := *c
-	if r.Softwire == nil && !r.Prefix.IsValid() {
+	if r.Softwire == nil && !r.Prefix.IsValid() && !(r.IPIP != nil && r.IPIP.CE.IsValid()) {
 		if f.Owned.Memory == nil {
 			return Line{}, false, nil
 		}

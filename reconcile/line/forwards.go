@@ -37,6 +37,12 @@ func checkOwnAddress(c *schema.Config, i int, sw softwire.Softwire) schema.Probl
 // SplitForwards returns the forwards that work with a softwire, in order, and the problems of the others: a port that is
 // not in the set, with the nearest that are, the shared address as the target, or more than MaxForwards.
 func SplitForwards(c *schema.Config, sw softwire.Softwire) (on []schema.Forward, off schema.Problems) {
+	if why := sw.Unforwardable(); why != "" {
+		for i := range c.Forwards {
+			off = append(off, c.Problem(fmt.Sprintf("forwards[%d]", i), "%s", why))
+		}
+		return nil, off
+	}
 	taken := map[uint16]schema.PortRange{}
 	for _, f := range c.Forwards {
 		for _, r := range f.Ports {

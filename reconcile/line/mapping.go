@@ -148,6 +148,11 @@ func Check(c *schema.Config) error {
 	if len(all) > 0 {
 		return all
 	}
+	if fixesPorts(c) {
+		if _, off := SplitForwards(c, wherever(c)); len(off) > 0 {
+			return off
+		}
+	}
 	m, ok, err := given(c, facts.Facts{})
 	switch {
 	case !ok || errors.Is(err, ErrNotYet): // The line has not given its prefix or its rules yet.

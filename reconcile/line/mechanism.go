@@ -8,6 +8,7 @@ import (
 
 	"mape-netplan/reconcile/facts"
 	"mape-netplan/reconcile/kernel"
+	"mape-netplan/reconcile/provider"
 	"mape-netplan/reconcile/provider/offer"
 	"mape-netplan/reconcile/softwire"
 	"mape-netplan/schema"
@@ -30,9 +31,39 @@ func ownMechanism(c *schema.Config) (m offer.Mechanism, path string) {
 		return offer.Mechanism{Mode: softwire.LW4o6, FarEnd: l.LwAFTR, Binding: softwire.Binding{IPv4: l.IPv4.Addr(), Ports: ports, Prefix: l.Prefix}}, "lw4o6"
 	case c.IPIP != nil:
 		i := c.IPIP
-		return offer.Mechanism{Mode: softwire.IPIP, FarEnd: i.BR, Fixed: softwire.Fixed{IPv4: i.IPv4, CE: i.CE, InterfaceID: i.InterfaceID, Routed: i.Block == "route"}}, "ipip"
+		return offer.Mechanism{Mode: softwire.IPIP, FarEnd: i.BR, Fixed: softwire.Fixed{IPv4: i.IPv4, CE: i.CE, InterfaceID: i.InterfaceID, Routed: i.Block == "route" && !i.IPv4.IsSingleIP()}}, "ipip"
 	}
 	return m, ""
+}
+
+// fixesPorts reports whether the section has a mode with the same ports on any line and behind any far end.
+func fixesPorts(c *schema.Config) bool {
+	_, path := ownMechanism(c)
+	_, _, lite := provider.DSLite(c.Provider, netip.Prefix{})
+	return path != "" && path != "rules" || lite
+}
+
+// Fixes reports whether the section alone decides which ports the line has.
+func Fixes(c *schema.Config) bool {
+	return c.Softwire != nil || c.Prefix.IsValid() || fixesPorts(c)
+}
+
+// wherever is the softwire of such a section as far as any line has it: its IPv4 address and ports.
+func wherever(c *schema.Config) softwire.Softwire {
+	m, path := ownMechanism(c)
+	if path == "" {
+		m.Mode = softwire.DSLite
+	}
+	prefix := netip.MustParsePrefix("2001:db8::/56")
+	switch {
+	case m.Binding.Prefix.IsValid():
+		prefix = m.Binding.Prefix
+	case m.Fixed.CE.IsValid():
+		prefix = netip.PrefixFrom(m.Fixed.CE, 128)
+	}
+	m.FarEnd = "2001:db8:ffff::1"
+	made, _ := byMechanism(&schema.Config{}, facts.Facts{}, m, prefix) // Check has told what is wrong with it.
+	return made.softwire
 }
 
 // byMechanism computes the mapping of a prefix by a mechanism. Where the address of its far end is not known yet, the

@@ -149,7 +149,7 @@ func Interfaces(c *schema.Config, f facts.Facts) []string {
 // elsewhere reports whether a section gives its line but no interface, and nothing on this machine has an address of that
 // line or a delegation, nor has an earlier run left files.
 func elsewhere(c *schema.Config, f facts.Facts, ce netip.Addr) bool {
-	if c.WAN != "" || len(c.LAN) > 0 || len(f.Owned.Files) > 0 || c.Softwire == nil && !c.Prefix.IsValid() {
+	if c.WAN != "" || len(c.LAN) > 0 || len(f.Owned.Files) > 0 || c.Softwire == nil && !c.Prefix.IsValid() && !(c.IPIP != nil && c.IPIP.CE.IsValid()) {
 		return false
 	}
 	return ce.IsValid() && !DelegatedFrom(f, ce) && !slices.ContainsFunc(f.Links, func(link kernel.Link) bool { return OnLine(link, ce) })

@@ -44,6 +44,17 @@ func (Translator) Overhead() int          { return 20 + 8 } // an IPv6 header fo
 // Known reports whether there is a softwire.
 func (s Softwire) Known() bool { return s.Carrier != nil }
 
+// Unforwardable is why ports cannot be forwarded; "" if they can.
+func (s Softwire) Unforwardable() string {
+	switch {
+	case !s.Known() || s.NAT:
+		return ""
+	case s.Mode == DSLite:
+		return "the provider translates (DS-Lite): ports cannot be forwarded"
+	}
+	return "the block is not translated: its hosts have addresses of their own, which \"inbound: accept\" opens to the internet"
+}
+
 // CE is the address of this end; invalid where there is no softwire.
 func (s Softwire) CE() netip.Addr {
 	if s.Carrier == nil {
