@@ -109,7 +109,7 @@ func networkFiles(h *host.Host, links []kernel.Link, networks []networkd.Network
 			}
 			continue
 		}
-		if at := slices.IndexFunc(networks, func(n networkd.Network) bool { return n.Selects(l) }); at >= 0 {
+		if at := slices.IndexFunc(networks, func(n networkd.Network) bool { is, _ := n.Selects(l); return is }); at >= 0 {
 			links[i].NetworkFile = networks[at].Path
 		}
 	}

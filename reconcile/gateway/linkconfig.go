@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"net/url"
@@ -99,11 +100,15 @@ func (p *LinkConfig) find(byNetplan bool, f facts.Facts) error {
 		}
 	}
 	if !f.Live {
-		if i := slices.IndexFunc(f.Networks, func(n networkd.Network) bool { return n.Selects(l) }); i >= 0 {
+		if i := slices.IndexFunc(f.Networks, func(n networkd.Network) bool { is, sure := n.Selects(l); return is || !sure }); i >= 0 {
 			l.NetworkFile = f.Networks[i].Path
-			if named := f.Networks[i].Names; !slices.Contains(strings.Fields(named), p.Link) {
+			if _, sure := f.Networks[i].Selects(l); !sure {
+				return fmt.Errorf("whether %s is for %s depends on more than its name ([Match] with a MAC address, a driver, a host …), which cannot be seen from here; give %[2]s a .network file that sorts before it, with Name=%[2]s alone",
+					l.NetworkFile, p.Link)
+			}
+			if named := strings.Fields(f.Networks[i].Names); !slices.Contains(named, p.Link) || slices.ContainsFunc(named, kernel.IsPattern) {
 				return fmt.Errorf("%s is for every interface that matches %q, but only %s may get these settings; give %s a .network file of its own that sorts before it",
-					l.NetworkFile, named, p.Link, p.Link)
+					l.NetworkFile, cmp.Or(f.Networks[i].Names, "*"), p.Link, p.Link)
 			}
 		}
 	}

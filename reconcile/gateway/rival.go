@@ -42,7 +42,7 @@ func (g *Gateway) taken(f facts.Facts) error {
 		}
 	}
 	for _, n := range f.Networks {
-		if n.Selects(tunnel) && path.Base(n.Path) < ours {
+		if is, _ := n.Selects(tunnel); is && path.Base(n.Path) < ours {
 			return fmt.Errorf("%s matches %s, too, and sorts before %s, so networkd would configure the tunnel by it; have it match fewer names", n.Path, name, ours)
 		}
 	}

@@ -24,9 +24,13 @@ type Network struct {
 	Path string `json:"path"`
 	// Own: neither the program's nor netplan's.
 	Own bool `json:"-"`
-	// Names and MACs are those that it is for, separated by blanks; "": any.
+	// Names and MACs are those that it is for, separated by blanks; "": any. Kinds and Types likewise, in networkd's words.
 	Names string `json:"names,omitempty"`
 	MACs  string `json:"macs,omitempty"`
+	Kinds string `json:"kinds,omitempty"`
+	Types string `json:"types,omitempty"`
+	// Others: it is for links of a driver, a path or a host, too, which cannot be told here.
+	Others bool `json:"others,omitempty"`
 	// Default4 is the lowest metric of the static IPv4 default routes in the main
 	// table; nil: none.
 	Default4 *int `json:"default4,omitempty"`
@@ -38,7 +42,7 @@ type Network struct {
 // them and without those that others shadow.
 func unitFiles(h *host.Host, pattern string) ([]string, error) {
 	at := map[string]string{}
-	for _, dir := range []string{"/usr/lib/systemd/network", GeneratedDir, NetworkDir} {
+	for _, dir := range []string{"/usr/lib/systemd/network", "/usr/local/lib/systemd/network", GeneratedDir, NetworkDir} {
 		paths, err := h.Glob(dir + "/" + pattern)
 		if err != nil {
 			return nil, err
@@ -103,8 +107,14 @@ func (n *Network) read(section *unit.UnitSection) {
 	}
 	switch section.Section {
 	case "Match":
-		n.Names = cmp.Or(value["Name"], n.Names)
-		n.MACs = cmp.Or(value["PermanentMACAddress"], value["MACAddress"], n.MACs)
+		lists := map[string]*string{"Name": &n.Names, "MACAddress": &n.MACs, "PermanentMACAddress": &n.MACs, "Kind": &n.Kinds, "Type": &n.Types}
+		for _, e := range section.Entries { // Later lines append, and an empty one starts anew.
+			if list := lists[e.Name]; list == nil {
+				n.Others = n.Others || e.Value != ""
+			} else if *list = strings.TrimSpace(*list + " " + e.Value); e.Value == "" {
+				*list = ""
+			}
+		}
 	case "Network", "Route":
 		via, _ := netip.ParseAddr(value["Gateway"])
 		to, _ := netip.ParsePrefix(value["Destination"])
@@ -119,11 +129,27 @@ func (n *Network) read(section *unit.UnitSection) {
 	}
 }
 
-// Selects reports whether the file is for a link, as far as its name and its MAC
-// address tell.
-func (n Network) Selects(l kernel.Link) bool {
-	return (n.Names != "" || n.MACs != "") && (n.Names == "" || l.Matches(n.Names)) &&
-		(n.MACs == "" || l.MAC != "" && slices.Contains(strings.Fields(strings.ToLower(n.MACs)), strings.ToLower(l.MAC)))
+// Selects reports whether the file is for a link, as far as its name, its MAC address and its kind tell; sure is false where
+// other things decide, and for a MAC address or a kind that is not known. A file that is for any link is for none, says
+// networkd.
+func (n Network) Selects(l kernel.Link) (is, sure bool) {
+	kind, device := kernel.Link{Name: l.Kind}, kernel.Link{Name: "ether"}
+	switch l.Kind {
+	case "ip6tnl":
+		device.Name = "tunnel6"
+	case "bond", "bridge", "vlan":
+		device = kind
+	}
+	switch {
+	case n.Names == "" && n.MACs == "" && n.Kinds == "" && n.Types == "" && !n.Others,
+		n.Names != "" && !l.Matches(n.Names),
+		n.MACs != "" && l.MAC != "" && !slices.Contains(strings.Fields(strings.ToLower(n.MACs)), strings.ToLower(l.MAC)),
+		n.Kinds != "" && l.Kind != "" && !kind.Matches(n.Kinds),
+		n.Types != "" && !device.Matches(n.Types):
+		return false, true
+	}
+	sure = !n.Others && (n.MACs == "" || l.MAC != "") && (n.Kinds == "" || l.Kind != "")
+	return n.Names != "" && (n.MACs == "" || l.MAC != "") || sure, sure
 }
 
 // Links are those that the file names. Patterns are left out.
