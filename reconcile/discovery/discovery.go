@@ -54,6 +54,14 @@ type Discovery struct {
 	Server string `json:"-"`
 }
 
+// SourceOf is the Source of what a line says to a section of that provider.
+func SourceOf(provider string) string {
+	if provider == DHCPv6 {
+		return DHCPv6
+	}
+	return ""
+}
+
 // By is d if it is of that source, otherwise nil. d may be nil.
 func (d *Discovery) By(source string) *Discovery {
 	if d == nil || d.Source != source {

@@ -179,7 +179,7 @@ func (d *diagnosis) rule() Finding {
 }
 
 func (d *diagnosis) noRule() Finding {
-	if d.c.Provider == discovery.Discover && len(d.c.Rules) == 0 && errors.Is(d.err, line.ErrNotYet) {
+	if discovery.Asks(d.c.Provider) && errors.Is(d.err, line.ErrNotYet) {
 		return d.undiscovered()
 	}
 	all := d.prefixes()
@@ -210,13 +210,14 @@ func (d *diagnosis) noRule() Finding {
 
 // undiscovered is noRule if the rules are to come from the line.
 func (d *diagnosis) undiscovered() Finding {
-	if d.f.Discovered == nil {
-		return bad("the line has not been asked for its rules yet", "The section is right, and nothing has asked the line for its rules yet (provider: discover).",
+	source := discovery.SourceOf(d.c.Provider)
+	if d.f.Discovered.By(source) == nil {
+		return bad("the line has not been asked for its rules yet", "The section is right, and nothing has asked the line for its rules yet (provider: "+d.c.Provider+").",
 			d.restore())
 	}
 	f := bad("the line has given no rules", d.sentence("the line has been asked for its rules, and there are none to use: "+words(d.err)),
-		`"mape-netplan apply" asks it again. If that changes nothing, ask the provider whether the contract has MAP-E by HB46PP, or write its rules into the section (keys rules and br).`)
-	if clock := d.clock(); clock.State == Bad { // It is asked by TLS.
+		`"mape-netplan apply" asks it again. If that changes nothing, ask the provider whether the contract has IPv4 by `+discovery.Protocol(source)+`, or write its rules into the section (keys rules and br).`)
+	if clock := d.clock(); source == "" && clock.State == Bad { // It is asked by TLS.
 		return bad(f.Seen+"; the clock says "+clock.Seen, clock.Diagnosis+" "+f.Diagnosis, clock.Advice+" "+f.Advice)
 	}
 	return f

@@ -58,9 +58,9 @@ func NextQuestion(c *schema.Config, l Line, f facts.Facts, now time.Time) time.T
 // is a Problem in what is returned; an error is one of this machine, or the cause
 // of the end of ctx.
 func (a *Asker) Discover(ctx context.Context, c *schema.Config, l Line, f facts.Facts) (*discovery.Discovery, error) {
-	now, last := time.Now(), f.Discovered.By(sourceOf(c))
+	now, last := time.Now(), f.Discovered.By(discovery.SourceOf(c.Provider))
 	of := a.hb46pp
-	if sourceOf(c) == discovery.DHCPv6 {
+	if discovery.SourceOf(c.Provider) == discovery.DHCPv6 {
 		of = a.s46
 	}
 	source, missing := of(c, l.WAN, f)
@@ -83,17 +83,9 @@ func (a *Asker) Discover(ctx context.Context, c *schema.Config, l Line, f facts.
 		}
 		next = last.After(answer, ttl, err, now, rand.Float64)
 	}
-	next.Source, next.Prefixes = sourceOf(c), linePrefixes(l.WAN, f)
+	next.Source, next.Prefixes = discovery.SourceOf(c.Provider), linePrefixes(l.WAN, f)
 	next.User, next.Server = credentials(c).User, credentials(c).Server
 	return a.Remember(a.Host, next)
-}
-
-// sourceOf is the source of the line's rules by which a section has the line asked, as a Discovery has it.
-func sourceOf(c *schema.Config) string {
-	if c.Provider == discovery.DHCPv6 {
-		return discovery.DHCPv6
-	}
-	return ""
 }
 
 // hb46pp is the source of that name. missing is what the line does not have yet: that comes with a router advertisement, or
@@ -112,7 +104,7 @@ func (a *Asker) hb46pp(c *schema.Config, wan kernel.Link, f facts.Facts) (source
 		client.Inside = append(client.Inside, d.Prefix)
 	}
 	question := hb46pp.Question{Version: programVersion(), Credentials: credentials(c)}
-	if last := f.Discovered.By(sourceOf(c)); last != nil {
+	if last := f.Discovered.By(discovery.SourceOf(c.Provider)); last != nil {
 		question.Token = last.Token
 	}
 	return discovery.HB46PP{Client: client, Question: question}, ""
@@ -174,7 +166,7 @@ func NextDiscovery(c *schema.Config, l Line, f facts.Facts, now time.Time) time.
 	if l.NoWAN != nil || !f.Live || !l.Asks {
 		return time.Time{}
 	}
-	prefixes, d := linePrefixes(l.WAN, f), f.Discovered.By(sourceOf(c))
+	prefixes, d := linePrefixes(l.WAN, f), f.Discovered.By(discovery.SourceOf(c.Provider))
 	switch {
 	case len(prefixes) == 0:
 		return time.Time{}
@@ -218,7 +210,7 @@ func linePrefixes(wan kernel.Link, f facts.Facts) []netip.Prefix {
 // Overdue warns if the rules that a plan is made of have expired: only apply and
 // watch ask the line.
 func Overdue(c *schema.Config, l Line, f facts.Facts, now time.Time) []string {
-	d := f.Discovered.By(sourceOf(c))
+	d := f.Discovered.By(discovery.SourceOf(c.Provider))
 	if next := NextDiscovery(c, l, f, now); d == nil || next.IsZero() || next.After(now) {
 		return nil
 	}

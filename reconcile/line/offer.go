@@ -14,7 +14,7 @@ import (
 
 // discovered computes the mapping of a prefix by what the line offers.
 func discovered(c *schema.Config, f facts.Facts, prefix netip.Prefix) (mapping, error) {
-	d, how := f.Discovered.By(sourceOf(c)), discovery.Protocol(sourceOf(c))
+	d, how := f.Discovered.By(discovery.SourceOf(c.Provider)), discovery.Protocol(discovery.SourceOf(c.Provider))
 	switch {
 	case d == nil:
 		return mapping{}, NotYet{fmt.Errorf("the line has not been asked for its rules yet (%s): apply, install or watch asks it", how)}
