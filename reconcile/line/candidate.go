@@ -115,15 +115,18 @@ func byTrust(all []Candidate, routers int) func(a, b Candidate) int {
 }
 
 // partDelegated reports whether the delegation that would be taken is only a part
-// of the end-user prefix of the address that would be taken.
+// of the end-user prefix of the address that would be taken. Only MAP has one.
 func partDelegated(delegated, addresses []Candidate) bool {
 	taken := func(c Candidate) bool { return c.Usable }
 	d, a := slices.IndexFunc(delegated, taken), slices.IndexFunc(addresses, taken)
 	if d < 0 || a < 0 {
 		return false
 	}
+	if delegated[d].Softwire.Mode == softwire.IPIP {
+		return true // A contract's interface identifier is meant for the WAN's own /64.
+	}
 	whole := delegated[d].Softwire.Origin.EndUserPrefix
-	return whole == addresses[a].Softwire.Origin.EndUserPrefix && delegated[d].Prefix.Bits() > whole.Bits()
+	return whole.IsValid() && whole == addresses[a].Softwire.Origin.EndUserPrefix && delegated[d].Prefix.Bits() > whole.Bits()
 }
 
 // A deriver makes candidates of what the WAN has. It derives the mapping of a /64

@@ -15,6 +15,7 @@ import (
 	"mape-netplan/reconcile/internal/gatewaytest"
 	"mape-netplan/reconcile/kernel"
 	"mape-netplan/reconcile/line"
+	"mape-netplan/reconcile/networkd"
 	"mape-netplan/reconcile/provider/s46"
 )
 
@@ -117,6 +118,28 @@ func TestB4(t *testing.T) {
 		}
 		if !strings.Contains(got, test.want) {
 			t.Errorf("%s: %s, want %s", test.name, got, test.want)
+		}
+	}
+}
+
+// TestB4Delegated: a delegation goes before an advertised address, except for a fixed address, whose interface identifier
+// the contract gives.
+func TestB4Delegated(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ section, address, want string }{
+		{`{ds-lite: {aftr: "2001:db8::b"}}`, onLine, "2400:db9:1:200:c0:0:200:0"},
+		{`{ds-lite: {aftr: "2001:db8::b"}}`, "2400:db9:1:203::5/64", "2400:db9:1:203::5"},
+		{`{ds-lite: {aftr: "2001:db8::b"}, wan-prefix: ra}`, onLine, "2400:db8:12:3400::1"},
+		{`{ipip: {ipv4: 203.0.113.8, br: "2001:db8::b", interface-id: "::feed"}}`, onLine, "2400:db8:12:3400::feed"},
+		{`{ipip: {ipv4: 203.0.113.8, br: "2001:db8::b", interface-id: "::feed"}, wan-prefix: pd}`, onLine, "2400:db9:1:200::feed"},
+		{`{lw4o6: {lwaftr: "2001:db8::b", ipv4: 192.0.2.18, prefix: "2400:db8::/32"}}`, onLine, "2400:db8:12:3400:0:c000:212:0"},
+		{`{lw4o6: {lwaftr: "2001:db8::b", ipv4: 192.0.2.18}}`, onLine, "2400:db9:1:200:0:c000:212:0"},
+	} {
+		f := gatewaytest.OnLineFacts(test.address)
+		f.Delegations = []networkd.Delegation{{Prefix: netip.MustParsePrefix("2400:db9:1:200::/56"), Link: "eth1"}}
+		l, err := line.Find(gatewaytest.SectionOf(t, test.section), f)
+		if got := l.Softwire.CE().String(); err != nil || got != test.want {
+			t.Errorf("%s: %s, %v; want %s", test.section, got, err, test.want)
 		}
 	}
 }
