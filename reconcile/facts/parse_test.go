@@ -22,7 +22,7 @@ func TestParseFacts(t *testing.T) {
 		`{"links": [{"name": "eth1", "mtu": "1500"}]}`: "json: cannot unmarshal string",
 		`{"links": [{}]}`: "one of its links has no name",
 		`{"links": [{"name": "eth1", "addresses": [{"prefix": "x"}]}]}`: "netip.ParsePrefix",
-		`{"links": [], "discovered": {"reply": {}}}`:                    "enabler_name: is missing",
+		`{"links": [], "discovered": {"reply": {}}}`:                    "order: is missing",
 	} {
 		if _, err := facts.Parse([]byte(text)); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%q: %v, want %s", text, err, want)

@@ -38,6 +38,12 @@ const (
 	Duplicate Detection = "duplicate"
 )
 
+// DetectionIn is that of a resource that is an address; Unique for any other.
+func DetectionIn(r engine.Resource) Detection {
+	a, _ := r.(Address)
+	return a.Detection
+}
+
 // text uses the kernel's words.
 func (d Detection) text() string {
 	switch d {

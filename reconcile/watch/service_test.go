@@ -177,7 +177,9 @@ func (w *service) await(t testing.TB, what string, holds func() bool) {
 			return
 		}
 		if time.Now().After(end) {
-			t.Fatalf("not after %v: %s", patience, what)
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			t.Fatalf("not after %v: %s; the log is\n%s", patience, what, strings.Join(w.log, "\n"))
 		}
 	}
 }

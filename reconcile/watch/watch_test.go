@@ -141,10 +141,14 @@ func TestWatchWaitsForOthers(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.Exec(t, "nft", "delete", "table", "ip", "mape")
+	w.Exec(t, "sh", "-ec", "ip route del default dev mape0; ip route add default via 192.168.1.9 dev mape0 onlink proto static")
 	w.says(t, "waiting: another run is in progress: another, pid ")
 	w.looks(t)
 	if out := w.Exec(t, "nft", "list", "tables"); out != "" {
 		t.Errorf("it has not waited: %s", out)
+	}
+	if n := w.said("<4>"); n != 0 {
+		t.Errorf("%d warnings of what another run may be changing", n)
 	}
 	unlock()
 	w.says(t, "restored table ip mape")

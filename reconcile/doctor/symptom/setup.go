@@ -43,11 +43,7 @@ func (g *gatherer) differences(ctx context.Context, s *Symptoms) error {
 		if before.Text() == after.Text() {
 			continue
 		}
-		x := Difference{Name: after.Name(), Before: before.Text(), After: after.Text()}
-		if a, ok := before.(resource.Address); ok {
-			x.Detection = a.Detection
-		}
-		s.Differences = append(s.Differences, x)
+		s.Differences = append(s.Differences, Difference{Name: after.Name(), Before: before.Text(), After: after.Text(), Detection: resource.DetectionIn(before)})
 	}
 	return nil
 }
