@@ -28,7 +28,6 @@ func TestMain(m *testing.M) {
 		"chown-root":   func() { fail(os.Chown(os.Args[1], 0, 0)) },
 		"chown-tree":   chownTree,
 		"tree":         tree,
-		"stubborn":     stubborn,
 	})
 }
 

@@ -20,14 +20,10 @@ import (
 func main() {
 	// networkd, which is not root, reads our files and those of netplan's generator, whatever root's umask is.
 	syscall.Umask(0o022)
-	os.Exit(run(untilSignal(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
-}
-
-// untilSignal ends with the first signal. A second one ends the program at once, whatever it waits for.
-func untilSignal() context.Context {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	context.AfterFunc(ctx, stop)
-	return ctx
+	defer stop()
+	context.AfterFunc(ctx, stop) // A second signal ends the program at once, whatever it waits for.
+	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
 // A printer escapes what controls a terminal: names, files and errors of others are printed.

@@ -25,9 +25,7 @@ func (g *Gateway) taken(f facts.Facts) error {
 	if f.Namesake != "" && g.Netplan {
 		return fmt.Errorf("%s has the name of our %s, and netplan reads only one of the two; rename it", f.Namesake, netplan.Path)
 	}
-	if l, there := f.Link(name); there && l.Name != name {
-		return fmt.Errorf("%s is an alternative name of %s; give the tunnel another one with mape.tunnel", name, l.Name)
-	} else if there && f.Live && l.Kind == "ip6tnl" && !slices.Contains(f.Owned.Tunnels, name) {
+	if l, there := f.Link(name); there && f.Live && l.Kind == "ip6tnl" && !slices.Contains(f.Owned.Tunnels, name) {
 		return fmt.Errorf("there is a tunnel %s already that mape-netplan has not made; run \"ip link del %s\" if it is not needed, or give ours another name with mape.tunnel", name, name)
 	}
 	if slices.ContainsFunc(f.Definitions, func(d netplan.Definition) bool { return d.ID == name }) {

@@ -37,19 +37,6 @@ func TestTunnelOfOthers(t *testing.T) {
 	}
 }
 
-// TestAltNames: an alternative name is not free for the tunnel, and two names of one LAN are one LAN.
-func TestAltNames(t *testing.T) {
-	f := gatewaytest.OnLineFacts(gatewaytest.LineAddress)
-	f.Links[0].AltNames = []string{"enp1s0", "mape1"}
-	if g := gatewaytest.MustResolve(t, "{wan: eth1, lan: [eth0, enp1s0]}", f); !slices.Equal(g.LAN, []string{"eth0"}) {
-		t.Errorf("the LAN is %q", g.LAN)
-	}
-	_, err := gatewaytest.Resolve(gatewaytest.SectionOf(t, "{wan: eth1, lan: eth0, tunnel: mape1}"), f)
-	if err == nil || err.Error() != "mape1 is an alternative name of eth0; give the tunnel another one with mape.tunnel" {
-		t.Error(err)
-	}
-}
-
 // TestTunnelName: netplan 0.106 and 1.1 write the file of such a tunnel under two names. networkd has no such trouble.
 func TestTunnelName(t *testing.T) {
 	for _, name := range []string{"{{x}}", "mape0,a", "ma+pe"} {

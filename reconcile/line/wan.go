@@ -90,9 +90,7 @@ func lan(c *schema.Config, f facts.Facts, wan string) ([]string, error) {
 			if l.Name == wan {
 				return nil, problem(c, fmt.Sprintf("lan[%d]", i), fmt.Errorf("%s is the WAN: the line's router announces itself there; write an interface of the home", name))
 			}
-			if !slices.Contains(names, l.Name) { // An alternative name may be another one's.
-				names = append(names, l.Name)
-			}
+			names = append(names, l.Name)
 		}
 		return names, nil
 	}

@@ -102,8 +102,7 @@ func (c Client) checkTarget(a netip.Addr) error {
 		what = "a multicast address"
 	case a.IsLinkLocalUnicast():
 		what = "a link-local address"
-	// The subnet of an address is a /64 (RFC 4291, section 2.5.4), also of one from DHCPv6, which has no length.
-	case slices.ContainsFunc(c.Inside, func(p netip.Prefix) bool { return netip.PrefixFrom(p.Addr(), min(p.Bits(), 64)).Contains(a) }):
+	case slices.ContainsFunc(c.Inside, func(p netip.Prefix) bool { return p.Contains(a) }):
 		what = "an address of a network of this machine"
 	default:
 		return nil
