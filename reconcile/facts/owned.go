@@ -63,8 +63,15 @@ func ReadOwned(h *host.Host, f Facts) (Owned, error) {
 	o, err := ownedFiles(h, f)
 	for _, l := range f.Links {
 		for _, a := range l.Addresses {
-			if a.Ours && !o.Has(l.Name, a.Prefix.Addr()) {
-				o.Addresses = append(o.Addresses, OwnedAddress{l.Name, a.Prefix})
+			owned := OwnedAddress{l.Name, a.Prefix}
+			switch {
+			case !a.Ours:
+			case a.Prefix.Addr().Is4():
+				if !slices.Contains(o.Inner, owned) {
+					o.Inner = append(o.Inner, owned)
+				}
+			case !o.Has(l.Name, a.Prefix.Addr()):
+				o.Addresses = append(o.Addresses, owned)
 			}
 		}
 	}
