@@ -208,6 +208,9 @@ func (w *Watch) files() []string {
 func (w *Watch) look() (facts.Facts, error) {
 	f, err := facts.Look(w.Host)
 	f.Owned.Proven = w.sections.proven
+	if g := w.applied; g != nil && !slices.Contains(f.Owned.Tunnels, g.Tunnel.Link) { // Made beside files that cannot be read or written.
+		f.Owned.Tunnels = append(f.Owned.Tunnels, g.Tunnel.Link)
+	}
 	p := &w.provisioning
 	f.Discovered, f.FarEnds, f.Announced = p.Latest(f.Discovered), p.LatestNames(f.FarEnds), p.LatestAnnouncement(f.Announced)
 	if f.IPForward == "" {
