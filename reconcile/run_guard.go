@@ -25,6 +25,12 @@ func (r *Run) PutGuard(ctx context.Context, c *schema.Config) (g gateway.Guard, 
 	if errors.Is(g.Why, gateway.ErrNoMemory) && closed != nil {
 		g.Why = fmt.Errorf("%w; and cannot read %w", g.Why, closed)
 	}
+	if g.Line != nil && g.Line.Tunnel.Remote == kernel.Discard {
+		// At boot the tunnel is there before the translator.
+		if err := (resource.Discard{Present: true}).Write(ctx, r.Host); err != nil {
+			return g, false, err
+		}
+	}
 	live, err := nat.ReadRules(r.Host.NFT)
 	if err == nil && !g.Holds(resource.Table{Table: live}) {
 		was, e := g.Table.Live(r.Host) // With what is in its sets.

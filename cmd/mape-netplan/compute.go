@@ -67,7 +67,7 @@ func (o *options) softwire(ctx context.Context, c *schema.Config) (view, error) 
 	if found.Elsewhere {
 		wan = kernel.Link{}
 	}
-	return viewOf(found, gateway.TunnelMTU(c, wan)), nil
+	return viewOf(found, gateway.TunnelMTU(c, found.Softwire, wan)), nil
 }
 
 // linkFacts are the facts of the machine, or of --facts. Those about links

@@ -94,15 +94,15 @@ func (d *diagnosis) mtu() Finding {
 			fmt.Sprintf(`Write "mtu: %d" into the section and run "`+d.command()+`".`, max(1240, p.Largest)))
 	}
 	wan, _ := d.f.Link(d.wan)
-	if most := gateway.InnerMTU(wan.MTU); most > 0 && t.MTU > most {
+	if most := gateway.InnerMTU(d.line.Softwire, wan.MTU); most > 0 && t.MTU > most {
 		return warning(fmt.Sprintf("%s has MTU %d, and %s carries %d", d.c.Tunnel, t.MTU, d.wan, most),
 			fmt.Sprintf("The tunnel's MTU %d is more than fits through %s (%d), so large packets are fragmented, and many border relays do not reassemble fragments.", t.MTU, d.wan, most),
 			fmt.Sprintf(`Write "mtu: %d" into the section, or leave the key out, and run "`+d.command()+`".`, most))
 	}
-	if p := d.s.Relay; p != nil && p.MTU > 0 && gateway.InnerMTU(p.MTU) < t.MTU {
+	if p := d.s.Relay; p != nil && p.MTU > 0 && gateway.InnerMTU(d.line.Softwire, p.MTU) < t.MTU {
 		return warning(fmt.Sprintf("the path to the border relay carries %d bytes", p.MTU),
 			fmt.Sprintf("The IPv6 path to the border relay carries only %d bytes, so the tunnel's MTU of %d is too large.", p.MTU, t.MTU),
-			fmt.Sprintf(`Write "mtu: %d" into the section and run "`+d.command()+`".`, max(1240, gateway.InnerMTU(p.MTU))))
+			fmt.Sprintf(`Write "mtu: %d" into the section and run "`+d.command()+`".`, max(1240, gateway.InnerMTU(d.line.Softwire, p.MTU))))
 	}
 	if p := d.s.Probe; p != nil && p.Largest > 0 {
 		return good("packets of %d bytes get through", p.Largest)

@@ -90,6 +90,9 @@ func Look(h *host.Host) (Facts, error) {
 			f.Unfiltered = why.Error()
 		}
 		f.MaxFixed = maxFixed(h)
+		if _, f.Owned.Translates, err = kernel.DiscardRoute(h); err != nil {
+			return f, err
+		}
 	}
 	if f.IPForward, err = ipForward(h, f.Owned); unread.Add(err) != nil {
 		return f, err

@@ -29,6 +29,8 @@ type Owned struct {
 	Addresses []OwnedAddress `json:"addresses,omitempty"`
 	// Inner are the IPv4 addresses of tunnels.
 	Inner []OwnedAddress `json:"inner,omitempty"`
+	// Translates: packets leave by MAP-T's translator, or did until a run was cut off.
+	Translates bool `json:"translates,omitempty"`
 	// Memory is the line that the files were made for.
 	Memory *Memory `json:"memory,omitempty"`
 	// Requesting are the links on which a file of ours requests a prefix.

@@ -195,5 +195,5 @@ func Remembered(c *schema.Config, f facts.Facts) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	return gatewayOn(c, l, rememberedMTU(c, f.Owned))
+	return gatewayOn(c, l, rememberedMTU(c, l.Softwire, f.Owned))
 }

@@ -26,6 +26,14 @@ func tunnelOf(c *schema.Config, s softwire.Softwire, mtu int) kernel.Tunnel {
 	switch carrier := s.Carrier.(type) {
 	case softwire.Tunnel:
 		t.Remote = carrier.Remote
+	case softwire.Translator:
+		t.Remote = kernel.Discard // Translated packets leave by the WAN.
 	}
 	return t
+}
+
+// translates reports whether packets are translated instead of put into others.
+func (g *Gateway) translates() bool {
+	_, ok := g.Softwire.Carrier.(softwire.Translator)
+	return ok
 }

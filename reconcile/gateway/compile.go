@@ -34,6 +34,9 @@ func compile(g *Gateway, f facts.Facts, t Transition) []engine.Resource {
 	files, last := files(g, f)
 	all = append(all, files...)
 	all = append(all, live(g, f, t)...)
+	if f.Owned.Translates && (g == nil || !g.translates()) {
+		all = append(all, resource.Discard{})
+	}
 	all = append(all, Connections(g, f))
 	if g == nil {
 		// Last, because only these files tell what else there is to undo.
@@ -76,12 +79,21 @@ func live(g *Gateway, f facts.Facts, t Transition) []engine.Resource {
 		}
 		return all
 	}
+	if g.translates() {
+		all = append(all, resource.Discard{Present: true})
+	}
 	all = append(all,
 		resource.Address{Link: g.WAN.Name, Prefix: netip.PrefixFrom(g.Softwire.CE(), 128), Foreign: g.Foreign, Present: true},
 		resource.Tunnel{Tunnel: g.Tunnel, Up: true},
 	)
 	if f.Unfiltered == "" {
 		all = append(all, resource.EgressOf(g.Tunnel.Link, g.sources(), g.Softwire.Ports))
+	}
+	switch {
+	case g.translates():
+		all = append(all, resource.TranslatorOf(g.Tunnel.Link, g.WAN.Name, g.WAN.MTU, g.Softwire))
+	case f.Owned.Translates:
+		all = append(all, resource.Translator{Tunnel: g.Tunnel.Link})
 	}
 	if g.Tunnel.Inner.IsValid() {
 		all = append(all, resource.Address{Link: g.Tunnel.Link, Prefix: g.Tunnel.Inner, Present: true, Preferred: math.MaxUint32})

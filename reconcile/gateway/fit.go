@@ -24,7 +24,7 @@ func Fit(c *schema.Config, l line.Line, f facts.Facts) (*Gateway, error) {
 	if l.NoLAN != nil {
 		return nil, l.NoLAN
 	}
-	g, err := gatewayOn(c, l, TunnelMTU(c, l.WAN))
+	g, err := gatewayOn(c, l, TunnelMTU(c, l.Softwire, l.WAN))
 	if err != nil {
 		return nil, err
 	}
@@ -54,6 +54,10 @@ func Fit(c *schema.Config, l line.Line, f facts.Facts) (*Gateway, error) {
 // another prefix, and with it another set, since the forward was written. If the section fixes the line itself (prefix or
 // softwire), it contradicts itself, and that is an error.
 func gatewayOn(c *schema.Config, l line.Line, mtu int) (*Gateway, error) {
+	if _, ok := l.Softwire.Carrier.(softwire.Translator); ok {
+		// There is one IPv6 address for all of a prefix, in which IPv4 addresses would be lost.
+		l.Softwire.Inner = netip.PrefixFrom(l.Softwire.Inner.Masked().Addr(), 32)
+	}
 	on, off := line.SplitForwards(c, l.Softwire)
 	if len(off) > 0 && line.Fixes(c) {
 		return nil, off

@@ -7,21 +7,24 @@ import (
 	"mape-netplan/reconcile/kernel"
 	"mape-netplan/reconcile/line"
 	"mape-netplan/reconcile/netplan"
+	"mape-netplan/reconcile/softwire"
 	"mape-netplan/schema"
 )
 
 // TunnelMTU is the MTU of the tunnel in bytes: the section's, or what the WAN leaves; 0 if neither is known.
-func TunnelMTU(c *schema.Config, wan kernel.Link) int { return cmp.Or(c.MTU, InnerMTU(wan.MTU)) }
+func TunnelMTU(c *schema.Config, s softwire.Softwire, wan kernel.Link) int {
+	return cmp.Or(c.MTU, InnerMTU(s, wan.MTU))
+}
 
-// InnerMTU is how many bytes of an inner packet fit into an outer one, which has an IPv6 header of 40.
-func InnerMTU(outer int) int { return max(0, outer-40) }
+// InnerMTU is how many bytes an IPv4 packet may have for an IPv6 packet of so many.
+func InnerMTU(s softwire.Softwire, outer int) int { return max(0, outer-s.Overhead()) }
 
 // rememberedMTU is the section's or that of the last line; without either that of a tunnel over Ethernet.
-func rememberedMTU(c *schema.Config, o facts.Owned) int {
+func rememberedMTU(c *schema.Config, s softwire.Softwire, o facts.Owned) int {
 	if c.MTU == 0 && o.Memory != nil && o.Memory.MTU > 0 {
 		return o.Memory.MTU
 	}
-	return TunnelMTU(c, kernel.Link{MTU: line.EthernetMTU})
+	return TunnelMTU(c, s, kernel.Link{MTU: line.EthernetMTU})
 }
 
 // NetplanText is our netplan file: the tunnel, and what the definitions of the WAN and the LAN need besides their own

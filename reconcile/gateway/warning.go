@@ -27,7 +27,7 @@ func notices(f facts.Facts) []string {
 // warn adds warnings of what is legal and probably not meant.
 func (g *Gateway) warn(c *schema.Config, f facts.Facts) {
 	wan := g.WAN
-	if most := InnerMTU(wan.MTU); wan.MTU > 0 && g.Tunnel.MTU > most {
+	if most := InnerMTU(g.Softwire, wan.MTU); wan.MTU > 0 && g.Tunnel.MTU > most {
 		g.Warnings = append(g.Warnings, fmt.Sprintf("mtu %d is more than fits through %s: packets over %d bytes will be fragmented", g.Tunnel.MTU, wan.Name, most))
 	}
 	for _, l := range f.Links {

@@ -2,9 +2,11 @@ package kernel
 
 import (
 	"encoding/binary"
+	"errors"
 	"net"
 	"net/netip"
 
+	mdlayher "github.com/mdlayher/netlink"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
@@ -112,4 +114,52 @@ func Destination(r netlink.Route) netip.Prefix {
 	ip, _ := netip.AddrFromSlice(r.Dst.IP)
 	bits, _ := r.Dst.Mask.Size()
 	return netip.PrefixFrom(ip, bits)
+}
+
+// Discard is an address to which nothing is routed on the internet (RFC 6666): the far end of a tunnel whose packets are to
+// leave in another way.
+var Discard = netip.AddrFrom16([16]byte{0: 0x01, 15: 1})
+
+// DiscardRoute reports whether the main table has an unreachable route for Discard, and whether this program has added it.
+func DiscardRoute(h *host.Host) (present, ours bool, err error) {
+	err = Dump(h, unix.RTM_GETROUTE, discardMessage(0), func(m nlmsg.Value) (more bool) {
+		if len(m) < unix.SizeofRtMsg || m[0] != unix.AF_INET6 || m[1] != 128 || m[7] != unix.RTN_UNREACHABLE {
+			return true
+		}
+		for kind, value := range m[unix.SizeofRtMsg:].Attributes() {
+			if kind == unix.RTA_DST && string(value) == string(Discard.AsSlice()) {
+				present, ours = true, ours || m[5] == protocolOurs
+			}
+		}
+		return true
+	})
+	return present, ours, err
+}
+
+// AddDiscardRoute adds that route.
+func AddDiscardRoute(h *host.Host) error {
+	err := Change(h, unix.RTM_NEWROUTE, mdlayher.Create|mdlayher.Excl, discardMessage(128), mdlayher.Attribute{Type: unix.RTA_DST, Data: Discard.AsSlice()})
+	if errors.Is(err, unix.EEXIST) {
+		return nil
+	}
+	return err
+}
+
+// DeleteDiscardRoute deletes that route if this program has added it.
+func DeleteDiscardRoute(h *host.Host) error {
+	err := Change(h, unix.RTM_DELROUTE, 0, discardMessage(128), mdlayher.Attribute{Type: unix.RTA_DST, Data: Discard.AsSlice()})
+	if errors.Is(err, unix.ESRCH) {
+		return nil
+	}
+	return err
+}
+
+// discardMessage is a struct rtmsg. In a request for a list, length and protocol must be 0.
+func discardMessage(length byte) []byte {
+	m := make([]byte, unix.SizeofRtMsg)
+	m[0], m[1], m[4], m[7] = unix.AF_INET6, length, unix.RT_TABLE_MAIN, unix.RTN_UNREACHABLE
+	if length > 0 {
+		m[5] = protocolOurs
+	}
+	return m
 }

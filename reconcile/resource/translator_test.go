@@ -2,6 +2,7 @@ package resource_test
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -121,4 +122,43 @@ func TestTranslatorBesideIngress(t *testing.T) {
 			t.Errorf("%s, %v, from\n%s", live.Text(), err, before)
 		}
 	})
+}
+
+// TestMAPTCompiled has a whole gateway of MAP-T by the laws, and then one of MAP-E in its place.
+func TestMAPTCompiled(t *testing.T) {
+	t.Parallel()
+	g, show := translatorRig(t)
+	const section = `{prefix: '2001:db8:ce:11b::/64', wan: eth1, lan: eth0, dmr: '64:ff9b::/96', rules: [{ipv6: '2001:db8:ce::/51', ipv4: 192.0.2.0/24, ea-bits: 13, psid-offset: 0}]}`
+	compile := func(section string) []engine.Resource {
+		return slices.DeleteFunc(g.Compile(t, section), func(r engine.Resource) bool { _, ok := r.(resource.Tunnel); return ok })
+	}
+	want := compile(section)
+	g.Do(func() {
+		for _, r := range want {
+			g.Laws(t, r)
+		}
+	})
+	g.Converge(t, want)
+	if left := g.Plan(t, compile(section)); len(left) > 0 {
+		t.Errorf("afterwards a plan has %q", hosttest.Names(left))
+	}
+	routes := func() string { return g.Exec(t, "ip", "-6", "route") }
+	if r := routes(); !strings.Contains(r, "unreachable 100::1 dev lo proto 97") {
+		t.Errorf("the routes are\n%s", r)
+	}
+	changes := strings.Join(hosttest.Names(g.Converge(t, compile(gatewaytest.LineSection))), "; ")
+	if !strings.Contains(changes, "translator mape0") || !strings.Contains(changes, "route unreachable 100::1") {
+		t.Errorf("of MAP-T to MAP-E changed %s", changes)
+	}
+	if left, r := show(), routes(); strings.Contains(left, "7599") || strings.Contains(r, "100::1") {
+		t.Errorf("with MAP-E there is left\n%s%s", left, r)
+	}
+	if left := g.Plan(t, compile(gatewaytest.LineSection)); len(left) > 0 {
+		t.Errorf("afterwards a plan has %q", hosttest.Names(left))
+	}
+	g.Exec(t, "ip", "-6", "route", "add", "unreachable", "100::1")
+	g.Do(func() { g.Laws(t, resource.Discard{}); g.Laws(t, resource.Discard{Present: true}) })
+	if r := routes(); !strings.Contains(r, "unreachable 100::1") {
+		t.Errorf("a route of others is gone:\n%s", r)
+	}
 }

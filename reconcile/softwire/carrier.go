@@ -70,3 +70,11 @@ func (s Softwire) BR() netip.Addr {
 	}
 	return s.Carrier.FarEnd().Addr()
 }
+
+// Overhead is that of the carrier; without one it is a tunnel's.
+func (s Softwire) Overhead() int {
+	if s.Carrier == nil {
+		return Tunnel{}.Overhead()
+	}
+	return s.Carrier.Overhead()
+}
