@@ -1,13 +1,21 @@
 package reconcile_test
 
 import (
+	"cmp"
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"golang.org/x/net/dns/dnsmessage"
+
 	"mape-netplan/reconcile/discovery"
 	"mape-netplan/reconcile/facts"
+	"mape-netplan/reconcile/internal/gatewaytest"
 	"mape-netplan/reconcile/provider/s46"
 	"mape-netplan/reconcile/provider/s46/s46test"
 )
@@ -73,5 +81,59 @@ func TestDiscoverOptions(t *testing.T) {
 	d.want("the other source again", d.await("{provider: discover}"), noRecord)
 	if n := asked.Load(); n != before {
 		t.Errorf("asked by a section that does not say so any more")
+	}
+}
+
+// resolverInside has the resolver answer in the machine's namespace, too.
+func (d *discovering) resolverInside() {
+	at := net.UDPAddrFromAddrPort(d.Resolver)
+	outside, err := net.DialUDP("udp6", nil, at)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	var inside *net.UDPConn
+	d.ns.Do(func() { inside, err = net.ListenUDP("udp6", at) })
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	d.t.Cleanup(func() { outside.Close(); inside.Close() })
+	go func() {
+		for b := make([]byte, 1500); ; {
+			n, from, err := inside.ReadFromUDP(b)
+			if err != nil {
+				return
+			}
+			if _, err = outside.Write(b[:n]); err == nil {
+				n, err = outside.Read(b)
+			}
+			if err != nil {
+				return
+			}
+			inside.WriteToUDP(b[:n], from)
+		}
+	}()
+}
+
+// TestDiscoverFarEnd: an answer of HB46PP that names an AFTR has the line asked for its address next, in the same run.
+func TestDiscoverFarEnd(t *testing.T) {
+	d := newDiscovering(t)
+	// The answer of v6コネクト's server, but for its token.
+	answer := `{"ttl":86400,"service_name":"v6 コネクト","dslite":{"aftr":"dslite.v6connect.net"},"order":["dslite"]}`
+	d.TXT("v=v6mig-1 url=" + d.Good(answer) + "/cpe/v1/config t=b")
+	d.resolverInside()
+	d.Set("dslite.v6connect.net.", &dnsmessage.AAAAResource{AAAA: netip.MustParseAddr("2001:c28:5:301::11").As16()})
+	for _, section := range []string{"{provider: discover}", "{}"} {
+		ctx, cancel := context.WithTimeout(t.Context(), d.patience)
+		aim, _, err := d.run.Await(ctx, gatewaytest.SectionOf(t, section), func(error) {})
+		cancel()
+		if err = cmp.Or(err, aim.Err); err != nil {
+			t.Fatalf("%s: %v", section, err)
+		}
+		g := aim.Gateway
+		got := fmt.Sprint(g.Service, " ", g.Softwire.Mode, " ", g.Softwire.CE(), " ", g.Softwire.Carrier.FarEnd().Addr(), " ", g.FarEnd)
+		d.want(section, got, "v6 コネクト ds-lite 2400:db8:12:3400::1 2001:c28:5:301::11 dslite.v6connect.net")
+	}
+	if n := len(d.Asked()); n != 1 {
+		t.Errorf("asked %d times", n)
 	}
 }
