@@ -41,7 +41,7 @@ func Names(t nft.Table, link string) bool {
 }
 
 // earlier reports whether a table is one of a release that made none with a comment: it has the two chains that each of
-// these had, and no base chain but those of such a table.
+// these had, and no base chain but those of such a table, nor flags.
 func earlier(t nft.Table) bool {
 	forwards := []schema.Forward{{Ports: []schema.PortRange{{First: 1024, Last: 1024}}}}
 	c := Config{
@@ -60,5 +60,5 @@ func earlier(t nft.Table) bool {
 			found++
 		}
 	}
-	return t.Comment == "" && found == 2
+	return t.Comment == "" && len(t.Foreign) == 0 && found == 2
 }

@@ -52,6 +52,8 @@ func TestMark(t *testing.T) {
 			"add chain ip mape postrouting { type filter hook postrouting priority 300; }; add chain ip mape mine { " + srcnat + "}",
 		"add table ip mape { flags dormant; }; add chain ip mape prerouting { type filter hook prerouting priority -350; policy drop; };" +
 			"add chain ip mape postrouting { type filter hook postrouting priority 300; }",
+		"add table ip mape { flags dormant; }; add chain ip mape prerouting { type filter hook prerouting priority -350; };" +
+			"add chain ip mape postrouting { type filter hook postrouting priority 300; }",
 	} {
 		n.Exec(t, "nft", "flush ruleset; "+theirs)
 		before := n.Exec(t, "nft", "list", "ruleset")
