@@ -1,8 +1,10 @@
 package gateway
 
 import (
+	"fmt"
 	"net/netip"
 
+	"mape-netplan/reconcile/facts"
 	"mape-netplan/reconcile/kernel"
 	"mape-netplan/reconcile/softwire"
 	"mape-netplan/schema"
@@ -36,4 +38,16 @@ func tunnelOf(c *schema.Config, s softwire.Softwire, mtu int) kernel.Tunnel {
 func (g *Gateway) translates() bool {
 	_, ok := g.Softwire.Carrier.(softwire.Translator)
 	return ok
+}
+
+// untranslatable is why a softwire cannot be translated on this machine; nil if it can, or is not to be.
+func (g *Gateway) untranslatable(f facts.Facts) error {
+	switch {
+	case !g.translates():
+	case f.Unfiltered != "":
+		return fmt.Errorf("MAP-T needs filters with programs (clsact and cls_bpf), and %s cannot have one: %s", g.Tunnel.Link, f.Unfiltered)
+	case !g.Softwire.Inner.IsSingleIP():
+		return fmt.Errorf("MAP-T with the IPv4 prefix %s is not supported: only with an address", g.Softwire.Inner)
+	}
+	return nil
 }

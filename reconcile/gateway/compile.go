@@ -79,8 +79,11 @@ func live(g *Gateway, f facts.Facts, t Transition) []engine.Resource {
 		}
 		return all
 	}
-	if g.translates() {
+	switch {
+	case g.translates():
 		all = append(all, resource.Discard{Present: true})
+	case f.Owned.Translates: // before the tunnel has another far end
+		all = append(all, resource.Translator{Tunnel: g.Tunnel.Link})
 	}
 	all = append(all,
 		resource.Address{Link: g.WAN.Name, Prefix: netip.PrefixFrom(g.Softwire.CE(), 128), Foreign: g.Foreign, Present: true},
@@ -89,11 +92,8 @@ func live(g *Gateway, f facts.Facts, t Transition) []engine.Resource {
 	if f.Unfiltered == "" {
 		all = append(all, resource.EgressOf(g.Tunnel.Link, g.sources(), g.Softwire.Ports))
 	}
-	switch {
-	case g.translates():
+	if g.translates() {
 		all = append(all, resource.TranslatorOf(g.Tunnel.Link, g.WAN.Name, g.WAN.MTU, g.Softwire))
-	case f.Owned.Translates:
-		all = append(all, resource.Translator{Tunnel: g.Tunnel.Link})
 	}
 	if g.Tunnel.Inner.IsValid() {
 		all = append(all, resource.Address{Link: g.Tunnel.Link, Prefix: g.Tunnel.Inner, Present: true, Preferred: math.MaxUint32})

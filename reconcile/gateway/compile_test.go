@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"cmp"
 	"encoding/json"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -21,6 +22,7 @@ import (
 	"mape-netplan/reconcile/networkd"
 	"mape-netplan/reconcile/resource"
 	"mape-netplan/reconcile/sysctld"
+	"mape-netplan/reconcile/translator"
 )
 
 // TestCompile compares the whole list of what the program may own. An archive holds the value of mape: (none: remove),
@@ -84,7 +86,24 @@ func compileArchive(t *testing.T, archive *txtar.Archive) string {
 	if section != "" {
 		g = gatewaytest.MustResolve(t, section, f)
 	}
-	return gatewaytest.List(g, gateway.Compile(g, f))
+	return strings.ReplaceAll(gatewaytest.List(g, gateway.Compile(g, f)), "program "+translator.Version()+"\n", "program …\n")
+}
+
+// TestCompileFromMAPT: after MAP-T the programs go before the tunnel gets another far end, which stays closed until then.
+func TestCompileFromMAPT(t *testing.T) {
+	f := gatewaytest.OnLineFacts("2400:db8:12:3400::1/64")
+	f.Owned.Translates = true
+	for _, section := range []string{`{ds-lite: {aftr: "2001:db8:ffff::1"}}`, `{ipip: {ipv4: 203.0.113.8, br: "2001:db8:ffff::1"}}`} {
+		var names []string
+		for _, r := range gateway.Compile(gatewaytest.MustResolve(t, section, f), f) {
+			if name, _, _ := strings.Cut(r.Name(), " "); name == "table" || name == "translator" || name == "tunnel" || strings.HasPrefix(r.Name(), "route unreachable") {
+				names = append(names, fmt.Sprint(name, " ", r.Text() != ""))
+			}
+		}
+		if got := strings.Join(names, ", "); got != "table true, translator false, tunnel true, route false" {
+			t.Errorf("%s: %s", section, got)
+		}
+	}
 }
 
 // TestCompileProperties: the same again, no resource twice, and a removal that wants nothing but absence, of everything
@@ -97,6 +116,10 @@ func TestCompileProperties(t *testing.T) {
 		"{prefix: '2400:4050:5c71:af00::/56', wan: eth0, lan: eth1, backend: netplan, mtu: 1400}",
 		"{prefix: '2400:4050:5c71:af00::/56', wan: eth1, wan-prefix: pd}",
 		"{prefix: '2400:4050:5c71:af00::/56', wan: eth1, wan-prefix: pd, backend: networkd}",
+		`{ds-lite: {aftr: "2001:db8:ffff::1"}, prefix: '2400:4050:5c71:af00::/56', wan: eth1}`,
+		`{ipip: {ipv4: 203.0.113.8/29, br: "2001:db8:ffff::1", block: route}, prefix: '2400:4050:5c71:af00::/56', wan: eth1, backend: networkd}`,
+		`{lw4o6: {lwaftr: "2001:db8:ffff::1", ipv4: 203.0.113.8, psid: 3, psid-len: 4}, prefix: '2400:4050:5c71:af00::/56', wan: eth1}`,
+		`{dmr: "2001:db8:ffff::/64", rules: [{ipv6: '2400:4050::/32', ipv4: 203.0.113.0/24, ea-bits: 16}], prefix: '2400:4050:5c71:af00::/56', wan: eth1}`,
 	}
 	for seed := range uint64(100) {
 		r := rand.New(rand.NewPCG(seed, 0))

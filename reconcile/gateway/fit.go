@@ -35,6 +35,9 @@ func Fit(c *schema.Config, l line.Line, f facts.Facts) (*Gateway, error) {
 	if l.Softwire.Mode == softwire.DSLite {
 		g.lite(f)
 	}
+	if err := g.untranslatable(f); err != nil {
+		return nil, err
+	}
 	g.Foreign = foreign(l.WAN, f, l.Softwire.CE())
 	if err := g.configureLinks(f); err != nil {
 		return nil, err
