@@ -74,8 +74,8 @@ func (c *Config) keys() []Key {
 		// Every IPv6 link carries 1280 bytes and the tunnel's header takes 40 of
 		// them. The upper bound is jumbo Ethernet's: it catches a digit too many.
 		{Name: "mtu", value: number{func(n int) { c.MTU = n }, 1240, 9000}, Example: "1460",
-			English:  "MTU of the tunnel. If not set, that of the WAN minus 40",
-			Japanese: "トンネルの MTU。書かなければ、WAN の MTU から 40 を引いた値"},
+			English:  "MTU of the tunnel. If not set, that of the WAN minus 40, or minus 28 for MAP-T",
+			Japanese: "トンネルの MTU。書かなければ、WAN の MTU から 40(MAP-T では 28)を引いた値"},
 		{Name: "interface-id", value: word(&c.InterfaceID, "map-03", "rfc7597"), Example: "map-03",
 			English:  "how the lower half of the CE address is formed: `map-03` as in the draft that the Japanese providers use, `rfc7597` as in the RFC. If not set, as the provider does, and `rfc7597` for `rules`",
 			Japanese: "CE アドレスの下位 64 ビットの作り方。`map-03` は日本の事業者が使うドラフトの方式、`rfc7597` は RFC の方式。書かなければ事業者のもの、`rules` では `rfc7597`"},
