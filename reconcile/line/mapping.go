@@ -73,16 +73,19 @@ func derive(c *schema.Config, f facts.Facts, prefix netip.Prefix) (mapping, erro
 	if discovery.Asks(c.Provider) {
 		return discovered(c, f, prefix)
 	}
-	if name, aftr, ok := provider.DSLite(c.Provider, prefix); ok {
-		m, err := byMechanism(c, f, offer.Mechanism{Mode: softwire.DSLite, FarEnd: aftr}, prefix)
-		if errors.Is(err, ErrNotYet) && c.Provider == provider.Auto && f.Discovered.By("").Offers() {
+	if aftr, ok := provider.DSLite(c.Provider, prefix); ok {
+		m, err := byMechanism(c, f, offer.Mechanism{Mode: softwire.DSLite, FarEnd: aftr.Name}, prefix)
+		m.provider = aftr.Provider
+		switch {
+		case !errors.Is(err, ErrNotYet):
+			return m, err
+		case c.Provider == provider.Auto && f.Discovered.By("").Offers():
 			return discovered(c, f, prefix)
 		}
-		m.provider = name
-		return m, err
+		return m, NotYet{fmt.Errorf("%s, which is DS-Lite: %w", aftr.Service, err)}
 	}
 	rule, err := provider.Find(c.Provider, prefix)
-	if err != nil && c.Provider == provider.Auto && f.Discovered != nil {
+	if err != nil && c.Provider == provider.Auto && f.Discovered.By("") != nil {
 		m, refused := discovered(c, f, prefix)
 		if refused != nil {
 			refused = fmt.Errorf("%w; and the line, asked for its rules (HB46PP): %w", err, refused)

@@ -39,7 +39,7 @@ func ownMechanism(c *schema.Config) (m offer.Mechanism, path string) {
 // fixesPorts reports whether the section has a mode with the same ports on any line and behind any far end.
 func fixesPorts(c *schema.Config) bool {
 	_, path := ownMechanism(c)
-	_, _, lite := provider.DSLite(c.Provider, netip.Prefix{})
+	_, lite := provider.DSLite(c.Provider, netip.Prefix{})
 	return path != "" && path != "rules" || lite
 }
 

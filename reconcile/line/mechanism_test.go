@@ -54,9 +54,9 @@ func TestMechanisms(t *testing.T) {
 		{"{}", "2409:10:1:200::5/64", "ds-lite 2409:10:1:200::5 2404:8e00::feed:100/128 192.0.0.2/29 65535 false transix gw.transix.jp", ""},
 		{"{provider: transix}", "2409:10:1:200::5/64", "ds-lite 2409:10:1:200::5 2404:8e00::feed:100/128 192.0.0.2/29 65535 false transix gw.transix.jp", ""},
 		{"{provider: transix}", onLine, "ds-lite 2400:db8:12:3400::1 2404:8e00::feed:100/128 192.0.0.2/29 65535 false transix gw.transix.jp", ""},
-		{"{}", "2001:f60:1:200::5/64", "dgw.xpass.jp", "eth1 has 2001:f60:1:200::5/64: no IPv6 address"},
-		{"{}", "2405:6580:1:200::5/64", "dslite.v6connect.net", "eth1 has 2405:6580:1:200::5/64: the line's resolvers have not been asked for dslite.v6connect.net yet: apply, install or watch asks them"},
-		{"{provider: v6connect}", onLine, "dslite.v6connect.net", "eth1 has 2400:db8:12:3400::1/64: the line's resolvers have not been asked for dslite.v6connect.net yet: apply, install or watch asks them"},
+		{"{}", "2001:f60:1:200::5/64", "dgw.xpass.jp", "eth1 has 2001:f60:1:200::5/64: クロスパス, which is DS-Lite: no IPv6 address"},
+		{"{}", "2405:6580:1:200::5/64", "dslite.v6connect.net", "eth1 has 2405:6580:1:200::5/64: v6コネクト, which is DS-Lite: the line's resolvers have not been asked for dslite.v6connect.net yet: apply, install or watch asks them"},
+		{"{provider: v6connect}", onLine, "dslite.v6connect.net", "eth1 has 2400:db8:12:3400::1/64: v6コネクト, which is DS-Lite: the line's resolvers have not been asked for dslite.v6connect.net yet: apply, install or watch asks them"},
 	} {
 		f := gatewaytest.OnLineFacts(test.address)
 		f.FarEnds = discovery.Names{"gw.example.jp": {Address: netip.MustParseAddr("2001:db8::a")}, "lw.example.jp": {Address: netip.MustParseAddr("2001:db8::a")},
