@@ -102,6 +102,9 @@ func (p *LinkConfig) find(byNetplan bool, f facts.Facts) error {
 	if !f.Live {
 		if i := slices.IndexFunc(f.Networks, func(n networkd.Network) bool { is, sure := n.Selects(l); return is || !sure }); i >= 0 {
 			l.NetworkFile = f.Networks[i].Path
+			if f.Networks[i].Unmanaged {
+				return fmt.Errorf("%s has networkd leave %s alone (Unmanaged=yes); give %[2]s a .network file that sorts before it and configures it", l.NetworkFile, p.Link)
+			}
 			if _, sure := f.Networks[i].Selects(l); !sure {
 				return fmt.Errorf("whether %s is for %s depends on more than its name ([Match] with a MAC address, a driver, a host …), which cannot be seen from here; give %[2]s a .network file that sorts before it, with Name=%[2]s alone",
 					l.NetworkFile, p.Link)

@@ -137,8 +137,8 @@ func (g *Gateway) Strays(h *host.Host, changes []engine.Change) []string {
 	return all
 }
 
-// Unforwarded reports whether the kernel forwards IPv4, but not from a link: networkd sets that for each link since version 256
-// (IPForward=ipv6 is enough), and the kernel for those that exist when net.ipv4.ip_forward changes.
+// Unforwarded reports whether the kernel forwards IPv4, but not from a link: a change of net.ipv4.ip_forward sets that for every
+// link, and networkd since version 256, or a line of sysctl.d, for one.
 func Unforwarded(h *host.Host, link string) bool {
 	value := func(key string) string {
 		data, _ := h.Sys.ReadFile(key)
@@ -149,5 +149,5 @@ func Unforwarded(h *host.Host, link string) bool {
 
 // ForwardingAdvice is what to do about that.
 func ForwardingAdvice(link string) string {
-	return fmt.Sprintf(`run "sysctl -w net.ipv4.conf.%s.forwarding=1", and have no file set it to 0 (networkd: IPv4Forwarding=, IPForward=; /etc/sysctl.d)`, link)
+	return fmt.Sprintf(`run "sysctl -w net.ipv4.conf.%s.forwarding=1", and have no file set it to 0 (networkd: IPv4Forwarding=; /etc/sysctl.d)`, link)
 }

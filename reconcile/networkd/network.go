@@ -31,6 +31,8 @@ type Network struct {
 	Types string `json:"types,omitempty"`
 	// Others: it is for links of a driver, a path or a host, too, which cannot be told here.
 	Others bool `json:"others,omitempty"`
+	// Unmanaged: networkd leaves those links alone.
+	Unmanaged bool `json:"unmanaged,omitempty"`
 	// Default4 is the lowest metric of the static IPv4 default routes in the main
 	// table; nil: none.
 	Default4 *int `json:"default4,omitempty"`
@@ -114,6 +116,10 @@ func (n *Network) read(section *unit.UnitSection) {
 			} else if *list = strings.TrimSpace(*list + " " + e.Value); e.Value == "" {
 				*list = ""
 			}
+		}
+	case "Link":
+		if v, ok := value["Unmanaged"]; ok {
+			n.Unmanaged = slices.Contains([]string{"1", "yes", "true", "on", "y", "t"}, strings.ToLower(v))
 		}
 	case "Network", "Route":
 		via, _ := netip.ParseAddr(value["Gateway"])
