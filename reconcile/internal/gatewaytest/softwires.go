@@ -22,8 +22,14 @@ func Shared(psid uint16, length, offset int) softwire.Softwire {
 }
 
 // GatewayOf is a gateway as its table sees it.
+//
+// Without NAT the LAN's addresses are those of the softwire.
 func GatewayOf(sw softwire.Softwire, mtu int) *gateway.Gateway {
-	return &gateway.Gateway{Line: line.Line{Softwire: sw}, Tunnel: kernel.Tunnel{Link: "mape0", MTU: mtu}, NAT: schema.NAT{Conntrack: defaultConntrack()}}
+	g := &gateway.Gateway{Line: line.Line{Softwire: sw}, Tunnel: kernel.Tunnel{Link: "mape0", MTU: mtu}, NAT: schema.NAT{Conntrack: defaultConntrack()}}
+	if !sw.NAT {
+		g.Untranslated = []netip.Prefix{sw.Inner}
+	}
+	return g
 }
 
 // EgressOf is the filter of a softwire's tunnel.
@@ -42,6 +48,9 @@ func defaultConntrack() schema.Conntrack {
 
 // TableOf is the table of a gateway.
 func TableOf(g *gateway.Gateway) nft.Table { return nat.Table(g.NATConfig(), g.NATConfig().Pool()) }
+
+// Untranslated is the softwire of a LAN whose packets leave as they are.
+var Untranslated = softwire.Softwire{Mode: softwire.DSLite, Inner: netip.MustParsePrefix("192.168.1.0/24")}
 
 // NatKinds has one softwire for each shape that a table can have.
 var NatKinds = map[string]softwire.Softwire{
