@@ -2,11 +2,11 @@ package resource
 
 import (
 	"context"
-	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -71,7 +71,6 @@ func (t Translator) Text() string {
 type program struct {
 	link      int
 	parent    uint32
-	id        uint32
 	name, tag string
 }
 
@@ -91,12 +90,9 @@ func (t Translator) Read(_ context.Context, h *host.Host) (engine.Resource, erro
 			continue // It has gone meanwhile.
 		}
 		name := link.Attrs().Name
-		values, place, _, err := translator.Live(p.id)
-		version, ours := p.version()
+		version, values, place, ours := p.constants()
 		switch {
-		case errors.Is(err, unix.EPERM):
-			return live, err
-		case err != nil || !ours || live.present() && (values != live.Values || version != live.Version):
+		case !ours || live.present() && (values != live.Values || version != live.Version):
 			live.Odd += fmt.Sprintf("another program on %s\n", name)
 			continue
 		case !p.out():
@@ -175,23 +171,35 @@ func (p *program) parse(m []byte) {
 				p.name = unix.ByteSliceToString(value)
 			case kind == nl.TCA_BPF_TAG:
 				p.tag = hex.EncodeToString(value)
-			case kind == nl.TCA_BPF_ID && len(value) == 4:
-				p.id = binary.NativeEndian.Uint32(value)
 			}
 		}
 	}
 }
 
-const programName = "mape-netplan"
+// A filter has a name of up to 255 bytes. Ours says what the program is and its constants: to read them from the program
+// itself would take CAP_SYS_ADMIN.
+const (
+	programName   = "mape-netplan"
+	programFormat = programName + " %s %s ce %s ipv4 %s dmr %s psid %d/%d/%d mtu %d wan %d/%d tunnel %d/%d"
+)
 
-// version is that of the object that the program is from; false for a program that is none of ours. The tag is the kernel's
-// digest of the instructions.
-func (p program) version() (version string, ok bool) {
-	words := strings.Fields(p.name)
-	if len(words) != 3 || words[0] != programName || words[2] != p.tag {
-		return "", false
+func nameOf(tag string, t translator.Translator, p translator.Place) string {
+	return fmt.Sprintf(programFormat, translator.Version(), tag, t.CE, t.IPv4, t.DMR, t.PSID, t.PSIDLen, t.PSIDOffset, t.MTU,
+		p.WAN, p.WANHeader, p.Tunnel, p.TunnelHeader)
+}
+
+// constants are those of a program of ours; ok is false for any other. The tag is the kernel's digest of the instructions.
+func (p program) constants() (version string, t translator.Translator, at translator.Place, ok bool) {
+	var tag, ce, ipv4, dmr string
+	_, err := fmt.Sscanf(p.name, programFormat, &version, &tag, &ce, &ipv4, &dmr, &t.PSID, &t.PSIDLen, &t.PSIDOffset, &t.MTU,
+		&at.WAN, &at.WANHeader, &at.Tunnel, &at.TunnelHeader)
+	if err != nil || tag != p.tag {
+		return "", translator.Translator{}, at, false
 	}
-	return words[1], true
+	t.CE, _ = netip.ParseAddr(ce)
+	t.IPv4, _ = netip.ParseAddr(ipv4)
+	t.DMR, _ = netip.ParsePrefix(dmr)
+	return version, t, at, true
 }
 
 // Write puts the programs in the places of those that are there, each at once. Those of others stay, and so does the qdisc.
@@ -215,10 +223,10 @@ func (t Translator) Write(_ context.Context, h *host.Host) error {
 		return err
 	}
 	defer loaded.Close()
-	if err := attach(h, program{link: place.WAN, parent: vishvananda.HANDLE_MIN_INGRESS}, loaded.In64); err != nil {
+	if err := t.attach(h, program{link: place.WAN, parent: vishvananda.HANDLE_MIN_INGRESS}, loaded.In64, place); err != nil {
 		return fmt.Errorf("%s: %w", t.WAN, err)
 	}
-	if err := attach(h, program{link: place.Tunnel, parent: vishvananda.HANDLE_MIN_EGRESS}, loaded.Out46); err != nil {
+	if err := t.attach(h, program{link: place.Tunnel, parent: vishvananda.HANDLE_MIN_EGRESS}, loaded.Out46, place); err != nil {
 		return fmt.Errorf("%s: %w", t.Tunnel, err)
 	}
 	return withdraw(h, before, place)
@@ -235,7 +243,7 @@ func withdraw(h *host.Host, all []program, but translator.Place) (err error) {
 	return err
 }
 
-func attach(h *host.Host, at program, p *ebpf.Program) error {
+func (t Translator) attach(h *host.Host, at program, p *ebpf.Program, place translator.Place) error {
 	kind, _, err := kernel.IngressKind(h, at.link)
 	if err != nil {
 		return err
@@ -255,7 +263,7 @@ func attach(h *host.Host, at program, p *ebpf.Program) error {
 	}
 	attributes := netlink.NewAttributeEncoder()
 	attributes.Uint32(nl.TCA_BPF_FD, uint32(p.FD()))
-	attributes.String(nl.TCA_BPF_NAME, fmt.Sprintf("%s %s %s", programName, translator.Version(), info.Tag))
+	attributes.String(nl.TCA_BPF_NAME, nameOf(info.Tag, t.Values, place))
 	attributes.Uint32(nl.TCA_BPF_FLAGS, nl.TCA_BPF_FLAG_ACT_DIRECT)
 	options, err := attributes.Encode()
 	if err != nil {

@@ -35,12 +35,7 @@ type programsSettings struct {
 	DmrBits      uint8
 	WanHeader    uint8
 	TunnelHeader uint8
-	PsidLen      uint8
-	PsidOffset   uint8
-	_            [1]byte
-	Psid         uint16
-	Unused       uint8
-	_            [1]byte
+	Unused       [7]uint8
 }
 
 // Names of all BPF objects in the ELF.

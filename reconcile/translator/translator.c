@@ -27,9 +27,7 @@ struct settings {
 	__u16 lowest, mask, value; // what a port of the set is compared with
 	__u8 dmr_bits;
 	__u8 wan_header, tunnel_header; // bytes of link header
-	__u8 psid_len, psid_offset;     // Where lowest, mask and value come from is only read back.
-	__u16 psid;
-	__u8 unused;
+	__u8 unused[7];
 };
 
 volatile const struct settings constants;
