@@ -3,6 +3,7 @@ package nat
 import (
 	"net/netip"
 	"slices"
+	"sort"
 
 	"github.com/google/nftables"
 
@@ -24,7 +25,7 @@ func Disjoint(all []netip.Prefix) []netip.Prefix {
 	for _, p := range all {
 		wide = append(wide, p.Masked())
 	}
-	slices.SortFunc(wide, netip.Prefix.Compare)
+	sort.Slice(wide, func(i, j int) bool { return wide[i].Compare(wide[j]) < 0 })
 	var disjoint []netip.Prefix
 	for _, p := range slices.Compact(wide) { // A prefix sorts before those within it.
 		if len(disjoint) == 0 || !disjoint[len(disjoint)-1].Overlaps(p) {
