@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -92,6 +93,13 @@ func newContracted(t *testing.T, provider, url string, answer http.HandlerFunc) 
 	return c
 }
 
+// questions are those that the server had so far.
+func (c *contracted) questions() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.asked)
+}
+
 // register registers as the service does, and returns what is known afterwards.
 func (c *contracted) register(t *testing.T) *discovery.Announcement {
 	t.Helper()
@@ -125,14 +133,14 @@ func TestRegister(t *testing.T) {
 		{"ocn", "http://SERVER/nic/update?hostname=token-0123", "nochg", "2001:db8:1:2::1 GET update.example.jp/nic/update?hostname=token-0123" + basic, "200 OK: nochg"},
 	} {
 		c := newContracted(t, test.provider, test.url, says(200, test.says))
-		a := c.register(t)
-		if test.provider == "ocn" && len(c.asked) == 1 { // Its source is the kernel's choice of two.
-			_, rest, _ := strings.Cut(c.asked[0], " ")
-			c.asked[0] = "2001:db8:1:2::1 " + rest
+		a, asked := c.register(t), c.questions()
+		if test.provider == "ocn" && len(asked) == 1 { // Its source is the kernel's choice of two.
+			_, rest, _ := strings.Cut(asked[0], " ")
+			asked[0] = "2001:db8:1:2::1 " + rest
 		}
-		if len(c.asked) != 1 || c.asked[0] != test.asked || a.Answer != test.answer || a.Problem != "" || a.Since.IsZero() || !a.Next.IsZero() ||
+		if len(asked) != 1 || asked[0] != test.asked || a.Answer != test.answer || a.Problem != "" || a.Since.IsZero() || !a.Next.IsZero() ||
 			a.Server != "update.example.jp (http)" || a.CE.String() != ceAddress {
-			t.Errorf("%s: asked %q: %+v", test.provider, c.asked, a)
+			t.Errorf("%s: asked %q: %+v", test.provider, asked, a)
 		}
 	}
 }
@@ -174,8 +182,8 @@ func TestRegisterFails(t *testing.T) {
 			c.f.Announced = discovery.Announce(netip.MustParseAddr(ceAddress), "update.example.jp (http)", secretOf(c.Line)).
 				After("200 OK: OK", nil, time.Now().Add(-time.Hour), nil)
 			a := c.register(t)
-			if a.Problem != test.want || a.Failures != 1 || a.Next.Sub(a.Asked) != 10*time.Second || a.Answer != "200 OK: OK" || a.Since.IsZero() || len(c.asked) != test.asked {
-				t.Errorf("asked %d times: %+v", len(c.asked), a)
+			if a.Problem != test.want || a.Failures != 1 || a.Next.Sub(a.Asked) != 10*time.Second || a.Answer != "200 OK: OK" || a.Since.IsZero() || len(c.questions()) != test.asked {
+				t.Errorf("asked %d times: %+v", len(c.questions()), a)
 			}
 			file, err := c.ReadFile(discovery.AnnouncementPath)
 			shown, e := json.Marshal(c.f)
@@ -201,8 +209,8 @@ func TestRegisterFollows(t *testing.T) {
 		}
 		io.WriteString(w, "OK")
 	})
-	if a := c.register(t); a.Problem != "" || len(c.asked) != 2 || !strings.HasSuffix(c.asked[1], "/other?to=it") {
-		t.Errorf("%q: %+v", c.asked, a)
+	if a := c.register(t); a.Problem != "" || len(c.questions()) != 2 || !strings.HasSuffix(c.questions()[1], "/other?to=it") {
+		t.Errorf("%q: %+v", c.questions(), a)
 	}
 }
 
@@ -215,14 +223,14 @@ func TestRegisterUnreached(t *testing.T) {
 		"http://192.0.2.1/update":           "dial tcp6: address 192.0.2.1: no suitable address found",
 	} {
 		c := newContracted(t, "v6plus", url, says(200, "OK"))
-		if a := c.register(t); !strings.HasSuffix(a.Problem, want) || len(c.asked) > 0 {
-			t.Errorf("%s: %q, %+v", url, c.asked, a)
+		if a := c.register(t); !strings.HasSuffix(a.Problem, want) || len(c.questions()) > 0 {
+			t.Errorf("%s: %q, %+v", url, c.questions(), a)
 		}
 	}
 	c := newContracted(t, "v6plus", "http://SERVER/update", says(200, "OK"))
 	c.Softwire.Carrier = softwire.Tunnel{Local: netip.MustParseAddr("2001:db8:1:2::bad"), Remote: c.Softwire.BR()}
-	if a := c.register(t); !strings.HasSuffix(a.Problem, "cannot assign requested address") || len(c.asked) > 0 {
-		t.Errorf("%q, %+v", c.asked, a)
+	if a := c.register(t); !strings.HasSuffix(a.Problem, "cannot assign requested address") || len(c.questions()) > 0 {
+		t.Errorf("%q, %+v", c.questions(), a)
 	}
 	ended, cancel := context.WithCancelCause(t.Context())
 	cancel(errors.New("over"))
