@@ -85,6 +85,7 @@ func (c Client) Ask(ctx context.Context) (*Reply, error) {
 func (r request) receive(ctx context.Context, conn *socket.Conn, timeout time.Duration) (answer *Reply, refused error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
+	parts := fragments{}
 	for b := make([]byte, 1<<16); ; {
 		n, _, err := conn.Recvfrom(ctx, b, 0)
 		switch {
@@ -93,7 +94,7 @@ func (r request) receive(ctx context.Context, conn *socket.Conn, timeout time.Du
 		case err != nil:
 			return answer, fmt.Errorf("receive: %w", err)
 		}
-		message, ok := payload(b[:n])
+		message, ok := parts.message(b[:n])
 		if !ok {
 			continue
 		}
@@ -118,7 +119,8 @@ func (c Client) open() (*socket.Conn, error) {
 	}
 	filter, err := bpf.Assemble([]bpf.Instruction{
 		bpf.LoadAbsolute{Off: 6, Size: 1}, // next header
-		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: unix.IPPROTO_UDP, SkipTrue: 3},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: protocolFragment, SkipTrue: 3},
+		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: protocolUDP, SkipTrue: 3},
 		bpf.LoadAbsolute{Off: 42, Size: 2}, // destination port
 		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: clientPort, SkipTrue: 1},
 		bpf.RetConstant{Val: 1 << 16},

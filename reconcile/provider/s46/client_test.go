@@ -134,6 +134,12 @@ func TestAnswers(t *testing.T) {
 		{"success is no refusal", s46.Limits{}, func(q []byte, _ int) []reply {
 			return []reply{{Data: s46test.Message(7, q, mine, server, option(13, "0000"), option(64, aftr))}}
 		}, "ds-lite a.b"},
+		{"larger than a packet", s46.Limits{}, func(q []byte, _ int) []reply {
+			return []reply{{Data: s46test.Message(7, q, mine, server, option(17, strings.Repeat("20", 9000)), option(64, aftr))}}
+		}, "ds-lite a.b"},
+		{"as large as UDP allows", s46.Limits{}, func(q []byte, _ int) []reply {
+			return []reply{{Data: s46test.Message(7, q, mine, server, option(17, strings.Repeat("20", 64000)), option(64, aftr))}}
+		}, "ds-lite a.b"},
 		{"as large as a packet", s46.Limits{}, func(q []byte, _ int) []reply {
 			return []reply{{Data: s46test.Message(7, q, mine, server, option(17, strings.Repeat("20", 1380)), option(64, aftr))}}
 		}, "ds-lite a.b"},

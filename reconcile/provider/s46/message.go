@@ -115,16 +115,3 @@ func checksum(sum uint32, parts ...[]byte) uint16 {
 	}
 	return ^uint16(sum)
 }
-
-// payload is the message in a packet to the client's port. Its checksum is not looked at: a packet from the same machine
-// has none yet when a packet socket gets it.
-func payload(b []byte) ([]byte, bool) {
-	if len(b) < 48 || b[0]>>4 != 6 || b[6] != 17 || binary.BigEndian.Uint16(b[42:]) != clientPort {
-		return nil, false
-	}
-	end := 40 + int(binary.BigEndian.Uint16(b[44:]))
-	if end < 48 || end > len(b) {
-		return nil, false
-	}
-	return b[48:end], true
-}
