@@ -31,9 +31,9 @@ func IsTranslator(m []byte, parent uint32) bool {
 	return isFilter(m, parent, TranslatorHandle) && binary.NativeEndian.Uint32(m[8:]) == TranslatorHandle
 }
 
-// IsOurs is true of a message about a filter of ours.
+// IsOurs is true of a message about a filter of our preferences. When all of one preference are deleted it has no handle.
 func IsOurs(m []byte) bool {
-	return IsEgress(m) || IsTranslator(m, vishvananda.HANDLE_MIN_EGRESS) || IsTranslator(m, vishvananda.HANDLE_MIN_INGRESS)
+	return IsEgress(m) || isFilter(m, vishvananda.HANDLE_MIN_EGRESS, TranslatorHandle) || isFilter(m, vishvananda.HANDLE_MIN_INGRESS, TranslatorHandle)
 }
 
 func isFilter(m []byte, parent, preference uint32) bool {
