@@ -42,12 +42,8 @@ func (g *Gateway) translates() bool {
 
 // untranslatable is why a softwire cannot be translated on this machine; nil if it can, or is not to be.
 func (g *Gateway) untranslatable(f facts.Facts) error {
-	switch {
-	case !g.translates():
-	case f.Unfiltered != "":
+	if g.translates() && f.Unfiltered != "" {
 		return fmt.Errorf("MAP-T needs filters with programs (clsact and cls_bpf), and %s cannot have one: %s", g.Tunnel.Link, f.Unfiltered)
-	case !g.Softwire.Inner.IsSingleIP():
-		return fmt.Errorf("MAP-T with the IPv4 prefix %s is not supported: only with an address", g.Softwire.Inner)
 	}
 	return nil
 }

@@ -35,6 +35,10 @@ func Fit(c *schema.Config, l line.Line, f facts.Facts) (*Gateway, error) {
 	if l.Softwire.Mode == softwire.DSLite {
 		g.lite(f)
 	}
+	// Each takes four instructions of the tunnel's filter, whose jumps reach 255.
+	if n := len(g.Untranslated); n > 48 {
+		return nil, fmt.Errorf("the LAN has %d networks, of 48 at most that can be told apart: write fewer interfaces with mape.lan", n)
+	}
 	if err := g.untranslatable(f); err != nil {
 		return nil, err
 	}

@@ -52,6 +52,11 @@ func (g *Gateway) warn(c *schema.Config, f facts.Facts) {
 	if g.Softwire.NAT && g.Pool.First == 0 {
 		g.Warnings = append(g.Warnings, "the port set has no port above 1023 that is not forwarded, and the NAT draws from none below: nothing will get out")
 	}
+	if g.Untranslated != nil && !slices.ContainsFunc(f.Links, func(l kernel.Link) bool {
+		return slices.Contains(g.LAN, l.Name) && slices.ContainsFunc(l.Inet4(), func(p netip.Prefix) bool { return g.leaves(p.Addr()) })
+	}) {
+		g.Warnings = append(g.Warnings, fmt.Sprintf("no LAN interface has an IPv4 address that may leave by %s (%s): nothing of the LAN will get out", g.Tunnel.Link, g.Softwire.Inner.Masked()))
+	}
 	if f.Unfiltered != "" {
 		g.Warnings = append(g.Warnings, fmt.Sprintf("%s cannot have a filter of its own (%s): whenever something flushes the ruleset of nftables, packets leave untranslated until the table is back", g.Tunnel.Link, f.Unfiltered))
 	}
@@ -62,6 +67,11 @@ func (g *Gateway) warn(c *schema.Config, f facts.Facts) {
 		g.Warnings = append(g.Warnings, a.Trouble())
 	}
 	g.unreachable(f)
+}
+
+// leaves reports whether an address leaves untranslated.
+func (g *Gateway) leaves(a netip.Addr) bool {
+	return slices.ContainsFunc(g.Untranslated, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
 // otherRouters adds warnings of IPv6 default routes that the tunnel's packets may take to another router than the line's:
