@@ -78,10 +78,16 @@ func (o *options) read(ctx context.Context) (*schema.Config, []byte, error) {
 // exposed warns of a password in a file that other users can read.
 func exposed(c *schema.Config, file string) schema.Problems {
 	info, err := os.Stat(file)
-	if c.Discover == nil || err != nil || !info.Mode().IsRegular() || info.Mode()&0o004 == 0 {
+	path := "discover.password"
+	if c.IPIP != nil && c.IPIP.Registration != nil {
+		path = "ipip.registration"
+	} else if c.Discover == nil {
 		return nil
 	}
-	w := c.Problem("discover.password", "the file is world-readable; run \"chmod 600 %s\"", file)
+	if err != nil || !info.Mode().IsRegular() || info.Mode()&0o004 == 0 {
+		return nil
+	}
+	w := c.Problem(path, "the file is world-readable; run \"chmod 600 %s\"", file)
 	w.Warning = true
 	return schema.Problems{w}
 }
