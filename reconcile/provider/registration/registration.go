@@ -75,14 +75,15 @@ func (c Contract) Request(ce netip.Addr) (Request, error) {
 	case text == "":
 		return Request{}, fmt.Errorf("url is missing: it must be the one of the contract")
 	}
+	_, err := url.Parse(text) // with the words in braces, which no host has: it is shown
 	var inURL bool
 	for name, value := range map[string]string{"{user}": c.User, "{password}": c.Password, "{ce}": ce.String()} {
 		inURL = inURL || name != "{ce}" && strings.Contains(text, name)
 		text = strings.ReplaceAll(text, name, escape(value))
 	}
-	u, err := url.Parse(text)
+	u, failed := url.Parse(text)
 	switch {
-	case err != nil || u.Hostname() == "" || u.User != nil:
+	case err != nil || failed != nil || u.Hostname() == "" || u.User != nil:
 		return Request{}, fmt.Errorf("url must be one such as https://update.example.jp/request, without a user in it")
 	case u.Scheme != "https" && !(u.Scheme == "http" && f.plain):
 		return Request{}, fmt.Errorf("url must begin with https: only v6plus, transix and ocn have nothing else than http")

@@ -38,6 +38,7 @@ func TestRequest(t *testing.T) {
 		{"xpass", "https://ddnsweb1.example.jp/u", `url must be the one of the contract, with "d=" in its query`},
 		{"v6plus", "http://user01:p%26ss@fcs.enabler.ne.jp/", "url must be one such as https://update.example.jp/request, without a user in it"},
 		{"v6plus", "http://%zz/", "url must be one such as https://update.example.jp/request, without a user in it"},
+		{"", "https://{user}.example.jp/", "url must be one such as https://update.example.jp/request, without a user in it"},
 		{"other", "https://update.example.jp/", `provider "other" is not known`},
 	} {
 		r, err := registration.Contract{Provider: test.provider, URL: test.url, User: user, Password: password}.Request(ce)
