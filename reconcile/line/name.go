@@ -87,6 +87,7 @@ func (a *Asker) lookup(ctx context.Context, c hb46pp.Client, name string) (disco
 		if err != nil && soon.Err() != nil {
 			err = context.Cause(soon)
 		}
+		err = withoutPorts(err)
 		cancel()
 		if err == nil {
 			answer.Server = server
@@ -97,6 +98,15 @@ func (a *Asker) lookup(ctx context.Context, c hb46pp.Client, name string) (disco
 		}
 	}
 	return discovery.Addresses{}, failed
+}
+
+// withoutPorts is an error of a connection without its addresses: with another port each time it would be another problem.
+func withoutPorts(err error) error {
+	var e *net.OpError
+	if errors.As(err, &e) && e.Op != "dial" {
+		return e.Err
+	}
+	return err
 }
 
 // lookup asks one resolver, by TCP where its answer does not fit into a datagram. Unlike net.Resolver it tells for how long

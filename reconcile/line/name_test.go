@@ -90,6 +90,11 @@ func TestLookup(t *testing.T) {
 			}
 		})
 	}
+	closed := asks()
+	closed.Client.Servers = []netip.AddrPort{netip.MustParseAddrPort("[::1]:9")}
+	if _, err := closed.lookup(t.Context(), closed.Client, aftr); err == nil || err.Error() != "the line's resolver ::1, asked for gw.example.jp: read: connection refused" {
+		t.Error(err) // The port of this end is another one each time.
+	}
 	a := asks(hb46pptest.New(t))
 	if _, err := a.lookup(t.Context(), a.Client, strings.Repeat("a", 300)); err == nil {
 		t.Error("a name too long is looked up")

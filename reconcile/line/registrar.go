@@ -182,7 +182,7 @@ func withoutText(ctx context.Context, err error) error {
 	case errors.Is(err, io.EOF):
 		return errors.New("the server closed the connection without an answer")
 	case errors.As(err, new(*net.OpError)), errors.As(err, new(*tls.CertificateVerificationError)):
-		return err
+		return withoutPorts(err)
 	}
 	return errors.New("the server does not answer as HTTP servers do")
 }
