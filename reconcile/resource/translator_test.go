@@ -31,6 +31,7 @@ var (
 
 // translatorRig is a machine with a stand-in for the tunnel, and its filters as tc shows them.
 func translatorRig(t *testing.T) (*gatewaytest.Machine, func() string) {
+	hosttest.NeedBPF(t)
 	g := gatewaytest.NewMachine(t)
 	g.Exec(t, "sh", "-ec", "ip link add mape0 type bridge; ip link set mape0 up")
 	return g, func() string {

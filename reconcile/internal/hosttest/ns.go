@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
@@ -21,6 +23,17 @@ func NeedRoot(t testing.TB) {
 	if os.Geteuid() != 0 {
 		Unable(t, "needs root")
 	}
+}
+
+// NeedBPF skips a test of programs for traffic control where they cannot be loaded.
+func NeedBPF(t testing.TB) {
+	t.Helper()
+	NeedRoot(t)
+	p, err := ebpf.NewProgram(&ebpf.ProgramSpec{Type: ebpf.SchedCLS, License: "Apache-2.0", Instructions: asm.Instructions{asm.Mov.Imm(asm.R0, 0), asm.Return()}})
+	if err != nil {
+		Unable(t, err.Error())
+	}
+	p.Close()
 }
 
 // NeedTool skips a test that runs a program which is not installed.
