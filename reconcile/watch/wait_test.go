@@ -3,7 +3,9 @@ package watch
 import (
 	"context"
 	"maps"
+	"os"
 	"slices"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -156,6 +158,12 @@ func TestWaitAgain(t *testing.T) {
 		s := newSleeper()
 		if why, err := s.wait(t.Context(), time.Minute, false, nil); why != look || err != nil || time.Since(s.begin) != time.Minute {
 			t.Errorf("%v, %v after %v", why, err, time.Since(s.begin))
+		}
+		begin, hangup := time.Now(), make(chan os.Signal, 1)
+		s.waiter.reload = hangup
+		hangup <- syscall.SIGHUP
+		if why, err := s.wait(t.Context(), time.Minute, false, nil); why != reload || err != nil || time.Since(begin) != 0 {
+			t.Errorf("%v, %v after %v", why, err, time.Since(begin))
 		}
 		s.events.Failed <- context.Canceled
 		if _, err := s.wait(t.Context(), 0, false, nil); err == nil {
