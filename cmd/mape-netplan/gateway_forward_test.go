@@ -212,15 +212,20 @@ func (g *guest) answered(from *lab.Namespace, seen string, all []forwarding) {
 
 // answerOn is what the service on a port sends, "" for silence.
 func answerOn(ctx context.Context, from *lab.Namespace, f forwarding, timeout time.Duration) string {
+	return answerOf(ctx, from, f.network, netip.AddrPortFrom(shared, f.port), timeout)
+}
+
+// answerOf is answerOn for any address.
+func answerOf(ctx context.Context, from *lab.Namespace, network string, to netip.AddrPort, timeout time.Duration) string {
 	end := time.Now().Add(timeout)
 	ctx, cancel := context.WithDeadline(ctx, end)
 	defer cancel()
-	conn, err := from.Dial(ctx, f.network+"4", netip.AddrPortFrom(shared, f.port).String())
+	conn, err := from.Dial(ctx, network+"4", to.String())
 	said := ""
 	if err == nil {
 		defer conn.Close()
 		conn.SetDeadline(end)
-		if f.network == "udp" {
+		if network == "udp" {
 			conn.Write([]byte("x"))
 		}
 		said, err = bufio.NewReader(conn).ReadString('\n')

@@ -215,7 +215,7 @@ func (g *guest) traffic() {
 	}
 	for _, args := range [][]string{
 		{"ping", "-c", "3", "-i", "0.2", "-W", "5", server},
-		{"ping", "-c", "1", "-W", "5", "-s", "1432", "-M", "do", server}, // 1460 bytes: the whole MTU
+		{"ping", "-c", "1", "-W", "5", "-s", fmt.Sprint(g.network.Relay.MTU() - 28), "-M", "do", server},
 		{"traceroute", "-n", "-q", "1", "-w", "5", server},
 		// One probe at a time: of several echo requests that are the first of
 		// their flow and arrive together, Linux's conntrack lets only one pass.

@@ -156,6 +156,13 @@ func (r *Relay) ce() netip.Addr {
 	return r.judge.CE
 }
 
+// MTU is the longest IPv4 packet that fits the line.
+func (r *Relay) MTU() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return modes[r.judge.Mode].mtu
+}
+
 // Renumber is SetJudge for a line that changes while it is used: for the grace
 // time what is right on the former line is not wrong. What comes from the
 // internet goes to the new CE at once.
