@@ -88,7 +88,7 @@ func TestRelay(t *testing.T) {
 }
 
 // A line's other servers: the resolver's list of addresses changes, it falls silent, and the registrar notes who asked
-// what.
+// what, and Kea takes the options of softwires.
 func TestLineServers(t *testing.T) {
 	Require(t)
 	network := lineNetwork(t, softwire)
@@ -123,6 +123,12 @@ func TestLineServers(t *testing.T) {
 	want := []Registration{{RegistrarAddress, "fcs.enabler.ne.jp", "/update", "user=u", "Basic dTpw"}}
 	if seen := network.Registrar.Seen(); resp.StatusCode != http.StatusForbidden || !slices.Equal(seen, want) {
 		t.Errorf("%s, and seen was %+v", resp.Status, seen)
+	}
+
+	for range 2 { // a second server takes the place of the first
+		if err := network.Provision(netip.MustParsePrefix("2001:db8:12:3400::/56")); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
