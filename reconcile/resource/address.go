@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"path"
 	"strings"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -136,6 +137,11 @@ func (a Address) Write(ctx context.Context, h *host.Host) error {
 	if err != nil {
 		return err
 	}
+	if is := now.(Address); a.Foreign && a.Present && !is.Present {
+		if back, err := a.returns(ctx, h); back || err != nil {
+			return err
+		}
+	}
 	// The kernel takes the same address twice with two lengths for a duplicate.
 	if is := now.(Address); is.Present && (!a.Present || is.Prefix != a.Prefix) {
 		err := h.Net.AddrDel(link, &netlink.Addr{IPNet: kernel.IPNet(is.Prefix)})
@@ -152,6 +158,25 @@ func (a Address) Write(ctx context.Context, h *host.Host) error {
 		flags = unix.IFA_F_OPTIMISTIC
 	}
 	return kernel.AddAddress(h, link.Attrs().Index, a.Prefix, a.Preferred, flags)
+}
+
+// foreignReturns is how long an address of another file may be away: a router advertises it again, at most every three seconds
+// (RFC 4861 section 6.2.6), and need not do so at once.
+const foreignReturns = 10 * time.Second
+
+// returns waits for an address that another file configures, and reports whether it is back. networkd takes all addresses of a
+// link away when it reads changed files, and where it then finds the address made by us it fails to configure the link
+// (252, which was seen not to end at all).
+func (a Address) returns(ctx context.Context, h *host.Host) (bool, error) {
+	for end := time.Now().Add(foreignReturns); time.Now().Before(end); {
+		if err := host.Wait(ctx, 100*time.Millisecond); err != nil {
+			return false, err
+		}
+		if now, err := a.Read(ctx, h); err != nil || now.(Address).Present {
+			return true, err
+		}
+	}
+	return false, nil
 }
 
 // optimistic lets an address that is added be used while duplicate address

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -133,5 +134,15 @@ func TestForeignAddress(t *testing.T) {
 	r := resource.Address{Link: "eth1", Prefix: netip.MustParsePrefix("2001:db8::5/128"), Foreign: true, Present: true}
 	if changes := g.Plan(t, []engine.Resource{r}); len(changes) > 0 {
 		t.Errorf("plans %q", hosttest.Names(changes))
+	}
+	// networkd takes it away for a moment, and has to find no other in its place.
+	g.Exec(t, "ip", "address", "del", "2001:db8::5/64", "dev", "eth1")
+	back := time.AfterFunc(300*time.Millisecond, func() {
+		g.Exec(t, "ip", "address", "add", "2001:db8::5/64", "dev", "eth1", "nodad")
+	})
+	defer back.Stop()
+	g.Converge(t, []engine.Resource{r})
+	if out := g.Exec(t, "ip", "-6", "-o", "address", "show", "dev", "eth1", "to", "2001:db8::5"); strings.Count(out, "2001:db8::5/64") != 1 || strings.Contains(out, "/128") {
+		t.Errorf("the address is\n%s", out)
 	}
 }
