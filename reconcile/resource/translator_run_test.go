@@ -383,6 +383,14 @@ func TestMAPTNative(t *testing.T) {
 	if got := exchange(t, l.ces[0].lan, "udp", "203.0.113.100:7", payload[:3000]); !bytes.Equal(got, payload[:3000]) {
 		t.Errorf("of 3000 bytes came back %d", len(got))
 	}
+	// A router that carries less says so, in IPv6.
+	l.br.Exec(t, "ip", "-6", "route", "change", "64:ff9b::cb00:7164", "via", "2001:db8:7::2", "mtu", "1400")
+	if out, err := l.ces[0].lan.Try("ping", "-c", "1", "-W", "10", "-M", "do", "-s", "1400", "203.0.113.100"); err == nil || !strings.Contains(out, "mtu = 1380") {
+		t.Errorf("ping through a narrow link: %v\n%s", err, out)
+	}
+	if got := exchange(t, l.ces[0].lan, "tcp", "203.0.113.100:7", payload); !bytes.Equal(got, payload) {
+		t.Errorf("of %d bytes through a narrow link came back %d", len(payload), len(got))
+	}
 }
 
 // BenchmarkMAPT is TCP from and to a host of the LAN, through NAT and translation, and through the masquerading of plain IPv4
