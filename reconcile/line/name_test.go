@@ -32,7 +32,7 @@ func aaaa(addresses ...string) (all []dnsmessage.ResourceBody) {
 }
 
 func asks(lines ...*hb46pptest.Line) *Asker {
-	c := hb46pp.Client{Interface: "lo", Limits: hb46pp.Limits{DNS: 500 * time.Millisecond}}
+	c := hb46pp.Client{Interface: "lo", Limits: hb46pp.Limits{DNS: 20 * time.Second}}
 	for _, l := range lines {
 		c.Servers = append(c.Servers, l.Resolver)
 	}
@@ -55,7 +55,7 @@ func TestLookup(t *testing.T) {
 		absent bool
 	}{
 		{"addresses in their order", []func(*hb46pptest.Line){knows("2001:db8::b", "2001:db8::a")}, "[2001:db8::b 2001:db8::a]", 0, false},
-		{"of the first that has them", []func(*hb46pptest.Line){ignorant, fails(hb46pptest.Mute), knows("2001:db8::a"), knows("2001:db8::b")}, "[2001:db8::a]", 2, false},
+		{"of the first that has them, after no answer", []func(*hb46pptest.Line){ignorant, fails(hb46pptest.Mute), knows("2001:db8::a"), knows("2001:db8::b")}, "[2001:db8::a]", 2, false},
 		{"only what can be a far end", []func(*hb46pptest.Line){knows("::ffff:192.0.2.1", "fe80::1", "::1", "ff02::1", "::", "2001:db8::a")}, "[2001:db8::a]", 0, false},
 		{"nothing that can be one", []func(*hb46pptest.Line){knows("::1")}, "asked for gw.example.jp: no IPv6 address", 0, true},
 		{"no such name", []func(*hb46pptest.Line){ignorant}, "asked for gw.example.jp: there is no such name: no IPv6 address", 0, true},
@@ -63,7 +63,7 @@ func TestLookup(t *testing.T) {
 		{"all have none", []func(*hb46pptest.Line){knows(), ignorant}, "no IPv6 address", 0, true},
 		{"a failure", []func(*hb46pptest.Line){fails(dnsmessage.RCodeServerFailure)}, "it answers ServerFailure", 0, false},
 		{"a refusal", []func(*hb46pptest.Line){fails(dnsmessage.RCodeRefused)}, "it answers Refused", 0, false},
-		{"no answer", []func(*hb46pptest.Line){fails(hb46pptest.Mute)}, "no answer within 500ms", 0, false},
+		{"no answer", []func(*hb46pptest.Line){fails(hb46pptest.Mute)}, "no answer within 2s", 0, false},
 		{"none, and a failure", []func(*hb46pptest.Line){ignorant, fails(dnsmessage.RCodeServerFailure)}, "it answers ServerFailure", 0, false},
 		{"a failure, and none", []func(*hb46pptest.Line){fails(dnsmessage.RCodeServerFailure), ignorant}, "it answers ServerFailure", 0, false},
 		{"no resolver", nil, "no IPv6 resolver of lo is known, neither to networkd nor in /etc/resolv.conf: only the line's own one is asked for gw.example.jp", 0, false},
@@ -77,6 +77,9 @@ func TestLookup(t *testing.T) {
 				lines = append(lines, l)
 			}
 			a := asks(lines...)
+			if strings.Contains(test.name, "no answer") {
+				a.Client.DNS = 2 * time.Second
+			}
 			answer, err := a.lookup(t.Context(), a.Client, aftr)
 			if err != nil {
 				if !strings.HasSuffix(err.Error(), test.want) || errors.Is(err, discovery.ErrAbsent) != test.absent {
@@ -222,7 +225,9 @@ func TestFarEnd(t *testing.T) {
 	due(n.Asked.Add(5 * time.Minute))
 
 	l.Fail(hb46pptest.Mute)
+	a.Client.DNS = 100 * time.Millisecond
 	ask(true)
+	a.Client.DNS = 20 * time.Second
 	n = look()
 	if got, err := f.FarEnds.Of(aftr); err != nil || got != netip.MustParseAddr("2001:db8::a") || n.Problem == "" || n.Trouble() != "" {
 		t.Errorf("%v, %v: %+v", got, err, n)

@@ -167,7 +167,11 @@ func (a *Asker) connect(ctx context.Context, c hb46pp.Client, r registration.Req
 	return nil, causeOf(ctx, err)
 }
 
+// causeOf is the cause of the end of ctx in the place of an error that follows from it.
 func causeOf(ctx context.Context, err error) error {
+	if deadline, ok := ctx.Deadline(); ok && !time.Now().Before(deadline) {
+		<-ctx.Done() // A socket's timer may have fired a moment earlier.
+	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -176,9 +180,9 @@ func causeOf(ctx context.Context, err error) error {
 
 // withoutText is an error without what the server sent: it may send the credentials back.
 func withoutText(ctx context.Context, err error) error {
-	switch {
-	case ctx.Err() != nil:
-		return context.Cause(ctx)
+	switch cause := causeOf(ctx, nil); {
+	case cause != nil:
+		return cause
 	case errors.Is(err, io.EOF):
 		return errors.New("the server closed the connection without an answer")
 	case errors.As(err, new(*net.OpError)), errors.As(err, new(*tls.CertificateVerificationError)):

@@ -186,7 +186,7 @@ func TestRegisterFails(t *testing.T) {
 			if name == "silent" { // On a busy machine its second may be over before the server is reached.
 				asked = test.asked
 			}
-			if a.Problem != test.want || a.Failures != 1 || a.Next.Sub(a.Asked) != 10*time.Second || a.Answer != "200 OK: OK" || a.Since.IsZero() || asked != test.asked {
+			if !strings.HasSuffix(a.Problem, test.want) || a.Failures != 1 || a.Next.Sub(a.Asked) != 10*time.Second || a.Answer != "200 OK: OK" || a.Since.IsZero() || asked != test.asked {
 				t.Errorf("asked %d times: %+v", asked, a)
 			}
 			file, err := c.ReadFile(discovery.AnnouncementPath)
