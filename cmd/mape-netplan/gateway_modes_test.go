@@ -92,7 +92,7 @@ func (g *guest) modes() {
 // forwarded and nothing else.
 func (g *guest) becomes(line modeLine) {
 	g.Helper()
-	g.sh("cat >/etc/mape-netplan.yaml <<'END'\n" + plainSection + line.section + "END")
+	g.sh("chmod 600 /etc/mape-netplan.yaml; cat >/etc/mape-netplan.yaml <<'END'\n" + plainSection + line.section + "END")
 	if err := g.network.Relay.Renumber(line.far, grace); err != nil {
 		g.Fatal(err)
 	}
