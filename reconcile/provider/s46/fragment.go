@@ -1,9 +1,9 @@
 package s46
 
 import (
-	"cmp"
 	"encoding/binary"
 	"slices"
+	"sort"
 )
 
 // Next headers of IPv6.
@@ -55,7 +55,7 @@ func (f fragments) whole(packet string, b []byte) (all []byte) {
 		delete(f, packet)
 		return nil
 	}
-	slices.SortFunc(parts, func(a, b fragment) int { return cmp.Compare(a.offset, b.offset) })
+	sort.Slice(parts, func(i, j int) bool { return parts[i].offset < parts[j].offset })
 	for i, part := range parts {
 		if part.offset != len(all) || part.more != (i < len(parts)-1) {
 			return nil
