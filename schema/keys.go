@@ -193,10 +193,10 @@ func (r *Registration) keys() []Key {
 		{Name: "url", value: form(&r.URL, "an http or https URL", "URL", "URL", `^https?://[^\s]+$`), Example: "http://update.example.jp/request",
 			English:  "the URL of the contract, with all that it has in its query: `ocn`, `xpass` and `v6connect` have no other. `{ce}` in it is the address of this end. Only `v6plus`, `transix` and `ocn` have nothing else than http; any other must be https",
 			Japanese: "契約の書類にある URL。クエリーもそのまま書く。`ocn`、`xpass`、`v6connect` では必要。その中の `{ce}` はこちら側のアドレスになる。http しかないのは `v6plus`、`transix`、`ocn` だけで、ほかは https"},
-		{Name: "user", value: form(&r.User, "a text without blanks, in quotes", "text", "文字列", `^\S{1,256}$`), Example: `"taro"`,
+		{Name: "user", value: form(&r.User, "a text of one line without blanks at its ends, in quotes", "text", "文字列", `^[!-~]([ -~]{0,254}[!-~])?$`), Example: `"taro"`,
 			English:  "user of the contract",
 			Japanese: "契約のユーザー名"},
-		{Name: "password", value: form(&r.Password, "a text without blanks, in quotes", "text", "文字列", `^\S{1,256}$`), Example: `"abc-123"`,
+		{Name: "password", value: form(&r.Password, "a text of one line without blanks at its ends, in quotes", "text", "文字列", `^[!-~]([ -~]{0,254}[!-~])?$`), Example: `"abc-123"`,
 			English:  "its password. `chmod 600` the file",
 			Japanese: "そのパスワード。ファイルは `chmod 600` にする"},
 	}

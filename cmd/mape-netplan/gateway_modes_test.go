@@ -31,7 +31,7 @@ var (
     ipv4: 192.0.2.24/29
     br: "2404:9200:225:100::65"
     interface-id: "::feed"
-    registration: {provider: v6plus, user: user01, password: "p&ss%rd"}
+    registration: {provider: v6plus, user: user01, password: "p&ss w%rd"}
   forwards: [{port: 22, to: "192.168.1.10:8023"}]
 `, lab.Judge{
 		Mode: lab.IPIP, CE: netip.MustParseAddr("2400:4050:5c71:af00::feed"), BR: netip.MustParseAddr("2404:9200:225:100::65"),
@@ -154,7 +154,7 @@ func (g *guest) long(size int) error {
 
 // registered: the fixed address was registered once, from the CE address, and its password is nowhere to be read.
 func (g *guest) registered() {
-	want := lab.Registration{From: ipipLine.far.CE, Host: "fcs.enabler.ne.jp", Path: "/update", Query: "user=user01&pass=p%26ss%25rd"}
+	want := lab.Registration{From: ipipLine.far.CE, Host: "fcs.enabler.ne.jp", Path: "/update", Query: "user=user01&pass=p%26ss%20w%25rd"}
 	if seen := g.network.Registrar.Seen(); !slices.Equal(seen, []lab.Registration{want}) {
 		g.Errorf("the registrar has seen %+v, want one %+v", seen, want)
 	}
