@@ -93,7 +93,7 @@ func (a *Announcement) Keep(h *host.Host) error {
 	return keep(h, AnnouncementPath, stored{a, a.Credentials})
 }
 
-// ReadAnnouncement reads the announcement that is kept; nil if there is none.
+// ReadAnnouncement reads the announcement that is kept; nil without one.
 func ReadAnnouncement(h *host.Host) (*Announcement, error) {
 	s := stored{Announcement: new(Announcement)}
 	ok, err := readKept(h, AnnouncementPath, &s)

@@ -39,7 +39,7 @@ func (k Kept) Read(_ context.Context, h *host.Host) (engine.Resource, error) {
 
 func (k Kept) Write(_ context.Context, h *host.Host) error { return h.WritePrivate(k.Path, k.Data) }
 
-// readKept reads such a file into v. It reports false where there is none, or where it is damaged: then the line is asked
+// readKept reads such a file into v. It reports false where it is missing or damaged: then the line is asked
 // again. The error for a file that the caller may not read is a host.Unread.
 func readKept(h *host.Host, path string, v any) (bool, error) {
 	data, err := h.ReadFile(path)

@@ -120,7 +120,7 @@ func mergeOrder(h *host.Host) (paths []string, unread host.Unread, err error) {
 }
 
 // Namesake is a file of others that has the name of ours in another of netplan's directories: netplan reads only one of the
-// two. It is "" if there is none.
+// two. It is "" where only ours is there.
 func Namesake(h *host.Host) string {
 	for _, dir := range Dirs {
 		p := path.Join(dir, path.Base(Path))

@@ -9,7 +9,7 @@ import (
 )
 
 // A Discard is the route that keeps packets from the far end that MAP-T's tunnel has: whatever is not translated goes
-// nowhere, and whoever sent it is told. Without it the tunnel would encapsulate packets, and send them to the line.
+// nowhere, and its sender gets an ICMP error. Without it the tunnel would encapsulate packets, and send them to the line.
 type Discard struct{ Present bool }
 
 func (d Discard) Name() string { return "route unreachable " + kernel.Discard.String() }

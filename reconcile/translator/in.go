@@ -130,7 +130,7 @@ type fragmentHeader struct {
 
 // behind leaves out extension headers. In an error about a packet of ours there can be a fragment header alone.
 //
-// After a fragment header there is none: without it the offsets of the fragments would be others.
+// They are not skipped after a fragment header: without them the offsets of the fragments would be others.
 func behind(p []byte, next byte, quoted bool) (body []byte, protocol byte, f fragmentHeader, v Verdict) {
 	size := len(p)
 	for range mostHeaders + 1 {

@@ -132,7 +132,7 @@ func checksum(protocol byte, body, old, new []byte, quoted bool, without func() 
 	return Translated
 }
 
-// notZero is a UDP checksum, where 0 is none.
+// notZero is a UDP checksum, where 0 means that it was not computed.
 func notZero(sum uint16) uint16 {
 	if sum == 0 {
 		return 0xffff

@@ -46,7 +46,7 @@ func setAFTR(l *hb46pptest.Line, addresses ...string) {
 }
 
 // TestWatchFarEnd: the name of an AFTR is asked of the line's resolver. While the far end is silent it is asked again and
-// again: the address stays in use while it is in the answer and while there is none, and else another takes its place.
+// again: the address stays in use while it is in the answer or the answer is missing, otherwise another one takes its place.
 func TestWatchFarEnd(t *testing.T) {
 	t.Parallel()
 	g, l := newLine(t)

@@ -32,7 +32,7 @@ func (n *Network) register() error {
 	return n.serveHTTP(netip.AddrPortFrom(RegistrarAddress, 80), new(net.Listener), n.Registrar.answer)
 }
 
-// Say changes the answer; of status 0 there is none.
+// Say changes the answer; with status 0 the server sends nothing.
 func (r *Registrar) Say(status int, body string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
